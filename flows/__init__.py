@@ -1,0 +1,1 @@
+"""What runs: one flow a package, named as the flow is."""

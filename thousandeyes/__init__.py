@@ -1,0 +1,11 @@
+"""The ThousandEyes v7 API as this project uses it; Prefect is not known here.
+
+* `settings`: where the token, the account group and the limits come from
+* `client`: the calls themselves, through one connection pool
+* `quota`, `gate`: what the replies tell of the rate limits, and who may send when
+* `replies`, `errors`: what a reply means, and the errors that say so
+* `rerun`: what becomes of one test, from asked for to its outcome
+* `simulator`: the same API on this machine, for a first run and for tests
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,168 @@
+"""The command line of the flow: arguments in, a table of outcomes and an exit status out."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import TextIO
+
+from prefect.exceptions import TerminationSignal
+from prefect.settings import get_current_settings
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from flows.rerun.flow import rerun_endpoint_tests
+from flows.rerun.options import RerunOptions
+from flows.rerun.verdict import RerunFailed, judge
+from tasks.summary import failures_first
+from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
+from thousandeyes.rerun import Delivery, Rerun, clean_test_ids
+from thousandeyes.settings import ThousandEyesSettings
+
+LARGEST_TABLE = 200
+"""Rows on the terminal; what needs a look comes first."""
+
+_COLOURS = {Outcome.ACCEPTED: "green", Outcome.SKIPPED: "dim", Outcome.NOT_ATTEMPTED: "yellow"}
+
+
+class ExitStatus(IntEnum):
+    """What the process tells its caller."""
+
+    PASSED = 0
+    FAILED = 1
+    NOT_STARTED = 2
+    BROKEN = 3
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; its help is the command's documentation."""
+    options = RerunOptions.model_fields
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.rerun",
+        description="Run ThousandEyes endpoint instant tests again and show what became of each.",
+        epilog=(
+            "settings: TE_TOKEN, and as needed TE_AID, TE_BASE_URL and others, from the "
+            "environment or .env. exit status: 0 the run passed; 1 it ran and failed by --fail-on; "
+            "2 wrong arguments or settings, nothing was sent; 3 it broke, see the log; 130 "
+            "interrupted; 143 terminated."
+        ),
+    )
+    parser.add_argument(
+        "test_ids", nargs="+", metavar="ID", help="test IDs; - reads them from standard input"
+    )
+    parser.add_argument(
+        "--delivery",
+        choices=[str(choice) for choice in Delivery],
+        default=argparse.SUPPRESS,
+        help=options["delivery"].description,
+    )
+    parser.add_argument(
+        "--fail-on",
+        type=lambda text: [part.strip() for part in text.split(",") if part.strip()],
+        metavar="OUTCOME,…",
+        default=argparse.SUPPRESS,
+        help=options["fail_on"].description,
+    )
+    parser.add_argument(
+        "--max-in-flight",
+        metavar="N",
+        default=argparse.SUPPRESS,
+        help=options["max_in_flight"].description,
+    )
+    parser.add_argument(
+        "--deadline-minutes",
+        metavar="M",
+        default=argparse.SUPPRESS,
+        help=options["deadline_minutes"].description,
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, stdin: TextIO = sys.stdin) -> ExitStatus:
+    """Run the flow as the arguments say, print its outcomes, return the exit status."""
+    given = vars(parser().parse_args(arguments))
+    try:
+        test_ids = clean_test_ids(_with_stdin(given.pop("test_ids"), stdin))
+        options = RerunOptions.model_validate(given)
+        ThousandEyesSettings()
+        _check_size(test_ids, options)
+    except (InvalidTestIds, SettingsError) as error:
+        return _error(str(error), ExitStatus.NOT_STARTED)
+    except ValidationError as error:
+        reasons = "; ".join(_explain(problem) for problem in error.errors())
+        return _error(reasons, ExitStatus.NOT_STARTED)
+    try:
+        return _run(test_ids, options)
+    except KeyboardInterrupt:
+        return ExitStatus.INTERRUPTED
+    except TerminationSignal:
+        return ExitStatus.TERMINATED
+    except Exception as error:  # noqa: BLE001 - Prefect has logged it
+        return _error(f"the run broke: {type(error).__name__}: {error}", ExitStatus.BROKEN)
+
+
+def _run(test_ids: list[str], options: RerunOptions) -> ExitStatus:
+    console = Console()
+    try:
+        outcomes = asyncio.run(rerun_endpoint_tests(test_ids, options))
+    except RerunFailed as failed:
+        show(failed.outcomes, console)
+        console.print(f"[bold red]Failed.[/] {escape(str(failed))}")
+        return ExitStatus.FAILED
+    show(outcomes, console)
+    console.print(f"[bold green]Passed.[/] {judge(outcomes, options.fail_on)[1]}")
+    return ExitStatus.PASSED
+
+
+def show(outcomes: Sequence[Rerun], console: Console) -> None:
+    """Print the outcomes as a table, what needs a look first."""
+    table = Table("test", "name", "outcome", "HTTP", "attempts", "waited", "detail")
+    for record in failures_first(outcomes)[:LARGEST_TABLE]:
+        table.add_row(
+            record.test_id,
+            escape(record.test_name),
+            f"[{_COLOURS.get(record.outcome, 'red')}]{record.outcome}[/]",
+            str(record.http_status or ""),
+            str(record.attempts) + ("?" if record.maybe_duplicate else ""),
+            f"{record.quota_wait_seconds:.0f} s",
+            "" if record.outcome is Outcome.ACCEPTED else escape(record.detail),
+        )
+    if rest := len(outcomes) - LARGEST_TABLE > 0:
+        table.caption = f"and {rest} more; Prefect's artifacts hold them all"
+    console.print(table)
+
+
+def _with_stdin(arguments: Sequence[str], stdin: TextIO) -> list[str]:
+    test_ids = []
+    for argument in arguments:
+        test_ids += stdin.read().replace(",", " ").split() if argument == "-" else [argument]
+    return test_ids
+
+
+def _check_size(test_ids: Sequence[str], options: RerunOptions) -> None:
+    limit = get_current_settings().server.api.max_parameter_size
+    parameters = {"test_ids": test_ids, "options": options.model_dump(mode="json")}
+    size = len(json.dumps(parameters, separators=(",", ":")).encode())
+    if size > limit > 0:
+        raise InvalidTestIds(
+            f"{len(test_ids):,} test IDs are {size:,} bytes, and Prefect takes {limit:,} bytes of "
+            "parameters a run. Split the list into several runs, or raise "
+            "PREFECT_SERVER_API_MAX_PARAMETER_SIZE here and on the server. Nothing was sent."
+        )
+
+
+def _explain(problem: ErrorDetails) -> str:
+    option = "--" + str(problem["loc"][0]).replace("_", "-")
+    return f"{option}: {problem['msg']}"
+
+
+def _error(message: str, status: ExitStatus) -> ExitStatus:
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201
+    return status

@@ -1,0 +1,103 @@
+"""The flow: take the list, go on where an earlier attempt stood, run, report in every ending."""
+
+import time
+from collections.abc import Sequence
+from typing import cast
+from uuid import UUID
+
+import anyio
+import prefect.runtime
+from prefect import flow, get_client, get_run_logger
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentTaskRunId
+from prefect.states import Completed, Failed
+
+from flows.rerun.options import RerunOptions
+from flows.rerun.plan import duration
+from flows.rerun.run import Run
+from flows.rerun.verdict import RerunFailed, judge
+from tasks.artifacts import read_outcomes
+from tasks.summary import RunReport, deployment_slug, publish
+from thousandeyes.client import ThousandEyesClient
+from thousandeyes.rerun import Rerun, clean_test_ids
+from thousandeyes.settings import ThousandEyesSettings
+
+
+@flow(name="rerun-endpoint-tests", persist_result=False)
+async def rerun_endpoint_tests(
+    test_ids: list[str],
+    options: RerunOptions = RerunOptions(),  # noqa: B008 - frozen
+) -> list[Rerun]:
+    """Run ThousandEyes endpoint instant tests again, each once, and record what became of it.
+
+    Look at the artifacts for the result: a summary, a table of all tests, and one table a test
+    whose versions are its history.
+
+    Args:
+        test_ids: IDs of the endpoint instant tests, such as 765231567. Repeats count once.
+        options: How to go about it; the defaults suit a nightly run.
+
+    Returns:
+        One record a test, in the order asked for.
+
+    Raises:
+        InvalidTestIds: The list is empty, or holds what can't be an ID; nothing was sent.
+        RerunFailed: A test ended in one of `options.fail_on`.
+        SettingsError: The token is missing, or a setting is wrong; nothing was sent.
+    """
+    began = time.monotonic()
+    test_ids = clean_test_ids(test_ids)
+    earlier = await _recorded_earlier()
+    records = [earlier.get(test_id) or Rerun(test_id) for test_id in test_ids]
+    pending = [record.taken_up() for record in records if record.needs_call(options.delivery)]
+    if earlier:
+        get_run_logger().info(
+            "Goes on where an earlier attempt stood: %d of %d tests are still to be sent",
+            *(len(pending), len(records)),
+        )
+    run = Run(pending, options)
+    try:
+        if pending:
+            async with ThousandEyesClient(ThousandEyesSettings()) as client:
+                await run.execute(client)
+    except BaseException as error:
+        run.cut_short(error)
+        await _conclude(records, run, options, began)
+        raise
+    report = await _conclude(records, run, options, began)
+    if not report.passed:
+        failure = RerunFailed(report.sentence, records)
+        return cast("list[Rerun]", Failed(message=report.sentence, data=failure))
+    # The caller gets what the state holds.
+    return cast("list[Rerun]", Completed(message=report.sentence, data=records))
+
+
+async def _recorded_earlier() -> dict[str, Rerun]:
+    """Return what this run has recorded already: it may have been retried, or executed again.
+
+    For a retried parent Prefect makes a new child run each time, under the same task run.
+    """
+    if not (flow_run_id := prefect.runtime.flow_run.id):
+        return {}
+    async with get_client() as client:
+        flow_run = await client.read_flow_run(UUID(flow_run_id))
+        same = [flow_run]
+        if parent := flow_run.parent_task_run_id:
+            same = await client.read_flow_runs(
+                flow_run_filter=FlowRunFilter(
+                    parent_task_run_id=FlowRunFilterParentTaskRunId(any_=[parent])
+                )
+            )
+    records = await read_outcomes(run.id for run in same)
+    return {record.test_id: record for record in records}
+
+
+async def _conclude(
+    records: Sequence[Rerun], run: Run, options: RerunOptions, began: float
+) -> RunReport:
+    """Judge the run and publish its report, also while it is being cancelled."""
+    passed, sentence = judge(records, options.fail_on, run.stopped)
+    report = RunReport(records, passed, sentence, duration(time.monotonic() - began))
+    with anyio.CancelScope(shield=True):
+        await publish(report, deployment_slug())
+        await run.close(report)
+    return report

@@ -1,0 +1,69 @@
+"""Where a longer run stands: a progress artifact, and now and then a line in the log."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+from uuid import UUID
+
+from prefect import get_run_logger
+from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
+
+from flows.rerun.plan import duration
+from tasks.artifacts import until_taken
+from tasks.summary import counts, deployment_slug
+from thousandeyes.gate import QuotaGate
+from thousandeyes.rerun import Rerun
+
+KEY: Final = "endpoint-rerun-progress-"
+LONGER: Final = 15.0
+"""Seconds after which a run is a longer one."""
+EVERY: Final = 5.0
+"""Seconds between two updates of the artifact."""
+LOG_EVERY: Final = 6
+"""Updates between two lines in the log."""
+
+
+class Progress:
+    """Tells where a run stands, beginning when it turns out to be a longer one."""
+
+    def __init__(
+        self,
+        records: Sequence[Rerun],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._records = records
+        self._key = KEY + deployment_slug()
+        self._logger = get_run_logger()
+        self._sleep = sleep
+        self._artifact: UUID | None = None
+
+    async def follow(self, gate: QuotaGate) -> None:
+        """Tell until cancelled."""
+        await self._sleep(LONGER)
+        logged = 0
+        round_ = 0
+        while True:
+            done = [record for record in self._records if record.finished_at]
+            text = f"{len(done)} of {len(self._records)} tests done: {counts(done) or 'none yet'}"
+            if (wait := gate.wait_for_quota()) > EVERY:
+                text += f"; the next ones wait {duration(wait)} for quota"
+            if round_ % LOG_EVERY == 0 and len(done) != logged:
+                self._logger.info(text)
+                logged = len(done)
+            await self._show(100 * len(done) / len(self._records), text)
+            await self._sleep(EVERY)
+            round_ += 1
+
+    async def close(self, sentence: str) -> None:
+        """Show the end, if there was anything to show."""
+        if self._artifact:
+            await self._show(100.0, sentence)
+
+    async def _show(self, percent: float, text: str) -> None:
+        if self._artifact is None:
+            self._artifact = await until_taken(
+                lambda: acreate_progress_artifact(percent, key=self._key, description=text)
+            )
+        else:
+            artifact = self._artifact
+            await until_taken(lambda: aupdate_progress_artifact(artifact, percent, text))

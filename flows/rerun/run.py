@@ -1,0 +1,178 @@
+"""The run itself: a small pool works through the list, and nothing stops it but a reason."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from prefect import get_run_logger
+
+from flows.rerun.breaker import Breaker
+from flows.rerun.options import RerunOptions
+from flows.rerun.plan import plan
+from flows.rerun.progress import Progress
+from tasks.artifacts import record_outcome
+from tasks.rerun import rerun_endpoint_test
+from tasks.summary import RunReport
+from thousandeyes.client import ThousandEyesClient
+from thousandeyes.errors import CallFailed, Outcome, RunStopped, ThousandEyesError, TokenRefused
+from thousandeyes.replies import Family
+from thousandeyes.rerun import Delivery, Rerun
+
+_LONGEST_LOOK_UP = 10.0  # seconds; a name is not worth more
+
+
+class Run:
+    """One pass over the tests that need a call, each brought up to date in place.
+
+    `stopped` says what made it stop early, if anything did.
+    """
+
+    def __init__(self, records: Sequence[Rerun], options: RerunOptions) -> None:
+        self.stopped: str | None = None
+        self._records = records
+        self._options = options
+        self._progress = Progress(records)
+        self._breaker = Breaker()
+        self._artifacts: dict[str, UUID] = {}
+        self._under_way: dict[str, Rerun] = {}
+        self._logger = get_run_logger()
+
+    async def execute(self, client: ThousandEyesClient) -> None:
+        """Rerun every test and record its outcome; returns when each has one."""
+        await self._look_up_names(client)
+        queue = iter(self._records)
+        slots = min(self._options.max_in_flight, len(self._records))
+        async with (
+            self._deadline(client),
+            _in_background(self._tell_plan(client)),
+            _in_background(self._progress.follow(client.gate)),
+        ):
+            await _all_or_first_error([self._work(client, queue) for _ in range(slots)])
+
+    def cut_short(self, error: BaseException) -> None:
+        """Note that the run ends here; what had no turn is told why."""
+        if isinstance(error, ThousandEyesError):
+            self.stopped = str(error)
+        elif isinstance(error, Exception):
+            self.stopped = f"unexpected {type(error).__name__}, see the log"
+        else:
+            self.stopped = "cancelled"
+        for record in self._records:
+            if record.outcome is Outcome.NOT_ATTEMPTED:
+                record.failed(RunStopped(self.stopped))
+
+    async def close(self, report: RunReport) -> None:
+        """Record the tests that were under way when the run was cut short; end the progress."""
+        await asyncio.gather(*(self._finish(record) for record in list(self._under_way.values())))
+        await self._progress.close(report.sentence)
+
+    async def _work(self, client: ThousandEyesClient, queue: Iterator[Rerun]) -> None:
+        """Take one test after the other; the slot covers the call and its artifact."""
+        for record in queue:
+            if self.stopped:
+                record.failed(RunStopped(self.stopped))
+                continue
+            await self._rerun(client, record)
+            await self._finish(record)
+            if reason := self._breaker.ended(record.outcome):
+                self._stop(client, reason)
+
+    async def _rerun(self, client: ThousandEyesClient, record: Rerun) -> None:
+        async def write_ahead() -> None:
+            # A run that is killed now knows of this call when it is executed again.
+            if self._options.delivery is Delivery.AT_MOST_ONCE:
+                await self._write(record)
+
+        self._under_way[record.test_id] = record
+        try:
+            await rerun_endpoint_test(
+                record.test_id,
+                client,
+                delivery=self._options.delivery,
+                record=record,
+                before_sending=write_ahead,
+            )
+        except TokenRefused:
+            self._stop(client, "the token was refused (401): is it expired, or its user locked?")
+        except CallFailed:
+            pass  # the record holds it, and the task has logged it
+        except Exception as error:
+            self._logger.exception("Test %s: unexpected error", record.test_id)
+            record.detail += f" (unexpected {type(error).__name__})"
+
+    async def _finish(self, record: Rerun) -> None:
+        record.finished_at = record.finished_at or datetime.now(UTC)
+        # Thousands of tests that never had their turn would outlast a cancelled run's last seconds.
+        if record.outcome is not Outcome.NOT_ATTEMPTED or record.test_id in self._artifacts:
+            await self._write(record)
+        del self._under_way[record.test_id]
+
+    async def _write(self, record: Rerun) -> None:
+        known = self._artifacts.get(record.test_id)
+        self._artifacts[record.test_id] = await record_outcome(record, known)
+
+    def _stop(self, client: ThousandEyesClient, reason: str, *, begun_too: bool = False) -> None:
+        """Send nothing more; tests that a call went out for may finish, unless `begun_too`."""
+        if not self.stopped:
+            self.stopped = reason
+            self._logger.error("The run stops early: %s", reason)
+        client.gate.stop(reason, begun_too=begun_too)
+
+    @asynccontextmanager
+    async def _deadline(self, client: ThousandEyesClient) -> AsyncIterator[None]:
+        minutes = self._options.deadline_minutes
+        if minutes is None:
+            yield
+            return
+        reason = f"the deadline of {minutes:g} minutes has come"
+        timer = asyncio.get_running_loop().call_later(
+            minutes * 60, lambda: self._stop(client, reason, begun_too=True)
+        )
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    async def _tell_plan(self, client: ThousandEyesClient) -> None:
+        await client.gate.first_reply.wait()
+        instant = client.gate.quota.families[Family.INSTANT]
+        self._logger.info(plan(len(self._records), instant, self._options.max_in_flight))
+
+    async def _look_up_names(self, client: ThousandEyesClient) -> None:
+        """Give the tests their names, if the API lists them; they are for the reader alone."""
+        try:
+            async with asyncio.timeout(_LONGEST_LOOK_UP):
+                names = {test.test_id: test.test_name for test in await client.tests()}
+        except (CallFailed, TimeoutError) as error:
+            self._logger.info("The tests' names are not known: %s", error or "no answer in time")
+            return
+        for record in self._records:
+            record.test_name = names.get(record.test_id, record.test_name)
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _all_or_first_error(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Wait for all; when one fails or this is cancelled, cancel the others and raise.
+
+    Unlike `asyncio.TaskGroup`, it raises the error itself: Prefect knows a termination signal
+    by its type, and it can surface in any of them.
+    """
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

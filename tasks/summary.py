@@ -1,0 +1,137 @@
+"""A run's summary for people: the table and the Markdown, as values, and their publication."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import prefect.runtime
+from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+from prefect.settings import PREFECT_UI_URL
+
+from tasks.artifacts import OUTCOMES_KEY, Row, artifact_key, row, until_taken
+from thousandeyes.errors import Outcome
+from thousandeyes.rerun import Rerun
+
+SUMMARY_KEY: Final = "endpoint-reruns-"
+LARGEST_TABLE: Final = 1_000
+"""Rows in a run's table. Prefect's list of artifacts loads every table whole."""
+LARGEST_LIST: Final = 50
+"""Tests that the summary names one by one."""
+
+MEANING: Final = {
+    Outcome.UNKNOWN: "Sent, and no trustworthy answer: it may have run. See its results.",
+    Outcome.SERVER_ERROR: "The API answered with an error of its own: it may have run.",
+    Outcome.UNREACHABLE: "No connection to the API: look at network, proxy and certificates.",
+    Outcome.FORBIDDEN: "Token, its permission to edit endpoint tests, or the account group.",
+    Outcome.NOT_FOUND: "No such test in this account group: look at the ID and at `aid`.",
+    Outcome.INVALID: "The API does not take this call: its reason stands beside the test.",
+    Outcome.QUOTA_EXHAUSTED: "Waited for quota as long as TE_MAX_QUOTA_WAIT allows.",
+    Outcome.NOT_ATTEMPTED: "The run stopped before its turn came.",
+    Outcome.SKIPPED: "Left out on purpose.",
+    Outcome.ACCEPTED: "The API took the rerun.",
+}
+"""What each outcome tells the reader; the order is the one in which they are shown."""
+
+_RANK = {outcome: rank for rank, outcome in enumerate(MEANING)}
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """A run as it ended: one record a test, the sentence that says why, and whether it passed."""
+
+    records: Sequence[Rerun]
+    passed: bool
+    sentence: str
+    took: str
+
+
+def failures_first(records: Iterable[Rerun]) -> list[Rerun]:
+    """Sort for reading: what needs a look first, then in the order asked for."""
+    return sorted(records, key=lambda record: _RANK[record.outcome])
+
+
+def table(records: Iterable[Rerun]) -> tuple[list[Row], str]:
+    """Return the rows of a run's table, and the words above it, which count what is left out."""
+    ordered = failures_first(records)
+    words = f"{len(ordered)} tests, what needs a look first"
+    if rest := ordered[LARGEST_TABLE:]:
+        words += f"; not shown: {counts(rest)}"
+    return [row(record) for record in ordered[:LARGEST_TABLE]], words
+
+
+def counts(records: Iterable[Rerun]) -> str:
+    """Return outcomes with their counts, such as `2 unknown, 85 accepted`."""
+    counted = Counter(record.outcome for record in records)
+    return ", ".join(f"{counted[outcome]} {outcome}" for outcome in MEANING if counted[outcome])
+
+
+def markdown(report: RunReport, table_link: str) -> str:
+    """Return the summary: the sentence, the counts, and each test that needs a look."""
+    counted = Counter(record.outcome for record in report.records)
+    lines = [f"**{'Passed' if report.passed else 'Failed'}.** {_plain(report.sentence)}", ""]
+    lines += [
+        f"It took {report.took}.",
+        "",
+        "| outcome | tests | what it tells |",
+        "| --- | ---: | --- |",
+    ]
+    lines += [
+        f"| {outcome} | {counted[outcome]} | {meaning} |"
+        for outcome, meaning in MEANING.items()
+        if counted[outcome]
+    ]
+    noteworthy = [
+        record
+        for record in failures_first(report.records)
+        if record.outcome not in (Outcome.ACCEPTED, Outcome.SKIPPED) or record.maybe_duplicate
+    ]
+    if noteworthy:
+        lines += ["", "## Needs a look", "", "| test | outcome | attempts | detail |"]
+        lines += ["| --- | --- | ---: | --- |"]
+        lines += [_line(record) for record in noteworthy[:LARGEST_LIST]]
+    if rest := noteworthy[LARGEST_LIST:]:
+        lines += ["", f"and {len(rest)} more: {counts(rest)}."]
+    lines += ["", f"[All tests of the last run, as a table]({table_link})"]
+    return "\n".join(lines) + "\n"
+
+
+async def publish(report: RunReport, deployment: str) -> None:
+    """Write the summary, then the table; waits as long as the Prefect server is away."""
+    rows, words = table(report.records)
+    table_key = OUTCOMES_KEY + deployment
+    text = markdown(report, _artifact_link(table_key))
+    await until_taken(
+        lambda: acreate_markdown_artifact(
+            markdown=text, key=SUMMARY_KEY + deployment, description=report.sentence
+        )
+    )
+    await until_taken(lambda: acreate_table_artifact(table=rows, key=table_key, description=words))
+
+
+def deployment_slug() -> str:
+    """Return what tells the artifacts of one deployment from another's; `local` outside one."""
+    name = str(prefect.runtime.deployment.name or "local")
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "local"
+
+
+def _line(record: Rerun) -> str:
+    name = _plain(f"{record.test_name} ({record.test_id})" if record.test_name else record.test_id)
+    # A test that was never its turn has no artifact to link to.
+    link = _artifact_link(artifact_key(record.test_id)) if record.attempts else None
+    detail = _plain(record.detail)
+    if record.maybe_duplicate:
+        detail += " (may have run twice)"
+    test = f"[{name}]({link})" if link else name
+    return f"| {test} | {record.outcome} | {record.attempts} | {detail} |"
+
+
+def _artifact_link(key: str) -> str:
+    # Prefect's url_for knows no artifacts. Without a known address, one from the UI's own root.
+    return f"{(PREFECT_UI_URL.value() or '').rstrip('/')}/artifacts/key/{key}"
+
+
+def _plain(text: str) -> str:
+    """Return a text that Markdown shows as it is: it may come from anywhere."""
+    return re.sub(r"([\\`*_\[\]<>|#~])", r"\\\1", " ".join(text.split()))

@@ -1,0 +1,258 @@
+"""The calls, through one connection pool; everything that decides is elsewhere."""
+
+import asyncio
+import platform
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final, Protocol, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from thousandeyes import __version__
+from thousandeyes.errors import CallFailed, ReplyLost, Unreachable
+from thousandeyes.gate import Admission, QuotaGate, Spends
+from thousandeyes.models import AccountGroup, EndpointTest
+from thousandeyes.redaction import Redactor
+from thousandeyes.replies import Family, Reply, confirmation, read, refused
+from thousandeyes.rerun import Rerun
+from thousandeyes.settings import ThousandEyesSettings, is_loopback
+
+ACCEPT: Final = "application/json, application/hal+json, application/problem+json"
+USER_AGENT: Final = (
+    f"prefect-thousandeyes/{__version__} python/{platform.python_version()} "
+    f"httpx/{httpx.__version__}"
+)
+
+# What httpx raises before a byte of the call is on its way. All else leaves a doubt.
+_NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+
+TESTS: Final = "/endpoint/tests/scheduled-tests"
+
+
+Item = TypeVar("Item", bound=BaseModel)
+
+
+class CallRecord(Protocol):
+    """What a call keeps up to date: `Rerun` is one."""
+
+    begun: bool
+    quota_wait_seconds: float
+
+    def sending(self, at: datetime) -> None:
+        """Note that the call goes out now."""
+
+    def failed(self, error: CallFailed) -> None:
+        """Note an error."""
+
+
+async def _nothing() -> None: ...
+
+
+def _ignore(_: object) -> None: ...
+
+
+class ThousandEyesClient:
+    """One organization's API, within its quota.
+
+    Use it as an async context manager; the pool lives as long as that. Proxy and CA variables
+    (`HTTPS_PROXY`, `SSL_CERT_FILE` …) work as in httpx, and loopback goes through no proxy.
+
+    Args:
+        settings: Token, account group, address and limits.
+        gate: Who may send when; one of its own when left out.
+        transport: Stands in for the network, as `httpx.ASGITransport` does.
+    """
+
+    def __init__(
+        self,
+        settings: ThousandEyesSettings,
+        *,
+        gate: QuotaGate | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.settings = settings
+        self.gate = gate or QuotaGate(
+            reserve=settings.quota_reserve, max_wait=settings.max_quota_wait
+        )
+        self.redact = Redactor(settings.token.get_secret_value())
+        self._http = _http_client(settings, transport)
+        # A reply that drips in keeps every read timeout happy.
+        self._longest_call = 4 * settings.read_timeout
+        self._resources = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._resources.enter_context(self.redact.guarding_http_logs())
+        await self._resources.enter_async_context(self._http)
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._resources.aclose()
+
+    async def rerun(
+        self,
+        test_id: str,
+        aid: str | None = None,
+        *,
+        record: Rerun | None = None,
+        before_sending: Callable[[], Awaitable[None]] = _nothing,
+        on_quota_refusal: Callable[[CallFailed], None] = _ignore,
+    ) -> str:
+        """Run an endpoint instant scheduled test again, and return the API's words on it.
+
+        A 429 is waited out and sent again; everything else is sent once.
+
+        Args:
+            test_id: The ID, as `clean_test_ids` leaves it.
+            aid: Account group; the settings' when left out.
+            record: Is kept up to date with all that is learned, also when this is cut short.
+            before_sending: Awaited when the call may go out, right before it does.
+            on_quota_refusal: Is told each 429.
+
+        Raises:
+            CallFailed: One of its subclasses.
+        """
+        record = record or Rerun(test_id)
+        spends = (Family.ORGANIZATION, Family.INSTANT)
+        call = _Call("POST", f"{TESTS}/{test_id}/run", spends, aid)
+        try:
+            reply = await self._call(call, record, before_sending, on_quota_refusal)
+            message = confirmation(read(reply))
+        except CallFailed as error:
+            record.failed(error)
+            raise
+        record.accepted(reply.status, message)
+        return message
+
+    async def tests(self, aid: str | None = None) -> list[EndpointTest]:
+        """List the endpoint scheduled tests. The API doesn't page this list.
+
+        Raises:
+            CallFailed: One of its subclasses.
+        """
+        return await self._list(TESTS, "tests", EndpointTest, aid)
+
+    async def account_groups(self) -> list[AccountGroup]:
+        """List the account groups of the token's user: also the cheapest check of a token.
+
+        Raises:
+            CallFailed: One of its subclasses.
+        """
+        return await self._list("/account-groups", "accountGroups", AccountGroup, None)
+
+    async def _list(self, path: str, name: str, model: type[Item], aid: str | None) -> list[Item]:
+        call = _Call("GET", path, (Family.ORGANIZATION,), aid)
+        body = read(await self._call(call, _Reading()))
+        try:
+            return [model.model_validate(item) for item in body[name]]
+        except (KeyError, TypeError, ValidationError):
+            raise ReplyLost(f"GET {path} answered without a readable list of {name}") from None
+
+    async def _call(
+        self,
+        call: "_Call",
+        record: CallRecord,
+        before_sending: Callable[[], Awaitable[None]] = _nothing,
+        on_quota_refusal: Callable[[CallFailed], None] = _ignore,
+    ) -> Reply:
+        """Send a call as often as it takes to get another answer than 429."""
+
+        def waited(seconds: float) -> None:
+            record.quota_wait_seconds += seconds
+
+        while True:
+            async with self.gate.admit(
+                call.spends,
+                begun=record.begun,
+                waited=record.quota_wait_seconds,
+                on_wait=waited,
+            ) as admission:
+                record.sending(datetime.now(UTC))
+                await before_sending()
+                reply = await self._send(call, admission)
+            if reply.status != HTTPStatus.TOO_MANY_REQUESTS:
+                return reply
+            error = refused(reply)
+            record.failed(error)
+            on_quota_refusal(error)
+
+    async def _send(self, call: "_Call", admission: Admission) -> Reply:
+        aid = call.aid or self.settings.aid
+        admission.sent = True
+        try:
+            async with asyncio.timeout(self._longest_call):
+                response = await self._http.request(
+                    call.method, call.path, params={"aid": aid} if aid else None
+                )
+        except _NOT_SENT as error:
+            admission.sent = False
+            raise Unreachable(f"no connection to the API ({self._reason(error)})") from None
+        except (httpx.RequestError, TimeoutError) as error:
+            raise ReplyLost(f"sent, and no answer came back ({self._reason(error)})") from None
+        admission.reply = Reply(
+            status=response.status_code,
+            headers=response.headers,
+            body=self.redact(response.text),
+            arrived=time.time(),
+        )
+        return admission.reply
+
+    def _reason(self, error: Exception) -> str:
+        text = str(error).strip()
+        return self.redact(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call of the API, and the families that it spends."""
+
+    method: str
+    path: str
+    spends: Spends
+    aid: str | None
+
+
+@dataclass
+class _Reading:
+    """The record of a call that only reads: nothing of it outlives the call."""
+
+    begun: bool = False
+    quota_wait_seconds: float = 0.0
+
+    def sending(self, at: datetime) -> None:  # noqa: ARG002 - a record may need the time
+        self.begun = True
+
+    def failed(self, error: CallFailed) -> None: ...
+
+
+def _http_client(
+    settings: ThousandEyesSettings, transport: httpx.AsyncBaseTransport | None
+) -> httpx.AsyncClient:
+    host = httpx.URL(settings.base_url).host
+    return httpx.AsyncClient(
+        base_url=settings.base_url,
+        headers={
+            "Authorization": f"Bearer {settings.token.get_secret_value()}",
+            "Accept": ACCEPT,
+            "User-Agent": USER_AGENT,
+        },
+        timeout=httpx.Timeout(
+            connect=settings.connect_timeout,
+            read=settings.read_timeout,
+            write=settings.write_timeout,
+            pool=settings.pool_timeout,
+        ),
+        follow_redirects=False,
+        transport=transport,
+        mounts={f"all://{host}": None} if is_loopback(host) else None,
+    )

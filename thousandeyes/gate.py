@@ -1,0 +1,146 @@
+"""Who may send when: the one place in which a run waits for quota."""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from thousandeyes.errors import QuotaExhausted, RunStopped
+from thousandeyes.quota import Permit, Quota
+from thousandeyes.replies import Family, Reply
+
+Spends = tuple[Family, ...]
+
+
+def _ignore(_: object) -> None: ...
+
+
+@dataclass
+class Admission:
+    """Leave for one call. Whoever holds it says what came of it, before the gate lets go of it."""
+
+    sent: bool = False
+    reply: Reply | None = None
+
+
+class QuotaGate:
+    """Lets calls out one after the other, first come, first served, as the quota allows.
+
+    Calls that spend different families wait in queues of their own, so that reading results
+    doesn't wait behind reruns. All callers share one event loop.
+
+    Args:
+        reserve: The fraction of each window that is left to other users.
+        max_wait: Seconds that one call may wait in all.
+        clock: Seconds on a clock that never goes back.
+        sleep: Waits that many seconds by the same clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        reserve: float = 0.0,
+        max_wait: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.quota = Quota(reserve)
+        self.first_reply = asyncio.Event()
+        self._max_wait = max_wait
+        self._clock = clock
+        self._sleep = sleep
+        self._queues: dict[Spends, deque[object]] = {}
+        self._changed = asyncio.Event()
+        self._stop: str | None = None
+        self._stop_all = False
+
+    def stop(self, reason: str, *, begun_too: bool) -> None:
+        """Refuse calls from now on: those of tests not begun, or with `begun_too` all of them."""
+        self._stop, self._stop_all = reason, begun_too
+        self._wake()
+
+    def wait_for_quota(self) -> float:
+        """Return how many seconds a rerun would wait now if nothing else changed; 0: none."""
+        wait = self.quota.wait(tuple(Family), self._clock())
+        return wait if wait < math.inf else 0.0
+
+    @asynccontextmanager
+    async def admit(
+        self,
+        spends: Spends,
+        *,
+        begun: bool = False,
+        waited: float = 0.0,
+        on_wait: Callable[[float], None] = _ignore,
+    ) -> AsyncIterator[Admission]:
+        """Wait for leave to send one call, and hold it while the call is out.
+
+        Args:
+            spends: The families that the call spends.
+            begun: Whether an earlier call of the same test went out.
+            waited: Seconds that the same test has waited before.
+            on_wait: Is told the seconds of this wait as soon as it ends, also when it fails.
+
+        Raises:
+            QuotaExhausted: The wait would become longer than `max_wait`.
+            RunStopped: The gate was stopped.
+        """
+        permit = await self._permit(spends, begun=begun, waited=waited, on_wait=on_wait)
+        admission = Admission()
+        try:
+            yield admission
+        finally:
+            if admission.reply:
+                self.quota.replied(permit, admission.reply, self._clock())
+                self.first_reply.set()
+            elif admission.sent:
+                self.quota.lost(permit)
+            else:
+                self.quota.unsent(permit)
+            self._wake()
+
+    async def _permit(
+        self, spends: Spends, *, begun: bool, waited: float, on_wait: Callable[[float], None]
+    ) -> Permit:
+        queue = self._queues.setdefault(spends, deque())
+        place = object()
+        queue.append(place)
+        since = self._clock()
+        try:
+            while True:
+                if self._stop and (self._stop_all or not begun):
+                    raise RunStopped(self._stop)
+                now = self._clock()
+                wait = self.quota.wait(spends, now) if queue[0] is place else math.inf
+                if wait <= 0:
+                    return self.quota.send(spends)
+                left = self._max_wait - waited - (now - since)
+                if left <= 0:
+                    raise QuotaExhausted(
+                        f"waited {self._max_wait:.0f} s for quota, as long as TE_MAX_QUOTA_WAIT "
+                        "allows; others may be using it up"
+                    )
+                await self._pause(min(wait, left))
+        finally:
+            queue.remove(place)
+            on_wait(self._clock() - since)
+            self._wake()
+
+    async def _pause(self, seconds: float) -> None:
+        """Return when something has changed, or after that many seconds."""
+        waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._changed.wait())]
+        if seconds < math.inf:
+            waiting.append(asyncio.ensure_future(self._sleep(seconds)))
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

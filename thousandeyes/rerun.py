@@ -1,0 +1,141 @@
+"""What becomes of one test: from asked for, over its attempts, to the outcome that names it."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from thousandeyes.errors import (
+    CallFailed,
+    InvalidTestIds,
+    Outcome,
+    Refused,
+    ReplyLost,
+    RunStopped,
+    TooManyRequests,
+    Unreachable,
+)
+
+_TEST_ID = re.compile(r"[A-Za-z0-9_-]+")
+_SHOWN = 5
+
+KEPT = frozenset({Outcome.ACCEPTED, Outcome.NOT_FOUND, Outcome.INVALID, Outcome.SKIPPED})
+"""Outcomes that another try would not change."""
+
+
+class Delivery(StrEnum):
+    """What may be sent again when it can't be told whether a call was carried out."""
+
+    AT_LEAST_ONCE = "at_least_once"
+    """Sent again: the test certainly ran, now and then twice."""
+    AT_MOST_ONCE = "at_most_once"
+    """Not sent again: the test never runs twice, and now and then it stays unknown."""
+
+
+def clean_test_ids(test_ids: Iterable[str]) -> list[str]:
+    """Trim blanks and drop repeats, keeping the order.
+
+    IDs are opaque, though all known ones are digits: letters, digits, `-` and `_` are allowed.
+
+    Raises:
+        InvalidTestIds: One or more can't be an ID, or there is none.
+    """
+    trimmed = [test_id.strip() for test_id in test_ids]
+    wrong = [test_id for test_id in trimmed if not _TEST_ID.fullmatch(test_id)]
+    if wrong:
+        shown = ", ".join(repr(test_id[:40]) for test_id in wrong[:_SHOWN])
+        rest = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        raise InvalidTestIds(
+            f"not a test ID: {shown}{rest}. An ID is letters, digits, '-' and '_', such as "
+            "765231567. Nothing was sent."
+        )
+    if not trimmed:
+        raise InvalidTestIds("no test IDs given: name at least one. Nothing was sent.")
+    return list(dict.fromkeys(trimmed))
+
+
+def may_send_again(error: CallFailed, delivery: Delivery) -> bool:
+    """Tell whether a failed call may be sent once more under this promise."""
+    return error.may_pass and not (error.in_doubt and delivery is Delivery.AT_MOST_ONCE)
+
+
+@dataclass
+class Rerun:
+    """One test of a run and all that is known of it; flat, since it is also a table's row.
+
+    `attempts` counts the calls that went out, those refused with 429 included.
+    `maybe_duplicate` tells that a call was sent again after a doubt, so that the test may have
+    run twice. `quota_wait_seconds` is all its waiting in the quota gate. Times are UTC. `begun`
+    tells whether a call went out in this run; attempts of the run that it goes on from are not.
+    """
+
+    test_id: str
+    test_name: str = ""
+    outcome: Outcome = Outcome.NOT_ATTEMPTED
+    detail: str = ""
+    http_status: int | None = None
+    attempts: int = 0
+    maybe_duplicate: bool = False
+    quota_wait_seconds: float = 0.0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    aid: str | None = None
+    begun: bool = field(default=False, init=False, compare=False)
+    _heard: tuple[Outcome, str] = field(
+        default=(Outcome.NOT_ATTEMPTED, ""), init=False, repr=False, compare=False
+    )
+
+    def needs_call(self, delivery: Delivery) -> bool:
+        """Tell whether a run that goes on from here sends this test."""
+        if self.outcome in KEPT:
+            return False
+        return not (self.in_doubt and delivery is Delivery.AT_MOST_ONCE)
+
+    def taken_up(self) -> Self:
+        """Make ready for this run: attempts and doubts of an earlier one stay, waits don't."""
+        self.finished_at, self.quota_wait_seconds = None, 0.0
+        return self
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the last that was heard leaves open that the test ran."""
+        return self.outcome in (Outcome.UNKNOWN, Outcome.SERVER_ERROR)
+
+    def sending(self, at: datetime) -> None:
+        """Note that a call goes out now: unless more is heard of it, the outcome is unknown."""
+        self.maybe_duplicate = self.maybe_duplicate or self.in_doubt
+        self.attempts += 1
+        self.begun = True
+        self.started_at = self.started_at or at
+        self._heard = self.outcome, self.detail
+        self.outcome, self.detail = Outcome.UNKNOWN, "the call went out and nothing was heard of it"
+
+    def accepted(self, status: int, message: str) -> None:
+        """Note a success."""
+        self.outcome, self.http_status, self.detail = Outcome.ACCEPTED, status, message
+
+    def failed(self, error: CallFailed) -> None:
+        """Note an error. The last answer names the outcome.
+
+        An error that is no answer (no connection, or no call at all) overrules neither an
+        earlier answer nor the doubt that an earlier attempt left.
+        """
+        if isinstance(error, Refused):
+            self.http_status = error.status
+        if isinstance(error, Refused | ReplyLost):
+            if isinstance(error, TooManyRequests):  # refused before anything was done
+                self.outcome, self.detail = self._heard
+            else:
+                self.outcome, self.detail = error.outcome, str(error)
+            return
+        if isinstance(error, Unreachable):
+            self.outcome, self.detail = self._heard
+        stands = self.in_doubt or self.outcome is Outcome.FORBIDDEN
+        if isinstance(error, RunStopped):
+            stands = self.outcome is not Outcome.NOT_ATTEMPTED
+        if stands:
+            self.detail = f"{self.detail}; then {error}"
+        else:
+            self.outcome, self.detail = error.outcome, str(error)

@@ -1,0 +1,99 @@
+"""Settings from the environment or `.env`; every variable begins with `TE_`."""
+
+from ipaddress import ip_address
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from thousandeyes.errors import SettingsError
+
+API_URL = "https://api.thousandeyes.com/v7"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address never leaves this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _clean_token(token: SecretStr) -> SecretStr:
+    text = token.get_secret_value().strip()
+    if not text:
+        raise ValueError("is empty")
+    # Anything else can't stand in a header, and the HTTP library would quote it in its error.
+    if not all("!" <= character <= "~" for character in text):
+        raise ValueError("holds a blank or a character that no token has")
+    return SecretStr(text)
+
+
+def _clean_base_url(url: str) -> str:
+    # The vendor's command line takes the address without /v7, its Terraform provider with it.
+    url = url.strip().rstrip("/").removesuffix("/v7")
+    parts = urlsplit(url)
+    if not parts.hostname or parts.scheme not in ("http", "https"):
+        raise ValueError(f"must be an address like {API_URL}")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must hold neither credentials nor a query")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("must be https: with http the token would cross the network in clear")
+    return url + "/v7"
+
+
+def _clean_aid(aid: str | None) -> str | None:
+    return (aid or "").strip() or None
+
+
+class ThousandEyesSettings(BaseSettings):
+    """What a run needs to know of the API and of this organization's limits.
+
+    Raises:
+        SettingsError: A variable is missing or wrong; names it and tells no value.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="TE_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    token: Annotated[SecretStr, AfterValidator(_clean_token)] = Field(
+        description="A user's API token: Account Settings > Users and Roles > Profile."
+    )
+    aid: Annotated[str | None, AfterValidator(_clean_aid)] = Field(
+        default=None, description="Account group; the user's login account group when left out."
+    )
+    base_url: Annotated[str, AfterValidator(_clean_base_url)] = Field(
+        default=API_URL, description="The API, with or without /v7; http on loopback alone."
+    )
+    max_quota_wait: float = Field(
+        default=600, gt=0, description="Seconds that one test may wait for quota in all."
+    )
+    quota_reserve: float = Field(
+        default=0, ge=0, lt=1, description="The fraction of each quota that is left to other users."
+    )
+    connect_timeout: float = Field(default=5, gt=0, description="Seconds until connected, TLS too.")
+    read_timeout: float = Field(default=30, gt=0, description="Seconds without a byte of a reply.")
+    write_timeout: float = Field(default=10, gt=0, description="Seconds without a byte taken.")
+    pool_timeout: float = Field(default=30, gt=0, description="Seconds for a free connection.")
+
+    def __init__(self, **values: Any) -> None:  # noqa: ANN401 - any field, by name
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            # Only the places and reasons: pydantic's own text is for the author of a model.
+            raise SettingsError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        variable = "TE_" + "_".join(str(part) for part in problem["loc"]).upper()
+        if problem["type"] == "missing":
+            lines.append(f"{variable} is not set: put it into the environment or into .env")
+        else:
+            lines.append(f"{variable}: {problem['msg'].removeprefix('Value error, ')}")
+    return "; ".join(lines)
