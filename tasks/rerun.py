@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.errors import CallFailed
+from thousandeyes.errors import CallFailed, Refused
 from thousandeyes.rerun import Delivery, Rerun, may_send_again
 from thousandeyes.settings import ThousandEyesSettings
 
@@ -114,7 +114,8 @@ async def _rerun(
 
 
 def _at(record: Rerun, error: CallFailed) -> str:
-    return f"Test {record.test_id}, attempt {record.attempts}: {error}"
+    attempt = f", attempt {record.attempts}" if record.attempts else ""
+    return f"Test {record.test_id}{attempt}: {error}"
 
 
 def _why(error: CallFailed) -> str:
@@ -122,4 +123,6 @@ def _why(error: CallFailed) -> str:
         return "the retries are used up"
     if error.may_pass:
         return "it may have run already, and at_most_once sends nothing twice"
+    if not isinstance(error, Refused):
+        return "its time is over"
     return "the same call would end the same way"

@@ -1,0 +1,39 @@
+"""A Prefect home and an environment of the tests' own: the user's are neither read nor written."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+for name in list(os.environ):
+    if name.startswith(("PREFECT_", "TE_")):
+        del os.environ[name]
+_home = tempfile.TemporaryDirectory(prefix="prefect-home-")
+# Before Prefect is imported, since it reads its settings then.
+os.environ |= {
+    "PREFECT_HOME": _home.name,
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+}
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run where no `.env` of the user's lies."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def prefect_home() -> Path:
+    return Path(_home.name)
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """Start one Prefect server for all tests that need one: it takes its time."""
+    from prefect.testing.utilities import prefect_test_harness  # noqa: PLC0415 - slow
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield

@@ -1,0 +1,49 @@
+"""What the flows' tests share: a Prefect server, a simulator, and quick retries."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tasks.rerun import rerun_endpoint_test
+from thousandeyes.simulator import Simulator, create_app, serve
+
+TOKEN = "tkn-5ecret-0f-the-tests"
+
+
+@pytest.fixture(autouse=True)
+def _server(prefect_server: None) -> None: ...
+
+
+@pytest.fixture
+def simulate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Simulator]]:
+    """Serve a simulator with the given options and point the settings at it.
+
+    Its quotas are out of the way unless a test asks for them.
+    """
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> Simulator:
+            plenty = {"instant_limit": 100_000, "organization_limit": 1_000_000}
+            app = create_app(**{"token": TOKEN} | plenty | options)
+            server = stack.enter_context(serve(app, port=0))
+            monkeypatch.setenv("TE_TOKEN", TOKEN)
+            monkeypatch.setenv("TE_BASE_URL", server.url)
+            simulator: Simulator = app.state.simulator
+            return simulator
+
+        yield start
+
+
+@pytest.fixture(autouse=True)
+def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rerun_endpoint_test, "retry_delay_seconds", [0.01])
+
+
+async def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for a condition; the time only bounds a test that would hang."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - the condition is another process's
+            await asyncio.sleep(0.02)

@@ -1,0 +1,283 @@
+"""The flow against a real Prefect server and the simulator on a real socket."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import httpx
+import pytest
+from prefect import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.client.schemas.objects import Artifact
+from prefect.client.schemas.sorting import ArtifactSort
+from prefect.states import State
+
+import thousandeyes.client
+from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
+from tasks.artifacts import read_outcomes
+from thousandeyes.client import TESTS
+from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
+from thousandeyes.rerun import Rerun
+from thousandeyes.simulator import Fault, Simulator
+
+Simulate = Callable[..., Simulator]
+
+SUMMARY, TABLE = "endpoint-reruns-local", "endpoint-rerun-outcomes-local"
+
+
+async def artifacts_of(state: State[Any]) -> dict[str, Artifact]:
+    """Return the newest artifact of each key of a flow run."""
+    flow_run_id = state.state_details.flow_run_id
+    assert flow_run_id
+    async with get_client() as client:
+        found = await client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id])),
+            sort=ArtifactSort.CREATED_DESC,
+        )
+    return {str(artifact.key): artifact for artifact in reversed(found)}
+
+
+async def run(test_ids: list[str], **options: Any) -> tuple[State[Any], dict[str, Rerun]]:
+    state = await rerun_endpoint_tests(
+        test_ids, RerunOptions.model_validate(options), return_state=True
+    )
+    assert state.state_details.flow_run_id
+    recorded = await read_outcomes([state.state_details.flow_run_id])
+    return state, {record.test_id: record for record in recorded}
+
+
+def sent(simulator: Simulator) -> Counter[str | None]:
+    return Counter(call.test_id for call in simulator.calls if call.path.endswith("/run"))
+
+
+def ids(count: int) -> list[str]:
+    return [str(202_701 + number) for number in range(count)]
+
+
+async def test_every_kind_of_answer_ends_in_the_outcome_that_the_table_names(
+    simulate: Simulate,
+) -> None:
+    faults = {
+        "1": Fault(replies=[404]),
+        "2": Fault(replies=[400]),
+        "3": Fault(replies=[405]),
+        "4": Fault(replies=[302]),
+        "5": Fault(replies=[403], repeat=True),
+        "6": Fault(replies=[500], repeat=True),
+        "7": Fault(replies=[502], repeat=True),
+        "8": Fault(replies=["dropped_before"], repeat=True),
+        "9": Fault(replies=["dropped_after"], repeat=True),
+        "10": Fault(replies=["html"], repeat=True),
+        "11": Fault(replies=["half_body"], repeat=True),
+        "12": Fault(replies=[503, 502]),
+        "13": Fault(replies=["dropped_after"]),
+        "14": Fault(replies=["plain_text"]),
+        "15": Fault(replies=["empty"]),
+        "16": Fault(replies=["no_message"]),
+        "17": Fault(replies=[]),
+    }
+    simulator = simulate(tests=list(faults), faults=faults)
+    # Good ones in between, since ten in a row without an answer would stop the run.
+    order = [
+        "17",
+        *(["12", "1", "6", "13", "7", "2", "8", "14", "9", "3", "10", "15", "11", "16", "4", "5"]),
+    ]
+    state, recorded = await run([*order, "999"], max_in_flight=1)
+
+    assert {test_id: record.outcome.value for test_id, record in recorded.items()} == {
+        **dict.fromkeys(["1", "999"], "not_found"),
+        **dict.fromkeys(["2", "3", "4"], "invalid"),
+        "5": "forbidden",
+        **dict.fromkeys(["6", "7"], "server_error"),
+        **dict.fromkeys(["8", "9", "10", "11"], "unknown"),
+        **dict.fromkeys(["12", "13", "14", "15", "16", "17"], "accepted"),
+    }
+    tries = sent(simulator)
+    assert {tries[test_id] for test_id in ("1", "2", "3", "4", "5", "999")} == {1}
+    assert {tries[test_id] for test_id in ("6", "7", "8", "9", "10", "11")} == {4}
+    assert {test_id: record.attempts for test_id, record in recorded.items()} == dict(tries)
+    assert {test_id for test_id, record in recorded.items() if record.maybe_duplicate} == {
+        *("6", "7", "8", "9", "10", "11", "12", "13")
+    }
+    assert state.is_failed()
+    assert state.name == "Failed"
+    assert state.message == (
+        "6 of 18 tests accepted; failed for 4 unknown, 2 server_error, 1 forbidden, "
+        "2 not_found, 3 invalid."
+    )
+
+
+async def test_a_run_leaves_one_artifact_a_test_a_table_and_a_summary_that_lead_to_one_another(
+    simulate: Simulate,
+) -> None:
+    simulate(tests=ids(3), faults={"202702": Fault(replies=[404])})
+    state, _ = await run(ids(3))
+
+    artifacts = await artifacts_of(state)
+    assert set(artifacts) == {SUMMARY, TABLE, *(f"endpoint-test-{test_id}" for test_id in ids(3))}
+    rows = json.loads(str(artifacts[TABLE].data))
+    assert [row["outcome"] for row in rows] == ["not_found", "accepted", "accepted"]
+    assert all(row["test_name"] for row in rows)
+    assert json.loads(str(artifacts["endpoint-test-202702"].data)) == rows[:1]
+    summary = str(artifacts[SUMMARY].data)
+    assert "**Failed.** 2 of 3 tests accepted; failed for 1 not\\_found." in summary
+    assert "/artifacts/key/endpoint-test-202702)" in summary
+    assert f"/artifacts/key/{TABLE})" in summary
+
+
+async def test_the_caller_gets_one_record_a_test_in_the_order_asked_for(simulate: Simulate) -> None:
+    simulate(tests=ids(3))
+    outcomes = await rerun_endpoint_tests([" 202703", "202701 ", "202703"])
+    assert [record.test_id for record in outcomes] == ["202703", "202701"]
+    assert {record.outcome for record in outcomes} == {Outcome.ACCEPTED}
+
+
+async def test_a_failed_run_raises_its_sentence_and_its_outcomes_in_the_caller(
+    simulate: Simulate,
+) -> None:
+    simulate(tests=ids(1))
+    with pytest.raises(
+        RerunFailed, match=r"1 of 2 tests accepted; failed for 1 not_found\."
+    ) as raised:
+        await rerun_endpoint_tests([*ids(1), "999"])
+    assert [record.outcome for record in raised.value.outcomes] == ["accepted", "not_found"]
+
+
+async def test_a_run_passes_with_outcomes_that_fail_on_leaves_out_and_says_so(
+    simulate: Simulate,
+) -> None:
+    simulate(tests=ids(1))
+    state, _ = await run([*ids(1), "999"], fail_on=["unknown"])
+    assert state.is_completed()
+    assert state.message == "1 of 2 tests accepted; fail_on lets pass 1 not_found."
+
+
+@pytest.mark.parametrize("wrong", [["202701", "20 2701"], ["/../"], [""], []])
+async def test_a_bad_id_and_an_empty_list_are_refused_before_anything_is_sent(
+    simulate: Simulate, wrong: list[str]
+) -> None:
+    simulator = simulate(tests=ids(1))
+    with pytest.raises(InvalidTestIds, match="Nothing was sent"):
+        await rerun_endpoint_tests(wrong)
+    assert simulator.calls == []
+
+
+async def test_without_a_token_the_run_fails_with_the_variables_name_and_loses_no_test(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("TE_TOKEN", raising=False)
+    state, recorded = await run(ids(2))
+    with pytest.raises(SettingsError, match="TE_TOKEN is not set"):
+        await state.result()
+    assert {record.outcome for record in recorded.values()} == {Outcome.NOT_ATTEMPTED}
+    assert SUMMARY in await artifacts_of(state)
+
+
+async def test_a_lost_reply_is_sent_again_only_under_at_least_once(simulate: Simulate) -> None:
+    faults = {"202701": Fault(replies=["dropped_after"]), "202702": Fault(replies=[500])}
+    simulator = simulate(tests=ids(3), faults=faults)
+    _, recorded = await run(ids(3), delivery="at_most_once")
+    assert [recorded[test_id].outcome for test_id in ids(3)] == [
+        *("unknown", "server_error", "accepted")
+    ]
+    assert set(sent(simulator).values()) == {1}
+    assert not any(record.maybe_duplicate for record in recorded.values())
+
+
+async def test_a_429_is_waited_out_and_uses_up_no_retry(simulate: Simulate) -> None:
+    simulator = simulate(tests=ids(8), instant_limit=8, window_seconds=5)
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {simulator.token}"}) as other:
+        for test_id in ids(8):  # somebody else uses up the window
+            await other.post(f"{os.environ['TE_BASE_URL']}{TESTS}/{test_id}/run")
+    state, recorded = await run(ids(8))
+    assert state.is_completed(), state.message
+    assert 429 in {call.status for call in simulator.calls}
+    assert {simulator.runs(test_id) for test_id in ids(8)} == {2}
+    assert not any(record.maybe_duplicate for record in recorded.values())
+    assert sum(record.quota_wait_seconds for record in recorded.values()) > 0
+
+
+async def test_a_refused_token_stops_the_run_after_one_call(simulate: Simulate) -> None:
+    simulator = simulate(tests=ids(50), token="another-token")
+    state, recorded = await run(ids(50))
+    assert sum(sent(simulator).values()) == 1
+    assert Counter(record.outcome for record in recorded.values()) == {
+        Outcome.FORBIDDEN: 1,
+        Outcome.NOT_ATTEMPTED: 49,
+    }
+    assert "stopped early: the token was refused (401)" in str(state.message)
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(403, "forbidden"), (404, "not_found")])
+async def test_when_the_first_ten_tests_fare_alike_the_breaker_stops_the_run(
+    simulate: Simulate, status: int, outcome: str
+) -> None:
+    faults = {test_id: Fault(replies=[status], repeat=True) for test_id in ids(40)}
+    simulate(tests=ids(40), faults=faults)
+    state, recorded = await run(ids(40), max_in_flight=1)
+    counted = Counter(record.outcome.value for record in recorded.values())
+    assert counted == {outcome: 10, "not_attempted": 30}
+    assert "stopped early" in str(state.message)
+
+
+async def test_ten_tests_in_a_row_without_an_answer_stop_the_run(simulate: Simulate) -> None:
+    faults = {test_id: Fault(replies=[503], repeat=True) for test_id in ids(40)[5:]}
+    simulator = simulate(tests=ids(40), faults=faults)
+    _, recorded = await run(ids(40), max_in_flight=2)
+    counted = Counter(record.outcome.value for record in recorded.values())
+    assert counted["accepted"] == 5
+    # Those under way when the tenth ended go through all their attempts.
+    assert counted["server_error"] in (10, 11)
+    assert sent(simulator)["202740"] == 0
+
+
+async def test_after_the_deadline_nothing_is_sent_and_the_rest_is_reported(
+    simulate: Simulate,
+) -> None:
+    simulator = simulate(tests=ids(40), instant_limit=5, window_seconds=3600)
+    state, recorded = await run(ids(40), deadline_minutes=0.05)
+    counted = Counter(record.outcome.value for record in recorded.values())
+    assert counted == {"accepted": 5, "not_attempted": 35}
+    assert sum(sent(simulator).values()) == 5
+    assert "stopped early: the deadline" in str(state.message)
+
+
+async def test_with_no_connection_every_test_ends_unreachable_or_not_attempted(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    simulate(tests=ids(30))
+    monkeypatch.setenv("TE_BASE_URL", f"http://127.0.0.1:{unused_tcp_port}")
+    _, recorded = await run(ids(30), max_in_flight=3)
+    counted = Counter(record.outcome.value for record in recorded.values())
+    assert set(counted) == {"unreachable", "not_attempted"}
+    assert sum(counted.values()) == 30
+    assert not any(record.maybe_duplicate for record in recorded.values())
+
+
+async def test_an_unexpected_error_costs_one_test_and_no_other(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulate(tests=ids(3))
+    confirmation = thousandeyes.client.confirmation
+
+    def broken(body: object) -> str:
+        if "202702" in str(body):
+            raise ZeroDivisionError
+        return confirmation(body)
+
+    monkeypatch.setattr(thousandeyes.client, "confirmation", broken)
+    _, recorded = await run(ids(3))
+    assert [recorded[test_id].outcome for test_id in ids(3)] == ["accepted", "unknown", "accepted"]
+    assert "ZeroDivisionError" in recorded["202702"].detail
+
+
+async def test_the_plan_is_told_once_the_limit_is_known(
+    simulate: Simulate, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulate(tests=ids(30), instant_limit=24)
+    with suppress(RerunFailed):
+        await rerun_endpoint_tests(ids(30), RerunOptions(deadline_minutes=0.02))
+    assert "30 tests, 24 a minute: about 60 s" in caplog.text
