@@ -1,0 +1,17 @@
+"""A stand-in for the ThousandEyes v7 endpoint API: for a first run with no account, and for tests.
+
+It imports nothing from the client that it stands opposite to, so that neither excuses the other.
+
+    from thousandeyes.simulator import create_app, serve
+
+    with serve(create_app(tests=["202701"])) as server:
+        print(server.url)
+"""
+
+from .app import create_app
+from .faults import Fault
+from .options import Options
+from .server import serve
+from .state import Call, Simulator
+
+__all__ = ["Call", "Fault", "Options", "Simulator", "create_app", "serve"]

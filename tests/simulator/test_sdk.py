@@ -1,0 +1,237 @@
+"""The vendor's own client against the simulator: what it reads, the project's client may expect."""
+
+# Its generated modules export no names explicitly, and all fields of its models are optional.
+# mypy: disable-error-code="attr-defined", no-strict-optional
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from starlette.applications import Starlette
+from thousandeyes_sdk.administrative import AccountGroupsApi
+from thousandeyes_sdk.core import ApiClient, Configuration
+from thousandeyes_sdk.core.exceptions import (
+    ApiException,
+    BadRequestException,
+    ForbiddenException,
+    NotFoundException,
+    ServiceException,
+    TooManyRequestsException,
+    UnauthorizedException,
+)
+from thousandeyes_sdk.endpoint_agents import EndpointAgentsApi
+from thousandeyes_sdk.endpoint_instant_tests import (
+    AgentToServerEndpointInstantScheduledTestsApi,
+    EndpointAgentToServerInstantTest,
+    EndpointHttpServerInstantTest,
+    HTTPServerEndpointInstantScheduledTestsApi,
+    RunEndpointInstantScheduledTestsApi,
+)
+from thousandeyes_sdk.endpoint_test_results import (
+    EndpointTestsDataRoundsSearch,
+    EndpointTestsDataSearchSort,
+    HTTPServerEndpointScheduledTestResultsApi,
+    MultiTestIdEndpointTestsDataRoundsSearch,
+    MultiTestIdEndpointTestsDataSearchFilter,
+    NetworkEndpointScheduledTestResultsApi,
+)
+from thousandeyes_sdk.endpoint_tests import (
+    AgentToServerEndpointScheduledTestsApi,
+    EndpointScheduledTestsApi,
+    HTTPServerEndpointScheduledTestsApi,
+)
+
+from thousandeyes.simulator import Fault, create_app, serve
+
+NETWORK, HTTP = "202701", "344811"
+FAULTS: dict[str, type[ApiException]] = {
+    "400": BadRequestException,
+    "401": UnauthorizedException,
+    "403": ForbiddenException,
+    "404": NotFoundException,
+    "500": ServiceException,
+    "502": ServiceException,
+    "503": ServiceException,
+}
+
+
+@pytest.fixture(scope="module")
+def app() -> Starlette:
+    return create_app(
+        tests=[NETWORK, HTTP, *FAULTS],
+        agents=12,
+        page_size=5,
+        results_after_seconds=0,
+        instant_limit=1_000,
+        organization_limit=1_000,
+        faults={status: Fault(replies=[int(status)], repeat=True) for status in FAULTS},
+    )
+
+
+@pytest.fixture(scope="module")
+def client(app: Starlette) -> Iterator[ApiClient]:
+    with serve(app) as server, connect(server.url) as client:
+        yield client
+
+
+def connect(url: str, token: str = "simulator-token") -> ApiClient:
+    return ApiClient(Configuration(host=url, access_token=token))
+
+
+def run(client: ApiClient, test_id: str, aid: str | None = None) -> str:
+    api = RunEndpointInstantScheduledTestsApi(client)
+    message: str = api.run_endpoint_scheduled_instant_test(test_id, aid=aid).message
+    return message
+
+
+def online_agents(app: Starlette) -> set[str]:
+    return {agent.id for agent in app.state.simulator.agents if agent.is_online}
+
+
+def test_it_runs_a_test(app: Starlette, client: ApiClient) -> None:
+    before = app.state.simulator.runs(NETWORK)
+    assert run(client, NETWORK, aid="1234").endswith(f"testId={NETWORK}")
+    assert app.state.simulator.runs(NETWORK) == before + 1
+
+
+def test_it_reads_the_rate_headers_of_a_run(client: ApiClient) -> None:
+    api = RunEndpointInstantScheduledTestsApi(client)
+    reply = api.run_endpoint_scheduled_instant_test_with_http_info(NETWORK)
+    headers = {name.lower(): value for name, value in reply.headers.items()}
+    assert headers["x-instant-test-rate-limit-limit"] == "1000"
+    assert float(headers["x-organization-rate-limit-reset"]) > time.time()
+
+
+def test_it_creates_a_network_test(app: Starlette, client: ApiClient) -> None:
+    api = AgentToServerEndpointInstantScheduledTestsApi(client)
+    body = EndpointAgentToServerInstantTest(test_name="Voice", server="voice.example.com")
+    test = api.create_agent_to_server_scheduled_instant_test(body)
+    assert (test.test_name, test.server, test.port) == ("Voice", "voice.example.com", 443)
+    assert app.state.simulator.runs(test.test_id) == 1
+
+
+def test_it_creates_an_http_test(app: Starlette, client: ApiClient) -> None:
+    api = HTTPServerEndpointInstantScheduledTestsApi(client)
+    agent = app.state.simulator.agents[0].id
+    body = EndpointHttpServerInstantTest(
+        test_name="Intranet",
+        url="https://intranet.example.com",
+        agent_selector_type="specific-agents",
+        agents=[agent],
+    )
+    test = api.create_http_server_scheduled_instant_test(body)
+    assert test.url == "https://intranet.example.com"
+    results = NetworkEndpointScheduledTestResultsApi(client)
+    rows = results.filter_scheduled_test_network_results(test.test_id).results
+    assert [str(row.agent_id) for row in rows] == [agent]
+
+
+def test_it_lists_the_tests_of_each_kind(client: ApiClient) -> None:
+    everything = EndpointScheduledTestsApi(client).get_endpoint_scheduled_tests().tests
+    network = AgentToServerEndpointScheduledTestsApi(client)
+    web = HTTPServerEndpointScheduledTestsApi(client)
+    listed = network.get_agent_to_server_endpoint_scheduled_tests().tests
+    assert {NETWORK, HTTP} <= {test.test_id for test in everything}
+    assert NETWORK in {test.test_id for test in listed}
+    assert web.get_http_server_endpoint_scheduled_test(HTTP).test_id == HTTP
+
+
+def test_it_reads_every_page_of_the_agents(app: Starlette, client: ApiClient) -> None:
+    agents = list(EndpointAgentsApi(client).get_endpoint_agents_paginated())
+    assert [str(agent.id) for agent in agents] == [a.id for a in app.state.simulator.agents]
+
+
+def test_it_finds_the_account_group(client: ApiClient) -> None:
+    (group,) = AccountGroupsApi(client).get_account_groups().account_groups
+    assert group.aid == "1234"
+    assert group.is_default_account_group
+
+
+def test_it_reads_every_page_of_the_network_results(app: Starlette, client: ApiClient) -> None:
+    run(client, NETWORK)
+    api = NetworkEndpointScheduledTestResultsApi(client)
+    search = EndpointTestsDataRoundsSearch(
+        search_sort=[EndpointTestsDataSearchSort(sort="latency", order="asc")]
+    )
+    rows = list(
+        api.filter_scheduled_test_network_results_paginated(
+            test_id=NETWORK, window="1h", endpoint_tests_data_rounds_search=search
+        )
+    )
+    latencies = [row.avg_latency for row in rows if row.avg_latency is not None]
+    assert {str(row.agent_id) for row in rows} == online_agents(app)
+    assert len(rows) > 5
+    assert latencies == sorted(latencies)
+
+
+def test_it_reads_network_results_of_many_tests(client: ApiClient) -> None:
+    run(client, NETWORK)
+    run(client, HTTP)
+    api = NetworkEndpointScheduledTestResultsApi(client)
+    search = MultiTestIdEndpointTestsDataRoundsSearch(
+        search_filters=MultiTestIdEndpointTestsDataSearchFilter(test_id=[NETWORK, HTTP])
+    )
+    rows = api.filter_scheduled_tests_network_results_paginated(
+        max=3, multi_test_id_endpoint_tests_data_rounds_search=search
+    )
+    assert {row.test_id for row in rows} == {NETWORK, HTTP}
+
+
+def test_it_reads_every_page_of_the_http_results(app: Starlette, client: ApiClient) -> None:
+    run(client, HTTP)
+    api = HTTPServerEndpointScheduledTestResultsApi(client)
+    rows = list(api.get_http_server_scheduled_test_results_paginated(test_id=HTTP, window="1h"))
+    filtered = api.get_single_test_filtered_http_server_scheduled_test_results(HTTP)
+    assert {str(row.agent_id) for row in rows} == online_agents(app)
+    assert filtered.total_hits == len(rows)
+    assert any(row.response_code == 200 and row.total_time for row in rows)
+
+
+def test_it_reads_the_path_summary(client: ApiClient) -> None:
+    run(client, NETWORK)
+    api = NetworkEndpointScheduledTestResultsApi(client)
+    found = api.get_scheduled_test_path_vis_results(NETWORK)
+    assert found.test.actual_instance.test_id == NETWORK
+    assert found.results[0].path_traces[0].number_of_hops
+
+
+@pytest.mark.parametrize("status", FAULTS)
+def test_it_raises_its_own_error_for_each_status(client: ApiClient, status: str) -> None:
+    with pytest.raises(FAULTS[status]) as error:
+        run(client, status)
+    assert error.value.status == int(status)
+
+
+def test_it_is_refused_what_the_simulator_refuses(client: ApiClient) -> None:
+    with pytest.raises(NotFoundException):
+        run(client, "999")
+    with pytest.raises(ForbiddenException):
+        run(client, NETWORK, aid="1")
+    with (
+        pytest.raises(UnauthorizedException),
+        connect(client.configuration.host, token="wrong") as stranger,
+    ):
+        run(stranger, NETWORK)
+    with pytest.raises(BadRequestException):
+        HTTPServerEndpointScheduledTestResultsApi(
+            client
+        ).get_single_test_filtered_http_server_scheduled_test_results(HTTP, window="1y")
+
+
+def test_it_waits_for_the_reset_of_a_429_and_then_gets_through() -> None:
+    app = create_app(tests=[NETWORK], instant_limit=1, window_seconds=0.5)
+    with serve(app) as server, connect(server.url) as client:
+        run(client, NETWORK)
+        run(client, NETWORK)
+    assert [call.status for call in app.state.simulator.calls] == [200, 429, 200]
+
+
+def test_it_gives_up_after_the_second_429() -> None:
+    app = create_app(tests=[NETWORK], instant_limit=0, window_seconds=0.5)
+    with (
+        serve(app) as server,
+        connect(server.url) as client,
+        pytest.raises(TooManyRequestsException),
+    ):
+        run(client, NETWORK)
+    assert [call.status for call in app.state.simulator.calls] == [429, 429]

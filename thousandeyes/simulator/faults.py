@@ -1,0 +1,87 @@
+"""How a test's run calls can be told to misbehave."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Misbehaviour = Literal[
+    "dropped_before",
+    "dropped_after",
+    "stalled",
+    "half_body",
+    "html",
+    "plain_text",
+    "empty",
+    "no_message",
+    "echo",
+]
+Status = Annotated[int, Field(ge=200, le=599)]
+Reply = Status | Misbehaviour
+
+_APPLIED: frozenset[Reply] = frozenset(
+    {"dropped_after", "stalled", "half_body", "plain_text", "empty", "no_message"}
+)
+
+
+class Fault(BaseModel):
+    """What one test's run calls get instead of the usual reply, one entry a call.
+
+    An entry is an HTTP status, or one of:
+
+    - `dropped_before`, `dropped_after`: the connection is closed with no reply, before or after
+      the run is applied;
+    - `stalled`: applied, and no reply ever comes;
+    - `half_body`: applied, then headers and half of the promised body, then closed;
+    - `html`: a proxy's page with status 200, not applied;
+    - `plain_text`, `empty`, `no_message`: applied, status 200, with a body of that kind (the
+      API's earlier version sent an empty one, and 7.0.85 requires no `message`);
+    - `echo`: 400 that repeats the caller's token in its detail, its field errors and a header.
+
+    Statuses of 200 to 299 are applied, all others are not.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    replies: list[Reply] = Field(
+        default_factory=list, description="One entry a run call; afterwards the test is healthy."
+    )
+    repeat: bool = Field(default=False, description="The last entry holds for ever.")
+    latency_seconds: float = Field(
+        default=0.0, ge=0, description="Added to every run call of this test."
+    )
+
+    def reply_to(self, call: int) -> Reply | None:
+        """Return the entry for the run call number `call`, counted from 0; None: the usual one."""
+        if call < len(self.replies):
+            return self.replies[call]
+        return self.replies[-1] if self.repeat and self.replies else None
+
+
+class FaultPlan:
+    """Which fault each test has, and how far its run calls have used it up."""
+
+    def __init__(self, faults: Mapping[str, Fault]) -> None:
+        self._faults = dict(faults)
+        self._calls: Counter[str] = Counter()
+
+    def take(self, test_id: str) -> tuple[Reply | None, float]:
+        """Return the reply to this test's next run call and its latency in seconds."""
+        fault = self._faults.get(test_id)
+        if fault is None:
+            return None, 0.0
+        call, self._calls[test_id] = self._calls[test_id], self._calls[test_id] + 1
+        return fault.reply_to(call), fault.latency_seconds
+
+    def coming(self, test_id: str) -> Reply | None:
+        """Return what the next run call of this test will get, without using it up."""
+        fault = self._faults.get(test_id)
+        return fault.reply_to(self._calls[test_id]) if fault else None
+
+
+def is_applied(reply: Reply | None) -> bool:
+    """Tell whether a run call with this reply makes the test run."""
+    if isinstance(reply, int):
+        return 200 <= reply <= 299  # noqa: PLR2004  the range is the definition of success
+    return reply is None or reply in _APPLIED

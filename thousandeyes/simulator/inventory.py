@@ -1,0 +1,156 @@
+"""What the account group holds: seeded tests and endpoint agents."""
+
+import random
+import uuid
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field
+from itertools import count, product
+from typing import Any, Literal
+
+Kind = Literal["agent-to-server", "http-server"]
+KINDS: tuple[Kind, Kind] = ("agent-to-server", "http-server")
+DEFAULT_MAX_MACHINES = 25
+
+# fmt: off
+_CITIES = (
+    "Amsterdam", "Berlin", "Bristol", "Dublin", "Gdansk", "Geneva", "Helsinki", "Leeds",
+    "Lisbon", "Lyon", "Madrid", "Milan", "Oslo", "Porto", "Prague", "Turin", "Vienna", "Zurich",
+)
+# fmt: on
+_NETWORK_SERVICES = {
+    "Payroll over VPN": "payroll",
+    "File share": "files",
+    "Voice gateway": "voice",
+    "Print server": "print",
+    "VPN gateway": "vpn",
+    "Warehouse terminal": "terminal",
+}
+_WEB_SERVICES = {
+    "Intranet": "intranet",
+    "Expenses": "expenses",
+    "Holiday planner": "holidays",
+    "Order desk": "orders",
+    "Service desk": "desk",
+    "Single sign-on": "login",
+}
+# fmt: off
+_PEOPLE = (
+    "Ada", "Bea", "Cem", "Dora", "Emil", "Finn", "Gita", "Hugo", "Ines", "Jan", "Kaya", "Lena",
+    "Max", "Nora", "Omar", "Pia", "Ravi", "Sara",
+)
+# fmt: on
+_PLATFORMS = ("windows", "windows", "windows", "mac", "mac", "linux")
+_OFFLINE_SHARE = 0.12
+
+
+@dataclass(frozen=True)
+class EndpointTest:
+    """An instant test; `settings` are the fields of its definition under the API's names."""
+
+    id: str
+    kind: Kind
+    name: str
+    settings: dict[str, Any]
+    server_ip: str
+    created_at: float
+    selector: dict[str, Any] = field(
+        default_factory=lambda: {
+            "agentSelectorType": "all-agents",
+            "maxMachines": DEFAULT_MAX_MACHINES,
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A laptop with an endpoint agent; the vendor calls one offline when not seen for an hour."""
+
+    id: str
+    name: str
+    user: str
+    platform: str
+    address: str
+    is_online: bool
+    seen_seconds_ago: int
+
+    @property
+    def email(self) -> str:
+        """The user principal name."""
+        return f"{self.user.lower()}@example.com"
+
+
+def seeded_tests(
+    seed: int, wanted: int | list[str], extra_ids: list[str]
+) -> Iterator[EndpointTest]:
+    """Yield the tests of this seed, of both kinds in turn.
+
+    `wanted` is how many, or their IDs; to a number the `extra_ids` are added.
+    """
+    ids = wanted if isinstance(wanted, list) else _test_ids(seed, wanted, extra_ids)
+    rng = random.Random(f"tests {seed}")  # noqa: S311  repeatable on purpose
+    names = {kind: _names(rng, kind) for kind in KINDS}
+    for index, test_id in enumerate(ids):
+        kind = KINDS[index % 2]
+        name, host = next(names[kind])
+        settings: dict[str, Any] = (
+            {"server": host, "port": 443}
+            if kind == "agent-to-server"
+            else {"url": f"https://{host}/"}
+        )
+        yield EndpointTest(
+            test_id, kind, name, settings, server_ip(rng), created_at=1_767_600_000 + 900 * index
+        )
+
+
+def seeded_agents(seed: int, wanted: int) -> list[Agent]:
+    """Return the agents of this seed; about one in eight is offline, the first never."""
+    rng = random.Random(f"agents {seed}")  # noqa: S311  repeatable on purpose
+    agents = []
+    for index in range(wanted):
+        is_online = rng.random() > _OFFLINE_SHARE or index == 0
+        user = rng.choice(_PEOPLE)
+        platform = rng.choice(_PLATFORMS)
+        agents.append(
+            Agent(
+                id=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+                name=f"{user.lower()}-{platform[:3]}-{index + 1:03d}",
+                user=user,
+                platform=platform,
+                address=f"10.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(1, 255)}",
+                is_online=is_online,
+                seen_seconds_ago=rng.randrange(600) if is_online else rng.randrange(7_200, 400_000),
+            )
+        )
+    return agents
+
+
+def server_ip(rng: random.Random) -> str:
+    """Return an address of the range that RFC 5737 keeps for examples."""
+    return f"203.0.113.{rng.randrange(1, 255)}"
+
+
+def new_test_id(rng: random.Random, taken: Container[str]) -> str:
+    """Return nine digits, like the IDs in the vendor's examples."""
+    while True:
+        test_id = str(rng.randrange(100_000_000, 1_000_000_000))
+        if test_id not in taken:
+            return test_id
+
+
+def _test_ids(seed: int, wanted: int, extra_ids: list[str]) -> list[str]:
+    # A source of its own, so that the number of tests changes nothing about the first ones.
+    rng = random.Random(f"ids {seed}")  # noqa: S311  repeatable on purpose
+    ids: dict[str, None] = {}
+    for _ in range(wanted):
+        ids[new_test_id(rng, ids)] = None
+    return list(ids | dict.fromkeys(extra_ids))
+
+
+def _names(rng: random.Random, kind: Kind) -> Iterator[tuple[str, str]]:
+    services = _NETWORK_SERVICES if kind == "agent-to-server" else _WEB_SERVICES
+    places = list(product(services.items(), _CITIES))
+    rng.shuffle(places)
+    for lap in count(1):
+        for (service, host), city in places:
+            suffix = f" {lap}" if lap > 1 else ""
+            yield f"{service} ({city}){suffix}", f"{host}.{city.lower()}.example.com"

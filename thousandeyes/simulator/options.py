@@ -1,0 +1,87 @@
+"""Every option, defined once for the factory, the scenario file and the command line."""
+
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .faults import Fault
+from .quota import Family, Rounding
+
+DEFAULT_TOKEN = "simulator-token"  # noqa: S105  told on the page, so that a first run needs nothing
+
+
+class ScenarioError(ValueError):
+    """A scenario file, or the options on the command line, can't be used; the text says why."""
+
+
+class Options(BaseModel):
+    """What the simulator holds, how much it grants and how it behaves."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    token: str = Field(DEFAULT_TOKEN, min_length=1, repr=False, description="The bearer token.")
+    aid: str = Field("1234", min_length=1, description="The token's account group.")
+    tests: int | list[str] = Field(
+        48, description="How many instant tests it holds, or their IDs; half of each kind."
+    )
+    agents: int = Field(25, ge=0, le=10_000, description="How many endpoint agents it holds.")
+    seed: int = Field(0, description="Makes other IDs, names and metrics.")
+    instant_limit: int = Field(24, ge=0, description="Runs and creations granted in a window.")
+    organization_limit: int = Field(240, ge=0, description="Calls granted in a window.")
+    window_seconds: float = Field(60.0, gt=0, description="Length of both quota windows.")
+    rate_headers: list[Family] = Field(
+        default=["organization", "instant"],
+        description="The families that replies tell; both are enforced.",
+    )
+    reset_rounding: Rounding = Field("up", description="How Reset gets to whole seconds.")
+    clock_offset_seconds: float = Field(0.0, description="The server's clock against real time.")
+    latency_seconds: float = Field(0.0, ge=0, description="Time before every reply.")
+    results_after_seconds: float = Field(
+        5.0, ge=0, description="Rows of a round appear between once and twice this after its run."
+    )
+    page_size: int = Field(100, ge=1, description="Results and agents on one page.")
+    hide_instant_tests: bool = Field(
+        default=False, description="Leaves instant tests out of the lists of tests."
+    )
+    faults: dict[str, Fault] = Field(
+        default_factory=dict, description="How the run calls of these tests misbehave, by test ID."
+    )
+
+    @model_validator(mode="after")
+    def _check_ids(self) -> Self:
+        if isinstance(self.tests, int):
+            if not 0 <= self.tests <= 100_000:  # noqa: PLR2004  said in the message
+                raise ValueError("tests is a count from 0 to 100000 or a list of test IDs")
+            return self
+        if len(set(self.tests)) != len(self.tests) or not all(self.tests):
+            raise ValueError("tests lists an ID twice or an empty one")
+        if unknown := sorted(set(self.faults) - set(self.tests)):
+            raise ValueError(f"faults names tests that tests does not list: {', '.join(unknown)}")
+        return self
+
+
+def read_scenario(path: Path) -> dict[str, Any]:
+    """Return the options that a YAML file holds, checked strictly; raise `ScenarioError`."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ScenarioError(f"{path}: {error}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ScenarioError(f"{path}: expected options as `name: value`, one a line")
+    try:
+        Options.model_validate(content, strict=True)
+    except ValidationError as error:
+        raise ScenarioError(f"{path}: {explain(error)}") from None
+    return content
+
+
+def explain(error: ValidationError) -> str:
+    """Return what is wrong with some options in one line, each by its name."""
+    return "; ".join(
+        ": ".join([*filter(None, [".".join(map(str, e["loc"]))]), e["msg"]])
+        for e in error.errors(include_url=False, include_input=False)
+    )

@@ -1,0 +1,84 @@
+"""The two rate limits, as arithmetic over a time that is handed in.
+
+The vendor's rate limit page: 240 calls a minute for an organization and 24 a minute for instant
+tests; a window rolls over one minute after the first call in it and is opened again by the next.
+"""
+
+import math
+from typing import Literal
+
+Family = Literal["organization", "instant"]
+Rounding = Literal["up", "down"]
+
+_HEADER_STEMS: dict[Family, str] = {
+    "organization": "X-Organization-Rate-Limit",
+    "instant": "X-Instant-Test-Rate-Limit",
+}
+
+
+class FixedWindow:
+    """Grants at most `limit` calls in a window of `seconds`, opened by its first granted call."""
+
+    def __init__(self, limit: int, seconds: float) -> None:
+        self.limit = limit
+        self.seconds = seconds
+        self._opened_at: float | None = None
+        self._granted = 0
+
+    def take(self, now: float) -> bool:
+        """Grant one call at `now` (epoch seconds), or refuse it without counting it."""
+        if not self.is_open(now):
+            self._opened_at, self._granted = now, 0
+        if self._granted >= self.limit:
+            return False
+        self._granted += 1
+        return True
+
+    def is_open(self, now: float) -> bool:
+        """Tell whether a window, opened by an earlier call, holds `now`."""
+        return self._opened_at is not None and now < self._opened_at + self.seconds
+
+    def remaining(self, now: float) -> int:
+        """Return how many calls would be granted at `now`."""
+        return self.limit - self._granted if self.is_open(now) else self.limit
+
+    def rolls_over_at(self, now: float) -> float:
+        """Return the window's end in epoch seconds; if none is open, of one opened at `now`."""
+        opened_at = self._opened_at if self.is_open(now) else None
+        return (now if opened_at is None else opened_at) + self.seconds
+
+
+class Quota:
+    """Both families together, and what a reply's headers tell about them."""
+
+    def __init__(
+        self,
+        *,
+        organization_limit: int,
+        instant_limit: int,
+        window_seconds: float,
+        reset_rounding: Rounding = "up",
+    ) -> None:
+        self.windows: dict[Family, FixedWindow] = {
+            "organization": FixedWindow(organization_limit, window_seconds),
+            "instant": FixedWindow(instant_limit, window_seconds),
+        }
+        self._round = math.ceil if reset_rounding == "up" else math.floor
+
+    def take(self, families: tuple[Family, ...], now: float) -> Family | None:
+        """Spend one call of each family in turn; return the first that refuses, if one does.
+
+        The organization stands first, so that a run which the instant limit refuses still was a
+        call of the organization, and one which the organization refuses spends nothing.
+        """
+        return next((name for name in families if not self.windows[name].take(now)), None)
+
+    def headers(self, families: tuple[Family, ...], now: float) -> dict[str, str]:
+        """Return the rate headers of these families; Reset is in whole UTC epoch seconds."""
+        told: dict[str, str] = {}
+        for family in families:
+            window, stem = self.windows[family], _HEADER_STEMS[family]
+            told[f"{stem}-Limit"] = str(window.limit)
+            told[f"{stem}-Remaining"] = str(window.remaining(now))
+            told[f"{stem}-Reset"] = str(self._round(window.rolls_over_at(now)))
+        return told

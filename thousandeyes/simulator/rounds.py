@@ -1,0 +1,174 @@
+"""The measurements that a run leads to: which agents answer, when, and with what.
+
+Every number is drawn from the seed, the test, the run and the agent, so that the same calls always
+measure the same.
+"""
+
+import random
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .inventory import Agent, EndpointTest
+from .state import Simulator
+
+ROUND_SECONDS = 60
+_GIGABYTE = 2**30
+_LOSS_SHARE, _BLOCKED_SHARE, _HTTP_ERROR_SHARE = 0.08, 0.03, 0.06
+_GREAT, _GOOD = 80, 50
+_HTTP_ERRORS = {
+    "dns": "Could not resolve host",
+    "connect": "Connection timed out",
+    "ssl": "Certificate has expired",
+    "http": "HTTP/2 503",
+    "receive": "Operation timed out",
+}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one agent measures in one round; `luck` in [0, 1) is its own."""
+
+    test: EndpointTest
+    agent: Agent
+    round_id: int
+    """The round's start in epoch seconds, a multiple of the interval."""
+    key: str
+    luck: float
+
+    def rng(self, purpose: str) -> random.Random:
+        """Return a source of numbers that is always the same for this purpose."""
+        return random.Random(f"{purpose} {self.key}")  # noqa: S311  repeatable on purpose
+
+
+def measurements(
+    simulator: Simulator, test: EndpointTest, start: float, end: float, as_of: float
+) -> Iterator[Measurement]:
+    """Yield what is known at `as_of` of the rounds that start in [start, end], epoch seconds.
+
+    Each run makes one round; two runs in the same minute share its ID.
+    """
+    delay = simulator.options.results_after_seconds
+    agents = agents_of(simulator, test)
+    for number, ran_at in enumerate(simulator.run_times[test.id]):
+        round_id = int(ran_at // ROUND_SECONDS) * ROUND_SECONDS
+        if not start <= round_id <= end:
+            continue
+        for agent in agents:
+            key = f"{simulator.options.seed} {test.id} {number} {agent.id}"
+            luck = zlib.crc32(key.encode()) / 2**32
+            if ran_at + delay * (1 + luck) <= as_of:
+                yield Measurement(test, agent, round_id, key, luck)
+
+
+def agents_of(simulator: Simulator, test: EndpointTest) -> list[Agent]:
+    """Return the agents that answer: those selected, up to `maxMachines`, and online.
+
+    The simulator has no labels: a test of `agent-labels` goes to all agents.
+    """
+    wanted = test.selector.get("agents")
+    selected = [a for a in simulator.agents if wanted is None or a.id in wanted]
+    return [a for a in selected[: max(0, test.selector["maxMachines"])] if a.is_online]
+
+
+def network_row(measurement: Measurement, aid: str, expand: frozenset[str]) -> dict[str, Any]:
+    """Return a row of network results: loss in percent, times in milliseconds."""
+    row, rng = _common(measurement, aid, expand), measurement.rng("network")
+    if rng.random() < _BLOCKED_SHARE:
+        return row | {"isIcmpBlocked": True, "errorDetails": "ICMP is blocked on the way"}
+    # 10 packets a round, so that loss comes in tenths.
+    loss = 10.0 * rng.randint(1, 4) if rng.random() < _LOSS_SHARE else 0.0
+    average, jitter = 8 + rng.lognormvariate(3, 0.6), rng.lognormvariate(0, 0.7)
+    return row | {
+        "loss": loss,
+        "avgLatency": round(average, 2),
+        "minLatency": round(max(0.1, average - 1.5 * jitter), 2),
+        "maxLatency": round(average + 2 * jitter, 2),
+        "jitter": round(jitter, 3),
+        "isIcmpBlocked": False,
+        "score": _score(100 - 2 * loss - average / 10),
+    }
+
+
+def http_row(measurement: Measurement, aid: str, expand: frozenset[str]) -> dict[str, Any]:
+    """Return a row of HTTP results: times in milliseconds, sizes in bytes."""
+    row, rng = _common(measurement, aid, expand), measurement.rng("http")
+    if rng.random() < _HTTP_ERROR_SHARE:
+        error = rng.choice(list(_HTTP_ERRORS))
+        code = {"responseCode": 503} if error == "http" else {}
+        return row | {"errorType": error, "errorDetails": _HTTP_ERRORS[error], **code}
+    dns, connect, ssl = rng.randint(0, 20), rng.randint(5, 60), rng.randint(8, 90)
+    wait, receive = int(rng.lognormvariate(4, 0.8)), rng.randint(1, 60)
+    response = dns + connect + ssl + wait
+    size = rng.randint(2_000, 400_000)
+    timings = {
+        "errorType": "none",
+        "responseCode": 200,
+        "dnsTime": dns,
+        "connectTime": connect,
+        "sslTime": ssl,
+        "waitTime": wait,
+        "receiveTime": receive,
+        "responseTime": response,
+        "totalTime": response + receive,
+        "redirectTime": 0,
+        "numRedirects": 0,
+        "wireSize": size,
+        "throughput": size * 1000 // max(1, receive),
+        "score": _score(105 - response / 12),
+    }
+    if "header" in expand:
+        timings["headers"] = {
+            "requestHeaders": "GET / HTTP/2\r\nUser-Agent: simulator\r\n",
+            "responseHeaders": f"HTTP/2 200\r\nContent-Length: {size}\r\n",
+        }
+    return row | timings
+
+
+def path_row(measurement: Measurement, aid: str, expand: frozenset[str]) -> dict[str, Any]:
+    """Return a row of the path summary: one trace a round, times in milliseconds."""
+    rng = measurement.rng("path")
+    trace = {
+        "pathId": str(rng.getrandbits(128)),
+        "ipAddress": measurement.test.server_ip,
+        "numberOfHops": rng.randint(4, 18),
+        "protocol": "icmp",
+        "responseTime": int(8 + rng.lognormvariate(3, 0.6)),
+    }
+    return _common(measurement, aid, expand) | {
+        "sourceIp": measurement.agent.address,
+        "pathTraces": [trace],
+    }
+
+
+def _common(measurement: Measurement, aid: str, expand: frozenset[str]) -> dict[str, Any]:
+    agent, rng = measurement.agent, measurement.rng("laptop")
+    cpu, memory = rng.uniform(0.05, 0.7), rng.uniform(4, 14) * _GIGABYTE
+    row: dict[str, Any] = {
+        "aid": aid,
+        "testId": measurement.test.id,
+        "agentId": agent.id,
+        "roundId": measurement.round_id,
+        "serverIp": measurement.test.server_ip,
+        "platform": agent.platform,
+        "networkProfile": {
+            "ipAddress": agent.address,
+            "hardwareType": "wireless",
+            "wirelessProfile": {"ssid": "office", "quality": rng.randint(40, 100)},
+        },
+        "systemMetrics": {
+            "cpuUtilization": {"mean": round(cpu, 3)},
+            "physicalMemoryUsedBytes": {"mean": round(memory)},
+            "physicalMemoryTotalBytes": 16 * _GIGABYTE,
+        },
+    }
+    if "user-profile" in expand:
+        row["userProfile"] = {"userName": agent.user, "userPrincipalName": agent.email}
+    return row
+
+
+def _score(score: float) -> dict[str, Any]:
+    score = round(min(100.0, max(0.0, score)), 1)
+    quality = "great" if score >= _GREAT else "good" if score >= _GOOD else "poor"
+    return {"applicationScore": score, "quality": quality}

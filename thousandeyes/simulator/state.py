@@ -1,0 +1,82 @@
+"""What the simulator knows while it runs, and what a test may ask it."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .faults import FaultPlan
+from .inventory import EndpointTest, new_test_id, seeded_agents, seeded_tests
+from .options import Options
+from .quota import Quota
+
+
+@dataclass
+class Call:
+    """One call to the API: what came in, and what has gone out so far."""
+
+    at: float
+    """When it came in, epoch seconds of the server's clock."""
+    method: str
+    path: str
+    test_id: str | None = None
+    """The test that a run, a creation or a read of one test is about."""
+    status: int | None = None
+    """The reply's status; None while, or because, no headers were sent."""
+    applied: bool = False
+    """Whether it made a test run."""
+
+
+class Simulator:
+    """The state behind one application; `clock` returns epoch seconds."""
+
+    def __init__(self, options: Options, clock: Callable[[], float] = time.time) -> None:
+        self.options = options
+        self.calls: list[Call] = []
+        self.quota = Quota(
+            organization_limit=options.organization_limit,
+            instant_limit=options.instant_limit,
+            window_seconds=options.window_seconds,
+            reset_rounding=options.reset_rounding,
+        )
+        self.faults = FaultPlan(options.faults)
+        self.agents = seeded_agents(options.seed, options.agents)
+        self.tests = {
+            test.id: test
+            for test in seeded_tests(options.seed, options.tests, list(options.faults))
+        }
+        self.run_times: dict[str, list[float]] = {test_id: [] for test_id in self.tests}
+        self._clock = clock
+        self._rng = random.Random(f"created {options.seed}")  # noqa: S311  repeatable on purpose
+
+    @property
+    def token(self) -> str:
+        """The bearer token that it accepts."""
+        return self.options.token
+
+    @property
+    def test_ids(self) -> list[str]:
+        """The IDs of the tests that it holds, the created ones last."""
+        return list(self.tests)
+
+    def runs(self, test_id: str) -> int:
+        """Return how often a test was made to run, its creation included."""
+        return len(self.run_times.get(test_id, ()))
+
+    def now(self) -> float:
+        """Return the server's time, in epoch seconds."""
+        return self._clock() + self.options.clock_offset_seconds
+
+    def run(self, test_id: str, call: Call) -> None:
+        """Apply a run."""
+        self.run_times[test_id].append(self.now())
+        call.test_id, call.applied = test_id, True
+
+    def new_id(self) -> tuple[str, random.Random]:
+        """Return an ID that no test has yet, and the source of what else is new about a test."""
+        return new_test_id(self._rng, self.tests), self._rng
+
+    def add(self, test: EndpointTest) -> None:
+        """Hold one more test."""
+        self.tests[test.id] = test
+        self.run_times[test.id] = []
