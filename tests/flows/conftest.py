@@ -1,6 +1,5 @@
 """What the flows' tests share: a Prefect server, a simulator, and quick retries."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -40,10 +39,3 @@ def simulate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Simulato
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rerun_endpoint_test, "retry_delay_seconds", [0.01])
-
-
-async def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait for a condition; the time only bounds a test that would hang."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - the condition is another process's
-            await asyncio.sleep(0.02)

@@ -3,58 +3,36 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
-from prefect import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
-from prefect.client.schemas.objects import Artifact
-from prefect.client.schemas.sorting import ArtifactSort
-from prefect.states import State
+from prefect.client.schemas.objects import State
 
 import thousandeyes.client
+import thousandeyes.replies
 from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from tasks.artifacts import read_outcomes
+from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, ids, sent
 from thousandeyes.client import TESTS
 from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
 from thousandeyes.rerun import Rerun
-from thousandeyes.simulator import Fault, Simulator
-
-Simulate = Callable[..., Simulator]
-
-SUMMARY, TABLE = "endpoint-reruns-local", "endpoint-rerun-outcomes-local"
+from thousandeyes.simulator import Fault
 
 
-async def artifacts_of(state: State[Any]) -> dict[str, Artifact]:
-    """Return the newest artifact of each key of a flow run."""
-    flow_run_id = state.state_details.flow_run_id
-    assert flow_run_id
-    async with get_client() as client:
-        found = await client.read_artifacts(
-            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id])),
-            sort=ArtifactSort.CREATED_DESC,
-        )
-    return {str(artifact.key): artifact for artifact in reversed(found)}
+def id_of(state: State[Any]) -> UUID:
+    assert state.state_details.flow_run_id
+    return state.state_details.flow_run_id
 
 
 async def run(test_ids: list[str], **options: Any) -> tuple[State[Any], dict[str, Rerun]]:
     state = await rerun_endpoint_tests(
         test_ids, RerunOptions.model_validate(options), return_state=True
     )
-    assert state.state_details.flow_run_id
-    recorded = await read_outcomes([state.state_details.flow_run_id])
+    recorded = await read_outcomes([id_of(state)])
     return state, {record.test_id: record for record in recorded}
-
-
-def sent(simulator: Simulator) -> Counter[str | None]:
-    return Counter(call.test_id for call in simulator.calls if call.path.endswith("/run"))
-
-
-def ids(count: int) -> list[str]:
-    return [str(202_701 + number) for number in range(count)]
 
 
 async def test_every_kind_of_answer_ends_in_the_outcome_that_the_table_names(
@@ -116,7 +94,7 @@ async def test_a_run_leaves_one_artifact_a_test_a_table_and_a_summary_that_lead_
     simulate(tests=ids(3), faults={"202702": Fault(replies=[404])})
     state, _ = await run(ids(3))
 
-    artifacts = await artifacts_of(state)
+    artifacts = await artifacts_of(id_of(state))
     assert set(artifacts) == {SUMMARY, TABLE, *(f"endpoint-test-{test_id}" for test_id in ids(3))}
     rows = json.loads(str(artifacts[TABLE].data))
     assert [row["outcome"] for row in rows] == ["not_found", "accepted", "accepted"]
@@ -173,7 +151,7 @@ async def test_without_a_token_the_run_fails_with_the_variables_name_and_loses_n
     with pytest.raises(SettingsError, match="TE_TOKEN is not set"):
         await state.result()
     assert {record.outcome for record in recorded.values()} == {Outcome.NOT_ATTEMPTED}
-    assert SUMMARY in await artifacts_of(state)
+    assert SUMMARY in await artifacts_of(id_of(state))
 
 
 async def test_a_lost_reply_is_sent_again_only_under_at_least_once(simulate: Simulate) -> None:
@@ -261,7 +239,7 @@ async def test_an_unexpected_error_costs_one_test_and_no_other(
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulate(tests=ids(3))
-    confirmation = thousandeyes.client.confirmation
+    confirmation = thousandeyes.replies.confirmation
 
     def broken(body: object) -> str:
         if "202702" in str(body):

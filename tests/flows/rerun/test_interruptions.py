@@ -1,0 +1,233 @@
+"""Retried, killed, cancelled, cut off from Prefect: what is recorded stays, nothing is lost."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import pytest
+from prefect import flow, get_client
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.settings import get_current_settings
+from prefect.states import Cancelling, Scheduled
+
+from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
+from tasks.artifacts import read_outcomes
+from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, ids, sent, wait_until
+from thousandeyes.errors import Outcome
+from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.simulator import Fault
+
+PROJECT = Path(__file__).parents[3]
+
+
+@asynccontextmanager
+async def process(*arguments: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run Python in a process group of its own; what is left of it is killed at the end."""
+    api = get_current_settings().api.url
+    started = await asyncio.create_subprocess_exec(
+        *(sys.executable, *arguments),
+        cwd=PROJECT,
+        env=os.environ | {"PREFECT_API_URL": str(api)} | environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        yield started
+    finally:
+        if started.returncode is None:
+            os.killpg(started.pid, signal.SIGKILL)
+            await started.wait()
+
+
+class Detour:
+    """Stands between a process and the Prefect server, and is away at will."""
+
+    def __init__(self, port: int) -> None:
+        server = urlsplit(str(get_current_settings().api.url))
+        self.url = f"http://127.0.0.1:{port}{server.path}"
+        self._port = port
+        self._target = server.hostname, server.port
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(*self._target)
+        self._writers |= {writer, back}
+        with suppress(OSError):
+            await asyncio.gather(self._copy(reader, back), self._copy(there, writer))
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+
+async def deployed_run(test_ids: list[str], options: dict[str, object]) -> UUID:
+    """Create a flow run that any process with the project installed can execute."""
+    async with get_client() as client:
+        flow_id = await client.create_flow(rerun_endpoint_tests)
+        deployment = await client.create_deployment(
+            flow_id,
+            name="interrupted",
+            entrypoint="flows.rerun.rerun_endpoint_tests",
+            pull_steps=[],
+        )
+        flow_run = await client.create_flow_run_from_deployment(
+            deployment, parameters={"test_ids": test_ids, "options": options}
+        )
+    return flow_run.id
+
+
+async def outcomes_of(*flow_run_ids: UUID) -> dict[str, Rerun]:
+    return {record.test_id: record for record in await read_outcomes(flow_run_ids)}
+
+
+async def test_a_retried_run_sends_only_what_did_not_end_well(simulate: Simulate) -> None:
+    faults = {"202703": Fault(replies=[500] * 4), "202704": Fault(replies=[404, 404])}
+    simulator = simulate(tests=ids(6), faults=faults)
+    with pytest.raises(
+        RerunFailed, match="5 of 6 tests accepted; failed for 1 not_found"
+    ) as failed:
+        await rerun_endpoint_tests.with_options(retries=1)(ids(6))
+    assert sent(simulator) == {
+        **dict.fromkeys(["202701", "202702", "202704", "202705", "202706"], 1),
+        "202703": 5,
+    }
+    carried = failed.value.outcomes[2]
+    assert (carried.attempts, carried.maybe_duplicate) == (5, True)
+
+
+async def test_a_parents_retry_sends_no_accepted_test_again(simulate: Simulate) -> None:
+    faults = {test_id: Fault(replies=[503] * 4) for test_id in ids(8)[4:]}
+    simulator = simulate(tests=ids(8), faults=faults)
+
+    @flow(retries=1)
+    async def parent() -> list[Rerun]:
+        return await rerun_endpoint_tests(ids(8))
+
+    outcomes = await parent()
+    assert {record.outcome for record in outcomes} == {Outcome.ACCEPTED}
+    assert sent(simulator) == dict.fromkeys(ids(8)[:4], 1) | dict.fromkeys(ids(8)[4:], 5)
+
+
+@pytest.mark.parametrize("delivery", list(Delivery))
+async def test_a_killed_run_goes_on_where_it_stood(simulate: Simulate, delivery: Delivery) -> None:
+    simulator = simulate(tests=ids(40), latency_seconds=0.1)
+    slots = 4
+    flow_run_id = await deployed_run(ids(40), {"delivery": delivery, "max_in_flight": slots})
+    async with process("-m", "prefect", "flow-run", "execute", str(flow_run_id)) as killed:
+        await wait_until(lambda: len(sent(simulator)) >= 15)
+        os.killpg(killed.pid, signal.SIGKILL)
+        await killed.wait()
+    recorded = {
+        test_id
+        for test_id, record in (await outcomes_of(flow_run_id)).items()
+        if record.outcome is Outcome.ACCEPTED
+    }
+    assert 0 < len(recorded) < 40
+
+    async with get_client() as client:
+        await client.set_flow_run_state(flow_run_id, Scheduled(), force=True)
+    async with process("-m", "prefect", "flow-run", "execute", str(flow_run_id)) as again:
+        await again.communicate()
+
+    outcomes = await outcomes_of(flow_run_id)
+    assert sorted(outcomes) == ids(40)
+    assert {sent(simulator)[test_id] for test_id in recorded} == {1}
+    if delivery is Delivery.AT_MOST_ONCE:
+        assert set(sent(simulator).values()) == {1}
+        assert {record.outcome for record in outcomes.values()} <= {
+            Outcome.ACCEPTED,
+            Outcome.UNKNOWN,
+        }
+        unknown = [r for r in outcomes.values() if r.outcome is Outcome.UNKNOWN]
+        assert len(unknown) <= slots
+    else:
+        assert {record.outcome for record in outcomes.values()} == {Outcome.ACCEPTED}
+        twice = [test_id for test_id, calls in sent(simulator).items() if calls > 1]
+        assert len(twice) <= slots
+    assert SUMMARY.replace("local", "interrupted") in await artifacts_of(flow_run_id)
+
+
+async def test_a_cancelled_run_of_4000_tests_still_writes_its_summary(simulate: Simulate) -> None:
+    simulator = simulate(tests=ids(4000), instant_limit=24)
+    flow_run_id = await deployed_run(ids(4000), {})
+    async with process("-m", "prefect", "flow-run", "execute", str(flow_run_id)) as cancelled:
+        await wait_until(lambda: len(sent(simulator)) == 24)
+        async with get_client() as client:
+            await client.set_flow_run_state(flow_run_id, Cancelling(), force=True)
+        await cancelled.communicate()
+        async with get_client() as client:
+            state = (await client.read_flow_run(flow_run_id)).state
+    assert state
+    assert state.is_cancelled()
+    artifacts = await artifacts_of(flow_run_id)
+    summary = str(artifacts[SUMMARY.replace("local", "interrupted")].data)
+    assert "24 of 4000 tests accepted; failed for 3976 not" in summary
+    assert "stopped early: cancelled" in summary
+    table = artifacts[TABLE.replace("local", "interrupted")]
+    assert len(json.loads(str(table.data))) == 1000
+    assert table.description == (
+        "4000 tests, what needs a look first; not shown: 2976 not_attempted, 24 accepted"
+    )
+
+
+async def test_a_cancelled_call_is_unknown_and_a_waiting_test_not_attempted(
+    simulate: Simulate,
+) -> None:
+    faults = {"202701": Fault(replies=["stalled"])}
+    simulator = simulate(tests=ids(9), faults=faults)
+    running = asyncio.ensure_future(
+        rerun_endpoint_tests(ids(9), RerunOptions(max_in_flight=1), return_state=True)
+    )
+    await wait_until(lambda: len(sent(simulator)) == 1)
+    running.cancel()
+    await asyncio.wait([running])
+    async with get_client() as client:
+        flow_run = (await client.read_flow_runs(limit=1, sort=FlowRunSort.START_TIME_DESC))[0]
+    counted = Counter(record.outcome for record in (await outcomes_of(flow_run.id)).values())
+    assert counted == {Outcome.UNKNOWN: 1, Outcome.NOT_ATTEMPTED: 8}
+    assert "endpoint-test-202701" in await artifacts_of(flow_run.id)
+
+
+async def test_while_the_prefect_server_is_away_the_run_stalls_and_loses_nothing(
+    simulate: Simulate, unused_tcp_port: int
+) -> None:
+    simulator = simulate(tests=ids(60), latency_seconds=0.05)
+    slots = 5
+    detour = Detour(unused_tcp_port)
+    command = ("-m", "flows.rerun", "--max-in-flight", str(slots), *ids(60))
+    async with AsyncExitStack() as stack:
+        async with detour:
+            running = await stack.enter_async_context(
+                process(*command, PREFECT_API_URL=detour.url, PREFECT_CLIENT_MAX_RETRIES="0")
+            )
+            await wait_until(lambda: len(sent(simulator)) >= 20)
+        at_the_cut = len(sent(simulator))
+        assert running.stdout
+        output = await running.stdout.readuntil(b"does not take an artifact")
+        assert len(sent(simulator)) <= at_the_cut + slots
+        async with detour:
+            output += (await running.communicate())[0]
+    assert running.returncode == 0, output.decode()
+    assert set(sent(simulator).values()) == {1}
+    assert b"60 of 60 tests accepted" in output

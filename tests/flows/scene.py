@@ -1,0 +1,42 @@
+"""What the flows' tests look at: artifacts, outcomes, and what reached the simulator."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from uuid import UUID
+
+from prefect import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.client.schemas.objects import Artifact
+from prefect.client.schemas.sorting import ArtifactSort
+
+from thousandeyes.simulator import Simulator
+
+Simulate = Callable[..., Simulator]
+
+SUMMARY, TABLE = "endpoint-reruns-local", "endpoint-rerun-outcomes-local"
+
+
+async def artifacts_of(flow_run_id: UUID) -> dict[str, Artifact]:
+    """Return the newest artifact of each key of a flow run."""
+    async with get_client() as client:
+        found = await client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id])),
+            sort=ArtifactSort.CREATED_DESC,
+        )
+    return {str(artifact.key): artifact for artifact in reversed(found)}
+
+
+def sent(simulator: Simulator) -> Counter[str | None]:
+    return Counter(call.test_id for call in simulator.calls if call.path.endswith("/run"))
+
+
+def ids(count: int) -> list[str]:
+    return [str(202_701 + number) for number in range(count)]
+
+
+async def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for a condition; the time only bounds a test that would hang."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - the condition is another process's
+            await asyncio.sleep(0.02)
