@@ -2,6 +2,7 @@
 # recorded); `make clean` removes both. Nothing of yours is read or written.
 
 PYTHON ?= python3
+PORT ?= 4200
 BIN := .venv/bin
 STAMP := .venv/.installed
 
@@ -9,7 +10,7 @@ STAMP := .venv/.installed
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(STAMP) ## install the locked versions and the project into .venv
@@ -19,7 +20,7 @@ $(STAMP): requirements.lock pyproject.toml
 		{ echo "Python 3.11 or newer is needed: make setup PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 		{ echo "Python's venv module is not whole; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv --clear .venv
+	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -42,6 +43,22 @@ lint: setup ## check the style and the types
 .PHONY: test
 test: setup ## run the whole test suite
 	$(BIN)/pytest
+
+.PHONY: demo
+demo: setup ## the main job against a simulator: no account, no server, no token
+	@$(BIN)/python -m deployments.demo
+
+.PHONY: ui
+ui: setup ## what the demo recorded, in Prefect's UI on port $(PORT)
+	@mkdir -p .prefect
+	@cd .prefect && env -i HOME="$$HOME" PATH="$$PATH" PREFECT_HOME="$(CURDIR)/.prefect" \
+		PREFECT_SERVER_ANALYTICS_ENABLED=false \
+		PREFECT_SERVER_UI_API_URL=http://127.0.0.1:$(PORT)/api \
+		"$(CURDIR)/$(BIN)/prefect" server start --port $(PORT)
+
+.PHONY: bench
+bench: setup ## compare speed, quota and memory; prints tables, takes minutes
+	$(BIN)/python -m tests.benchmarks
 
 .PHONY: clean
 clean: ## remove what the other targets made

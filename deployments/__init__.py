@@ -1,0 +1,1 @@
+"""How it gets onto a Prefect server, and what it looks like there."""

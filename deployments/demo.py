@@ -1,0 +1,107 @@
+"""`make demo`: the main job without an account, a server or a token.
+
+Runs the flow against the simulator, on a Prefect embedded in this process, whose home lies in
+`.prefect`: the user's home, profile, `.env` and variables are neither read nor written.
+"""
+
+import asyncio
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+
+from thousandeyes.simulator import Fault, create_app, serve
+
+if TYPE_CHECKING:
+    from thousandeyes.rerun import Rerun
+
+HOME: Final = Path(__file__).parents[1] / ".prefect"
+GONE: Final = "100200300"
+WINDOW_SECONDS: Final = 15.0
+
+# One test each, by its place in the list; all others are accepted at once.
+_FAULTS: Final = {
+    3: Fault(replies=[503]),
+    9: Fault(replies=["dropped_after"]),
+    14: Fault(replies=[400]),
+    20: Fault(replies=[502], repeat=True),
+    27: Fault(replies=[403]),
+    31: Fault(replies=["dropped_before"], repeat=True),
+}
+EXPECTED: Final = {
+    "accepted": 36,
+    "forbidden": 1,
+    "invalid": 1,
+    "not_found": 1,
+    "server_error": 1,
+    "unknown": 1,
+}
+"""What must come out: a reply that was lost and one 503 are made good by another try."""
+
+_NEXT: Final = """\
+[bold]Where to go from here[/]
+  the same in Prefect's UI        make ui, then http://127.0.0.1:4200/artifacts
+  with your own token and tests   TE_TOKEN=… .venv/bin/python -m flows.rerun ID [ID …]
+  what else there is              README.md
+"""
+
+
+def main() -> int:
+    """Run the demo; returns 0 when every test ended as the scene has it."""
+    console = Console()
+    test_ids = [str(202_701_000 + 37 * number) for number in range(40)]
+    faults = {test_ids[place]: fault for place, fault in _FAULTS.items()}
+    app = create_app(tests=test_ids, faults=faults, window_seconds=WINDOW_SECONDS)
+    with serve(app, port=0) as simulator:
+        _isolate(TE_TOKEN=app.state.simulator.token, TE_BASE_URL=simulator.url)
+        console.print(
+            f"\nReruns {len(test_ids) + 1} tests of a simulated organization "
+            f"({simulator.url.removesuffix('/v7')}), of which one is gone and six misbehave.\n"
+            f"Its quota is real in all but time: 24 reruns every {WINDOW_SECONDS:.0f} s instead of "
+            "every minute.\nPrefect starts, which takes some seconds …\n"
+        )
+        outcomes = _rerun([*test_ids, GONE], console)
+    counted = Counter(str(record.outcome) for record in outcomes)
+    if counted != EXPECTED:
+        console.print(f"[red]The demo went wrong:[/] {dict(counted)} instead of {EXPECTED}")
+        return 1
+    console.print(_NEXT, highlight=False)
+    return 0
+
+
+def _isolate(**environment: str) -> None:
+    """Leave the user's settings behind; Prefect reads its own when it is imported."""
+    for name in list(os.environ):
+        if name.startswith(("PREFECT_", "TE_")):
+            del os.environ[name]
+    HOME.mkdir(exist_ok=True)
+    os.chdir(HOME)
+    os.environ |= {
+        "PREFECT_HOME": str(HOME),
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        **environment,
+    }
+
+
+def _rerun(test_ids: Sequence[str], console: Console) -> "Sequence[Rerun]":
+    from flows.rerun import RerunFailed, rerun_endpoint_tests  # noqa: PLC0415 - see _isolate
+    from flows.rerun.command_line import show  # noqa: PLC0415
+
+    work: Any = rerun_endpoint_tests(list(test_ids))
+    try:
+        outcomes, words = asyncio.run(work), "[green]Passed."
+    except RerunFailed as failed:
+        outcomes, words = failed.outcomes, f"[red]Failed, as it should:[/] {failed}"
+    show(outcomes, console)
+    console.print(words, highlight=False)
+    console.print()
+    return outcomes
+
+
+if __name__ == "__main__":
+    sys.exit(main())
