@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
@@ -59,17 +59,17 @@ def main() -> int:
     with serve(app, port=0) as simulator:
         _isolate(TE_TOKEN=app.state.simulator.token, TE_BASE_URL=simulator.url)
         console.print(
-            f"\nReruns {len(test_ids) + 1} tests of a simulated organization "
-            f"({simulator.url.removesuffix('/v7')}), of which one is gone and six misbehave.\n"
-            f"Its quota is real in all but time: 24 reruns every {WINDOW_SECONDS:.0f} s instead of "
-            "every minute.\nPrefect starts, which takes some seconds …\n"
+            f"\nReruns {len(test_ids) + 1} tests of a simulated organization; one of them is gone, "
+            f"six misbehave.\nIts quota is real in all but time: 24 reruns every "
+            f"{WINDOW_SECONDS:.0f} s instead of every minute.\n"
+            f"What reaches it shows {simulator.page}. Prefect starts, which takes some seconds …\n"
         )
         outcomes = _rerun([*test_ids, GONE], console)
     counted = Counter(str(record.outcome) for record in outcomes)
     if counted != EXPECTED:
         console.print(f"[red]The demo went wrong:[/] {dict(counted)} instead of {EXPECTED}")
         return 1
-    console.print(_NEXT, highlight=False)
+    console.print(_NEXT, highlight=False, soft_wrap=True)
     return 0
 
 
@@ -92,14 +92,15 @@ def _rerun(test_ids: Sequence[str], console: Console) -> "Sequence[Rerun]":
     from flows.rerun import RerunFailed, rerun_endpoint_tests  # noqa: PLC0415 - see _isolate
     from flows.rerun.command_line import show  # noqa: PLC0415
 
-    work: Any = rerun_endpoint_tests(list(test_ids))
     try:
-        outcomes, words = asyncio.run(work), "[green]Passed."
+        outcomes = asyncio.run(rerun_endpoint_tests(list(test_ids)))
     except RerunFailed as failed:
-        outcomes, words = failed.outcomes, f"[red]Failed, as it should:[/] {failed}"
+        outcomes = failed.outcomes
+        words = f"[red]Failed, as it should:[/] {failed}\n"
+    else:
+        words = "[red]Passed, though it should not have.[/]\n"
     show(outcomes, console)
-    console.print(words, highlight=False)
-    console.print()
+    console.print(words, highlight=False, soft_wrap=True)
     return outcomes
 
 
