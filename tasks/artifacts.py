@@ -3,10 +3,13 @@
 import asyncio
 import hashlib
 import json
+import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from http import HTTPStatus
+from typing import Final, TypeVar
 from uuid import UUID
 
 import httpx
@@ -20,9 +23,12 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import Artifact
 from prefect.client.schemas.sorting import ArtifactSort
-from prefect.exceptions import PrefectHTTPStatusError
+from prefect.exceptions import MissingContextError, PrefectHTTPStatusError
+from prefect.logging import get_logger
+from pydantic import TypeAdapter, ValidationError
 
 from thousandeyes.errors import Outcome
+from thousandeyes.replies import cut
 from thousandeyes.rerun import Rerun
 
 Row = dict[str, str | int | float | bool | None]
@@ -33,6 +39,9 @@ OUTCOMES_KEY: Final = "endpoint-rerun-outcomes-"
 
 _PAGE = 200  # what a Prefect server gives at most
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+_LONGEST_REASON = 300
+_RERUN = TypeAdapter(Rerun)
 
 
 def row(record: Rerun) -> Row:
@@ -52,14 +61,16 @@ def row(record: Rerun) -> Row:
     }
 
 
-def from_row(values: dict[str, Any]) -> Rerun:
-    """Return the record that a row was made of; keys of later versions are passed over."""
-    known = {name: values[name] for name in row(Rerun("")) if name in values}
-    known["outcome"] = Outcome(known["outcome"])
-    for name in ("started_at", "finished_at"):
-        if known.get(name):
-            known[name] = datetime.fromisoformat(known[name])
-    return Rerun(**known)
+def from_row(values: object) -> Rerun:
+    """Return the record that a row was made of; keys of later versions are passed over.
+
+    Raises:
+        ValidationError: It is no such row.
+    """
+    if isinstance(values, dict) and isinstance(outcome := values.get("outcome"), str):
+        # Whoever may send nothing twice takes an outcome of a later version as a call sent.
+        values = values | {"outcome": outcome if outcome in list(Outcome) else Outcome.UNKNOWN}
+    return _RERUN.validate_python(values)
 
 
 def artifact_key(test_id: str) -> str:
@@ -77,41 +88,66 @@ def artifact_key(test_id: str) -> str:
 async def record_outcome(record: Rerun, artifact_id: UUID | None = None) -> UUID:
     """Write a test's artifact, a one-row table, or bring the given one up to date.
 
-    Waits as long as the Prefect server is away, so that no outcome is lost.
+    Waits as long as the Prefect server is away, so that no outcome is lost. One that somebody
+    deleted meanwhile is written anew.
+
+    Returns:
+        The artifact's ID.
+
+    Raises:
+        PrefectHTTPStatusError: The Prefect server refuses it.
     """
     rows = [row(record)]
     key = artifact_key(record.test_id)
     words = f"{record.test_name or record.test_id}: {record.outcome}"
-    if artifact_id is None:
-        return await until_taken(
-            lambda: acreate_table_artifact(table=rows, key=key, description=words)
-        )
 
-    async def update() -> UUID:
+    async def write() -> UUID:
+        if artifact_id is None:
+            return await acreate_table_artifact(table=rows, key=key, description=words)
         async with get_client() as client:
             await client.update_artifact(
                 artifact_id, ArtifactUpdate(data=json.dumps(rows), description=words)
             )
         return artifact_id
 
-    return await until_taken(update)
+    try:
+        return await until_taken(write)
+    except PrefectHTTPStatusError as error:
+        if artifact_id is None or error.response.status_code != HTTPStatus.NOT_FOUND:
+            raise
+    return await record_outcome(record)
 
 
 async def read_outcomes(flow_run_ids: Iterable[UUID]) -> list[Rerun]:
     """Read back what these flow runs recorded, one record a test.
 
     A test's own artifact counts, the newest of several; what has none (`not_attempted`,
-    `skipped`) comes from the runs' tables.
+    `skipped`) comes from the runs' tables, as far as these reach. What can't be read (of another
+    version, or made by hand) is passed over with a warning.
     """
     ids = list(flow_run_ids)
     tables = await _read(ids, ArtifactFilterKey(like_=f"{OUTCOMES_KEY}%"))
     tests = await _read(ids, ArtifactFilterKey(like_=f"{TEST_KEY}%"))
     records: dict[str, Rerun] = {}
     for artifact in (*tables, *tests):
-        for values in json.loads(str(artifact.data)):
-            record = from_row(values)
+        for record in _records(artifact):
             records[record.test_id] = record
     return list(records.values())
+
+
+def _records(artifact: Artifact) -> list[Rerun]:
+    records = []
+    try:
+        rows = json.loads(str(artifact.data))
+    except ValueError:
+        rows = None
+    rows = rows if isinstance(rows, list) else [rows]
+    for values in rows:
+        with suppress(ValidationError):
+            records.append(from_row(values))
+    if missing := len(rows) - len(records):
+        _logger().warning("%d rows of artifact %s can't be read", missing, artifact.key)
+    return records
 
 
 async def _read(flow_run_ids: list[UUID], key: ArtifactFilterKey) -> list[Artifact]:
@@ -127,21 +163,49 @@ async def _read(flow_run_ids: list[UUID], key: ArtifactFilterKey) -> list[Artifa
                 return sorted(found, key=lambda artifact: str(artifact.updated))
 
 
-async def until_taken(write: Callable[[], Awaitable[Written]]) -> Written:
-    """Call `write` until the Prefect server takes it, however long it is away."""
+async def until_taken(
+    write: Callable[[], Awaitable[Written]],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Written:
+    """Call `write` until the Prefect server takes it, however long it is away or busy.
+
+    Raises:
+        PrefectHTTPStatusError: The server refuses it.
+    """
     pause = _FIRST_PAUSE
     while True:
         try:
             return await write()
         except (httpx.TransportError, PrefectHTTPStatusError) as error:
-            if isinstance(error, PrefectHTTPStatusError) and not error.response.is_server_error:
+            if isinstance(error, PrefectHTTPStatusError) and not _may_pass(error.response):
                 raise
-            get_run_logger().warning(
+            _logger().warning(
                 "The Prefect server does not take an artifact (%s); next try in %.0f s",
                 *(type(error).__name__, pause),
             )
-        await asyncio.sleep(pause)
+        await sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+@contextmanager
+def refusals_logged(what: str) -> Iterator[None]:
+    """Log that an artifact was refused, instead of raising: nothing else ends for that."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever Prefect has against it
+        reason = cut(f"{type(error).__name__}: {error}", _LONGEST_REASON)
+        _logger().error("Prefect refuses %s: %s", what, reason)
+
+
+def _may_pass(response: httpx.Response) -> bool:
+    return response.is_server_error or response.status_code in _BUSY
+
+
+def _logger() -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
+    try:
+        return get_run_logger()
+    except MissingContextError:  # outcomes can be read from anywhere
+        return get_logger(__name__)
 
 
 def _text(moment: datetime | None) -> str | None:

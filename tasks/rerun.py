@@ -1,12 +1,14 @@
 """The task that reruns one endpoint test."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from contextvars import ContextVar
+from typing import Any, Final, cast
+from uuid import UUID
 
-import prefect.runtime
 from prefect import Task, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext, get_run_context
 
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, Refused
@@ -15,6 +17,9 @@ from thousandeyes.settings import ThousandEyesSettings
 
 RETRY_DELAYS: Final = (2.0, 6.0, 18.0)
 """Mean seconds before each retry; Prefect spreads each by up to half of it, either way."""
+
+# Prefect calls the function anew for each retry, in the same context.
+_latest: ContextVar[tuple[UUID, Rerun] | None] = ContextVar("latest", default=None)
 
 
 def _send_again(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001
@@ -54,7 +59,7 @@ async def rerun_endpoint_test(
         test_id: The test's ID.
         client: The run's client, so that all its tests share one connection pool and one quota;
             one of its own, from the environment, when left out.
-        aid: Account group; the settings' when left out.
+        aid: Account group; the settings' when left out. A record that is given has its own.
         delivery: What may be sent again when it can't be told whether a call was carried out.
         record: Is kept up to date by every attempt, so that the caller knows what became of the
             test also when this fails or is cut short.
@@ -67,11 +72,25 @@ async def rerun_endpoint_test(
         CallFailed: One of its subclasses: the last attempt's error.
         SettingsError: Without a client, and the environment lacks the token.
     """
-    record = record or Rerun(test_id, aid=aid)
+    record = record or _record_of_this_run(test_id, aid)
     if client:
         return await _rerun(client, record, delivery, before_sending)
     async with ThousandEyesClient(ThousandEyesSettings()) as own_client:
         return await _rerun(own_client, record, delivery, before_sending)
+
+
+def _record_of_this_run(test_id: str, aid: str | None) -> Rerun:
+    """Return a record that begins with the first attempt and goes on with the retries."""
+    task_run = _context().task_run
+    latest = _latest.get()
+    if latest is None or latest[0] != task_run.id:
+        latest = task_run.id, Rerun(test_id, aid=aid)
+        _latest.set(latest)
+    return latest[1]
+
+
+def _context() -> TaskRunContext:
+    return cast("TaskRunContext", get_run_context())
 
 
 async def _rerun(
@@ -95,13 +114,10 @@ async def _rerun(
         )
     except CallFailed as error:
         error.send_again = may_send_again(error, delivery)
-        retry = prefect.runtime.task_run.run_count or 1
-        if error.send_again and retry <= len(RETRY_DELAYS):
-            delay = RETRY_DELAYS[retry - 1]
-            logger.warning(
-                "%s; retry %d of %d in about %.0f s",
-                *(_at(record, error), retry, len(RETRY_DELAYS), delay),
-            )
+        retry, retries = _context().task_run.run_count, _context().task.retries
+        if error.send_again and retry <= retries:
+            # Prefect's own line tells when.
+            logger.warning("%s; retry %d of %d follows", _at(record, error), retry, retries)
         else:
             # Prefect logs the traceback where it is worth one.
             logger.error("%s; not sent again: %s", _at(record, error), _why(error))  # noqa: TRY400

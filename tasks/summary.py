@@ -1,5 +1,6 @@
 """A run's summary for people: the table and the Markdown, as values, and their publication."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,13 +11,22 @@ import prefect.runtime
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.settings import PREFECT_UI_URL
 
-from tasks.artifacts import OUTCOMES_KEY, Row, artifact_key, row, until_taken
+from tasks.artifacts import (
+    OUTCOMES_KEY,
+    Row,
+    artifact_key,
+    refusals_logged,
+    row,
+    until_taken,
+)
 from thousandeyes.errors import Outcome
 from thousandeyes.rerun import Rerun
 
 SUMMARY_KEY: Final = "endpoint-reruns-"
 LARGEST_TABLE: Final = 1_000
 """Rows in a run's table. Prefect's list of artifacts loads every table whole."""
+LARGEST_TABLE_BYTES: Final = 1_000_000
+"""Bytes of a run's table in an event: Prefect drops those of more than 1.5 MB."""
 LARGEST_LIST: Final = 50
 """Tests that the summary names one by one."""
 
@@ -55,10 +65,19 @@ def failures_first(records: Iterable[Rerun]) -> list[Rerun]:
 def table(records: Iterable[Rerun]) -> tuple[list[Row], str]:
     """Return the rows of a run's table, and the words above it, which count what is left out."""
     ordered = failures_first(records)
+    rows: list[Row] = []
+    size = 0
+    for record in ordered[:LARGEST_TABLE]:
+        values = row(record)
+        # An event holds the table as a text: quotes and letters beyond ASCII are escaped twice.
+        size += len(json.dumps(json.dumps(values)))
+        if size > LARGEST_TABLE_BYTES:
+            break
+        rows.append(values)
     words = f"{len(ordered)} tests, what needs a look first"
-    if rest := ordered[LARGEST_TABLE:]:
+    if rest := ordered[len(rows) :]:
         words += f"; not shown: {counts(rest)}"
-    return [row(record) for record in ordered[:LARGEST_TABLE]], words
+    return rows, words
 
 
 def counts(records: Iterable[Rerun]) -> str:
@@ -98,16 +117,23 @@ def markdown(report: RunReport, table_link: str) -> str:
 
 
 async def publish(report: RunReport, deployment: str) -> None:
-    """Write the summary, then the table; waits as long as the Prefect server is away."""
+    """Write the summary, then the table; waits as long as the Prefect server is away.
+
+    One that the server refuses is left out: the run ends as it would have.
+    """
     rows, words = table(report.records)
     table_key = OUTCOMES_KEY + deployment
     text = markdown(report, _artifact_link(table_key))
-    await until_taken(
-        lambda: acreate_markdown_artifact(
-            markdown=text, key=SUMMARY_KEY + deployment, description=report.sentence
+    with refusals_logged("the summary"):
+        await until_taken(
+            lambda: acreate_markdown_artifact(
+                markdown=text, key=SUMMARY_KEY + deployment, description=report.sentence
+            )
         )
-    )
-    await until_taken(lambda: acreate_table_artifact(table=rows, key=table_key, description=words))
+    with refusals_logged("the table of outcomes"):
+        await until_taken(
+            lambda: acreate_table_artifact(table=rows, key=table_key, description=words)
+        )
 
 
 def deployment_slug() -> str:
@@ -118,7 +144,7 @@ def deployment_slug() -> str:
 
 def _line(record: Rerun) -> str:
     name = _plain(f"{record.test_name} ({record.test_id})" if record.test_name else record.test_id)
-    # A test that was never its turn has no artifact to link to.
+    # A test that never had its turn has no artifact to link to.
     link = _artifact_link(artifact_key(record.test_id)) if record.attempts else None
     detail = _plain(record.detail)
     if record.maybe_duplicate:
@@ -134,4 +160,4 @@ def _artifact_link(key: str) -> str:
 
 def _plain(text: str) -> str:
     """Return a text that Markdown shows as it is: it may come from anywhere."""
-    return re.sub(r"([\\`*_\[\]<>|#~])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", " ".join(text.split()))

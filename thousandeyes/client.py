@@ -1,7 +1,6 @@
 """The calls, through one connection pool; everything that decides is elsewhere."""
 
 import asyncio
-import platform
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -13,32 +12,16 @@ from typing import Final, Protocol, Self, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from thousandeyes import __version__
+from thousandeyes.connection import NOT_SENT, http_client, longest_call
 from thousandeyes.errors import CallFailed, ReplyLost, Unreachable
 from thousandeyes.gate import Admission, QuotaGate, Spends
 from thousandeyes.models import AccountGroup, EndpointTest
 from thousandeyes.redaction import Redactor
-from thousandeyes.replies import Family, Reply, confirmation, read, refused
-from thousandeyes.rerun import Rerun
-from thousandeyes.settings import ThousandEyesSettings, is_loopback
-
-ACCEPT: Final = "application/json, application/hal+json, application/problem+json"
-USER_AGENT: Final = (
-    f"prefect-thousandeyes/{__version__} python/{platform.python_version()} "
-    f"httpx/{httpx.__version__}"
-)
-
-# What httpx raises before a byte of the call is on its way. All else leaves a doubt.
-_NOT_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-)
+from thousandeyes.replies import LONGEST_PROBLEM, Family, Reply, confirmation, cut, read, refused
+from thousandeyes.rerun import Rerun, clean_test_ids
+from thousandeyes.settings import ThousandEyesSettings
 
 TESTS: Final = "/endpoint/tests/scheduled-tests"
-
 
 Item = TypeVar("Item", bound=BaseModel)
 
@@ -72,6 +55,9 @@ class ThousandEyesClient:
         settings: Token, account group, address and limits.
         gate: Who may send when; one of its own when left out.
         transport: Stands in for the network, as `httpx.ASGITransport` does.
+
+    Raises:
+        SettingsError: A proxy or CA variable can't be used.
     """
 
     def __init__(
@@ -86,9 +72,8 @@ class ThousandEyesClient:
             reserve=settings.quota_reserve, max_wait=settings.max_quota_wait
         )
         self.redact = Redactor(settings.token.get_secret_value())
-        self._http = _http_client(settings, transport)
-        # A reply that drips in keeps every read timeout happy.
-        self._longest_call = 4 * settings.read_timeout
+        self._http = http_client(settings, transport)
+        self._longest_call = longest_call(settings)
         self._resources = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -113,7 +98,7 @@ class ThousandEyesClient:
         A 429 is waited out and sent again; everything else is sent once.
 
         Args:
-            test_id: The ID, as `clean_test_ids` leaves it.
+            test_id: The ID.
             aid: Account group; the settings' when left out.
             record: Is kept up to date with all that is learned, also when this is cut short.
             before_sending: Awaited when the call may go out, right before it does.
@@ -121,7 +106,10 @@ class ThousandEyesClient:
 
         Raises:
             CallFailed: One of its subclasses.
+            InvalidTestIds: This can't be an ID; nothing was sent.
         """
+        # It becomes part of the address: an empty one, or one with a slash, would name another.
+        [test_id] = clean_test_ids([test_id])
         record = record or Rerun(test_id)
         spends = (Family.ORGANIZATION, Family.INSTANT)
         call = _Call("POST", f"{TESTS}/{test_id}/run", spends, aid)
@@ -153,10 +141,13 @@ class ThousandEyesClient:
     async def _list(self, path: str, name: str, model: type[Item], aid: str | None) -> list[Item]:
         call = _Call("GET", path, (Family.ORGANIZATION,), aid)
         body = read(await self._call(call, _Reading()))
+        items = body.get(name) if isinstance(body, dict) else None
         try:
-            return [model.model_validate(item) for item in body[name]]
-        except (KeyError, TypeError, ValidationError):
-            raise ReplyLost(f"GET {path} answered without a readable list of {name}") from None
+            if isinstance(items, list):
+                return [model.model_validate(item) for item in items]
+        except ValidationError:
+            pass
+        raise ReplyLost(f"GET {path} answered without a readable list of {name}")
 
     async def _call(
         self,
@@ -194,7 +185,7 @@ class ThousandEyesClient:
                 response = await self._http.request(
                     call.method, call.path, params={"aid": aid} if aid else None
                 )
-        except _NOT_SENT as error:
+        except NOT_SENT as error:
             admission.sent = False
             raise Unreachable(f"no connection to the API ({self._reason(error)})") from None
         except (httpx.RequestError, TimeoutError) as error:
@@ -202,14 +193,15 @@ class ThousandEyesClient:
         admission.reply = Reply(
             status=response.status_code,
             headers=response.headers,
-            body=self.redact(response.text),
+            # Not by the charset that the reply names: Python knows some that are no text.
+            body=self.redact(response.content.decode("utf-8-sig", "replace")),
             arrived=time.time(),
         )
         return admission.reply
 
     def _reason(self, error: Exception) -> str:
-        text = str(error).strip()
-        return self.redact(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+        text = cut(self.redact(str(error)), LONGEST_PROBLEM)
+        return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 @dataclass(frozen=True)
@@ -233,26 +225,3 @@ class _Reading:
         self.begun = True
 
     def failed(self, error: CallFailed) -> None: ...
-
-
-def _http_client(
-    settings: ThousandEyesSettings, transport: httpx.AsyncBaseTransport | None
-) -> httpx.AsyncClient:
-    host = httpx.URL(settings.base_url).host
-    return httpx.AsyncClient(
-        base_url=settings.base_url,
-        headers={
-            "Authorization": f"Bearer {settings.token.get_secret_value()}",
-            "Accept": ACCEPT,
-            "User-Agent": USER_AGENT,
-        },
-        timeout=httpx.Timeout(
-            connect=settings.connect_timeout,
-            read=settings.read_timeout,
-            write=settings.write_timeout,
-            pool=settings.pool_timeout,
-        ),
-        follow_redirects=False,
-        transport=transport,
-        mounts={f"all://{host}": None} if is_loopback(host) else None,
-    )

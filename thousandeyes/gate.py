@@ -59,8 +59,12 @@ class QuotaGate:
         self._stop_all = False
 
     def stop(self, reason: str, *, begun_too: bool) -> None:
-        """Refuse calls from now on: those of tests not begun, or with `begun_too` all of them."""
-        self._stop, self._stop_all = reason, begun_too
+        """Refuse calls from now on: those of tests not begun, or with `begun_too` all of them.
+
+        Nothing takes a stop back, a weaker one neither.
+        """
+        if begun_too or self._stop is None:
+            self._stop, self._stop_all = reason, begun_too
         self._wake()
 
     def wait_for_quota(self) -> float:
@@ -96,7 +100,8 @@ class QuotaGate:
         finally:
             if admission.reply:
                 self.quota.replied(permit, admission.reply, self._clock())
-                self.first_reply.set()
+                if Family.INSTANT in spends:
+                    self.first_reply.set()
             elif admission.sent:
                 self.quota.lost(permit)
             else:
@@ -112,7 +117,7 @@ class QuotaGate:
         since = self._clock()
         try:
             while True:
-                if self._stop and (self._stop_all or not begun):
+                if self._stop is not None and (self._stop_all or not begun):
                     raise RunStopped(self._stop)
                 now = self._clock()
                 wait = self.quota.wait(spends, now) if queue[0] is place else math.inf

@@ -1,15 +1,26 @@
-"""What the API's listings hold; unknown fields are kept, and all but the IDs may be missing.
+"""What the API's listings hold; unknown fields are kept, all but the IDs may be missing or null.
 
 Source: the vendor's OpenAPI description 7.0.85.
 """
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from typing import Any
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 
-class EndpointTest(BaseModel):
+class _Listed(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True, coerce_numbers_to_str=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_missing(cls, item: object) -> Any:  # noqa: ANN401 - JSON
+        if isinstance(item, dict):
+            return {name: value for name, value in item.items() if value is not None}
+        return item
+
+
+class EndpointTest(_Listed):
     """One endpoint scheduled test. Whether instant tests are listed too is not documented."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
 
     test_id: str = Field(validation_alias="testId")
     test_name: str = Field(default="", validation_alias="testName")
@@ -18,10 +29,8 @@ class EndpointTest(BaseModel):
     is_enabled: bool | None = Field(default=None, validation_alias="isEnabled")
 
 
-class AccountGroup(BaseModel):
+class AccountGroup(_Listed):
     """One account group that the token's user belongs to."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
 
     aid: str
     name: str = Field(

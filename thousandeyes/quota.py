@@ -8,9 +8,9 @@ and 24 for instant tests; each reply may tell Limit, Remaining and Reset of one 
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 from thousandeyes.replies import Family, Reply, Told
 
@@ -24,11 +24,19 @@ SHARE: Final = 3
 """One part in so many of the room goes out at a time, so that runs can share a window."""
 
 
+class Mark(NamedTuple):
+    """Where a family stood when a call went out."""
+
+    era: int
+    lost: int
+
+
 @dataclass(frozen=True)
 class Permit:
-    """Leave for one call: the families it spends, and which unknown stretch of each it is from."""
+    """Leave for one call: the families it spends, and where all stood when it went out."""
 
-    eras: Mapping[Family, int]
+    spends: tuple[Family, ...]
+    marks: Mapping[Family, Mark]
 
 
 @dataclass
@@ -38,6 +46,11 @@ class FamilyQuota:
     Unknown, at the start and after each Reset, lets one call through, alone, to find out. Told
     gives out what the lowest Remaining leaves, less the reserve, less what is in flight, less
     what was `spent` without the reply that would tell. Untold is not limited.
+
+    Why that is never too much: a reply that has landed tells a Remaining that counts its own call,
+    so the lowest counts every call but those in flight and those `spent`. Calls `lost` before the
+    one that opened the window went out are in its Remaining; `counted_lost` is how many. `era`
+    numbers the unknown stretches: what a call of an earlier one brings says nothing of this one.
     """
 
     reserve: float = 0.0
@@ -45,7 +58,8 @@ class FamilyQuota:
     rolls_over_at: float = 0.0
     untold: bool = False
     in_flight: int = 0
-    spent: int = 0
+    lost: int = 0
+    counted_lost: int = 0
     era: int = 0
     asking: bool = False
     last_reset: float = -math.inf
@@ -57,7 +71,7 @@ class FamilyQuota:
 
     def forget(self) -> None:
         """Become unknown."""
-        self.told, self.untold, self.asking, self.spent = None, False, False, 0
+        self.told, self.untold, self.asking = None, False, False
         self.era += 1
 
     @property
@@ -65,6 +79,11 @@ class FamilyQuota:
         """Calls of each window that are left to other users."""
         limit = self.told.limit if self.told else 0
         return min(math.ceil(limit * self.reserve), max(0, limit - 1))
+
+    @property
+    def spent(self) -> int:
+        """Calls that the window's Remaining may not count, as their replies didn't tell."""
+        return self.lost - self.counted_lost
 
     @property
     def free(self) -> int:
@@ -79,43 +98,39 @@ class FamilyQuota:
             return 0.0
         return self.rolls_over_at - now
 
-    def send(self) -> int:
-        """Note a call that goes out; returns the era that its permit carries."""
+    def send(self) -> None:
+        """Note a call that goes out."""
         self.in_flight += 1
         self.asking = self.asking or (self.told is None and not self.untold)
-        return self.era
 
-    def land(self, era: int) -> None:
+    def land(self, mark: Mark) -> None:
         """Note that a call is no longer in flight."""
         self.in_flight -= 1
-        if era == self.era:
+        if mark.era == self.era:
             self.asking = False
 
-    def hear_nothing(self, *, trustworthy: bool) -> None:
+    def hear_nothing(self, mark: Mark, *, trustworthy: bool) -> None:
         """Take a reply that doesn't tell this family, or the loss of one."""
+        self.lost += 1
         if trustworthy and self.told is None and self.last_reset == -math.inf:
-            self.untold = True
-        else:
-            self.spent += 1
+            self.untold = self.untold or mark.era == self.era
 
-    def hear(self, told: Told, now: float) -> None:
+    def hear(self, told: Told, mark: Mark, now: float) -> None:
         """Take a reading: the lowest Remaining of the newest window counts."""
-        if told.reset < self.last_reset - SAME_WINDOW:
-            return
-        over = told.seconds_left <= 0
-        if self.told is None:
-            if over or told.reset <= self.last_reset + SAME_WINDOW:
+        end = now + told.seconds_left
+        if told.reset > self.last_reset + SAME_WINDOW:
+            if self.told:
+                self.forget()
+            if told.seconds_left <= 0:
                 return
-            self.told, self.rolls_over_at = told, now + told.seconds_left
-        elif told.reset <= self.last_reset + SAME_WINDOW:
-            remaining = min(told.remaining, self.told.remaining)
-            self.told = Told(told.limit, remaining, told.reset, told.seconds_left)
-            self.rolls_over_at = max(self.rolls_over_at, now + told.seconds_left)
+            self.counted_lost = mark.lost
+        elif self.told and told.reset >= self.last_reset - SAME_WINDOW:
+            told = replace(told, remaining=min(told.remaining, self.told.remaining))
+            # A reply that was long on its way makes the window seem to end later, never sooner.
+            end = min(end, self.rolls_over_at)
         else:
-            self.forget()
-            self.hear(told, now)
             return
-        self.untold = False
+        self.told, self.rolls_over_at, self.untold = told, end, False
         self.last_reset = max(self.last_reset, told.reset)
 
 
@@ -132,7 +147,6 @@ class Quota:
     closed_until: float = -math.inf
     assumed: int | None = None
     _accepted: int = 0
-    _assumed_end: float | None = None
     _shut: bool = False
 
     def __post_init__(self) -> None:
@@ -152,68 +166,87 @@ class Quota:
     def send(self, spends: Iterable[Family]) -> Permit:
         """Note a call that goes out."""
         if self._shut:
-            self._shut, self._accepted, self._assumed_end = False, 0, None
-        return Permit({family: self.families[family].send() for family in spends})
+            self._shut, self._accepted = False, 0
+        permit = Permit(
+            tuple(spends),
+            {name: Mark(known.era, known.lost) for name, known in self.families.items()},
+        )
+        for family in permit.spends:
+            self.families[family].send()
+        return permit
 
     def unsent(self, permit: Permit) -> None:
         """Note that a permitted call never reached the API."""
-        for family, era in permit.eras.items():
-            self.families[family].land(era)
+        for family in permit.spends:
+            self.families[family].land(permit.marks[family])
 
     def lost(self, permit: Permit) -> None:
         """Note that a call went out and no reply came back: it counts until the window is over."""
         self.unsent(permit)
-        for family in permit.eras:
-            self.families[family].hear_nothing(trustworthy=False)
+        for family in permit.spends:
+            self.families[family].hear_nothing(permit.marks[family], trustworthy=False)
 
     def replied(self, permit: Permit, reply: Reply, now: float) -> None:
         """Take what a reply tells."""
+        for quota in self.families.values():
+            quota.roll_over(now)
         self.unsent(permit)
         refused = reply.status == HTTPStatus.TOO_MANY_REQUESTS
         told = reply.told()
-        if Family.INSTANT in permit.eras and Family.INSTANT not in told and not refused:
-            told |= self._conclude(now)
-        elif Family.INSTANT in told:
+        if Family.INSTANT in told:
             self.assumed = None
+        elif Family.INSTANT in permit.spends and not refused:
+            told |= self._conclude(permit.marks[Family.INSTANT].era, now)
         for family, reading in told.items():
-            self.families[family].hear(reading, now)
-        for family in permit.eras:
-            if family not in told and not refused:
-                self.families[family].hear_nothing(trustworthy=reply.trustworthy)
+            self.families[family].hear(reading, permit.marks[family], now)
         if refused:
-            self._close(permit, reply, now)
+            self._close(permit, reply, told, now)
+            return
+        for family in permit.spends:
+            if family not in told:
+                mark = permit.marks[family]
+                self.families[family].hear_nothing(mark, trustworthy=reply.trustworthy)
 
-    def _close(self, permit: Permit, reply: Reply, now: float) -> None:
+    def _close(self, permit: Permit, reply: Reply, told: Mapping[Family, Told], now: float) -> None:
         """Close for everybody: until the Reset that explains the 429, else for a window."""
-        waits = [told.seconds_left for told in reply.told().values() if told.remaining == 0]
+        waits = [reading.seconds_left for reading in told.values() if reading.remaining == 0]
         waits += [
             known.rolls_over_at - now
-            for family in permit.eras
+            for family in permit.spends
             if (known := self.families[family]).told and known.told.remaining == 0
         ]
+        if not waits and Family.INSTANT in permit.spends:
+            self._assume()
         if (retry_after := reply.retry_after()) is not None:
             waits.append(retry_after)
-        if not waits and Family.INSTANT in permit.eras:
-            instant = self.families[Family.INSTANT]
-            if instant.told is None and self._accepted:
-                self.assumed = self._accepted
-            instant.forget()
-        self.closed_until = max(
-            self.closed_until, now + max([GRACE, *waits] if waits else [WINDOW])
-        )
+        wait = max(GRACE, *waits) if waits else WINDOW
+        self.closed_until = max(self.closed_until, now + wait)
         self._shut = True
 
-    def _conclude(self, now: float) -> dict[Family, Told]:
-        """Count an answered instant call, and tell what the assumed limit leaves."""
+    def _assume(self) -> None:
+        """Take what was accepted since the last opening as the limit that no header tells."""
+        instant = self.families[Family.INSTANT]
+        if instant.told is None and self._accepted:
+            self.assumed = self._accepted
+            instant.last_reset = -math.inf  # from now on Resets are by our own clock
+        instant.forget()
+
+    def _conclude(self, era: int, now: float) -> dict[Family, Told]:
+        """Count an answered instant call that no header tells of; tell what is left by assumption.
+
+        The first answer of an era opens the assumed window, later than the real one.
+        """
+        instant = self.families[Family.INSTANT]
+        if era != instant.era and not self._shut:
+            return {}
         self._accepted += 1
         if self.assumed is None:
             return {}
-        if self._shut:  # a late reply from before the 429: the limit is larger than it seemed
+        if era != instant.era:  # from before the 429: the limit is larger than it seemed
             self.assumed = max(self.assumed, self._accepted)
             return {}
-        if self._assumed_end is None or now >= self._assumed_end:
-            self._accepted, self._assumed_end = 1, now + WINDOW
+        if instant.told is None:
+            self._accepted, instant.rolls_over_at = 1, now + WINDOW
         left = max(0, self.assumed - self._accepted)
-        return {
-            Family.INSTANT: Told(self.assumed, left, self._assumed_end, self._assumed_end - now)
-        }
+        end = instant.rolls_over_at
+        return {Family.INSTANT: Told(self.assumed, left, end, end - now)}

@@ -4,12 +4,11 @@ The API, or a proxy on the way, may repeat what it was sent: in an error's text,
 even in the status line, and at DEBUG the HTTP libraries log the latter two.
 """
 
-import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from html import escape
-from urllib.parse import quote
+from html.entities import codepoint2name
 
 MASK = "***"
 
@@ -28,23 +27,11 @@ class Redactor(logging.Filter):
 
     def __init__(self, secret: str) -> None:
         super().__init__()
-        # As it is, and as it stands in JSON, in a web page and in an address.
-        in_json = json.dumps(secret)[1:-1]
-        forms = {
-            secret,
-            in_json,
-            in_json.replace("/", r"\/"),
-            escape(secret),
-            quote(secret, safe=""),
-        }
-        # The longest first: one form may hold another.
-        self._forms = sorted(forms, key=len, reverse=True)
+        self._secret = re.compile("".join(map(_any_form, secret)))
 
     def __call__(self, text: str) -> str:
         """Return the text without the secret."""
-        for form in self._forms:
-            text = text.replace(form, MASK)
-        return text
+        return self._secret.sub(MASK, text)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact the record in place; it is always kept."""
@@ -65,3 +52,22 @@ class Redactor(logging.Filter):
         finally:
             for logger in loggers:
                 logger.removeFilter(self)
+
+
+def _any_form(character: str) -> str:
+    r"""Return a pattern for a character as it is and as JSON, web pages and addresses write it.
+
+    Any of them may escape any character, so that a list of whole forms would never be complete.
+    Each alternative begins with a character of its own, which lets the search skip plain text.
+    """
+    code = ord(character)
+    name = codepoint2name.get(code, "#x27")
+    plain = re.escape(character)
+    forms = [
+        rf"%(?:25)*(?i:{code:02x})",
+        rf"&(?:amp;)*(?:{name};|#0*+{code};|(?i:#x0*+{code:x};))",
+        rf"\\\\{{0,7}}(?:(?i:u00{code:02x}|x{code:02x}))?"
+        if character == "\\"
+        else rf"{plain}|\\\\{{0,7}}+(?:(?i:u00{code:02x}|x{code:02x})|{plain})",
+    ]
+    return f"(?:{'|'.join(forms)})"

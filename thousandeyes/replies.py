@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
@@ -24,8 +24,11 @@ class Family(StrEnum):
     INSTANT = "instant"
 
 
-_HTML = re.compile(r"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
+_HTML = re.compile(r"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,12}")
 _EPOCH = 1_000_000_000  # anything less is no date since 2001
+_LONGEST_WINDOW = 3600.0  # none is known of more than a minute: beyond is a wrong clock
+_READ_OF_A_PAGE = 5_000
 _HEADER_PREFIX = {
     Family.ORGANIZATION: "x-organization-rate-limit-",
     Family.INSTANT: "x-instant-test-rate-limit-",
@@ -55,7 +58,7 @@ class Reply:
     """
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)  # the token may be repeated in them
     body: str
     arrived: float
 
@@ -63,20 +66,18 @@ class Reply:
     def is_html(self) -> bool:
         """Whether the body is a web page: a proxy's or a portal's, never the API's."""
         kind = self.headers.get("content-type", "")
-        return "html" in kind or bool(_HTML.match(self.body))
+        return "html" in kind.lower() or bool(_HTML.match(self.body))
 
     @property
     def trustworthy(self) -> bool:
         """Whether the API itself took the call and said what became of it."""
-        return self.status < HTTPStatus.INTERNAL_SERVER_ERROR and not self.is_html
+        return HTTPStatus.OK <= self.status < HTTPStatus.INTERNAL_SERVER_ERROR and not self.is_html
 
     @property
     def date(self) -> float:
         """When the reply was made, in epoch seconds by the server's clock, else by ours."""
-        try:
-            return parsedate_to_datetime(self.headers["date"]).timestamp()
-        except (KeyError, ValueError):
-            return self.arrived
+        date = _epoch_seconds(self.headers.get("date", ""))
+        return self.arrived if date is None else date
 
     def told(self) -> dict[Family, Told]:
         """Read the rate limit headers; a family without all three, or with nonsense, is left out.
@@ -86,40 +87,39 @@ class Reply:
         """
         readings = {}
         for family, prefix in _HEADER_PREFIX.items():
-            try:
-                limit, remaining, reset = (
-                    int(self.headers[prefix + name]) for name in ("limit", "remaining", "reset")
-                )
-            except (KeyError, ValueError):
+            texts = [
+                self.headers.get(prefix + name, "").strip()
+                for name in ("limit", "remaining", "reset")
+            ]
+            if not all(_WHOLE_NUMBER.fullmatch(text) for text in texts):
                 continue
-            if min(limit, remaining, reset) < 0:
-                continue
-            if reset < _EPOCH:
-                reset += int(self.date)
-            readings[family] = Told(limit, remaining, reset, reset - self.date)
+            limit, remaining, reset = map(int, texts)
+            end = reset if reset >= _EPOCH else self.date + reset
+            if abs(end - self.date) <= _LONGEST_WINDOW:
+                readings[family] = Told(limit, remaining, end, end - self.date)
         return readings
 
     def retry_after(self) -> float | None:
         """Return `Retry-After` in seconds. Undocumented, and honoured by the vendor's SDKs."""
-        value = self.headers.get("retry-after", "")
-        if value.strip().isdigit():
+        value = self.headers.get("retry-after", "").strip()
+        if _WHOLE_NUMBER.fullmatch(value):
             return float(value)
-        try:
-            return parsedate_to_datetime(value).timestamp() - self.date
-        except ValueError:
-            return None
+        date = _epoch_seconds(value)
+        return None if date is None else date - self.date
 
 
 def read(reply: Reply) -> Any:  # noqa: ANN401 - JSON
     """Return the JSON of a successful reply, None where it has none.
 
     Raises:
-        ReplyLost: A web page where the API's answer should be.
+        ReplyLost: A web page where the API's answer should be, or no final status (1xx).
         Refused: One of its subclasses, by status, with the API's own title, detail and field
             errors in the message.
     """
     if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
         raise refused(reply)
+    if reply.status < HTTPStatus.OK:
+        raise ReplyLost(f"status {reply.status}, which is no final answer")
     if reply.is_html:
         raise ReplyLost(
             f"status {reply.status} with a web page instead of the API's answer, probably from a "
@@ -136,7 +136,7 @@ def refused(reply: Reply) -> Refused:
 def confirmation(body: object) -> str:
     """Return the API's words on an accepted rerun; the earlier version sent an empty body."""
     message = body.get("message") if isinstance(body, dict) else None
-    return _cut(message, LONGEST_PROBLEM) if isinstance(message, str) else ""
+    return cut(message, LONGEST_PROBLEM) if isinstance(message, str) else ""
 
 
 def _problem(reply: Reply) -> str:
@@ -145,38 +145,51 @@ def _problem(reply: Reply) -> str:
     if reply.status < HTTPStatus.BAD_REQUEST:
         return "a redirect, which is not followed; is TE_BASE_URL right?"
     body = _json(reply.body)
-    if not isinstance(body, dict):
-        return _cut(reply.body, LONGEST_PAGE) or "no body"
-    # RFC 9457 problems; a refused token and the API's earlier versions use other names.
-    words = [
-        str(body[name])
-        for name in ("title", "detail", "error", "error_description", "errorMessage")
-        if body.get(name)
-    ]
-    fields = body.get("errors")
-    if isinstance(fields, list):
-        words += [_field_error(field) for field in fields]
-    return _cut(": ".join(dict.fromkeys(words)), LONGEST_PROBLEM) or "no reason given"
+    words: list[str] = []
+    if isinstance(body, dict):
+        # RFC 9457 problems; a refused token and the API's earlier versions use other names.
+        words = _texts(body, "title", "detail", "error", "error_description", "errorMessage")
+        fields = body.get("errors")
+        words += map(_field_error, fields if isinstance(fields, list) else [])
+    said = ": ".join(filter(None, dict.fromkeys(words)))
+    return cut(said, LONGEST_PROBLEM) or cut(reply.body, LONGEST_PAGE) or "no body"
 
 
 def _field_error(error: object) -> str:
-    if not isinstance(error, dict):
-        return str(error)
-    return " ".join(str(error[name]) for name in ("field", "message") if error.get(name))
+    if isinstance(error, dict):
+        return " ".join(_texts(error, "field", "message") or _texts(error, "code"))
+    return error if isinstance(error, str) else ""
+
+
+def _texts(body: dict[str, Any], *names: str) -> list[str]:
+    return [text for name in names if isinstance(text := body.get(name), str) and text.strip()]
 
 
 def _page(body: str) -> str:
-    title = re.search(r"<title[^>]*>(.*?)</title>", body, re.IGNORECASE | re.DOTALL)
-    return _cut(title[1] if title else re.sub(r"<[^>]*>", " ", body[:5_000]), LONGEST_PAGE)
+    body = body[:_READ_OF_A_PAGE]
+    title = re.search(r"<title[^<>]*>([^<]*)</title>", body, re.IGNORECASE)
+    return cut(title[1] if title else re.sub(r"<[^<>]*>", " ", body), LONGEST_PAGE)
 
 
-def _cut(text: str, length: int) -> str:
-    text = " ".join(text.split())
+def cut(text: str, length: int) -> str:
+    """Return a text fit for one line of a log: no longer than this, and printable.
+
+    A lone surrogate can't be written as UTF-8, PostgreSQL takes no NUL, a terminal obeys escapes.
+    """
+    text = text.strip()[:_READ_OF_A_PAGE]
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _json(body: str) -> Any:  # noqa: ANN401 - JSON
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
+        return None
+
+
+def _epoch_seconds(http_date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(http_date).timestamp()
+    except (ValueError, OverflowError, IndexError, TypeError):  # its parser was made for mail
         return None

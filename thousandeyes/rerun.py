@@ -24,6 +24,9 @@ _SHOWN = 5
 KEPT = frozenset({Outcome.ACCEPTED, Outcome.NOT_FOUND, Outcome.INVALID, Outcome.SKIPPED})
 """Outcomes that another try would not change."""
 
+_NO_ANSWER = frozenset({Outcome.NOT_ATTEMPTED, Outcome.UNREACHABLE, Outcome.QUOTA_EXHAUSTED})
+_THEN = "; then "
+
 
 class Delivery(StrEnum):
     """What may be sent again when it can't be told whether a call was carried out."""
@@ -66,9 +69,10 @@ class Rerun:
     """One test of a run and all that is known of it; flat, since it is also a table's row.
 
     `attempts` counts the calls that went out, those refused with 429 included.
-    `maybe_duplicate` tells that a call was sent again after a doubt, so that the test may have
-    run twice. `quota_wait_seconds` is all its waiting in the quota gate. Times are UTC. `begun`
-    tells whether a call went out in this run; attempts of the run that it goes on from are not.
+    `maybe_duplicate` tells that a call was sent again after a doubt, and not refused with 429, so
+    that the test may have run twice. `http_status` is the last answer's, a 429 included.
+    `quota_wait_seconds` is all its waiting in the quota gate. Times are UTC. `begun` tells whether
+    a call went out in this run; attempts of the run that it goes on from are not.
     """
 
     test_id: str
@@ -83,8 +87,8 @@ class Rerun:
     finished_at: datetime | None = None
     aid: str | None = None
     begun: bool = field(default=False, init=False, compare=False)
-    _heard: tuple[Outcome, str] = field(
-        default=(Outcome.NOT_ATTEMPTED, ""), init=False, repr=False, compare=False
+    _before: tuple[Outcome, str, bool] = field(
+        default=(Outcome.NOT_ATTEMPTED, "", False), init=False, repr=False, compare=False
     )
 
     def needs_call(self, delivery: Delivery) -> bool:
@@ -105,11 +109,11 @@ class Rerun:
 
     def sending(self, at: datetime) -> None:
         """Note that a call goes out now: unless more is heard of it, the outcome is unknown."""
+        self._before = self.outcome, self.detail, self.maybe_duplicate
         self.maybe_duplicate = self.maybe_duplicate or self.in_doubt
         self.attempts += 1
         self.begun = True
         self.started_at = self.started_at or at
-        self._heard = self.outcome, self.detail
         self.outcome, self.detail = Outcome.UNKNOWN, "the call went out and nothing was heard of it"
 
     def accepted(self, status: int, message: str) -> None:
@@ -120,22 +124,23 @@ class Rerun:
         """Note an error. The last answer names the outcome.
 
         An error that is no answer (no connection, or no call at all) overrules neither an
-        earlier answer nor the doubt that an earlier attempt left.
+        earlier answer nor the doubt that an earlier attempt left. A 429 tells of itself alone.
         """
+        if isinstance(error, Unreachable | TooManyRequests):  # it was not carried out
+            self.outcome, self.detail, self.maybe_duplicate = self._before
         if isinstance(error, Refused):
             self.http_status = error.status
-        if isinstance(error, Refused | ReplyLost):
-            if isinstance(error, TooManyRequests):  # refused before anything was done
-                self.outcome, self.detail = self._heard
-            else:
-                self.outcome, self.detail = error.outcome, str(error)
+        stands = self.outcome not in _NO_ANSWER
+        if isinstance(error, TooManyRequests):
+            if not stands:
+                self.outcome, self.detail = Outcome.NOT_ATTEMPTED, str(error)
             return
-        if isinstance(error, Unreachable):
-            self.outcome, self.detail = self._heard
-        stands = self.in_doubt or self.outcome is Outcome.FORBIDDEN
         if isinstance(error, RunStopped):
             stands = self.outcome is not Outcome.NOT_ATTEMPTED
-        if stands:
-            self.detail = f"{self.detail}; then {error}"
+        elif isinstance(error, Unreachable) and self.http_status and not stands:
+            # An attempt did get a connection, and its answer was 429.
+            self.outcome, stands = Outcome.QUOTA_EXHAUSTED, True
+        if stands and not isinstance(error, Refused | ReplyLost):
+            self.detail = f"{self.detail.partition(_THEN)[0]}{_THEN}{error}"
         else:
             self.outcome, self.detail = error.outcome, str(error)

@@ -2,14 +2,15 @@
 
 from ipaddress import ip_address
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
+import httpx
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from thousandeyes.errors import SettingsError
 
 API_URL = "https://api.thousandeyes.com/v7"
+_LAST_PORT = 65535
 
 
 def is_loopback(host: str) -> bool:
@@ -34,15 +35,23 @@ def _clean_token(token: SecretStr) -> SecretStr:
 
 def _clean_base_url(url: str) -> str:
     # The vendor's command line takes the address without /v7, its Terraform provider with it.
-    url = url.strip().rstrip("/").removesuffix("/v7")
-    parts = urlsplit(url)
-    if not parts.hostname or parts.scheme not in ("http", "https"):
+    url = url.strip().rstrip("/").removesuffix("/v7").rstrip("/")
+    try:
+        # Read by what sends to it: two readers may disagree about the host.
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:  # it quotes what it can't read
+        parts = httpx.URL()
+    if not parts.host or parts.scheme not in ("http", "https") or not _is_port(parts.port):
         raise ValueError(f"must be an address like {API_URL}")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if "@" in url or "?" in url or "#" in url:
         raise ValueError("must hold neither credentials nor a query")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.host):
         raise ValueError("must be https: with http the token would cross the network in clear")
-    return url + "/v7"
+    return f"{parts}".rstrip("/") + "/v7"
+
+
+def _is_port(port: int | None) -> bool:
+    return port is None or 0 < port <= _LAST_PORT
 
 
 def _clean_aid(aid: str | None) -> str | None:
@@ -57,7 +66,12 @@ class ThousandEyesSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="TE_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_prefix="TE_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     token: Annotated[SecretStr, AfterValidator(_clean_token)] = Field(
@@ -86,6 +100,8 @@ class ThousandEyesSettings(BaseSettings):
         except ValidationError as error:
             # Only the places and reasons: pydantic's own text is for the author of a model.
             raise SettingsError(_explain(error)) from None
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError(".env can't be read: it must be a text file in UTF-8") from None
 
 
 def _explain(error: ValidationError) -> str:

@@ -6,12 +6,13 @@ import json
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import TextIO
+from typing import Any, TextIO
 
 from prefect.exceptions import TerminationSignal
 from prefect.settings import get_current_settings
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -19,13 +20,14 @@ from rich.table import Table
 from flows.rerun.flow import rerun_endpoint_tests
 from flows.rerun.options import RerunOptions
 from flows.rerun.verdict import RerunFailed, judge
-from tasks.summary import failures_first
+from tasks.summary import counts, failures_first
 from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
 from thousandeyes.rerun import Delivery, Rerun, clean_test_ids
 from thousandeyes.settings import ThousandEyesSettings
 
 LARGEST_TABLE = 200
 """Rows on the terminal; what needs a look comes first."""
+_LONGEST_NAME = 20
 
 _COLOURS = {Outcome.ACCEPTED: "green", Outcome.SKIPPED: "dim", Outcome.NOT_ATTEMPTED: "yellow"}
 
@@ -89,17 +91,9 @@ def main(arguments: Sequence[str] | None = None, stdin: TextIO = sys.stdin) -> E
     """Run the flow as the arguments say, print its outcomes, return the exit status."""
     given = vars(parser().parse_args(arguments))
     try:
-        test_ids = clean_test_ids(_with_stdin(given.pop("test_ids"), stdin))
-        options = RerunOptions.model_validate(given)
-        ThousandEyesSettings()
-        _check_size(test_ids, options)
+        return _run(*_checked(given, stdin))
     except (InvalidTestIds, SettingsError) as error:
         return _error(str(error), ExitStatus.NOT_STARTED)
-    except ValidationError as error:
-        reasons = "; ".join(_explain(problem) for problem in error.errors())
-        return _error(reasons, ExitStatus.NOT_STARTED)
-    try:
-        return _run(test_ids, options)
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
     except TerminationSignal:
@@ -108,35 +102,64 @@ def main(arguments: Sequence[str] | None = None, stdin: TextIO = sys.stdin) -> E
         return _error(f"the run broke: {type(error).__name__}: {error}", ExitStatus.BROKEN)
 
 
+def _checked(given: dict[str, Any], stdin: TextIO) -> tuple[list[str], RerunOptions]:
+    """Return the flow's parameters, so that Prefect is asked only if they can be right."""
+    try:
+        test_ids = clean_test_ids(_with_stdin(given.pop("test_ids"), stdin))
+        options = RerunOptions.model_validate(given)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_explain(problem) for problem in error.errors())) from None
+    except UnicodeDecodeError:
+        raise InvalidTestIds("standard input is not text in UTF-8. Nothing was sent.") from None
+    ThousandEyesSettings()
+    _check_size(test_ids, options)
+    return test_ids, options
+
+
 def _run(test_ids: list[str], options: RerunOptions) -> ExitStatus:
     console = Console()
     try:
         outcomes = asyncio.run(rerun_endpoint_tests(test_ids, options))
     except RerunFailed as failed:
         show(failed.outcomes, console)
-        console.print(f"[bold red]Failed.[/] {escape(str(failed))}")
+        console.print(f"[bold red]Failed.[/] {escape(str(failed))}", soft_wrap=True)
         return ExitStatus.FAILED
     show(outcomes, console)
-    console.print(f"[bold green]Passed.[/] {judge(outcomes, options.fail_on)[1]}")
+    sentence = judge(outcomes, options.fail_on)[1]
+    console.print(f"[bold green]Passed.[/] {escape(sentence)}", soft_wrap=True)
     return ExitStatus.PASSED
 
 
 def show(outcomes: Sequence[Rerun], console: Console) -> None:
     """Print the outcomes as a table, what needs a look first."""
-    table = Table("test", "name", "outcome", "HTTP", "attempts", "waited", "detail")
-    for record in failures_first(outcomes)[:LARGEST_TABLE]:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("test", no_wrap=True, overflow="fold")
+    table.add_column("name", no_wrap=True, max_width=_LONGEST_NAME)
+    table.add_column("detail", overflow="fold")
+    ordered = failures_first(outcomes)
+    for record in ordered[:LARGEST_TABLE]:
         table.add_row(
+            f"[{_COLOURS.get(record.outcome, 'red')}]{record.outcome}[/]",
             record.test_id,
             escape(record.test_name),
-            f"[{_COLOURS.get(record.outcome, 'red')}]{record.outcome}[/]",
-            str(record.http_status or ""),
-            str(record.attempts) + ("?" if record.maybe_duplicate else ""),
-            f"{record.quota_wait_seconds:.0f} s",
-            "" if record.outcome is Outcome.ACCEPTED else escape(record.detail),
+            escape(_detail(record)),
         )
-    if rest := len(outcomes) - LARGEST_TABLE > 0:
-        table.caption = f"and {rest} more; Prefect's artifacts hold them all"
     console.print(table)
+    if rest := ordered[LARGEST_TABLE:]:
+        console.print(f"and {len(rest)} more: {counts(rest)}. Prefect's artifacts tell each.\n")
+
+
+def _detail(record: Rerun) -> str:
+    notes = []
+    if record.attempts > 1:
+        notes.append(f"{record.attempts} attempts")
+    if record.maybe_duplicate:
+        notes.append("may have run twice")
+    if record.quota_wait_seconds >= 1:
+        notes.append(f"waited {record.quota_wait_seconds:.0f} s for quota")
+    detail = "" if record.outcome is Outcome.ACCEPTED else record.detail
+    return f"{detail} ({', '.join(notes)})".strip() if notes else detail
 
 
 def _with_stdin(arguments: Sequence[str], stdin: TextIO) -> list[str]:

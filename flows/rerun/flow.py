@@ -61,11 +61,11 @@ async def rerun_endpoint_tests(
         if pending:
             async with ThousandEyesClient(ThousandEyesSettings()) as client:
                 await run.execute(client)
+        report = await _conclude(records, run, options, began)
     except BaseException as error:
         run.cut_short(error)
         await _conclude(records, run, options, began)
         raise
-    report = await _conclude(records, run, options, began)
     failure = None if report.passed else RerunFailed(report.sentence, records)
     if _prefect_retries():
         if failure:

@@ -6,10 +6,6 @@ from thousandeyes.errors import Outcome
 from thousandeyes.rerun import Delivery
 
 
-def _all_but_the_good() -> list[Outcome]:
-    return [o for o in Outcome if o not in (Outcome.ACCEPTED, Outcome.SKIPPED)]
-
-
 class RerunOptions(BaseModel):
     """How a run goes about its tests."""
 
@@ -24,7 +20,7 @@ class RerunOptions(BaseModel):
         ),
     )
     fail_on: list[Outcome] = Field(
-        default_factory=_all_but_the_good,
+        default=[o for o in Outcome if o not in (Outcome.ACCEPTED, Outcome.SKIPPED)],
         description="The run fails when a test ends in one of these; with an empty list, never.",
     )
     max_in_flight: int = Field(
@@ -36,6 +32,7 @@ class RerunOptions(BaseModel):
     deadline_minutes: float | None = Field(
         default=None,
         gt=0,
+        allow_inf_nan=False,
         description=(
             "No test is sent later than this many minutes after the start; what is left is "
             "reported as not_attempted. Empty: no deadline."

@@ -9,7 +9,7 @@ from prefect import get_run_logger
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 
 from flows.rerun.plan import duration
-from tasks.artifacts import until_taken
+from tasks.artifacts import refusals_logged, until_taken
 from tasks.summary import counts, deployment_slug
 from thousandeyes.gate import QuotaGate
 from thousandeyes.rerun import Rerun
@@ -60,10 +60,10 @@ class Progress:
             await self._show(100.0, sentence)
 
     async def _show(self, percent: float, text: str) -> None:
-        if self._artifact is None:
-            self._artifact = await until_taken(
-                lambda: acreate_progress_artifact(percent, key=self._key, description=text)
-            )
-        else:
-            artifact = self._artifact
-            await until_taken(lambda: aupdate_progress_artifact(artifact, percent, text))
+        with refusals_logged("the progress"):
+            if artifact := self._artifact:
+                await until_taken(lambda: aupdate_progress_artifact(artifact, percent, text))
+            else:
+                self._artifact = await until_taken(
+                    lambda: acreate_progress_artifact(percent, key=self._key, description=text)
+                )

@@ -13,15 +13,16 @@ from flows.rerun.breaker import Breaker
 from flows.rerun.options import RerunOptions
 from flows.rerun.plan import plan
 from flows.rerun.progress import Progress
-from tasks.artifacts import record_outcome
+from tasks.artifacts import record_outcome, refusals_logged
 from tasks.rerun import rerun_endpoint_test
 from tasks.summary import RunReport
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, Outcome, RunStopped, ThousandEyesError, TokenRefused
-from thousandeyes.replies import Family
+from thousandeyes.replies import Family, cut
 from thousandeyes.rerun import Delivery, Rerun
 
 _LONGEST_LOOK_UP = 10.0  # seconds; a name is not worth more
+_LONGEST_NAME = 100
 
 
 class Run:
@@ -37,12 +38,12 @@ class Run:
         self._progress = Progress(records)
         self._breaker = Breaker()
         self._artifacts: dict[str, UUID] = {}
+        self._writing: dict[str, asyncio.Future[None]] = {}
         self._under_way: dict[str, Rerun] = {}
         self._logger = get_run_logger()
 
     async def execute(self, client: ThousandEyesClient) -> None:
         """Rerun every test and record its outcome; returns when each has one."""
-        await self._look_up_names(client)
         queue = iter(self._records)
         slots = min(self._options.max_in_flight, len(self._records))
         async with (
@@ -50,6 +51,7 @@ class Run:
             _in_background(self._tell_plan(client)),
             _in_background(self._progress.follow(client.gate)),
         ):
+            await self._look_up_names(client)
             await _all_or_first_error([self._work(client, queue) for _ in range(slots)])
 
     def cut_short(self, error: BaseException) -> None:
@@ -63,6 +65,8 @@ class Run:
         for record in self._records:
             if record.outcome is Outcome.NOT_ATTEMPTED:
                 record.failed(RunStopped(self.stopped))
+        for record in self._under_way.values():
+            record.finished_at = record.finished_at or datetime.now(UTC)
 
     async def close(self, report: RunReport) -> None:
         """Record the tests that were under way when the run was cut short; end the progress."""
@@ -83,8 +87,15 @@ class Run:
     async def _rerun(self, client: ThousandEyesClient, record: Rerun) -> None:
         async def write_ahead() -> None:
             # A run that is killed now knows of this call when it is executed again.
-            if self._options.delivery is Delivery.AT_MOST_ONCE:
+            if self._options.delivery is not Delivery.AT_MOST_ONCE:
+                return
+            try:
                 await self._write(record)
+            except BaseException:
+                # What isn't on record doesn't go out, and no earlier call of it is in doubt.
+                record.outcome, record.attempts = Outcome.NOT_ATTEMPTED, record.attempts - 1
+                record.detail = "not sent, since it could not be recorded first"
+                raise
 
         self._under_way[record.test_id] = record
         try:
@@ -105,14 +116,28 @@ class Run:
 
     async def _finish(self, record: Rerun) -> None:
         record.finished_at = record.finished_at or datetime.now(UTC)
-        # Thousands of tests that never had their turn would outlast a cancelled run's last seconds.
-        if record.outcome is not Outcome.NOT_ATTEMPTED or record.test_id in self._artifacts:
+        with refusals_logged(f"the outcome of test {record.test_id}"):
             await self._write(record)
         del self._under_way[record.test_id]
 
     async def _write(self, record: Rerun) -> None:
-        known = self._artifacts.get(record.test_id)
-        self._artifacts[record.test_id] = await record_outcome(record, known)
+        """Bring the test's artifact up to date, one write after the other.
+
+        A write that has begun goes on when this is cancelled: cut short, nobody could tell
+        whether there is an artifact already.
+        """
+        before = self._writing.get(record.test_id)
+
+        async def write() -> None:
+            if before:
+                await asyncio.wait([before])
+            known = self._artifacts.get(record.test_id)
+            # `not_attempted` stands in the run's table alone.
+            if known or record.outcome is not Outcome.NOT_ATTEMPTED:
+                self._artifacts[record.test_id] = await record_outcome(record, known)
+
+        self._writing[record.test_id] = asyncio.ensure_future(write())
+        await asyncio.shield(self._writing[record.test_id])
 
     def _stop(self, client: ThousandEyesClient, reason: str, *, begun_too: bool = False) -> None:
         """Send nothing more; tests that a call went out for may finish, unless `begun_too`."""
@@ -147,10 +172,11 @@ class Run:
             async with asyncio.timeout(_LONGEST_LOOK_UP):
                 names = {test.test_id: test.test_name for test in await client.tests()}
         except (CallFailed, TimeoutError) as error:
-            self._logger.info("The tests' names are not known: %s", error or "no answer in time")
+            reason = str(error) or "no answer in time"
+            self._logger.info("The tests' names are not known: %s", reason)
             return
         for record in self._records:
-            record.test_name = names.get(record.test_id, record.test_name)
+            record.test_name = cut(names.get(record.test_id, record.test_name), _LONGEST_NAME)
 
 
 @asynccontextmanager
@@ -160,7 +186,9 @@ async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]
         yield
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        [error] = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(error, Exception):
+            get_run_logger().error("Unexpected error beside the run", exc_info=error)
 
 
 async def _all_or_first_error(work: Iterable[Coroutine[Any, Any, None]]) -> None:
@@ -174,5 +202,6 @@ async def _all_or_first_error(work: Iterable[Coroutine[Any, Any, None]]) -> None
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:
-            task.cancel()
+            if not task.cancelling():  # a second time would cut short how it ends
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

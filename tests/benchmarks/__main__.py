@@ -1,0 +1,71 @@
+"""`python -m tests.benchmarks`: take the project's figures and print them; asserts nothing."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from rich.console import Console
+
+from tests.benchmarks import memory, quota, speed, spent
+
+Benchmark = Callable[..., None]
+
+_BENCHMARKS: Final[dict[str, tuple[Benchmark, int]]] = {
+    "speed": (speed.benchmark, speed.REPEAT),
+    "quota": (quota.benchmark, quota.REPEAT),
+    "spent": (spent.benchmark, spent.REPEAT),
+    "memory": (memory.benchmark, memory.REPEAT),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmarks that were asked for; return 1 if one could not be taken."""
+    parsed = _parser().parse_args(arguments)
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    signal.signal(signal.SIGINT, _interrupted)
+    signal.signal(signal.SIGTERM, _interrupted)
+    broken = 0
+    try:
+        for name in parsed.benchmarks or _BENCHMARKS:
+            benchmark, repeat = _BENCHMARKS[name]
+            if name == "quota":
+                benchmark = partial(benchmark, window_seconds=parsed.window)
+            try:
+                benchmark(console, parsed.repeat or repeat, quick=parsed.quick)
+            except RuntimeError as error:
+                console.print(f"{name}: {error}", style="red", markup=False)
+                broken = 1
+    except KeyboardInterrupt:
+        return 130
+    return broken
+
+
+def _interrupted(*_: object) -> None:
+    # A second one must not cut short the ending of the processes.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description="Takes the project's figures on this machine, each contestant in a process of "
+        "its own on a fresh Prefect server. About 20 minutes for all; best when nothing else runs.",
+    )
+    parser.add_argument(
+        "benchmarks", nargs="*", metavar="NAME", help=f"all, or some of: {', '.join(_BENCHMARKS)}"
+    )
+    parser.add_argument("--repeat", type=int, metavar="N", help="turns of each contestant")
+    parser.add_argument(
+        "--window", type=float, default=10, metavar="S", help="quota's windows (10)"
+    )
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""`python -m tests.benchmarks.contestants NAME JOB RESULT`: run one contestant and measure it."""
+
+import importlib
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+
+def main(name: str, job_file: str, result_file: str) -> None:
+    """Import the contestant, then start the clocks, call it, and write down what they show."""
+    job = json.loads(Path(job_file).read_text())
+    contestant = importlib.import_module(f"tests.benchmarks.contestants.{name}")
+    before, cpu, began = _peak_mb(), time.process_time(), time.perf_counter()
+    accepted = contestant.run(job["test_ids"], **job["options"])
+    took = {
+        "wall_seconds": time.perf_counter() - began,
+        "cpu_seconds": time.process_time() - cpu,
+        "peak_mb": _peak_mb(),
+        "before_mb": before,
+        "accepted": accepted,
+        "notes": getattr(contestant, "NOTES", {}),
+    }
+    Path(result_file).write_text(json.dumps(took))
+
+
+def _peak_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

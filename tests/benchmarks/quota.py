@@ -1,0 +1,88 @@
+"""How near a run comes to what the quota allows, and how often it hits the limit.
+
+96 tests at 24 in a window of 10 s, so four windows and three waits; replies take 50 ms.
+
+The clock of `calls` runs from the first rerun call sent to the last reply to one; that of `flow`
+covers the whole flow call. The ideal is what the API itself told to wait: for each window that
+was waited out (all but the last) the seconds from the Date of the last reply that it accepted to
+that reply's Reset. Both are whole seconds, so an ideal is up to a second a window off, either
+way. Sending is no part of it, though a call can't be sent in no time: `lengths` is the same sum
+from the Date of the first reply that each window accepted, which is what a run could not beat if
+sending took no time at all. With `--window 60`, as windows really are, all that is not waiting
+weighs a sixth of what it does here.
+"""
+
+from typing import Final
+
+from rich.console import Console
+
+from tests.benchmarks.contest import Measured, compete
+from tests.benchmarks.report import table
+from tests.benchmarks.windows import REFUSED, Reply, waits, windows
+
+TESTS: Final = 96
+REPEAT: Final = 1
+
+_LIMIT = 24
+
+
+def benchmark(console: Console, repeat: int, *, quick: bool, window_seconds: float) -> None:
+    """Run with Reset rounded up and down, and print a row a run and a row a window."""
+    tests = TESTS // 2 if quick else TESTS
+    runs = table(
+        f"quota: {tests} tests, {_LIMIT} in {window_seconds:g} s, replies after 50 ms",
+        *("Reset rounded", "accepted", "ideal s", "calls s", "flow s", "ideal/calls", "ideal/flow"),
+        *("lengths/calls", "429s", "429s a window"),
+    )
+    each = table(
+        "quota: each window",
+        *("Reset rounded", "window", "accepted", "429s", "sending s", "told length s"),
+        *("told wait s", "waited s"),
+    )
+    for rounding in ("up", "down") * repeat:
+        measured = compete(
+            "observed",
+            tests,
+            instant_limit=_LIMIT,
+            window_seconds=window_seconds,
+            reset_rounding=rounding,
+            latency_seconds=0.05,
+        )
+        replies = [Reply(**reply) for reply in measured.notes["replies"]]
+        found = windows(replies)
+        ideal = sum(window.told_wait for window in found[:-1])
+        lengths = sum(window.told_length for window in found[:-1])
+        calls = max(reply.arrived for reply in replies) - min(reply.sent for reply in replies)
+        refusals = [window.refused for window in found]
+        runs.add_row(
+            rounding,
+            str(measured.accepted),
+            f"{ideal:.0f}",
+            f"{calls:.2f}",
+            f"{measured.wall_seconds:.2f}",
+            f"{ideal / calls:.3f}",
+            f"{ideal / measured.wall_seconds:.3f}",
+            f"{lengths / calls:.3f}",
+            str(_refused(measured)),
+            " ".join(map(str, refusals)),
+        )
+        for number, (window, waited) in enumerate(
+            zip(found, [*waits(found), None], strict=True), 1
+        ):
+            each.add_row(
+                rounding,
+                str(number),
+                str(len(window.accepted)),
+                str(window.refused),
+                f"{window.sending:.2f}",
+                f"{window.told_length:.0f}",
+                f"{window.told_wait:.0f}",
+                "" if waited is None else f"{waited:.2f}",
+            )
+        each.add_section()
+    console.print(runs, each)
+
+
+def _refused(measured: Measured) -> int:
+    """Return how many 429s the simulator counted, whatever the client saw."""
+    return sum(call["status"] == REFUSED for call in measured.calls)

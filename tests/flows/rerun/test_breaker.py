@@ -1,0 +1,49 @@
+import pytest
+
+from flows.rerun.breaker import IN_A_ROW, Breaker
+from thousandeyes.errors import Outcome
+
+DOWN = (Outcome.SERVER_ERROR, Outcome.UNREACHABLE, Outcome.UNKNOWN)
+
+
+def reasons(*outcomes: Outcome) -> list[str | None]:
+    breaker = Breaker()
+    return [breaker.ended(outcome) for outcome in outcomes]
+
+
+@pytest.mark.parametrize("outcome", DOWN)
+def test_ten_tests_in_a_row_without_an_answer_open_it(outcome: Outcome) -> None:
+    *before, last = reasons(*[outcome] * IN_A_ROW)
+    assert before == [None] * 9
+    assert last == "10 tests in a row got no useful answer, all their retries included"
+
+
+def test_the_ways_to_get_no_answer_count_together_and_at_any_time() -> None:
+    row = [*[Outcome.ACCEPTED] * 30, *DOWN, *DOWN, *DOWN, Outcome.UNKNOWN]
+    assert [reason is not None for reason in reasons(*row)] == [False] * 39 + [True]
+
+
+@pytest.mark.parametrize("answer", [outcome for outcome in Outcome if outcome not in DOWN])
+def test_any_answer_begins_the_count_anew(answer: Outcome) -> None:
+    assert not any(reasons(*[Outcome.UNKNOWN] * 9, answer, *[Outcome.UNKNOWN] * 9))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "hint"),
+    [(Outcome.FORBIDDEN, "the token's permissions"), (Outcome.NOT_FOUND, "the IDs and at TE_AID")],
+)
+def test_the_first_ten_alike_open_it_with_a_hint(outcome: Outcome, hint: str) -> None:
+    *before, last = reasons(*[outcome] * IN_A_ROW)
+    assert before == [None] * 9
+    assert hint in str(last)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FORBIDDEN, Outcome.NOT_FOUND])
+def test_later_on_any_number_alike_is_about_the_tests(outcome: Outcome) -> None:
+    assert not any(reasons(Outcome.ACCEPTED, *[outcome] * 50))
+    assert not any(reasons(*[outcome] * 9, Outcome.INVALID, *[outcome] * 50))
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ACCEPTED, Outcome.INVALID, Outcome.QUOTA_EXHAUSTED])
+def test_other_outcomes_alike_never_open_it(outcome: Outcome) -> None:
+    assert not any(reasons(*[outcome] * 50))

@@ -1,0 +1,311 @@
+"""The same job from the command line: arguments in, a table and an exit status out."""
+
+import io
+import re
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from prefect import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.sorting import ArtifactSort
+from prefect.exceptions import TerminationSignal
+from rich.console import Console
+
+import flows.rerun.command_line
+import flows.rerun.flow
+from flows.rerun import RerunFailed, RerunOptions
+from flows.rerun.command_line import LARGEST_TABLE, ExitStatus, main, show
+from tests.flows.conftest import TOKEN
+from tests.flows.rerun.test_interruptions import process
+from tests.flows.scene import SUMMARY, Simulate, ids, sent, wait_until
+from thousandeyes.errors import Outcome, SettingsError
+from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.simulator import Fault
+
+Flow = Callable[[Callable[..., Any]], list[tuple[list[str], RerunOptions]]]
+
+
+@pytest.fixture
+def flow(monkeypatch: pytest.MonkeyPatch) -> Flow:
+    """Put something else in the flow's place; the calls it gets are noted."""
+    monkeypatch.setenv("TE_TOKEN", TOKEN)
+
+    def put(behave: Callable[..., Any]) -> list[tuple[list[str], RerunOptions]]:
+        calls = []
+
+        async def instead(test_ids: list[str], options: RerunOptions) -> list[Rerun]:
+            calls.append((test_ids, options))
+            return list(behave(test_ids))
+
+        monkeypatch.setattr(flows.rerun.command_line, "rerun_endpoint_tests", instead)
+        return calls
+
+    return put
+
+
+def accepted(test_ids: list[str]) -> list[Rerun]:
+    return [Rerun(test_id, outcome=Outcome.ACCEPTED, attempts=1) for test_id in test_ids]
+
+
+def failing(error: BaseException) -> Callable[..., Any]:
+    def fail(_: list[str]) -> None:
+        raise error
+
+    return fail
+
+
+def test_a_run_that_passes_exits_with_0(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulator = simulate(tests=ids(2))
+    assert main(ids(2)) == 0
+    assert sent(simulator) == dict.fromkeys(ids(2), 1)
+    output = capsys.readouterr().out
+    assert re.search(r"accepted +202701", output)
+    assert output.endswith("Passed. 2 of 2 tests accepted.\n")
+
+
+def test_a_run_that_fails_exits_with_1(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulate(tests=ids(1))
+    assert main([*ids(1), "999"]) == 1
+    output = capsys.readouterr().out
+    assert output.index("not_found") < output.index("202701")
+    assert output.endswith("Failed. 1 of 2 tests accepted; failed for 1 not_found.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "required: ID"),
+        (["1", "--delivery", "twice"], "--delivery: invalid choice: 'twice'"),
+        (["1", "--retries", "3"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_usage_exits_with_2(
+    arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exited:
+        main(arguments)
+    assert exited.value.code == 2
+    assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["20 2701"], "error: not a test ID: '20 2701'"),
+        (["1", "../account-groups"], "error: not a test ID: '../account-groups'"),
+        (["-"], "error: no test IDs given"),
+        (["1", "--max-in-flight", "0"], "error: --max-in-flight: Input should be greater"),
+        (["1", "--max-in-flight", "many"], "error: --max-in-flight: Input should be a valid int"),
+        (["1", "--deadline-minutes", "inf"], "error: --deadline-minutes: Input should be a finite"),
+        (["1", "--fail-on", "unknown,bad"], "error: --fail-on: Input should be 'accepted', "),
+    ],
+)
+def test_wrong_arguments_exit_with_2_before_prefect_is_asked(
+    flow: Flow, arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = flow(accepted)
+    assert main(arguments, io.StringIO(" \n")) == 2
+    assert capsys.readouterr().err.startswith(reason)
+    assert calls == []
+
+
+def test_standard_input_that_is_no_text_exits_with_2(
+    flow: Flow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = flow(accepted)
+    assert main(["-"], io.TextIOWrapper(io.BytesIO(b"\xff\xfe1\x00"), encoding="utf-8")) == 2
+    assert "standard input is not text in UTF-8" in capsys.readouterr().err
+    assert calls == []
+
+
+def test_a_missing_token_exits_with_2_and_says_which_variable(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = flow(accepted)
+    monkeypatch.delenv("TE_TOKEN")
+    assert main(["1"]) == 2
+    assert "TE_TOKEN is not set" in capsys.readouterr().err
+    assert calls == []
+
+
+def test_a_wrong_setting_that_only_the_run_finds_exits_with_2_too(
+    flow: Flow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow(failing(SettingsError("SSL_CERT_FILE: no such file")))
+    assert main(["1"]) == 2
+    assert capsys.readouterr().err == "error: SSL_CERT_FILE: no such file\n"
+
+
+def test_a_token_that_can_not_be_one_is_not_repeated(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = flow(accepted)
+    monkeypatch.setenv("TE_TOKEN", "5ecret token")
+    assert main(["1"]) == 2
+    output = capsys.readouterr()
+    assert output.err.startswith("error: TE_TOKEN: ")
+    assert "5ecret" not in output.out + output.err
+    assert calls == []
+
+
+def test_a_run_that_breaks_exits_with_3(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulator = simulate(tests=ids(1))
+
+    async def broken(_: object) -> list[Rerun]:
+        raise ZeroDivisionError("by nought")
+
+    monkeypatch.setattr(flows.rerun.flow, "read_outcomes", broken)
+    assert main(ids(1)) == 3
+    assert "error: the run broke: ZeroDivisionError: by nought" in capsys.readouterr().err
+    assert sent(simulator) == {}
+
+
+@pytest.mark.parametrize(
+    ("signalled", "status"), [(KeyboardInterrupt(), 130), (TerminationSignal(15), 143)]
+)
+def test_a_run_that_is_stopped_has_an_exit_status_of_its_own(
+    flow: Flow, signalled: BaseException, status: int
+) -> None:
+    flow(failing(signalled))
+    assert main(["1"]) == status
+
+
+@pytest.mark.parametrize(
+    ("signalled", "status", "tests"),
+    [(signal.SIGINT, 130, 9), (signal.SIGTERM, 143, 8)],
+    ids=["SIGINT", "SIGTERM"],
+)
+async def test_an_interrupted_process_leaves_its_summary(
+    simulate: Simulate, signalled: signal.Signals, status: int, tests: int
+) -> None:
+    simulator = simulate(tests=ids(tests), faults={"202703": Fault(replies=["stalled"])})
+    async with process("-m", "flows.rerun", "--max-in-flight", "1", *ids(tests)) as running:
+        await wait_until(lambda: sent(simulator)["202703"] == 1)
+        running.send_signal(signalled)
+        output, _ = await running.communicate()
+    assert running.returncode == status, output.decode()
+    async with get_client() as client:
+        [summary] = await client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[SUMMARY])),
+            sort=ArtifactSort.CREATED_DESC,
+            limit=1,
+        )
+    assert str(summary.description) == (
+        f"2 of {tests} tests accepted; failed for 1 unknown, {tests - 3} not_attempted; "
+        "stopped early: cancelled."
+    )
+
+
+def test_ids_come_from_arguments_and_standard_input_in_their_order(flow: Flow) -> None:
+    calls = flow(accepted)
+    assert main(["5", "-", "6"], io.StringIO("1,2\n 3\t4\r\n5\n")) == 0
+    assert calls == [(["5", "1", "2", "3", "4", "6"], RerunOptions())]
+
+
+def test_every_option_reaches_the_flow(flow: Flow) -> None:
+    calls = flow(accepted)
+    options = ["--delivery", "at_most_once", "--fail-on", "unknown, forbidden"]
+    main(["1", *options, "--max-in-flight", "7", "--deadline-minutes", "1.5"])
+    assert calls[0][1] == RerunOptions(
+        delivery=Delivery.AT_MOST_ONCE,
+        fail_on=[Outcome.UNKNOWN, Outcome.FORBIDDEN],
+        max_in_flight=7,
+        deadline_minutes=1.5,
+    )
+    main(["1", "--fail-on", ""])
+    assert calls[1][1].fail_on == []
+
+
+def test_the_help_tells_every_option_and_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        main(["--help"])
+    assert exited.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for name in RerunOptions.model_fields:
+        assert f"--{name.replace('_', '-')}" in text
+    statuses = text.partition("exit status:")[2]
+    assert all(re.search(rf"\b{status.value} \w", statuses) for status in ExitStatus)
+
+
+def test_more_ids_than_prefect_takes_are_refused_before_it_is_asked(
+    flow: Flow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = flow(accepted)
+    test_ids = "\n".join(str(765_000_000 + number) for number in range(100_000))
+    assert main(["-"], io.StringIO(test_ids)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: 100,000 test IDs are 1,200,")
+    assert "Prefect takes 524,288 bytes" in error
+    assert "Split the list into several runs, or raise" in error
+    assert calls == []
+
+
+RECORDS = [
+    Rerun("765231567", "Berlin VPN gateway reachability", Outcome.ACCEPTED, "fine", 200, 1),
+    Rerun(
+        *("765231568", "Paris", Outcome.SERVER_ERROR, "503: [red]Service[/] Unavailable", 503, 4),
+        maybe_duplicate=True,
+        quota_wait_seconds=131,
+    ),
+    Rerun("765231569", "", Outcome.QUOTA_EXHAUSTED, "waited 600 s for quota " * 5, 429, 3),
+    Rerun("765231570", "a [bold]name[/]", Outcome.NOT_ATTEMPTED, "the token was refused"),
+]
+
+
+def shown(records: list[Rerun], width: int) -> list[str]:
+    console = Console(width=width, file=io.StringIO())
+    show(records, console)
+    assert isinstance(console.file, io.StringIO)
+    return [line.rstrip() for line in console.file.getvalue().splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_can_be_read_at_every_usual_width(width: int) -> None:
+    lines = shown(RECORDS, width)
+    assert max(map(len, lines)) <= width
+    begins = [line for line in lines[2:] if not line.startswith("  ")]
+    order = [line.split()[:2] for line in begins]
+    assert order == [
+        ["server_error", "765231568"],
+        ["quota_exhausted", "765231569"],
+        ["not_attempted", "765231570"],
+        ["accepted", "765231567"],
+    ]
+    text = " ".join(" ".join(lines).split())
+    assert "a [bold]name[/]" in text
+    assert "503: [red]Service[/]" in text
+    assert "Berlin VPN gateway " in text
+    assert "fine" not in text
+    assert len(lines) <= {80: 14, 120: 10}[width]
+
+
+def test_the_table_says_what_an_outcome_does_not() -> None:
+    [*_, line] = shown([RECORDS[1]], 200)
+    assert line.endswith(
+        "503: [red]Service[/] Unavailable (4 attempts, may have run twice, waited 131 s for quota)"
+    )
+
+
+def test_a_long_table_is_capped_and_the_rest_counted() -> None:
+    records = [Rerun(str(number), outcome=Outcome.ACCEPTED) for number in range(LARGEST_TABLE + 3)]
+    lines = shown([*records, Rerun("x", outcome=Outcome.UNKNOWN)], 80)
+    assert lines[2].split() == ["unknown", "x"]
+    assert lines[-1] == "and 4 more: 4 accepted. Prefect's artifacts tell each."
+
+
+def test_a_failed_runs_sentence_is_shown_as_it_is(
+    flow: Flow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow(failing(RerunFailed("Stopped: [red]" + "why " * 40, accepted(["1"]))))
+    assert main(["1"]) == 1
+    assert (
+        capsys.readouterr().out.rstrip().endswith("Failed. Stopped: [red]" + ("why " * 40).strip())
+    )

@@ -1,0 +1,64 @@
+import math
+
+import pytest
+from prefect.utilities.callables import parameter_schema
+from pydantic import ValidationError
+
+from flows.rerun import RerunOptions, rerun_endpoint_tests
+from thousandeyes.errors import Outcome
+from thousandeyes.rerun import Delivery
+
+SCHEMA = RerunOptions.model_json_schema()
+
+
+@pytest.mark.parametrize("name", RerunOptions.model_fields)
+def test_every_field_is_described_in_sentences(name: str) -> None:
+    description = SCHEMA["properties"][name]["description"]
+    assert description[0].isupper()
+    assert description.endswith(".")
+
+
+@pytest.mark.parametrize("name", RerunOptions.model_fields)
+def test_every_field_shows_its_default_in_the_form(name: str) -> None:
+    assert "default" in SCHEMA["properties"][name]
+
+
+def test_closed_sets_are_choices() -> None:
+    assert SCHEMA["$defs"]["Delivery"]["enum"] == list(Delivery)
+    assert SCHEMA["$defs"]["Outcome"]["enum"] == list(Outcome)
+    assert SCHEMA["properties"]["fail_on"]["items"] == {"$ref": "#/$defs/Outcome"}
+
+
+def test_prefects_form_has_every_parameter_described() -> None:
+    parameters = parameter_schema(rerun_endpoint_tests.fn).properties
+    assert all(one["description"].endswith(".") for one in parameters.values())
+    assert parameters["options"]["default"] == RerunOptions().model_dump(mode="json")
+
+
+def test_by_default_everything_fails_a_run_but_accepted_and_skipped() -> None:
+    assert set(Outcome) - set(RerunOptions().fail_on) == {Outcome.ACCEPTED, Outcome.SKIPPED}
+
+
+def test_one_runs_list_is_not_anothers() -> None:
+    RerunOptions().fail_on.clear()
+    assert RerunOptions().fail_on
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_in_flight": 0},
+        {"max_in_flight": 201},
+        {"deadline_minutes": 0},
+        {"deadline_minutes": -1},
+        {"deadline_minutes": math.inf},
+        {"deadline_minutes": math.nan},
+        {"fail_on": ["failed"]},
+        {"delivery": "exactly_once"},
+        {"retries": 3},
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        RerunOptions.model_validate(wrong)

@@ -1,0 +1,146 @@
+"""The token appears nowhere: in no output, log, artifact or database of a run that goes wrong."""
+
+import base64
+import html
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from prefect.settings import get_current_settings
+
+from thousandeyes.simulator import Fault, create_app, serve
+
+PROJECT = Path(__file__).parents[3]
+TOKEN = "tkn+5ecret/0f=\"the&<tests>'\\=="
+MASK = b"***"
+
+FAULTS = {
+    "echo": Fault(replies=["echo"]),
+    "dropped": Fault(replies=["dropped_after", "dropped_before"]),
+    "forbidden": Fault(replies=[500, 403]),
+    "strange": Fault(replies=["html", "half_body", 302]),
+    "buggy": Fault(replies=[]),
+    "refused": Fault(replies=[401]),
+}
+
+# One test meets a bug: a frame of its traceback holds the client and its headers.
+PROGRAM = """
+import sys
+import thousandeyes.client
+from flows.rerun.command_line import main
+from tasks.rerun import rerun_endpoint_test
+
+rerun_endpoint_test.retry_delay_seconds = [0.01]
+confirmation = thousandeyes.client.confirmation
+
+def broken(body):
+    if "testId=buggy" in str(body):
+        raise ZeroDivisionError
+    return confirmation(body)
+
+thousandeyes.client.confirmation = broken
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def forms(token: str) -> Iterator[bytes]:
+    """Yield the ways in which the token may be written."""
+    plain = token.encode()
+    yield plain
+    in_json = json.dumps(token)[1:-1]
+    yield in_json.encode()
+    yield json.dumps(in_json)[1:-1].encode()
+    yield in_json.replace("/", "\\/").encode()
+    yield repr(token)[1:-1].encode()
+    yield html.escape(token).encode()
+    yield quote(token).encode()
+    yield quote(token, safe="").encode()
+    for shift in range(3):  # wherever it begins within base64's groups of three
+        yield base64.b64encode(b"\0" * shift + plain)[4:-4]
+
+
+def _copy_database(to: Path) -> None:
+    """Copy the test server's database: to make a new one takes long with everything logged."""
+    url = str(get_current_settings().server.database.connection_url)
+    with (
+        closing(sqlite3.connect(url.partition(":///")[2])) as source,
+        closing(sqlite3.connect(to)) as target,
+    ):
+        source.backup(target)
+
+
+@pytest.fixture(scope="module")
+def leavings(
+    tmp_path_factory: pytest.TempPathFactory,
+    prefect_server: None,  # noqa: ARG001 - its database is copied
+) -> dict[str, bytes]:
+    """Run a list that meets everything bad, and return all it printed and stored."""
+    home = tmp_path_factory.mktemp("home")
+    _copy_database(home / "prefect.db")
+    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    app = create_app(tests=list(FAULTS), faults=FAULTS, token=TOKEN)
+    with serve(app) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, "--max-in-flight", "1", *FAULTS],
+            cwd=PROJECT,
+            env=environment
+            | {
+                "TE_TOKEN": f"{TOKEN}\n",
+                "TE_BASE_URL": server.url,
+                "PREFECT_HOME": str(home),
+                "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
+                "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+                "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+                "PREFECT_LOGGING_LEVEL": "DEBUG",
+                "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG",
+                "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true",
+                "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            },
+            capture_output=True,
+            check=False,
+        )
+    assert done.returncode == 1, done.stderr.decode()
+    found = {"stdout": done.stdout, "stderr": done.stderr}
+    stored = {str(p.relative_to(home)): p.read_bytes() for p in home.rglob("*") if p.is_file()}
+    return found | stored
+
+
+def test_the_token_is_in_no_output_and_in_no_file(leavings: dict[str, bytes]) -> None:
+    found = {
+        (name, form)
+        for name, content in leavings.items()
+        for form in forms(TOKEN)
+        if form in content
+    }
+    assert not found
+
+
+def test_where_the_server_repeated_it_stands_a_mask(leavings: dict[str, bytes]) -> None:
+    """Else the search would prove nothing."""
+    output = leavings["stdout"] + leavings["stderr"]
+    masked = [line for line in output.splitlines() if MASK in line]
+    assert any(b"Bad header: Bearer ***" in line for line in masked)
+    assert any(b"authorization *** is refused" in line for line in masked)
+    assert any(b"x-debug-token" in line for line in masked)  # httpcore's own line at DEBUG
+    database = leavings["prefect.db"] + leavings.get("prefect.db-wal", b"")
+    assert b"Test echo, attempt 1: 400: Bad Request: Bad header: Bearer ***" in database
+
+
+def test_the_run_met_everything_it_should(leavings: dict[str, bytes]) -> None:
+    output = (leavings["stdout"] + leavings["stderr"]).decode()
+    for sign in (
+        "ZeroDivisionError",
+        "RemoteProtocolError",
+        "the token was refused (401)",
+        "web page",
+        "retry 2 of 3 follows",
+        "which is not followed",
+    ):
+        assert sign in output

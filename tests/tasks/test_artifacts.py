@@ -1,0 +1,311 @@
+"""The record of a run, and the way back from it."""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prefect import flow, get_client, runtime
+from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+from prefect.client.schemas.actions import ArtifactCreate
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    temporary_settings,
+)
+from pydantic import ValidationError
+
+from tasks.artifacts import (
+    OUTCOMES_KEY,
+    artifact_key,
+    from_row,
+    read_outcomes,
+    record_outcome,
+    refusals_logged,
+    row,
+    until_taken,
+)
+from tests.flows.scene import artifacts_of
+from thousandeyes.errors import Outcome
+from thousandeyes.rerun import Rerun
+
+server = pytest.mark.usefixtures("prefect_server")
+
+moments = st.none() | st.datetimes(timezones=st.just(UTC)).map(
+    lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+)
+records = st.builds(
+    Rerun,
+    test_id=st.text("abcXYZ019-_", min_size=1),
+    test_name=st.text(),
+    outcome=st.sampled_from(Outcome),
+    detail=st.text(),
+    http_status=st.none() | st.integers(200, 599),
+    attempts=st.integers(0, 9),
+    maybe_duplicate=st.booleans(),
+    quota_wait_seconds=st.integers(0, 6000).map(lambda tenths: tenths / 10),
+    started_at=moments,
+    finished_at=moments,
+    aid=st.none() | st.text("0123456789", min_size=1),
+)
+
+
+@given(records)
+def test_a_record_survives_its_row(record: Rerun) -> None:
+    assert from_row(json.loads(json.dumps(row(record)))) == record
+
+
+@given(records)
+def test_every_row_has_the_same_keys_and_flat_json_values(record: Rerun) -> None:
+    values = row(record)
+    assert list(values) == list(row(Rerun("1")))
+    assert {type(value) for value in values.values()} <= {str, int, float, bool, type(None)}
+
+
+def test_what_a_later_version_adds_is_passed_over() -> None:
+    assert from_row(row(Rerun("1")) | {"verdict": "worse", "begun": True}) == Rerun("1")
+
+
+def test_an_outcome_of_a_later_version_counts_as_sent() -> None:
+    """So that at_most_once sends nothing twice."""
+    assert from_row(row(Rerun("1")) | {"outcome": "throttled"}).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("values", [None, [], "1", {}, {"outcome": "unknown"}, {"test_id": [1]}])
+def test_what_is_no_row_is_refused(values: object) -> None:
+    with pytest.raises(ValidationError):
+        from_row(values)
+
+
+ids = st.from_regex(r"[A-Za-z0-9_-]+", fullmatch=True)
+
+
+@given(ids, ids)
+def test_keys_are_valid_for_prefect_and_differ_as_the_ids_do(one: str, other: str) -> None:
+    for test_id in (one, other):
+        ArtifactCreate(key=artifact_key(test_id))
+        assert re.fullmatch(r"endpoint-test-[a-z0-9-]+", artifact_key(test_id))
+    assert (artifact_key(one) == artifact_key(other)) is (one == other)
+
+
+def test_ids_that_differ_in_case_or_underscore_have_keys_of_their_own() -> None:
+    alike = ["ab-c", "AB-C", "Ab-c", "ab_c", "AB_C"]
+    assert len({artifact_key(test_id) for test_id in alike}) == len(alike)
+    assert artifact_key("765231567") == "endpoint-test-765231567"
+
+
+async def in_a_flow(work: Callable[[], Awaitable[object]]) -> UUID:
+    """Do some work in a flow run and return its ID."""
+
+    @flow
+    async def recording() -> str:
+        await work()
+        return str(runtime.flow_run.id)
+
+    return UUID(await recording())
+
+
+async def versions(key: str) -> int:
+    async with get_client() as client:
+        found = await client.read_artifacts(limit=200)
+    return sum(artifact.key == key for artifact in found)
+
+
+@server
+async def test_an_outcome_is_created_and_then_updated_in_place() -> None:
+    record = Rerun("once", "A name", Outcome.UNKNOWN)
+
+    async def work() -> None:
+        known = await record_outcome(record)
+        record.accepted(200, "fine")
+        assert await record_outcome(record, known) == known
+
+    artifacts = await artifacts_of(await in_a_flow(work))
+    assert await versions("endpoint-test-once") == 1
+    artifact = artifacts["endpoint-test-once"]
+    assert json.loads(str(artifact.data)) == [row(record)]
+    assert artifact.description == "A name: accepted"
+
+
+@server
+async def test_an_artifact_that_somebody_deleted_is_written_anew() -> None:
+    async def work() -> None:
+        known = await record_outcome(Rerun("deleted", outcome=Outcome.UNKNOWN))
+        async with get_client() as client:
+            await client.delete_artifact(known)
+        assert await record_outcome(Rerun("deleted", outcome=Outcome.ACCEPTED), known) != known
+
+    [record] = await read_outcomes([await in_a_flow(work)])
+    assert record.outcome is Outcome.ACCEPTED
+
+
+@server
+async def test_of_several_runs_the_newest_record_of_a_test_wins() -> None:
+    first = await in_a_flow(lambda: record_outcome(Rerun("1", outcome=Outcome.UNKNOWN)))
+    second = await in_a_flow(lambda: record_outcome(Rerun("1", outcome=Outcome.ACCEPTED)))
+    for runs in ([first, second], [second, first]):
+        assert [record.outcome for record in await read_outcomes(runs)] == ["accepted"]
+    assert [record.outcome for record in await read_outcomes([first])] == ["unknown"]
+
+
+@server
+async def test_what_has_no_artifact_of_its_own_comes_from_the_table() -> None:
+    async def work() -> None:
+        rows = [row(Rerun("1", outcome=Outcome.UNKNOWN)), row(Rerun("2"))]
+        await record_outcome(Rerun("1", outcome=Outcome.ACCEPTED))
+        await acreate_table_artifact(table=rows, key=f"{OUTCOMES_KEY}local")
+
+    found = {
+        record.test_id: record.outcome for record in await read_outcomes([await in_a_flow(work)])
+    }
+    assert found == {"1": "accepted", "2": "not_attempted"}
+
+
+@server
+async def test_more_artifacts_than_a_page_holds_are_all_read() -> None:
+    flow_run_id = await in_a_flow(lambda: asyncio.sleep(0))
+    names = [str(number) for number in range(201)]
+    async with get_client() as client:
+        for name in names:
+            data = json.dumps([row(Rerun(name))])
+            await client.create_artifact(
+                ArtifactCreate(key=artifact_key(name), data=data, flow_run_id=flow_run_id)
+            )
+    assert sorted(r.test_id for r in await read_outcomes([flow_run_id])) == sorted(names)
+
+
+@server
+async def test_no_runs_have_no_outcomes() -> None:
+    assert await read_outcomes([]) == []
+    assert await read_outcomes([uuid4()]) == []
+
+
+@server
+async def test_artifacts_of_other_hands_are_passed_over_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def work() -> None:
+        await acreate_markdown_artifact("by hand", key="endpoint-test-markdown")
+        await acreate_table_artifact({"a": [1]}, key="endpoint-test-columns")
+        mixed: list[dict[str, Any]] = [
+            {"note": "by hand"},
+            row(Rerun("2")),
+            {"test_id": "3", "attempts": "many"},
+        ]
+        await acreate_table_artifact(mixed, key=f"{OUTCOMES_KEY}x")
+        await record_outcome(Rerun("1", outcome=Outcome.ACCEPTED))
+
+    found = await read_outcomes([await in_a_flow(work)])
+    assert {record.test_id for record in found} == {"1", "2"}
+    assert "2 rows of artifact endpoint-rerun-outcomes-x can't be read" in caplog.text
+    assert "1 rows of artifact endpoint-test-markdown can't be read" in caplog.text
+
+
+def refusal(status: int) -> PrefectHTTPStatusError:
+    request = httpx.Request("POST", "http://prefect/api/artifacts/")
+    return PrefectHTTPStatusError(
+        str(status), request=request, response=httpx.Response(status, request=request)
+    )
+
+
+class Server:
+    """Fails with the given errors, one a call, then takes what it gets; notes the pauses."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.pauses: list[float] = []
+
+    async def write(self) -> str:
+        if self.errors:
+            raise self.errors.pop(0)
+        return "taken"
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout("late"),
+        httpx.RemoteProtocolError("dropped"),
+        refusal(500),
+        refusal(503),
+        refusal(429),
+        refusal(408),
+    ],
+    ids=repr,
+)
+async def test_a_server_that_is_away_or_busy_is_waited_out(error: Exception) -> None:
+    away = Server(error, error)
+    assert await until_taken(away.write, away.sleep) == "taken"
+    assert away.pauses == [1, 2]
+
+
+async def test_the_pauses_grow_to_a_cap() -> None:
+    away = Server(*[httpx.ConnectError("refused")] * 8)
+    await until_taken(away.write, away.sleep)
+    assert away.pauses == [1, 2, 4, 8, 16, 30, 30, 30]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 422])
+async def test_a_refusal_is_not_waited_out(status: int) -> None:
+    server = Server(refusal(status))
+    with pytest.raises(PrefectHTTPStatusError):
+        await until_taken(server.write, server.sleep)
+    assert server.pauses == []
+
+
+async def test_a_bug_is_not_waited_out() -> None:
+    server = Server(TypeError("not JSON"))
+    with pytest.raises(TypeError):
+        await until_taken(server.write, server.sleep)
+    assert server.pauses == []
+
+
+def test_a_refusal_can_be_logged_where_nothing_may_end_for_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.ERROR)
+    with refusals_logged("the table"):
+        raise refusal(422)
+    assert "Prefect refuses the table: PrefectHTTPStatusError: 422" in caplog.text
+    with suppress(KeyboardInterrupt), refusals_logged("the table"):
+        raise KeyboardInterrupt
+    assert "KeyboardInterrupt" not in caplog.text
+
+
+async def test_what_a_prefect_client_raises_without_a_server_is_waited_out(
+    unused_tcp_port: int,
+) -> None:
+    nobody = {
+        PREFECT_API_URL: f"http://127.0.0.1:{unused_tcp_port}/api",
+        PREFECT_CLIENT_MAX_RETRIES: 0,
+    }
+    paused: list[float] = []
+
+    async def enough(seconds: float) -> None:
+        paused.append(seconds)
+        raise KeyError
+
+    async def read() -> object:
+        async with get_client() as client:
+            return await client.read_artifacts()
+
+    with temporary_settings(nobody):
+        with pytest.raises(KeyError):
+            await until_taken(read, enough)
+        with pytest.raises(KeyError), pytest.warns(FutureWarning, match="outside of a flow"):
+            await until_taken(lambda: acreate_markdown_artifact("text", key="a-key"), enough)
+    assert len(paused) == 2

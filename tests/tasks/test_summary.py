@@ -1,0 +1,210 @@
+"""What people read of a run: its Markdown and its table."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prefect import flow, runtime
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import PREFECT_UI_URL, temporary_settings
+
+import tasks.summary
+from tasks.artifacts import row
+from tasks.summary import (
+    LARGEST_LIST,
+    LARGEST_TABLE,
+    MEANING,
+    RunReport,
+    counts,
+    deployment_slug,
+    failures_first,
+    markdown,
+    publish,
+    table,
+)
+from tests.flows.scene import TABLE, artifacts_of
+from thousandeyes.errors import Outcome
+from thousandeyes.rerun import Rerun
+
+EVENT_LIMIT = 1_500_000
+TEST = "http://prefect/artifacts/key/endpoint-test-"
+HOSTILE = (
+    "|](http://evil) [x](y)<script>\n\n# now\r\n`code` **bold** _it_ ~~no~~ ![i](j) &lt; \\| \\"
+)
+
+
+@pytest.fixture(autouse=True)
+def _ui() -> Iterator[None]:
+    with temporary_settings({PREFECT_UI_URL: "http://prefect/"}):
+        yield
+
+
+def report(*records: Rerun, sentence: str = "Why.", passed: bool = False) -> RunReport:
+    return RunReport(records, passed, sentence, "4 minutes")
+
+
+def record(test_id: str, outcome: Outcome, **values: Any) -> Rerun:
+    return Rerun(test_id, outcome=outcome, **{"attempts": 1} | values)
+
+
+def test_the_summary_reads_from_the_verdict_to_what_needs_a_look() -> None:
+    text = markdown(
+        report(
+            record("1", Outcome.ACCEPTED),
+            record("2", Outcome.NOT_FOUND, test_name="Berlin", detail="404: Not Found"),
+            record("3", Outcome.UNKNOWN, detail="cut", attempts=4, maybe_duplicate=True),
+            record("4", Outcome.NOT_ATTEMPTED, attempts=0, detail="cancelled"),
+            record("5", Outcome.ACCEPTED, attempts=2, maybe_duplicate=True, detail="fine"),
+            sentence="2 of 5 tests accepted; failed for 1 not_found.",
+        ),
+        "/artifacts/key/the-table",
+    )
+    assert text == (
+        "**Failed.** 2 of 5 tests accepted; failed for 1 not\\_found.\n"
+        "\n"
+        "It took 4 minutes.\n"
+        "\n"
+        "| outcome | tests | what it tells |\n"
+        "| --- | ---: | --- |\n"
+        f"| unknown | 1 | {MEANING[Outcome.UNKNOWN]} |\n"
+        f"| not_found | 1 | {MEANING[Outcome.NOT_FOUND]} |\n"
+        f"| not_attempted | 1 | {MEANING[Outcome.NOT_ATTEMPTED]} |\n"
+        f"| accepted | 2 | {MEANING[Outcome.ACCEPTED]} |\n"
+        "\n"
+        "## Needs a look\n"
+        "\n"
+        "| test | outcome | attempts | detail |\n"
+        "| --- | --- | ---: | --- |\n"
+        f"| [3]({TEST}3) | unknown | 4 | cut (may have run twice) |\n"
+        f"| [Berlin (2)]({TEST}2) | not_found | 1 | 404: Not Found |\n"
+        "| 4 | not_attempted | 0 | cancelled |\n"
+        f"| [5]({TEST}5) | accepted | 2 | fine (may have run twice) |\n"
+        "\n"
+        "[All tests of the last run, as a table](/artifacts/key/the-table)\n"
+    )
+
+
+def test_a_run_without_anything_to_look_at_says_so_by_leaving_it_out() -> None:
+    text = markdown(report(record("1", Outcome.ACCEPTED), passed=True), "/t")
+    assert text.startswith("**Passed.** Why.\n")
+    assert "Needs a look" not in text
+
+
+def test_every_outcome_has_a_meaning_that_is_a_sentence() -> None:
+    assert set(MEANING) == set(Outcome)
+    assert all(meaning.endswith(".") for meaning in MEANING.values())
+
+
+# What Markdown would take for its own: anything of these without a backslash before it.
+BARE = re.compile(r"(?<!\\)(?:\\\\)*[`*_\[\]<>|#~&]")
+
+
+@given(st.text() | st.just(HOSTILE))
+def test_words_from_anywhere_stay_words(words: str) -> None:
+    hostile = record("1", Outcome.INVALID, test_name=words, detail=words)
+    text = markdown(report(hostile, sentence=words), "/t")
+    lines = text.split("\n")
+    assert len(lines) == 16
+    assert text.splitlines() == lines[:-1]
+    [line] = [line for line in lines if "endpoint-test-1" in line]
+    matched = re.fullmatch(
+        r"\| \[(.*)\]\(http://prefect/artifacts/key/endpoint-test-1\) \| invalid \| 1 \| (.*) \|",
+        line,
+    )
+    assert matched
+    for place in (*matched.groups(), lines[0].removeprefix("**Failed.** ")):
+        assert not BARE.search(place)
+
+
+def test_the_list_is_capped_and_the_rest_counted() -> None:
+    records = [record(str(n), Outcome.FORBIDDEN) for n in range(LARGEST_LIST + 7)]
+    text = markdown(report(*records, record("x", Outcome.UNKNOWN)), "/t")
+    assert text.count("/endpoint-test-") == LARGEST_LIST
+    assert "[x](http://prefect/artifacts/key/endpoint-test-x)" in text
+    assert "\nand 8 more: 8 forbidden.\n" in text
+
+
+def test_failures_come_first_and_otherwise_the_order_asked_for() -> None:
+    records = [
+        record("1", Outcome.ACCEPTED),
+        record("2", Outcome.NOT_ATTEMPTED),
+        record("3", Outcome.UNKNOWN),
+        record("4", Outcome.ACCEPTED),
+        record("5", Outcome.UNKNOWN),
+    ]
+    assert [one.test_id for one in failures_first(records)] == ["3", "5", "2", "1", "4"]
+    assert [values["test_id"] for values in table(records)[0]] == ["3", "5", "2", "1", "4"]
+    assert counts(records) == "2 unknown, 1 not_attempted, 2 accepted"
+
+
+def test_the_table_is_capped_and_the_rest_counted() -> None:
+    records = [record(str(n), Outcome.ACCEPTED) for n in range(LARGEST_TABLE)]
+    assert table(records) == (
+        [row(one) for one in records],
+        "1000 tests, what needs a look first",
+    )
+    rows, words = table([*records, record("x", Outcome.UNKNOWN)])
+    assert (len(rows), rows[0]["test_id"]) == (LARGEST_TABLE, "x")
+    assert words == "1001 tests, what needs a look first; not shown: 1 accepted"
+
+
+@pytest.mark.parametrize("letter", ["x", '"', "ü", "\U0001f600"], ids=ascii)
+def test_ten_thousand_records_fit_into_an_event(letter: str) -> None:
+    longest = {"test_name": letter * 100, "detail": letter * 400}
+    records = [record(str(n), Outcome.INVALID, **longest) for n in range(10_000)]
+    rows, words = table(records)
+    # As Prefect sends it: the artifact's data is a text within the event's JSON.
+    assert len(json.dumps({"data": json.dumps(rows)}).encode()) < 0.7 * EVENT_LIMIT
+    assert words.endswith(f"not shown: {10_000 - len(rows)} invalid")
+    assert len(json.dumps({"data": markdown(report(*records), "/t")})) < 0.7 * EVENT_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        (None, "local"),
+        ("nightly", "nightly"),
+        ("Nightly: München!", "nightly-m-nchen"),
+        ("***", "local"),
+    ],
+)
+def test_a_deployments_name_becomes_part_of_a_key(
+    monkeypatch: pytest.MonkeyPatch, name: str | None, slug: str
+) -> None:
+    class Deployment:
+        pass
+
+    monkeypatch.setattr(Deployment, "name", name, raising=False)
+    monkeypatch.setattr(runtime, "deployment", Deployment)
+    assert deployment_slug() == slug
+
+
+@pytest.mark.usefixtures("prefect_server")
+async def test_a_summary_that_prefect_refuses_costs_neither_the_table_nor_the_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tasks.summary, "acreate_markdown_artifact", refusing(422))
+
+    @flow
+    async def publishing() -> str:
+        await publish(report(record("1", Outcome.ACCEPTED)), "local")
+        return str(runtime.flow_run.id)
+
+    assert set(await artifacts_of(UUID(await publishing()))) == {TABLE}
+    assert "Prefect refuses the summary: PrefectHTTPStatusError: 422" in caplog.text
+
+
+def refusing(status: int) -> Callable[..., Any]:
+    async def refuse(**_: object) -> None:
+        request = httpx.Request("POST", "http://prefect/api/artifacts/")
+        raise PrefectHTTPStatusError(
+            str(status), request=request, response=httpx.Response(status, request=request)
+        )
+
+    return refuse

@@ -1,0 +1,517 @@
+"""The client on real sockets."""
+
+import asyncio
+import datetime
+import ipaddress
+import json
+import logging
+import pickle
+import socket
+import ssl
+import time
+import traceback
+from email.utils import formatdate
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from tests.thousandeyes.wire import Answer, Wire, drips, drops, resets, says, sends, stalls, wire
+from thousandeyes.client import ThousandEyesClient
+from thousandeyes.connection import longest_call
+from thousandeyes.errors import (
+    CallFailed,
+    Forbidden,
+    InvalidCall,
+    InvalidTestIds,
+    NotFound,
+    Outcome,
+    ReplyLost,
+    RunStopped,
+    ServerError,
+    SettingsError,
+    TokenRefused,
+    TooManyRequests,
+    Unreachable,
+)
+from thousandeyes.rerun import Rerun
+from thousandeyes.settings import ThousandEyesSettings
+from thousandeyes.simulator import create_app, serve
+
+TOKEN = "0a1b2c3d-4e5f/6789+abcd=ef0123456789"
+PATIENT = {"read_timeout": 10.0}
+HASTY = {"read_timeout": 0.2}
+
+
+def client_of(server: Wire | int | str, **options: object) -> ThousandEyesClient:
+    port = server.port if isinstance(server, Wire) else server
+    url = port if isinstance(port, str) else f"http://127.0.0.1:{port}"
+    chosen = ThousandEyesSettings.model_validate(
+        {"token": TOKEN, "base_url": url, **PATIENT, **options}
+    )
+    return ThousandEyesClient(chosen)
+
+
+async def failure(client: ThousandEyesClient, record: Rerun | None = None) -> CallFailed:
+    async with client:
+        with pytest.raises(CallFailed) as caught:
+            await client.rerun("765231567", record=record)
+    return caught.value
+
+
+def unused_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port: int = held.getsockname()[1]
+        return port
+
+
+class TestTheRequest:
+    async def test_is_exactly_the_api_s(self) -> None:
+        async with wire(says('{"message": "done"}')) as server, client_of(server) as client:
+            assert await client.rerun("765231567", "1234") == "done"
+        [request] = server.requests
+        line, *headers = request.strip().split("\r\n")
+        assert line == "POST /v7/endpoint/tests/scheduled-tests/765231567/run?aid=1234 HTTP/1.1"
+        sent = {name.lower(): value for name, value in (h.split(": ", 1) for h in headers)}
+        assert sent["authorization"] == f"Bearer {TOKEN}"
+        assert sent["content-length"] == "0"
+        assert sent["host"] == f"127.0.0.1:{server.port}"
+        assert sent["accept"] == (
+            "application/json, application/hal+json, application/problem+json"
+        )
+        assert sent["user-agent"].startswith("prefect-thousandeyes/")
+        assert not {"content-type", "transfer-encoding", "cookie"} & set(sent)
+
+    @pytest.mark.parametrize(
+        ("setting", "argument", "query"),
+        [
+            (None, None, ""),
+            ("12", None, "?aid=12"),
+            ("12", "34", "?aid=34"),
+            ("a&b", None, "?aid=a%26b"),
+        ],
+    )
+    async def test_names_the_account_group_if_there_is_one(
+        self, setting: str | None, argument: str | None, query: str
+    ) -> None:
+        async with wire(says()) as server, client_of(server, aid=setting) as client:
+            await client.rerun("1", argument)
+        assert f"/run{query} HTTP" in server.requests[0]
+
+    async def test_goes_through_one_connection_as_long_as_it_lasts(self) -> None:
+        async with wire(says()) as server, client_of(server) as client:
+            for number in range(5):
+                await client.rerun(str(number))
+        assert (len(server.requests), server.connections) == (5, 1)
+
+    @pytest.mark.parametrize("test_id", ["", "1/../2", "1?aid=2", "1 2"])
+    async def test_is_not_made_of_what_is_no_id(self, test_id: str) -> None:
+        async with wire(says()) as server, client_of(server) as client:
+            with pytest.raises(InvalidTestIds):
+                await client.rerun(test_id)
+        assert server.requests == []
+
+    async def test_is_awaited_by_who_writes_ahead_of_it(self) -> None:
+        record = Rerun("1")
+
+        async def write_ahead() -> None:
+            assert record.outcome is Outcome.UNKNOWN
+            assert server.requests == []
+
+        async with wire(says()) as server, client_of(server) as client:
+            await client.rerun("1", record=record, before_sending=write_ahead)
+        assert (record.outcome, record.attempts) == (Outcome.ACCEPTED, 1)
+
+    async def test_goes_out_over_ipv6_loopback_too(self) -> None:
+        assert isinstance(await failure(client_of(f"http://[::1]:{unused_port()}")), Unreachable)
+
+
+class TestWhatBecomesOfIt:
+    @pytest.mark.parametrize(
+        ("answer", "error", "outcome"),
+        [
+            (drops, ReplyLost, Outcome.UNKNOWN),
+            (resets, ReplyLost, Outcome.UNKNOWN),
+            (
+                sends(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{", then_drop=True),
+                ReplyLost,
+                Outcome.UNKNOWN,
+            ),
+            (sends(b"HTTP/1.1 200 OK\r\ncontent-", then_drop=True), ReplyLost, Outcome.UNKNOWN),
+            (sends(b"SSH-2.0-OpenSSH_9.9\r\n", then_drop=True), ReplyLost, Outcome.UNKNOWN),
+            (says("not gzip", content_encoding="gzip"), ReplyLost, Outcome.UNKNOWN),
+            (says("<html><title>Sign in</title>"), ReplyLost, Outcome.UNKNOWN),
+            (says("Sign in", kind="text/html"), ReplyLost, Outcome.UNKNOWN),
+            (
+                says(status="302 Found", location="https://elsewhere.example"),
+                InvalidCall,
+                Outcome.INVALID,
+            ),
+            (says(status="302 Found", location="http://[nowhere"), InvalidCall, Outcome.INVALID),
+            (says(status="400 Bad Request"), InvalidCall, Outcome.INVALID),
+            (says(status="401 Unauthorized"), TokenRefused, Outcome.FORBIDDEN),
+            (says(status="403 Forbidden"), Forbidden, Outcome.FORBIDDEN),
+            (says(status="404 Not Found"), NotFound, Outcome.NOT_FOUND),
+            (
+                says("<html>", status="502 Bad Gateway", kind="text/html"),
+                ServerError,
+                Outcome.SERVER_ERROR,
+            ),
+            (says(status="503 Service Unavailable"), ServerError, Outcome.SERVER_ERROR),
+        ],
+    )
+    async def test_is_told_by_type_and_it_was_sent_once(
+        self, answer: Answer, error: type[CallFailed], outcome: Outcome
+    ) -> None:
+        record = Rerun("765231567")
+        async with wire(answer) as server:
+            assert type(await failure(client_of(server), record)) is error
+        assert (record.outcome, record.attempts) == (outcome, 1)
+        assert len(server.requests) == 1
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            says("{}", kind="text/plain"),
+            says("", status="204 No Content", kind="application/json"),
+            says("\ufeff{}"),
+            says("whatever", kind="application/octet-stream"),
+            *(
+                says("{}", kind=f"application/json; charset={c}")
+                for c in ("hex", "idna", "zlib", "?")
+            ),
+        ],
+    )
+    async def test_is_a_success_whatever_the_body_is_called(self, answer: Answer) -> None:
+        async with wire(answer) as server, client_of(server) as client:
+            assert await client.rerun("1") == ""
+
+    async def test_a_refused_connection_was_never_sent(self) -> None:
+        record = Rerun("765231567")
+        error = await failure(client_of(unused_port()), record)
+        assert isinstance(error, Unreachable)
+        assert record.outcome is Outcome.UNREACHABLE
+
+    async def test_an_unknown_host_was_never_sent(self) -> None:
+        error = await failure(client_of("https://api.thousandeyes.invalid"))
+        assert isinstance(error, Unreachable)
+
+    async def test_a_stalled_reply_is_lost(self) -> None:
+        async with wire(stalls) as server:
+            assert isinstance(await failure(client_of(server, **HASTY)), ReplyLost)
+
+    async def test_a_reply_that_drips_in_is_lost_in_the_end(self) -> None:
+        quick = {"read_timeout": 0.1, "connect_timeout": 0.1}
+        quick |= {"pool_timeout": 0.1, "write_timeout": 0.1}
+        async with wire(drips) as server:
+            client = client_of(server, **quick)
+            began = time.monotonic()
+            assert isinstance(await failure(client), ReplyLost)
+            assert time.monotonic() - began >= longest_call(client.settings)
+
+    def test_a_call_is_given_up_only_after_all_that_tells_it_was_not_sent(self) -> None:
+        chosen = ThousandEyesSettings.model_validate({"token": TOKEN, "read_timeout": 0.1})
+        assert longest_call(chosen) > chosen.pool_timeout + 2 * chosen.connect_timeout
+
+    async def test_a_redirect_is_not_followed_and_the_token_goes_nowhere_else(self) -> None:
+        async with wire(says()) as other:
+            location = f"http://127.0.0.1:{other.port}/v7"
+            async with wire(says(status="307 Temporary Redirect", location=location)) as server:
+                assert isinstance(await failure(client_of(server)), InvalidCall)
+        assert (len(server.requests), other.connections) == (1, 0)
+
+    async def test_a_429_is_waited_out_and_sent_again(self) -> None:
+        server_s_clock = time.time() + 3600
+        window = {
+            "date": formatdate(server_s_clock, usegmt=True),
+            "x_instant_test_rate_limit_limit": "24",
+            "x_instant_test_rate_limit_remaining": "0",
+            "x_instant_test_rate_limit_reset": str(int(server_s_clock) - 1),
+        }
+        heard: list[CallFailed] = []
+        record = Rerun("1")
+        async with (
+            wire(says(status="429 Too Many Requests", **window), says()) as server,
+            client_of(server) as client,
+        ):
+            await client.rerun("1", record=record, on_quota_refusal=heard.append)
+        assert [type(error) for error in heard] == [TooManyRequests]
+        assert (record.outcome, record.attempts) == (Outcome.ACCEPTED, 2)
+        assert 1 <= record.quota_wait_seconds < 30, "a second, whatever the clocks say"
+        assert not record.maybe_duplicate
+
+    async def test_a_cut_call_is_unknown(self) -> None:
+        record = Rerun("1")
+        async with wire(stalls) as server, client_of(server) as client:
+            call = asyncio.ensure_future(client.rerun("1", record=record))
+            await asyncio.wait_for(server.asked.wait(), 10)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert client.gate.quota.families.popitem()[1].in_flight == 0
+        assert record.outcome is Outcome.UNKNOWN
+
+    async def test_a_stopped_gate_sends_nothing(self) -> None:
+        record = Rerun("1")
+        async with wire(says()) as server, client_of(server) as client:
+            client.gate.stop("cancelled", begun_too=False)
+            with pytest.raises(RunStopped):
+                await client.rerun("1", record=record)
+        assert (record.outcome, record.detail) == (Outcome.NOT_ATTEMPTED, "cancelled")
+        assert server.requests == []
+
+
+class TestProxies:
+    @pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY", "http_proxy"])
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+    async def test_loopback_goes_through_none(
+        self, name: str, host: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(name, f"http://127.0.0.1:{unused_port()}")
+        async with (
+            wire(says('{"message": "direct"}')) as server,
+            client_of(f"http://{host}:{server.port}") as client,
+        ):
+            assert await client.rerun("1") == "direct"
+
+    @pytest.mark.parametrize("name", ["HTTPS_PROXY", "ALL_PROXY"])
+    async def test_the_api_goes_through_the_one_that_is_set(
+        self, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with wire(says(status="403 Forbidden by the proxy")) as proxy:
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+            error = await failure(client_of("https://api.thousandeyes.com"))
+        assert isinstance(error, Unreachable)
+        [request] = proxy.requests
+        assert request.startswith("CONNECT api.thousandeyes.com:443 ")
+        assert TOKEN not in request
+
+    async def test_one_that_is_not_there_is_unreachable(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{unused_port()}")
+        assert isinstance(await failure(client_of("https://api.thousandeyes.com")), Unreachable)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("HTTPS_PROXY", "gopher://user:s3cret@proxy"),
+            ("HTTPS_PROXY", "http://user:s3cret/@proxy:port"),
+            ("ALL_PROXY", "socks5://user:s3cret@proxy:1080"),
+            ("SSL_CERT_FILE", "/nowhere/s3cret.pem"),
+        ],
+    )
+    def test_a_variable_that_can_not_be_used_is_told_without_its_value(
+        self, name: str, value: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(name, value)
+        with pytest.raises(SettingsError, match=name) as caught:
+            client_of("https://api.thousandeyes.com")
+        assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+def self_signed(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """Make a server's TLS context with a certificate for 127.0.0.1, and that certificate's file."""
+    pytest.importorskip("cryptography")
+    from cryptography import x509  # noqa: PLC0415 - not among what this project asks for
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a test")])
+    today = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - datetime.timedelta(days=1))
+        .not_valid_after(today + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    both, public = folder / "both.pem", folder / "public.pem"
+    public.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    both.write_bytes(
+        public.read_bytes()
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(both)
+    return context, public
+
+
+class TestTls:
+    async def test_ssl_cert_file_is_respected(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        context, certificate = self_signed(tmp_path)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        async with (
+            wire(says('{"message": "trusted"}'), tls=context) as server,
+            client_of(f"https://127.0.0.1:{server.port}") as client,
+        ):
+            assert await client.rerun("1") == "trusted"
+
+    async def test_a_certificate_that_nobody_vouches_for_is_unreachable(
+        self, tmp_path: Path
+    ) -> None:
+        context, _ = self_signed(tmp_path)
+        async with wire(says(), tls=context) as server:
+            error = await failure(client_of(f"https://127.0.0.1:{server.port}"))
+        assert isinstance(error, Unreachable)
+        assert server.requests == []
+
+    async def test_a_server_that_speaks_no_tls_is_unreachable(self) -> None:
+        answer = sends(b"HTTP/1.1 400 Bad Request\r\n\r\n", then_drop=True)
+        async with wire(answer) as server:
+            client = client_of(f"https://127.0.0.1:{server.port}", connect_timeout=1.0)
+            assert isinstance(await failure(client), Unreachable)
+
+
+IN_JSON = json.dumps(TOKEN).replace("/", r"\/")
+ESCAPED = "".join(f"\\u{ord(c):04x}" for c in TOKEN)
+REPEATS: list[Answer] = [
+    says(f'{{"message": {IN_JSON}}}', x_echo=TOKEN),
+    says(f'{{"message": "{ESCAPED}"}}', status=f"200 {TOKEN}"),
+    says(f'{{"title": "{ESCAPED}", "detail": {IN_JSON}}}', status=f"401 {TOKEN}", x_echo=TOKEN),
+    says(f'{{"errors": [{{"field": {IN_JSON}, "message": "{ESCAPED}"}}]}}', status="400 Bad"),
+    says(f"<html><title>{TOKEN}</title>", status=f"502 {TOKEN}", kind="text/html"),
+    says(f"<html>{''.join(f'&#{ord(c)};' for c in TOKEN)}", kind="text/html"),
+    says(f"you sent {TOKEN}", status="403 Forbidden", kind="text/plain"),
+    says(status="302 Found", location=f"https://elsewhere.example/{TOKEN}"),
+    says(status="302 Found", location=f"http://[{TOKEN}"),
+    sends(f"HTTP/1.1 {TOKEN}\r\n\r\n".encode(), then_drop=True),
+    sends(f"HTTP/1.1 200 OK\r\n{TOKEN}\r\n\r\n".encode(), then_drop=True),
+    drops,
+]
+
+
+@pytest.mark.parametrize("answer", REPEATS)
+async def test_the_token_appears_nowhere_though_the_server_repeats_it(
+    answer: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in (None, "httpx", "httpcore", "asyncio"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    record = Rerun("765231567")
+    told: list[object] = [record]
+    async with wire(answer) as server:
+        client = client_of(server)
+        told += [client, vars(client), client.settings, vars(client.settings)]
+        async with client:
+            try:
+                told.append(await client.rerun("765231567", record=record))
+            except CallFailed as error:
+                told += [error, str(error), "".join(traceback.format_exception(error))]
+                told += [pickle.dumps(error), error.__dict__]
+    assert any(message.startswith("HTTP Request: POST") for message in caplog.messages) or (
+        record.outcome is Outcome.UNKNOWN
+    )
+    assert any(entry.name == "httpcore.http11" for entry in caplog.records)
+    told += [caplog.text, *(vars(entry) for entry in caplog.records)]
+    ways = (TOKEN, IN_JSON[1:-1], ESCAPED)
+    assert not [text for text in map(repr, told) if any(way in text for way in ways)]
+
+
+class TestListings:
+    async def test_tests_are_listed_with_what_is_known_of_them(self) -> None:
+        body = {
+            "tests": [
+                {"testId": "1", "testName": "Intranet", "type": "http-server", "new": {"a": 1}},
+                {"testId": 2, "testName": None, "isEnabled": None},
+            ],
+            "_links": {"self": {"href": "https://api.thousandeyes.com/v7"}},
+        }
+        async with (
+            wire(says(json.dumps(body), kind="application/hal+json")) as server,
+            client_of(server, aid="12") as client,
+        ):
+            first, second = await client.tests()
+        assert (first.test_id, first.test_name, first.type) == ("1", "Intranet", "http-server")
+        assert (second.test_id, second.test_name, second.is_enabled) == ("2", "", None)
+        assert server.requests[0].startswith("GET /v7/endpoint/tests/scheduled-tests?aid=12 ")
+
+    async def test_account_groups_are_listed(self) -> None:
+        body = {
+            "accountGroups": [
+                {"aid": "11", "accountGroupName": "Berlin", "isCurrentAccountGroup": True},
+                {"aid": 12},
+            ]
+        }
+        async with wire(says(json.dumps(body))) as server, client_of(server) as client:
+            first, second = await client.account_groups()
+        assert (first.aid, first.name, first.is_current) == ("11", "Berlin", True)
+        assert (second.aid, second.name, second.is_current) == ("12", "", False)
+        assert server.requests[0].startswith("GET /v7/account-groups HTTP/1.1")
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "",
+            "null",
+            "[]",
+            "7",
+            '"tests"',
+            "{}",
+            '{"tests": null}',
+            '{"tests": ""}',
+            '{"tests": {}}',
+            '{"tests": {"1": 2}}',
+            '{"tests": [1]}',
+            '{"tests": [null]}',
+            '{"tests": [{}]}',
+            '{"tests": [{"testId": null}]}',
+            '{"tests": [{"testId": {"deep": 1}}]}',
+            "<html>",
+            "[" * 100_000,
+        ],
+        ids=lambda body: body[:30],
+    )
+    async def test_an_odd_body_is_no_listing(self, body: str) -> None:
+        async with wire(says(body)) as server, client_of(server) as client:
+            with pytest.raises(ReplyLost):
+                await client.tests()
+
+    async def test_a_refused_token_is_told(self) -> None:
+        body = '{"error": "invalid_token", "error_description": "Invalid access token"}'
+        async with (
+            wire(says(body, status="401 Unauthorized")) as server,
+            client_of(server) as client,
+        ):
+            with pytest.raises(TokenRefused, match="Invalid access token"):
+                await client.account_groups()
+
+
+def test_a_client_can_not_be_pickled_with_its_token() -> None:
+    with pytest.raises(TypeError):
+        pickle.dumps(client_of(1))
+
+
+def test_a_transport_can_stand_in_for_the_network() -> None:
+    async def main() -> str:
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"message": "hi"}))
+        chosen = ThousandEyesSettings(token=SecretStr(TOKEN))
+        async with ThousandEyesClient(chosen, transport=transport) as client:
+            return await client.rerun("1")
+
+    assert asyncio.run(main()) == "hi"
+
+
+async def test_the_simulator_is_understood() -> None:
+    with serve(create_app(tests=["202701"], token=TOKEN)) as server:
+        async with client_of(server.url) as client:
+            assert "202701" in await client.rerun("202701")
+            assert [test.test_id for test in await client.tests()] == ["202701"]
+            assert await client.account_groups()
+            with pytest.raises(NotFound):
+                await client.rerun("1")
+        async with client_of(server.url, token="another") as client:
+            with pytest.raises(TokenRefused):
+                await client.rerun("202701")

@@ -1,0 +1,200 @@
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from tests.thousandeyes.model_server import BOTH, ModelServer
+from tests.thousandeyes.virtual_time import run
+from thousandeyes.errors import QuotaExhausted, RunStopped
+from thousandeyes.gate import QuotaGate
+from thousandeyes.replies import Family
+
+ORGANIZATION = (Family.ORGANIZATION,)
+
+
+class World:
+    """A gate and the server behind it, both on the loop's clock."""
+
+    def __init__(self, *, instant: int = 24, max_wait: float = 600, takes: float = 0.1) -> None:
+        loop = asyncio.get_running_loop()
+        self.now = loop.time
+        self.takes = takes
+        self.server = ModelServer({Family.ORGANIZATION: 240, Family.INSTANT: instant})
+        self.gate = QuotaGate(max_wait=max_wait, clock=loop.time)
+        self.done: list[tuple[str, float]] = []
+        self.waits: dict[str, float] = {}
+
+    async def call(
+        self,
+        name: str,
+        spends: tuple[Family, ...] = BOTH,
+        *,
+        begun: bool = False,
+        waited: float = 0.0,
+    ) -> None:
+        def note(seconds: float) -> None:
+            self.waits[name] = seconds
+
+        async with self.gate.admit(spends, begun=begun, waited=waited, on_wait=note) as admission:
+            admission.sent = True
+            status = 200 if self.server.take(spends, self.now()) else 429
+            reply = self.server.reply(status, self.now())
+            await asyncio.sleep(self.takes)
+            admission.reply = reply
+            self.done.append((name, self.now()))
+
+    def start(self, *calls: Coroutine[Any, Any, None]) -> list[asyncio.Task[None]]:
+        return [asyncio.ensure_future(call) for call in calls]
+
+
+def test_calls_go_out_first_come_first_served() -> None:
+    async def main() -> None:
+        world = World(instant=4)
+        names = [f"{number:02}" for number in range(12)]
+        await asyncio.gather(*world.start(*(world.call(name) for name in names)))
+        assert [name for name, _ in world.done] == names
+        assert world.server.refused == 0
+        assert world.done[-1][1] == pytest.approx(2 * 60 + 3, abs=2)
+
+    run(main())
+
+
+def test_cancelled_waiters_leave_no_trace() -> None:
+    async def main() -> None:
+        world = World(instant=4)
+        tasks = world.start(*(world.call(f"{number:02}") for number in range(12)))
+        await asyncio.sleep(30)  # the window is used up, and eight wait
+        for task in tasks[4::2]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert [name for name, _ in world.done] == ["00", "01", "02", "03", "05", "07", "09", "11"]
+        assert world.waits["04"] == pytest.approx(30), "told also when it fails"
+        assert all(family.in_flight == 0 for family in world.gate.quota.families.values())
+        await world.call("after")
+
+    run(main())
+
+
+def test_a_call_cancelled_while_it_is_out_counts_as_lost_and_the_next_goes_on() -> None:
+    async def main() -> None:
+        world = World(takes=20)
+        first, second = world.start(world.call("first"), world.call("second"))
+        await asyncio.sleep(10)
+        first.cancel()
+        await second
+        assert world.done == [("second", 30)]
+        known = world.gate.quota.families[Family.INSTANT]
+        assert (known.in_flight, known.lost) == (0, 1)
+
+    run(main())
+
+
+def test_a_call_that_was_never_sent_gives_its_place_back() -> None:
+    async def main() -> None:
+        world = World()
+        with pytest.raises(ZeroDivisionError):
+            async with world.gate.admit(BOTH):
+                raise ZeroDivisionError
+        known = world.gate.quota.families[Family.INSTANT]
+        assert (known.in_flight, known.lost) == (0, 0)
+        await world.call("after")
+
+    run(main())
+
+
+def test_a_test_that_waited_as_long_as_it_may_is_refused() -> None:
+    async def main() -> None:
+        world = World(instant=1, max_wait=45)
+        await world.call("first")
+        with pytest.raises(QuotaExhausted, match="waited 45 s for quota"):
+            await world.call("second")
+        assert world.now() == pytest.approx(45.1)
+        assert world.waits["second"] == pytest.approx(45)
+
+    run(main())
+
+
+def test_the_longest_wait_is_counted_over_all_waits_of_a_test() -> None:
+    async def main() -> None:
+        world = World(instant=1, max_wait=45)
+        await world.call("first")
+        with pytest.raises(QuotaExhausted):
+            await world.call("second", waited=40)
+        assert world.waits["second"] == pytest.approx(5)
+        await asyncio.sleep(60)
+        await world.call("third", waited=1000)  # needs no wait
+
+    run(main())
+
+
+@pytest.mark.parametrize("begun_too", [False, True])
+def test_a_stop_refuses_what_waits(begun_too: bool) -> None:  # noqa: FBT001
+    async def main() -> None:
+        world = World(instant=1)
+        await world.call("first")
+        new, begun = world.start(world.call("new"), world.call("begun", begun=True))
+        await asyncio.sleep(5)
+        world.gate.stop("the token was refused", begun_too=begun_too)
+        with pytest.raises(RunStopped, match=r"^the token was refused$"):
+            await new
+        assert world.now() == pytest.approx(5.1)
+        if begun_too:
+            with pytest.raises(RunStopped):
+                await begun
+        else:
+            await begun
+        with pytest.raises(RunStopped):
+            await world.call("later")
+
+    run(main())
+
+
+def test_a_weaker_stop_does_not_take_a_stronger_one_back() -> None:
+    async def main() -> None:
+        world = World()
+        world.gate.stop("the deadline has come", begun_too=True)
+        world.gate.stop("ten in a row failed", begun_too=False)
+        with pytest.raises(RunStopped, match="deadline"):
+            await world.call("begun", begun=True)
+
+    run(main())
+
+
+def test_queues_of_different_families_do_not_block_one_another() -> None:
+    async def main() -> None:
+        world = World(instant=1)
+        await world.call("rerun")
+        waiting = world.start(*(world.call(f"rerun {number}") for number in range(3)))
+        await asyncio.sleep(1)
+        for number in range(5):
+            await world.call(f"read {number}", ORGANIZATION)
+        assert world.now() < 2
+        await asyncio.gather(*waiting)
+
+    run(main())
+
+
+def test_the_first_reply_of_a_rerun_is_told() -> None:
+    async def main() -> None:
+        world = World()
+        await world.call("read", ORGANIZATION)
+        assert not world.gate.first_reply.is_set()
+        await world.call("rerun")
+        assert world.gate.first_reply.is_set()
+
+    run(main())
+
+
+def test_the_wait_for_quota_is_told_as_long_as_it_is_known() -> None:
+    async def main() -> None:
+        world = World(instant=2, takes=0)
+        assert world.gate.wait_for_quota() == 0
+        asking = asyncio.ensure_future(world.call("asks"))
+        await asyncio.sleep(0)
+        assert world.gate.wait_for_quota() == 0, "only a reply can tell"
+        await asking
+        await world.call("last")
+        assert world.gate.wait_for_quota() == pytest.approx(60, abs=1)
+
+    run(main())

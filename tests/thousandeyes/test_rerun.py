@@ -1,0 +1,266 @@
+import string
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.thousandeyes.steady import steady
+from thousandeyes.errors import (
+    CallFailed,
+    Forbidden,
+    InvalidCall,
+    InvalidTestIds,
+    NotFound,
+    Outcome,
+    QuotaExhausted,
+    Refused,
+    ReplyLost,
+    RunStopped,
+    ServerError,
+    TokenRefused,
+    TooManyRequests,
+    Unreachable,
+)
+from thousandeyes.rerun import KEPT, Delivery, Rerun, clean_test_ids, may_send_again
+
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+ALLOWED = string.ascii_letters + string.digits + "-_"
+test_ids = st.text(ALLOWED, min_size=1, max_size=20)
+blanks = st.text(" \t\n", max_size=3)
+
+
+class TestIds:
+    @given(st.lists(st.tuples(blanks, test_ids, blanks), min_size=1))
+    @steady(100)
+    def test_blanks_are_trimmed_and_repeats_dropped_with_the_order_kept(
+        self, typed: list[tuple[str, str, str]]
+    ) -> None:
+        cleaned = clean_test_ids("".join(parts) for parts in typed)
+        meant = [test_id for _, test_id, _ in typed]
+        assert set(cleaned) == set(meant)
+        assert len(cleaned) == len(set(cleaned))
+        assert cleaned == sorted(cleaned, key=meant.index)
+
+    @given(st.text().filter(lambda text: not text.strip() or set(text.strip()) - set(ALLOWED)))
+    @steady(100)
+    def test_anything_else_is_refused_also_among_good_ones(self, wrong: str) -> None:
+        with pytest.raises(InvalidTestIds, match="Nothing was sent") as caught:
+            clean_test_ids(["765231567", wrong])
+        assert len(str(caught.value)) < 600
+
+    def test_an_empty_list_is_refused(self) -> None:
+        with pytest.raises(InvalidTestIds, match="no test IDs given"):
+            clean_test_ids([])
+
+    def test_only_some_of_many_wrong_ones_are_shown(self) -> None:
+        with pytest.raises(InvalidTestIds, match=r"'a/0', .*'a/4' and 995 more"):
+            clean_test_ids(f"a/{number}" for number in range(1000))
+
+
+REFUSALS: list[Refused] = [
+    NotFound("404: no such test", 404),
+    InvalidCall("400: no", 400),
+    InvalidCall("302: a redirect", 302),
+    TokenRefused("401: who", 401),
+    Forbidden("403: no", 403),
+    ServerError("500: sorry", 500),
+]
+SENT: list[CallFailed | str | None] = [
+    "accepted",
+    None,
+    ReplyLost("sent, and no answer came back"),
+    Unreachable("no connection"),
+    TooManyRequests("429: slow down", 429),
+    *REFUSALS,
+]
+UNSENT: list[CallFailed] = [QuotaExhausted("waited 600 s"), RunStopped("cancelled")]
+events = st.lists(st.sampled_from([*SENT, *UNSENT]), max_size=8)
+
+
+def goes_out(event: CallFailed | str | None) -> bool:
+    return not isinstance(event, QuotaExhausted | RunStopped)
+
+
+def play(record: Rerun, event: CallFailed | str | None) -> None:
+    """Let happen to a record what the client tells it."""
+    if goes_out(event):
+        record.sending(NOW)
+    if isinstance(event, CallFailed):
+        record.failed(event)
+    elif event == "accepted":
+        record.accepted(200, "done")
+
+
+@dataclass
+class History:
+    """The table of outcomes, read literally over all that happened."""
+
+    events: list[CallFailed | str | None] = field(default_factory=list)
+
+    def add(self, event: CallFailed | str | None) -> None:
+        self.events.append(event)
+
+    @property
+    def outcome(self) -> Outcome:
+        telling = [e for e in self.events if not self._tells_nothing_of_the_test(e)]
+        if telling:  # the last answer, or the doubt with no answer since
+            last = telling[-1]
+            if isinstance(last, CallFailed):
+                return last.outcome
+            return Outcome.ACCEPTED if last else Outcome.UNKNOWN
+        name, reached = Outcome.NOT_ATTEMPTED, False
+        for event in self.events:
+            if isinstance(event, TooManyRequests):
+                name, reached = Outcome.NOT_ATTEMPTED, True  # it waits to be sent again
+            elif isinstance(event, QuotaExhausted):
+                name = Outcome.QUOTA_EXHAUSTED
+            elif isinstance(event, Unreachable):
+                name = Outcome.QUOTA_EXHAUSTED if reached else Outcome.UNREACHABLE
+        return name
+
+    @staticmethod
+    def _tells_nothing_of_the_test(event: CallFailed | str | None) -> bool:
+        return isinstance(event, TooManyRequests | Unreachable | QuotaExhausted | RunStopped)
+
+    @property
+    def maybe_duplicate(self) -> bool:
+        """Whether a call that can have been carried out was sent while another was in doubt."""
+        doubt = False
+        for event in self.events:
+            if self._tells_nothing_of_the_test(event):
+                continue
+            if doubt:
+                return True
+            doubt = event is None or (isinstance(event, CallFailed) and event.in_doubt)
+        return False
+
+
+class TestOutcomes:
+    @given(events)
+    @steady(400)
+    def test_the_last_answer_names_it_and_a_doubt_with_no_answer_since_is_unknown(
+        self, happened: list[CallFailed | str | None]
+    ) -> None:
+        record, history = Rerun("1"), History()
+        for event in happened:
+            play(record, event)
+            history.add(event)
+            assert record.maybe_duplicate == history.maybe_duplicate
+            assert len(record.detail) < 200
+            assert record.detail or record.outcome is Outcome.NOT_ATTEMPTED
+        assert record.outcome is history.outcome
+        assert record.attempts == sum(map(goes_out, happened))
+
+    @given(events)
+    @steady(200)
+    def test_unreachable_means_that_no_attempt_ever_got_a_connection(
+        self, happened: list[CallFailed | str | None]
+    ) -> None:
+        record = Rerun("1")
+        for event in happened:
+            play(record, event)
+        if record.outcome is Outcome.UNREACHABLE:
+            assert all(isinstance(e, Unreachable | QuotaExhausted | RunStopped) for e in happened)
+
+    @given(st.lists(st.lists(st.sampled_from([*SENT, *UNSENT]), max_size=6), max_size=4))
+    @steady(200)
+    def test_at_most_once_never_sends_after_a_doubt_also_across_resumed_runs(
+        self, runs: list[list[CallFailed | str | None]]
+    ) -> None:
+        record = Rerun("1")
+        doubt = False
+        for happened in runs:
+            # What a resumed run knows is what a row holds.
+            record = Rerun(
+                "1",
+                outcome=record.outcome,
+                detail=record.detail,
+                http_status=record.http_status,
+                attempts=record.attempts,
+                maybe_duplicate=record.maybe_duplicate,
+            ).taken_up()
+            if not record.needs_call(Delivery.AT_MOST_ONCE):
+                continue
+            for event in happened:
+                if goes_out(event):
+                    assert not doubt, "sent although it may have run"
+                play(record, event)
+                doubt |= event is None or (isinstance(event, CallFailed) and event.in_doubt)
+                again = isinstance(event, CallFailed) and may_send_again(
+                    event, Delivery.AT_MOST_ONCE
+                )
+                if not again and not isinstance(event, TooManyRequests):
+                    break
+        assert not record.maybe_duplicate
+
+    def test_a_call_of_which_nothing_is_heard_is_unknown(self) -> None:
+        record = Rerun("1")
+        record.sending(NOW)
+        assert record.outcome is Outcome.UNKNOWN
+        assert record.begun
+        assert record.started_at == NOW
+
+    def test_a_test_reached_once_and_then_not_any_more_is_not_unreachable(self) -> None:
+        record = Rerun("1")
+        for event in (TooManyRequests("429: slow down", 429), Unreachable("no connection")):
+            play(record, event)
+        assert record.outcome is Outcome.QUOTA_EXHAUSTED
+        assert record.detail == "429: slow down; then no connection"
+
+    def test_a_resend_that_found_no_connection_makes_no_duplicate(self) -> None:
+        record = Rerun("1")
+        for event in (ReplyLost("sent, and no answer"), Unreachable("no connection")):
+            play(record, event)
+        assert record.outcome is Outcome.UNKNOWN
+        assert record.detail == "sent, and no answer; then no connection"
+        assert not record.maybe_duplicate
+        play(record, "accepted")
+        assert record.maybe_duplicate
+
+    def test_why_it_was_not_sent_again_is_told_beside_what_stands(self) -> None:
+        record = Rerun("1")
+        for event in (ServerError("500: sorry", 500), QuotaExhausted("waited 600 s")):
+            play(record, event)
+        assert (record.outcome, record.http_status) == (Outcome.SERVER_ERROR, 500)
+        assert record.detail == "500: sorry; then waited 600 s"
+
+    def test_a_stopped_run_names_only_what_was_not_attempted(self) -> None:
+        untouched, failed = Rerun("1"), Rerun("2")
+        play(failed, Unreachable("no connection"))
+        for record in (untouched, failed):
+            record.failed(RunStopped("cancelled"))
+        assert (untouched.outcome, untouched.detail) == (Outcome.NOT_ATTEMPTED, "cancelled")
+        assert failed.outcome is Outcome.UNREACHABLE
+
+
+class TestSendingAgain:
+    @pytest.mark.parametrize("delivery", Delivery)
+    @pytest.mark.parametrize(
+        "error", [*(r for r in REFUSALS if r.status < 500), *UNSENT], ids=lambda e: type(e).__name__
+    )
+    def test_what_was_told_is_never_sent_again(self, error: CallFailed, delivery: Delivery) -> None:
+        assert not may_send_again(error, delivery)
+
+    @pytest.mark.parametrize("delivery", Delivery)
+    def test_what_was_never_sent_is_sent_again(self, delivery: Delivery) -> None:
+        assert may_send_again(Unreachable("no connection"), delivery)
+
+    @pytest.mark.parametrize("error", [ReplyLost("gone"), ServerError("500: sorry", 500)])
+    def test_a_lost_reply_is_sent_again_only_under_at_least_once(self, error: CallFailed) -> None:
+        assert may_send_again(error, Delivery.AT_LEAST_ONCE)
+        assert not may_send_again(error, Delivery.AT_MOST_ONCE)
+
+    @pytest.mark.parametrize("outcome", Outcome)
+    def test_a_resumed_run_sends_what_may_change(self, outcome: Outcome) -> None:
+        record = Rerun("1", outcome=outcome)
+        doubt = outcome in (Outcome.UNKNOWN, Outcome.SERVER_ERROR)
+        assert record.needs_call(Delivery.AT_LEAST_ONCE) == (outcome not in KEPT)
+        assert record.needs_call(Delivery.AT_MOST_ONCE) == (outcome not in KEPT and not doubt)
+
+    def test_attempts_and_doubts_carry_over_and_waits_do_not(self) -> None:
+        record = Rerun("1", attempts=3, maybe_duplicate=True, quota_wait_seconds=9, finished_at=NOW)
+        taken = record.taken_up()
+        assert (taken.attempts, taken.maybe_duplicate) == (3, True)
+        assert (taken.quota_wait_seconds, taken.finished_at) == (0, None)

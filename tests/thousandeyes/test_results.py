@@ -1,0 +1,435 @@
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+
+from tests.thousandeyes.steady import steady
+from thousandeyes.errors import InvalidTestIds, NotFound, ReplyLost
+from thousandeyes.replies import Reply, read
+from thousandeyes.results import (
+    every,
+    http_rounds,
+    http_rounds_of,
+    network_rounds,
+    network_rounds_of,
+    next_cursor,
+    path_summaries_of,
+)
+from thousandeyes.rounds import AnyRow, HttpRound, NetworkRound, PathSummary, rows_of
+from thousandeyes.simulator import create_app
+from thousandeyes.thresholds import Thresholds
+from thousandeyes.verdict import Verdict, VerdictName, judge
+
+NETWORK, HTTP = "1", "2"
+IDS = [NETWORK, HTTP, "3", "4"]
+NOON = 1_800_000_000.0
+WHO = {"testId": "1", "agentId": "a", "roundId": 60}
+
+
+class Laptops:
+    """A simulator whose time stands still, and the reading half of a client for it."""
+
+    def __init__(self, **options: Any) -> None:
+        self.now = NOON
+        options = {"tests": IDS, "results_after_seconds": 0, **options}
+        self.app: Starlette = create_app(clock=lambda: self.now, **options)
+        self.simulator = self.app.state.simulator
+        self.calls: list[tuple[str, str, dict[str, str], Mapping[str, Any] | None]] = []
+        self.keeps: Callable[[str], bool] = lambda _: True
+        self._http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app),
+            base_url="http://simulator/v7",
+            headers={"Authorization": f"Bearer {self.simulator.token}"},
+        )
+
+    async def read(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        aid: str | None = None,
+    ) -> Any:
+        query = {name: value for name, value in (params or {}).items() if self.keeps(name)}
+        query |= {"aid": aid} if aid else {}
+        self.calls.append((method, path, query, body))
+        reply = await self._http.request(method, path, params=query, json=body)
+        return read(Reply(reply.status_code, reply.headers, reply.text, time.time()))
+
+    async def run(self, *test_ids: str) -> None:
+        for test_id in test_ids:
+            await self.read("POST", f"/endpoint/tests/scheduled-tests/{test_id}/run")
+        self.calls.clear()
+
+    async def create(self, kind: str, **settings: Any) -> str:
+        """Create a test that many agents may run, which also runs it."""
+        body = {"testName": "new", "maxMachines": 300, **settings}
+        path = f"/endpoint/tests/scheduled-tests/{kind}/instant"
+        created = await self.read("POST", path, body=body)
+        test_id: str = created["testId"]
+        return test_id
+
+    @property
+    def online(self) -> set[str]:
+        return {agent.id for agent in self.simulator.agents if agent.is_online}
+
+    async def verdict(self, test_id: str, since: float, **thresholds: Any) -> Verdict:
+        network = await every(network_rounds(self, [test_id], since=since))
+        http = await every(http_rounds(self, [test_id], since=since))
+        answered = {row.agent_id for row in [*network, *http]}
+        agents = {agent.id: agent.name for agent in self.simulator.agents}
+        return judge(
+            [*network, *http],
+            Thresholds(**thresholds),
+            expected=len(self.online),
+            complete=answered >= self.online,
+            agent_names=agents,
+        )
+
+
+class Canned:
+    """An API that says what it is told to, page by page."""
+
+    def __init__(self, *replies: object) -> None:
+        self.replies = list(replies)
+        self.calls: list[tuple[Mapping[str, str] | None, Mapping[str, Any] | None]] = []
+
+    async def read(
+        self,
+        method: str,  # noqa: ARG002
+        path: str,  # noqa: ARG002
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        aid: str | None = None,  # noqa: ARG002
+    ) -> Any:
+        self.calls.append((params, body))
+        return self.replies[len(self.calls) - 1]
+
+
+def page(*rows: Mapping[str, object], cursor: str | None = None) -> dict[str, object]:
+    href = f"https://elsewhere.invalid/v9?max=1&cursor={cursor}"
+    return {"results": rows and list(rows), "_links": {"next": {"href": href}} if cursor else {}}
+
+
+def parsed(row: Mapping[str, object], model: type[AnyRow]) -> AnyRow:
+    [found] = rows_of([{**WHO, **row}], model)
+    return found
+
+
+async def pages_of(pages: AsyncIterator[list[AnyRow]]) -> list[int]:
+    return [len(rows) async for rows in pages]
+
+
+def test_a_row_keeps_what_is_not_known_and_survives_what_is_missing() -> None:
+    row = parsed({"loss": 12.5, "ztaMetrics": [{"loss": 1}]}, NetworkRound)
+    assert (row.test_id, row.agent_id, row.round_id, row.loss) == ("1", "a", 60, 12.5)
+    assert [row.avg_latency, row.is_icmp_blocked, row.error_details, row.score] == [None] * 4
+    assert row.model_extra == {"ztaMetrics": [{"loss": 1}]}
+
+
+@pytest.mark.parametrize("odd", [None, "much", [], {}, True, -1, 10**400, float("nan"), 1e300])
+def test_an_odd_metric_is_missing_and_costs_no_row(odd: object) -> None:
+    assert parsed({"loss": odd, "jitter": 2}, NetworkRound).loss is None
+    assert parsed({"loss": odd, "jitter": 2}, NetworkRound).jitter == 2
+    assert parsed({"responseTime": odd, "responseCode": odd}, HttpRound).response_code is None
+    score = parsed({"score": odd}, HttpRound).score
+    assert score is None or score.application_score is None
+
+
+def test_numbers_in_text_are_numbers_and_ids_in_numbers_are_text() -> None:
+    [row] = rows_of([{"testId": 7, "agentId": "a", "roundId": "60", "loss": "5"}], NetworkRound)
+    assert (row.test_id, row.round_id, row.loss) == ("7", 60, 5)
+
+
+@pytest.mark.parametrize("who", ["testId", "agentId", "roundId"])
+@pytest.mark.parametrize("odd", [..., None, "", [], {}])
+def test_a_row_of_nobody_is_left_out_and_the_others_stay(who: str, odd: object) -> None:
+    row = {name: value for name, value in WHO.items() if name != who}
+    row |= {} if odd is ... else {who: odd}
+    assert rows_of([row, WHO, None, "row"], HttpRound) == rows_of([WHO], HttpRound)
+
+
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [("none", None), ("None", None), ("", None), (None, None), ("dns", "dns"), ("quic", "quic")],
+)
+def test_unknown_error_types_are_errors_and_none_is_not(told: object, error: str | None) -> None:
+    assert parsed({"errorType": told}, HttpRound).error == error
+
+
+def test_a_path_keeps_the_traces_that_can_be_read() -> None:
+    traces = [{"numberOfHops": 9, "responseTime": "slow"}, "trace", None]
+    row = parsed({"pathTraces": traces}, PathSummary)
+    assert [(t.number_of_hops, t.response_time) for t in row.path_traces] == [(9, None)]
+    assert parsed({"pathTraces": "none"}, PathSummary).path_traces == ()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@steady(60)
+@given(
+    st.dictionaries(
+        st.sampled_from(["loss", "avgLatency", "errorType", "responseCode", "score", "pathTraces"]),
+        json_values,
+    )
+)
+def test_whatever_else_a_row_holds_it_is_read(row: dict[str, object]) -> None:
+    for model in (NetworkRound, HttpRound, PathSummary):
+        assert parsed(row, model).round_id == 60
+
+
+@steady(60)
+@given(json_values)
+def test_whatever_a_reply_is_it_has_no_cursor_or_a_text(body: object) -> None:
+    for reply in (body, {"_links": body}, {"_links": {"next": body}}):
+        assert next_cursor(reply) is None
+
+
+@pytest.mark.parametrize(
+    ("href", "cursor"),
+    [
+        ("https://api.thousandeyes.com/v7/x?cursor=WzAs%3D&window=1h", "WzAs="),
+        ("https://elsewhere.invalid/?cursor=a", "a"),
+        ("?cursor=a", "a"),
+        ("/x?cursor=", None),
+        ("/x?max=5", None),
+        ("http://[", None),
+        ("", None),
+    ],
+)
+def test_of_a_link_the_cursor_alone_is_taken(href: str, cursor: str | None) -> None:
+    assert next_cursor({"_links": {"next": {"href": href}}}) == cursor
+
+
+@pytest.mark.parametrize("cursors", [["a", "a"], ["a", "b", "a"], ["a", ""], ["a", None]])
+async def test_a_repeated_empty_or_missing_cursor_ends_it(cursors: list[str | None]) -> None:
+    api = Canned(*[page(WHO, cursor=cursor) for cursor in cursors], "never asked for")
+    assert await pages_of(network_rounds(api, ["1"], since=0)) == [1] * len(cursors)
+
+
+async def test_every_page_is_asked_for_with_the_same_query_and_body() -> None:
+    api = Canned(page(WHO, cursor="a"), page(WHO, cursor="b"), page())
+    await every(network_rounds(api, ["1"], since=100, rows_per_page=7))
+    first, *others = api.calls
+    assert first[0] == {"startDate": "1970-01-01T00:01:00Z", "max": "7"}
+    assert first[1] == {
+        "searchFilters": {"testId": ["1"]},
+        "searchSort": [{"sort": "round-id", "order": "desc"}],
+    }
+    assert others == [({**first[0], "cursor": cursor}, first[1]) for cursor in "ab"]
+
+
+async def test_a_caller_may_stop_early() -> None:
+    api = Canned(page(WHO, cursor="a"))
+    async for rows in network_rounds(api, ["1"], since=0):
+        assert rows
+        break
+    assert len(api.calls) == 1
+
+
+async def test_rows_of_other_tests_and_of_older_rounds_are_dropped() -> None:
+    rows = [WHO | {"roundId": moment} for moment in (0, 60, 119, 120)]
+    api = Canned(page(*rows, WHO | {"testId": "2"}))
+    found = await every(http_rounds(api, ["1"], since=119.9))
+    assert [row.round_id for row in found] == [60, 119, 120]
+
+
+async def test_without_tests_nothing_is_read() -> None:
+    # An empty filter would mean all tests.
+    api = Canned()
+    assert await every(network_rounds(api, [], since=0)) == []
+    assert await every(http_rounds(api, [], since=0)) == []
+
+
+@pytest.mark.parametrize("body", [None, [], "text", {"results": {"1": WHO}}, {"results": "none"}])
+async def test_a_reply_without_readable_results_is_a_lost_one(body: object) -> None:
+    with pytest.raises(ReplyLost, match="network/filter answered without readable results"):
+        await every(network_rounds_of(Canned(body), "1", since=0))
+
+
+@pytest.mark.parametrize("body", [{}, {"results": None}, {"results": []}])
+async def test_a_reply_may_have_no_rows(body: object) -> None:
+    assert await every(network_rounds_of(Canned(body), "1", since=0)) == []
+
+
+@pytest.mark.parametrize("test_id", ["", "../run", "1/2", "1?x"])
+def test_a_path_is_made_of_a_clean_id_alone(test_id: str) -> None:
+    for reader in (network_rounds_of, http_rounds_of, path_summaries_of):
+        with pytest.raises(InvalidTestIds):
+            reader(Canned(), test_id, since=0)
+
+
+async def test_many_tests_are_read_over_several_pages() -> None:
+    laptops = Laptops(page_size=3, agents=8)
+    await laptops.run(*IDS)
+    network = await every(network_rounds(laptops, IDS, since=NOON, aid="1234"))
+    pages = len(laptops.calls)
+    assert pages == -(-len(IDS) * len(laptops.online) // 3)
+    assert len(network) == len(IDS) * len(laptops.online)
+    http = await every(http_rounds(laptops, IDS, since=NOON))
+    assert {row.test_id for row in network} == set(IDS)
+    assert {row.test_id for row in http} == {HTTP, "4"}
+    assert {row.agent_id for row in http} == laptops.online
+    assert all(row.error_type and row.platform for row in http)
+
+
+async def test_the_newest_rounds_come_first() -> None:
+    laptops = Laptops(page_size=3, agents=4)
+    for _ in range(3):
+        await laptops.run(*IDS)
+        laptops.now += 120
+    for rows in (
+        await every(network_rounds(laptops, IDS, since=NOON)),
+        await every(http_rounds(laptops, IDS, since=NOON)),
+        await every(network_rounds_of(laptops, HTTP, since=NOON)),
+        await every(http_rounds_of(laptops, HTTP, since=NOON)),
+    ):
+        rounds = [row.round_id for row in rows]
+        assert rounds == sorted(rounds, reverse=True)
+        assert len(set(rounds)) == 3
+
+
+async def test_the_pages_of_the_api_are_as_long_as_asked_for() -> None:
+    laptops = Laptops(agents=8)
+    await laptops.run(NETWORK)
+    pages = await pages_of(network_rounds(laptops, IDS, since=NOON, rows_per_page=2))
+    assert max(pages) == 2 < sum(pages)
+
+
+async def test_one_test_is_read_by_each_of_its_calls() -> None:
+    laptops = Laptops(page_size=10)
+    await laptops.run(*IDS)
+    plain = await every(http_rounds_of(laptops, HTTP, since=NOON, newest_first=False))
+    filtered = await every(http_rounds_of(laptops, HTTP, since=NOON))
+    network = await every(network_rounds_of(laptops, HTTP, since=NOON))
+    paths = await every(path_summaries_of(laptops, HTTP, since=NOON))
+    for rows in (plain, filtered, network, paths):
+        assert {row.agent_id for row in rows} == laptops.online
+        assert {row.test_id for row in rows} == {HTTP}
+    assert sorted(plain, key=lambda row: row.agent_id) == sorted(
+        filtered, key=lambda row: row.agent_id
+    )
+    assert all(row.path_traces[0].number_of_hops for row in paths)
+    methods = [method for method, *_ in laptops.calls]
+    assert set(methods) == {"GET", "POST"}
+    assert [body is None for *_, body in laptops.calls] == [m == "GET" for m in methods]
+
+
+async def test_a_network_test_has_no_http_results() -> None:
+    with pytest.raises(NotFound):
+        await every(http_rounds_of(Laptops(), NETWORK, since=NOON))
+
+
+async def test_every_page_is_of_the_account_group_asked_for() -> None:
+    laptops = Laptops(page_size=3)
+    await laptops.run(HTTP)
+    for pages in (
+        network_rounds(laptops, [HTTP], since=NOON, aid="1234"),
+        network_rounds_of(laptops, HTTP, since=NOON, aid="1234"),
+    ):
+        assert await every(pages)
+    assert await every(http_rounds(laptops, [HTTP], since=NOON, aid="1234"))
+    assert await every(http_rounds_of(laptops, HTTP, since=NOON, aid="1234"))
+    assert await every(path_summaries_of(laptops, HTTP, since=NOON, aid="1234"))
+    assert len(laptops.calls) > 5
+    assert {query["aid"] for _, _, query, _ in laptops.calls} == {"1234"}
+
+
+async def test_a_round_that_began_before_the_moment_in_its_minute_counts() -> None:
+    laptops = Laptops()
+    laptops.now += 45
+    await laptops.run(NETWORK)
+    found = await every(network_rounds(laptops, [NETWORK], since=laptops.now))
+    assert {row.round_id for row in found} == {NOON}
+
+
+async def test_agents_that_never_answer_do_not_spoil_a_verdict() -> None:
+    laptops = Laptops(agents=25)
+    await laptops.run(NETWORK)
+    verdict = await laptops.verdict(NETWORK, NOON)
+    assert verdict.name is VerdictName.PASSED
+    assert verdict.agents_answered == verdict.agents_passed == len(laptops.online) < 25
+
+
+async def test_nobody_answers_while_nothing_ran() -> None:
+    assert (await Laptops().verdict(HTTP, NOON)).name is VerdictName.NO_DATA
+
+
+async def test_late_agents_are_judged_when_enough_have_answered() -> None:
+    laptops = Laptops(results_after_seconds=10)
+    await laptops.run(NETWORK)
+    names = []
+    for seconds in (5, 12, 20):
+        laptops.now = NOON + seconds
+        names.append((await laptops.verdict(NETWORK, NOON, min_agents=10)).name.value)
+    assert names == ["no_data", "timed_out", "passed"]
+
+
+async def test_agents_that_answer_twice_count_once() -> None:
+    laptops = Laptops()
+    await laptops.run(HTTP)
+    once = await laptops.verdict(HTTP, NOON, min_agents_passing_percent=1)
+    for seconds in (0, 60):
+        laptops.now = NOON + seconds
+        await laptops.run(HTTP)
+    verdict = await laptops.verdict(HTTP, NOON, min_agents_passing_percent=1)
+    assert verdict.agents_answered == once.agents_answered == len(laptops.online)
+    assert verdict == await laptops.verdict(HTTP, NOON + 60, min_agents_passing_percent=1)
+
+
+async def test_blocked_icmp_fails_nobody() -> None:
+    laptops = Laptops(agents=300)
+    test_id = await laptops.create("agent-to-server", server="example.com")
+    verdict = await laptops.verdict(test_id, NOON)
+    assert verdict.name is VerdictName.PASSED
+    assert verdict.agents_icmp_blocked > 0
+    assert f"({verdict.agents_icmp_blocked} with ICMP blocked)" in verdict.sentence
+
+
+async def test_every_error_type_of_the_laptops_fails_its_agents() -> None:
+    laptops = Laptops(agents=300, page_size=500)
+    test_id = await laptops.create("http-server", url="https://example.com")
+    verdict = await laptops.verdict(test_id, NOON)
+    assert verdict.name is VerdictName.FAILED
+    assert verdict.error_types == ("connect", "dns", "http", "receive", "ssl")
+    assert verdict.http_status_worst == 503
+    said = " ".join(reason for agent in verdict.failing for reason in agent.reasons)
+    assert all(f"{kind} error (" in said for kind in verdict.error_types)
+    assert verdict.failing[0].name in {agent.name for agent in laptops.simulator.agents}
+
+
+async def test_an_old_round_that_still_stands_in_the_reply_is_no_answer() -> None:
+    laptops = Laptops()
+    laptops.keeps = lambda name: name != "startDate"  # an API that answers with its latest rounds
+    await laptops.run(NETWORK)
+    laptops.now += 600
+    verdict = await laptops.verdict(NETWORK, laptops.now)
+    assert laptops.calls
+    assert verdict.name is VerdictName.NO_DATA
+    await laptops.run(NETWORK)
+    assert (await laptops.verdict(NETWORK, laptops.now)).agents_answered == len(laptops.online)
+
+
+@pytest.mark.parametrize("offset", [3600, -3600])
+async def test_clocks_an_hour_apart_change_nothing_by_the_servers_clock(offset: float) -> None:
+    laptops = Laptops(clock_offset_seconds=offset)
+    await laptops.run(NETWORK)
+    laptops.now += 600
+    by_the_server = laptops.simulator.now()
+    assert (await laptops.verdict(NETWORK, by_the_server)).name is VerdictName.NO_DATA
+    await laptops.run(NETWORK)
+    verdict = await laptops.verdict(NETWORK, by_the_server)
+    assert verdict.name is VerdictName.PASSED
+    assert verdict.agents_answered == len(laptops.online)

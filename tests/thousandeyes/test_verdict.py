@@ -1,0 +1,417 @@
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tests.thousandeyes.steady import steady
+from thousandeyes.rounds import HttpRound, Measured, NetworkRound, rows_of
+from thousandeyes.thresholds import Thresholds
+from thousandeyes.verdict import Spread, Verdict, judge
+
+LIMITS = Thresholds(
+    max_loss_percent=5,
+    max_latency_ms=100,
+    max_jitter_ms=10,
+    max_response_time_ms=500,
+    max_total_time_ms=800,
+    min_score=60,
+)
+
+
+def network(agent: str = "a", round_id: int = 60, **told: Any) -> NetworkRound:
+    return NetworkRound(test_id="1", agent_id=agent, round_id=round_id, **told)
+
+
+def http(agent: str = "a", round_id: int = 60, **told: Any) -> HttpRound:
+    return HttpRound(test_id="1", agent_id=agent, round_id=round_id, **told)
+
+
+def verdict_on(
+    *rows: Measured, expected: int | None = None, complete: bool = True, **thresholds: Any
+) -> Verdict:
+    return judge(rows, Thresholds(**thresholds), expected=expected, complete=complete)
+
+
+def good(agents: int) -> list[Measured]:
+    return [network(f"good-{number}", loss=0, avg_latency=20) for number in range(agents)]
+
+
+def bad(agents: int) -> list[Measured]:
+    return [network(f"bad-{number}", loss=100) for number in range(agents)]
+
+
+@pytest.mark.parametrize(
+    ("row", "reasons"),
+    [
+        (network(loss=0), ()),
+        (network(loss=99), ()),
+        (network(loss=100), ("100 % loss",)),
+        (network(), ()),
+        (network(error_details="ICMP is blocked on the way"), ()),
+        (network(loss=100, is_icmp_blocked=True), ()),
+        (network(loss=100, is_icmp_blocked=False), ("100 % loss",)),
+        (http(), ()),
+        (http(error_type="none", response_code=200), ()),
+        (http(error_type="None", response_code=399), ()),
+        (http(response_code=400), ("HTTP status 400",)),
+        (http(error_type="none", response_code=503), ("HTTP status 503",)),
+        *[
+            (http(error_type=kind, error_details="Broken\n"), (f"{kind} error (Broken)",))
+            for kind in ("connect", "dns", "http", "send", "ssl", "receive", "quic")
+        ],
+        (http(error_type="dns"), ("dns error",)),
+        (http(error_type="http", response_code=500), ("HTTP status 500", "http error")),
+    ],
+)
+def test_without_thresholds_only_errors_and_lost_packets_fail(
+    row: Measured, reasons: tuple[str, ...]
+) -> None:
+    verdict = verdict_on(row)
+    assert verdict.name == ("failed" if reasons else "passed")
+    assert [agent.reasons for agent in verdict.failing] == ([reasons] if reasons else [])
+
+
+@pytest.mark.parametrize(
+    "row", [network(loss=100), http(error_type="dns"), http(response_code=500)]
+)
+def test_thresholds_add_to_what_always_fails(row: Measured) -> None:
+    generous = Thresholds(max_loss_percent=100, max_total_time_ms=1e6, min_score=0)
+    assert judge([row], generous, expected=1, complete=True).name == "failed"
+    assert judge([row], LIMITS, expected=1, complete=True).name == "failed"
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "metric", "model", "text"),
+    [
+        ("max_loss_percent", 5, "loss", network, "6 % loss (at most 5)"),
+        ("max_loss_percent", 0, "loss", network, "1 % loss (at most 0)"),
+        ("max_latency_ms", 100, "avg_latency", network, "101 ms latency (at most 100)"),
+        ("max_jitter_ms", 10.5, "jitter", network, "11.5 ms jitter (at most 10.5)"),
+        ("max_response_time_ms", 9, "response_time", http, "10 ms response time (at most 9)"),
+        ("max_total_time_ms", 9, "total_time", http, "10 ms total time (at most 9)"),
+    ],
+)
+def test_a_metric_may_reach_its_threshold_and_not_pass_it(
+    name: str, limit: float, metric: str, model: Any, text: str
+) -> None:
+    thresholds: dict[str, Any] = {name: limit}
+    assert verdict_on(model(**{metric: limit}), **thresholds).name == "passed"
+    assert verdict_on(model(), **thresholds).name == "passed"
+    verdict = verdict_on(model(**{metric: limit + 1}), **thresholds)
+    assert verdict.name == "failed"
+    assert verdict.failing[0].reasons == (text,)
+
+
+@pytest.mark.parametrize(("model", "kind"), [(network, "network"), (http, "HTTP")])
+def test_a_score_must_reach_its_threshold(model: Any, kind: str) -> None:
+    for score, name in ((60, "passed"), (59.5, "failed"), (0, "failed"), (None, "passed")):
+        verdict = verdict_on(model(score={"applicationScore": score}), min_score=60)
+        assert verdict.name == name
+    text = f"{kind} score 59.5 (at least 60)"
+    row = model(score={"applicationScore": 59.5})
+    assert verdict_on(row, min_score=60).failing[0].reasons == (text,)
+
+
+def test_nothing_that_a_row_with_blocked_icmp_tells_is_judged_or_counted() -> None:
+    blocked = network(
+        loss=100, avg_latency=900, jitter=90, score={"applicationScore": 0}, is_icmp_blocked=True
+    )
+    verdict = judge([blocked], LIMITS, expected=1, complete=True)
+    assert verdict.name == "passed"
+    assert verdict.agents_icmp_blocked == 1
+    assert verdict.loss == verdict.latency_ms == verdict.jitter_ms == Spread(None, None)
+    failed = judge([blocked, http(error_type="ssl")], LIMITS, expected=1, complete=True)
+    assert failed.failing[0].reasons == ("ssl error",)
+
+
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize(
+    ("rows", "thresholds", "name"),
+    [
+        ([], {}, "no_data"),
+        ([], {"min_agents": 3}, "no_data"),
+        (good(1), {}, "passed"),
+        (good(7), {}, "passed"),
+        (good(2), {"min_agents": 3}, "timed_out"),
+        (bad(2), {"min_agents": 3}, "timed_out"),
+        (good(3), {"min_agents": 3}, "passed"),
+        (good(2) + bad(1), {"min_agents": 3}, "failed"),
+        (good(24) + bad(1), {}, "failed"),
+        (good(8) + bad(2), {"min_agents_passing_percent": 80}, "passed"),
+        (good(7) + bad(3), {"min_agents_passing_percent": 80}, "failed"),
+        (good(1) + bad(2), {"min_agents_passing_percent": 33.3}, "passed"),
+        (bad(5), {"min_agents_passing_percent": 0.1}, "failed"),
+    ],
+)
+def test_a_verdict_follows_from_who_answered_and_who_passed(
+    rows: list[Measured], thresholds: dict[str, float], name: str, *, complete: bool
+) -> None:
+    for expected in (None, 0, 25):
+        verdict = verdict_on(*rows, expected=expected, complete=complete, **thresholds)
+        assert verdict.name == name
+        assert verdict.agents_expected == expected
+        assert verdict.sentence.startswith(f"{name}: ")
+
+
+def test_an_agent_passes_when_none_of_its_rows_fails() -> None:
+    rows: list[Measured] = [
+        http("a", error_type="none"),
+        network("a", loss=0),
+        http("b"),
+        network("b", loss=100),
+    ]
+    verdict = verdict_on(*rows)
+    assert (verdict.agents_answered, verdict.agents_passed) == (2, 1)
+    assert [agent.agent_id for agent in verdict.failing] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [
+        ([network(round_id=60, loss=100), network(round_id=120, loss=0)], "passed"),
+        ([network(round_id=60, loss=0), network(round_id=120, loss=100)], "failed"),
+        ([network(loss=0), network(loss=100)], "failed"),
+        ([http(round_id=60, error_type="dns"), network(round_id=120, loss=0)], "failed"),
+    ],
+)
+def test_of_an_agent_that_answered_twice_the_newest_round_of_each_kind_counts(
+    rows: list[Measured], name: str
+) -> None:
+    for given_rows in (rows, rows[::-1]):
+        verdict = verdict_on(*given_rows)
+        assert verdict.name == name
+        assert verdict.agents_answered == 1
+
+
+def test_worst_and_median_are_over_agents() -> None:
+    rows: list[Measured] = [
+        network("a", loss=0, avg_latency=10, jitter=1),
+        network("b", loss=20, avg_latency=30),
+        network("c", loss=10, avg_latency=20),
+        network("c", loss=10, avg_latency=15),
+        http("a", response_time=100, total_time=150, response_code=200, error_type="none"),
+        http("b", response_code=404, error_type="http"),
+        http("c", response_time=300, total_time=400, error_type="dns"),
+    ]
+    verdict = verdict_on(*rows)
+    assert verdict.loss == Spread(worst=20, median=10)
+    assert verdict.latency_ms == Spread(worst=30, median=20)
+    assert verdict.jitter_ms == Spread(worst=1, median=1)
+    assert verdict.response_time_ms == Spread(worst=300, median=200)
+    assert verdict.total_time_ms == Spread(worst=400, median=275)
+    assert verdict.http_status_worst == 404
+    assert verdict.error_types == ("dns", "http")
+
+
+def test_the_worst_agents_come_first_with_their_worst_reason_first() -> None:
+    rows: list[Measured] = [
+        network("little", loss=6),
+        network("much", loss=12, avg_latency=900),
+        network("all", loss=100),
+        http("error", error_type="dns"),
+        network("fine", loss=0),
+    ]
+    verdict = judge(rows, LIMITS, expected=5, complete=True, agent_names={"little": "laptop-1"})
+    assert [agent.name for agent in verdict.failing] == ["all", "error", "much", "laptop-1"]
+    assert verdict.failing[2].reasons == ("900 ms latency (at most 100)", "12 % loss (at most 5)")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sentence"),
+    [
+        (verdict_on(*good(7), expected=7), "passed: 7 of 7 agents"),
+        (verdict_on(*good(7)), "passed: 7 of 7 agents"),
+        (
+            verdict_on(*good(7), expected=25, complete=False),
+            "passed: 7 of 7 agents (18 more did not answer in time)",
+        ),
+        (
+            verdict_on(*good(1), network("b", is_icmp_blocked=True), expected=3),
+            "passed: 2 of 2 agents (1 more did not answer, 1 with ICMP blocked)",
+        ),
+        (
+            verdict_on(*good(1), *bad(1), min_agents_passing_percent=50),
+            "passed: 1 of 2 agents, bad-0: 100 % loss",
+        ),
+        (
+            judge(
+                [network("a", loss=12), *good(6)],
+                Thresholds(max_loss_percent=5),
+                expected=7,
+                complete=True,
+                agent_names={"a": "laptop-berlin-3\n"},
+            ),
+            "failed: 1 of 7 agents, laptop-berlin-3: 12 % loss (at most 5)",
+        ),
+        (
+            verdict_on(*bad(5)),
+            (
+                "failed: 5 of 5 agents, "
+                "bad-0: 100 % loss; bad-1: 100 % loss; bad-2: 100 % loss; and 2 more"
+            ),
+        ),
+        (verdict_on(), "no_data: no agent answered"),
+        (verdict_on(expected=0), "no_data: no agent answered"),
+        (verdict_on(expected=25), "no_data: none of 25 expected agents answered"),
+        (
+            verdict_on(*good(1), min_agents=3, expected=25, complete=False),
+            "timed_out: 1 of 25 expected agents answered by the deadline, at least 3 needed",
+        ),
+        (
+            verdict_on(*good(2), min_agents=3),
+            "timed_out: 2 agents answered and no more came, at least 3 needed",
+        ),
+    ],
+)
+def test_a_verdict_says_why_in_one_line(verdict: Verdict, sentence: str) -> None:
+    assert verdict.sentence == sentence
+
+
+def test_a_row_has_the_same_keys_always() -> None:
+    full = verdict_on(network(loss=1, avg_latency=2, jitter=3), http(error_type="dns"), expected=1)
+    assert verdict_on().row() == {
+        "verdict": "no_data",
+        "verdict_detail": "no_data: no agent answered",
+        "agents_expected": None,
+        "agents_answered": 0,
+        "agents_passed": 0,
+        "agents_icmp_blocked": 0,
+        "loss_worst": None,
+        "loss_median": None,
+        "latency_ms_worst": None,
+        "latency_ms_median": None,
+        "jitter_ms_worst": None,
+        "jitter_ms_median": None,
+        "response_time_ms_worst": None,
+        "response_time_ms_median": None,
+        "total_time_ms_worst": None,
+        "total_time_ms_median": None,
+        "http_status_worst": None,
+        "error_types": None,
+    }
+    assert list(full.row()) == list(verdict_on().row())
+    assert (full.row()["loss_worst"], full.row()["error_types"]) == (1, "dns")
+
+
+@pytest.mark.parametrize("name", list(Thresholds.model_fields))
+def test_every_threshold_is_optional_described_and_bounded(name: str) -> None:
+    field = Thresholds.model_fields[name]
+    assert not field.is_required()
+    assert str(field.description).endswith(".")
+    for wrong in (-1, math.inf, math.nan, "much"):
+        with pytest.raises(ValidationError):
+            Thresholds(**{name: wrong})
+
+
+def test_a_threshold_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        Thresholds.model_validate({"max_lost": 5})
+
+
+AGENTS = st.sampled_from(["a", "b", "c", "d"])
+ROUNDS = st.sampled_from([60, 120])
+METRIC = st.none() | st.floats(0, 1000) | st.sampled_from([0, 100, 1e12, 5e-324])
+LIMIT = st.none() | st.floats(0, 100)
+SCORES = st.none() | st.builds(lambda score: {"applicationScore": score}, st.floats(0, 100))
+
+network_rows = st.builds(
+    network,
+    AGENTS,
+    ROUNDS,
+    loss=METRIC,
+    avg_latency=METRIC,
+    jitter=METRIC,
+    is_icmp_blocked=st.none() | st.booleans(),
+    score=SCORES,
+)
+http_rows = st.builds(
+    http,
+    AGENTS,
+    ROUNDS,
+    error_type=st.sampled_from([None, "none", "dns", "ssl"]),
+    response_code=st.sampled_from([None, 200, 404]),
+    response_time=METRIC,
+    total_time=METRIC,
+    score=SCORES,
+)
+some_rows = st.lists(network_rows | http_rows, max_size=10)
+some_thresholds = st.builds(
+    Thresholds,
+    max_loss_percent=LIMIT,
+    max_latency_ms=LIMIT,
+    max_jitter_ms=LIMIT,
+    max_response_time_ms=LIMIT,
+    max_total_time_ms=LIMIT,
+    min_score=LIMIT,
+    min_agents=st.integers(1, 4),
+    min_agents_passing_percent=st.floats(1, 100),
+)
+
+
+@steady(60)
+@given(some_rows, some_thresholds, st.data())
+def test_neither_order_nor_repetition_of_rows_changes_a_verdict(
+    rows: list[Measured], thresholds: Thresholds, data: st.DataObject
+) -> None:
+    repeated = data.draw(st.lists(st.sampled_from(rows), max_size=5)) if rows else []
+    other = data.draw(st.permutations(rows + repeated))
+    assert judge(rows, thresholds, expected=3, complete=True) == judge(
+        other, thresholds, expected=3, complete=True
+    )
+
+
+@steady(60)
+@given(some_rows, some_thresholds)
+def test_a_good_agent_more_never_turns_passed_into_failed(
+    rows: list[Measured], thresholds: Thresholds
+) -> None:
+    before = judge(rows, thresholds, expected=None, complete=True)
+    more = [*rows, network("good", loss=0, avg_latency=0), http("good", error_type="none")]
+    after = judge(more, thresholds, expected=None, complete=True)
+    assert before.name != "passed" or after.name == "passed"
+    assert after.agents_passed == before.agents_passed + 1
+    assert after.failing == before.failing
+
+
+@steady(60)
+@given(some_rows, some_thresholds)
+def test_the_agents_add_up_and_medians_lie_below_the_worst(
+    rows: list[Measured], thresholds: Thresholds
+) -> None:
+    verdict = judge(rows, thresholds, expected=None, complete=True)
+    assert verdict.agents_answered == len({row.agent_id for row in rows})
+    assert verdict.agents_answered == verdict.agents_passed + len(verdict.failing)
+    assert all(agent.reasons for agent in verdict.failing)
+    for spread, values in (
+        (verdict.loss, [r.loss for r in rows if isinstance(r, NetworkRound)]),
+        (verdict.jitter_ms, [r.jitter for r in rows if isinstance(r, NetworkRound)]),
+        (verdict.total_time_ms, [r.total_time for r in rows if isinstance(r, HttpRound)]),
+    ):
+        if spread.worst is None or spread.median is None:
+            assert spread == Spread(None, None)
+        else:
+            assert min(v for v in values if v is not None) <= spread.median <= spread.worst
+
+
+@steady(60)
+@given(some_rows, some_thresholds, st.none() | st.integers(0, 9))
+def test_a_row_of_a_table_is_json_and_one_line(
+    rows: list[Measured], thresholds: Thresholds, expected: int | None
+) -> None:
+    row = judge(rows, thresholds, expected=expected, complete=False).row()
+    assert json.loads(json.dumps(row, allow_nan=False)) == row
+    assert str(row["verdict_detail"]).isprintable()
+
+
+@steady(60)
+@given(st.text(), st.text(), st.text())
+def test_what_the_api_says_can_be_shown(agent: str, kind: str, details: str) -> None:
+    told = {"testId": "1", "agentId": agent + "x", "roundId": 60}
+    [row] = rows_of([{**told, "errorType": kind, "errorDetails": details}], HttpRound)
+    verdict = verdict_on(row, network("b", loss=100))
+    assert verdict.sentence.isprintable()
+    assert all(reason.isprintable() for agent in verdict.failing for reason in agent.reasons)

@@ -1,0 +1,81 @@
+"""How the API is reached: headers, time limits, proxy, TLS; and what never reached it."""
+
+import platform
+from typing import Final
+
+import httpx
+
+from thousandeyes import __version__
+from thousandeyes.errors import SettingsError
+from thousandeyes.settings import ThousandEyesSettings, is_loopback
+
+ACCEPT: Final = "application/json, application/hal+json, application/problem+json"
+USER_AGENT: Final = (
+    f"prefect-thousandeyes/{__version__} python/{platform.python_version()} "
+    f"httpx/{httpx.__version__}"
+)
+
+NOT_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+"""What httpx raises before a byte of the call is on its way. All else leaves a doubt."""
+
+
+def http_client(
+    settings: ThousandEyesSettings, transport: httpx.AsyncBaseTransport | None
+) -> httpx.AsyncClient:
+    """Return the one connection pool of a client.
+
+    Raises:
+        SettingsError: A proxy or CA variable can't be used.
+    """
+    host = httpx.URL(settings.base_url).host
+    try:
+        return httpx.AsyncClient(
+            base_url=settings.base_url,
+            headers={
+                "Authorization": f"Bearer {settings.token.get_secret_value()}",
+                "Accept": ACCEPT,
+                "User-Agent": USER_AGENT,
+            },
+            timeout=httpx.Timeout(
+                connect=settings.connect_timeout,
+                read=settings.read_timeout,
+                write=settings.write_timeout,
+                pool=settings.pool_timeout,
+            ),
+            follow_redirects=False,
+            event_hooks={"response": [_forget_location]},
+            transport=transport,
+            mounts={f"all://{_in_url(host)}": None} if is_loopback(host) else None,
+        )
+    except (OSError, ValueError, ImportError, httpx.InvalidURL):
+        # The error may quote a proxy's address, and that its password.
+        raise SettingsError(
+            "a variable for the HTTP library can't be used: look at HTTPS_PROXY, HTTP_PROXY, "
+            "ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"
+        ) from None
+
+
+def longest_call(settings: ThousandEyesSettings) -> float:
+    """Return the seconds after which a call that was sent is given up.
+
+    A reply that drips in keeps every read timeout happy. What comes before the reply has time
+    limits of its own, which must come first: they tell that nothing was sent.
+    """
+    tcp_and_tls_also_of_a_proxy = 4 * settings.connect_timeout
+    until_sent = settings.pool_timeout + tcp_and_tls_also_of_a_proxy + settings.write_timeout
+    return until_sent + 4 * settings.read_timeout
+
+
+async def _forget_location(response: httpx.Response) -> None:
+    # httpx reads it also where redirects are not followed, and fails on one that is no address.
+    response.headers.pop("location", None)
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,215 @@
+"""Reading what the laptops measured, page by page.
+
+Every reader is an asynchronous iterator over pages, so that a caller may stop early, and reads
+nothing before it is iterated. `every` collects all pages. A row may come twice when rows appear
+while pages are read. All of them raise `CallFailed`, one of its subclasses.
+
+`since` is in epoch seconds by the server's clock, which may differ from ours (`Reply.date` tells).
+A round's ID is its start floored to the minute, so `since` is floored too, both for the API and
+for the rows that are let through: an API that answers with its latest rounds must not pass for
+one with new ones.
+
+Paths are built from the ID: the links of a definition name some that don't exist.
+Source: the vendor's OpenAPI description 7.0.85.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final, Generic, Protocol
+from urllib.parse import parse_qs, urlsplit
+
+from thousandeyes.errors import ReplyLost
+from thousandeyes.rerun import clean_test_ids
+from thousandeyes.rounds import AnyRow, HttpRound, NetworkRound, PathSummary, rows_of
+
+RESULTS: Final = "/endpoint/test-results/scheduled-tests"
+ROUND_SECONDS: Final = 60
+"""What a round's ID is a multiple of: the interval of an instant test."""
+
+
+class Kind(StrEnum):
+    """The kinds of results, under the names that their paths have."""
+
+    NETWORK = "network"
+    HTTP_SERVER = "http-server"
+    PATH = "path-vis"
+
+
+class Api(Protocol):
+    """What a reader needs of a client."""
+
+    async def read(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        aid: str | None = None,
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Return a reply's JSON, None where it has none; raise `CallFailed`."""
+
+
+def network_rounds(
+    api: Api,
+    test_ids: Iterable[str],
+    *,
+    since: float,
+    aid: str | None = None,
+    rows_per_page: int | None = None,
+) -> AsyncIterator[list[NetworkRound]]:
+    """Read the network results of many tests, newest rounds first; of HTTP tests too.
+
+    Args:
+        api: What makes the calls.
+        test_ids: The tests; with none, nothing is read.
+        since: Epoch seconds by the server's clock.
+        aid: Account group; the client's own when left out. The API wants access to the account
+            groups of all these tests.
+        rows_per_page: The API's `max`, whose bounds are not documented; its default when left out.
+    """
+    query = _of_many(Kind.NETWORK, NetworkRound, test_ids, since)
+    if rows_per_page is not None:
+        query.params["max"] = str(rows_per_page)
+    return _pages(api, query, aid)
+
+
+def http_rounds(
+    api: Api, test_ids: Iterable[str], *, since: float, aid: str | None = None
+) -> AsyncIterator[list[HttpRound]]:
+    """Read the HTTP results of many tests, newest rounds first; network tests have none.
+
+    Arguments are those of `network_rounds`. The API has no `max` here.
+    """
+    return _pages(api, _of_many(Kind.HTTP_SERVER, HttpRound, test_ids, since), aid)
+
+
+def network_rounds_of(
+    api: Api, test_id: str, *, since: float, aid: str | None = None
+) -> AsyncIterator[list[NetworkRound]]:
+    """Read the network results of one test, newest rounds first.
+
+    Raises:
+        InvalidTestIds: This can't be an ID; nothing was sent.
+    """
+    return _pages(api, _of_one(Kind.NETWORK, NetworkRound, test_id, since, filtered=True), aid)
+
+
+def http_rounds_of(
+    api: Api, test_id: str, *, since: float, aid: str | None = None, newest_first: bool = True
+) -> AsyncIterator[list[HttpRound]]:
+    """Read the HTTP results of one test; 404 for a network test.
+
+    With `newest_first` by the filter call; without, by the plain one, which promises no order.
+
+    Raises:
+        InvalidTestIds: This can't be an ID; nothing was sent.
+    """
+    query = _of_one(Kind.HTTP_SERVER, HttpRound, test_id, since, filtered=newest_first)
+    return _pages(api, query, aid)
+
+
+def path_summaries_of(
+    api: Api, test_id: str, *, since: float, aid: str | None = None
+) -> AsyncIterator[list[PathSummary]]:
+    """Read the path visualization of one test without its hops, in no promised order.
+
+    Raises:
+        InvalidTestIds: This can't be an ID; nothing was sent.
+    """
+    return _pages(api, _of_one(Kind.PATH, PathSummary, test_id, since, filtered=False), aid)
+
+
+async def every(pages: AsyncIterator[list[AnyRow]]) -> list[AnyRow]:
+    """Return the rows of all pages."""
+    return [row async for page in pages for row in page]
+
+
+def first_round(since: float) -> int:
+    """Return the ID of the round that a run at this moment belongs to, both in epoch seconds."""
+    return int(since // ROUND_SECONDS) * ROUND_SECONDS
+
+
+def next_cursor(body: object) -> str | None:
+    """Return the cursor of the next page, if a reply has one.
+
+    Nothing else of the link is used: it could lead the token to another host.
+    """
+    links = body.get("_links") if isinstance(body, dict) else None
+    link = links.get("next") if isinstance(links, dict) else None
+    href = link.get("href") if isinstance(link, dict) else None
+    try:
+        [cursor, *_] = parse_qs(urlsplit(href).query)["cursor"] if isinstance(href, str) else [""]
+    except (KeyError, ValueError):
+        return None
+    return cursor or None
+
+
+@dataclass(frozen=True)
+class _Query(Generic[AnyRow]):
+    """One query for results; the same params and body go with every page."""
+
+    method: str
+    path: str
+    model: type[AnyRow]
+    test_ids: frozenset[str]
+    first_round: int
+    body: Mapping[str, Any] | None
+    params: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # No endDate: its default is the server's own now, and ours may lie before `startDate`.
+        start = datetime.fromtimestamp(self.first_round, UTC)
+        self.params["startDate"] = start.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def rows(self, body: object) -> list[AnyRow]:
+        """Return the rows of a reply that were asked for, also where the API told more."""
+        items = body.get("results") or [] if isinstance(body, dict) else None
+        if not isinstance(items, list):
+            raise ReplyLost(f"{self.method} {self.path} answered without readable results")
+        return [
+            row
+            for row in rows_of(items, self.model)
+            if row.round_id >= self.first_round and row.test_id in self.test_ids
+        ]
+
+
+def _of_many(
+    kind: Kind, model: type[AnyRow], test_ids: Iterable[str], since: float
+) -> _Query[AnyRow]:
+    wanted = list(dict.fromkeys(test_ids))
+    body = {"searchFilters": {"testId": wanted}, **_newest_first()}
+    path = f"{RESULTS}/{kind}/filter"
+    return _Query("POST", path, model, frozenset(wanted), first_round(since), body)
+
+
+def _of_one(
+    kind: Kind, model: type[AnyRow], test_id: str, since: float, *, filtered: bool
+) -> _Query[AnyRow]:
+    # It becomes part of the path.
+    [test_id] = clean_test_ids([test_id])
+    path, wanted, first = f"{RESULTS}/{test_id}/{kind}", frozenset({test_id}), first_round(since)
+    if filtered:
+        return _Query("POST", f"{path}/filter", model, wanted, first, _newest_first())
+    return _Query("GET", path, model, wanted, first, None)
+
+
+def _newest_first() -> dict[str, Any]:
+    return {"searchSort": [{"sort": "round-id", "order": "desc"}]}
+
+
+async def _pages(api: Api, query: _Query[AnyRow], aid: str | None) -> AsyncIterator[list[AnyRow]]:
+    if not query.test_ids:
+        return  # the API takes an empty filter for all tests
+    seen: set[str] = set()
+    params = query.params
+    while True:
+        body = await api.read(query.method, query.path, params=params, body=query.body, aid=aid)
+        yield query.rows(body)
+        cursor = next_cursor(body)
+        if cursor is None or cursor in seen:
+            return
+        seen.add(cursor)
+        params = {**query.params, "cursor": cursor}

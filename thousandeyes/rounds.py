@@ -1,0 +1,182 @@
+"""What one laptop measured in one round, as the API's results tell it.
+
+Unknown fields are kept. Every field but the three that say whose row it is may be missing, and
+one that holds something else than it should counts as missing. Times are in milliseconds.
+Source: the vendor's OpenAPI description 7.0.85 and, for units, the earlier version's documents.
+"""
+
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import (
+    AliasGenerator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic.alias_generators import to_camel
+
+from thousandeyes.replies import cut
+
+_BEYOND_ANY_MEASUREMENT: Final = 1e12
+_LONGEST_ERROR_TYPE: Final = 40
+
+AnyRow = TypeVar("AnyRow", bound="Row")
+
+
+def _or_none(value: object, validate: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401
+    try:
+        return validate(value)
+    except ValidationError:
+        return None
+
+
+def _objects(value: object) -> list[object]:
+    items = value if isinstance(value, list | tuple) else ()
+    return [item for item in items if isinstance(item, dict | BaseModel)]
+
+
+def _no_flag(value: object) -> object:
+    # Python counts True as 1.
+    return None if isinstance(value, bool) else value
+
+
+Number = Annotated[
+    Annotated[float, Field(ge=0, le=_BEYOND_ANY_MEASUREMENT, allow_inf_nan=False)] | None,
+    BeforeValidator(_no_flag),
+    WrapValidator(_or_none),
+]
+Status = Annotated[
+    Annotated[int, Field(ge=100, le=999)] | None,
+    BeforeValidator(_no_flag),
+    WrapValidator(_or_none),
+]
+Text = Annotated[str | None, WrapValidator(_or_none)]
+Flag = Annotated[bool | None, WrapValidator(_or_none)]
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(
+        extra="allow",
+        frozen=True,
+        coerce_numbers_to_str=True,
+        alias_generator=AliasGenerator(validation_alias=to_camel),
+        populate_by_name=True,
+    )
+
+
+class Score(_Told):
+    """The API's own opinion of a round."""
+
+    application_score: Number = None
+    """0 to 100, the best."""
+    quality: Text = None
+    """`great`, `good` or `poor`."""
+
+
+class Row(_Told):
+    """What all results have in common."""
+
+    test_id: str = Field(min_length=1)
+    agent_id: str = Field(min_length=1)
+    """A UUID."""
+    round_id: int = Field(ge=0)
+    """The round's start in epoch seconds by the server's clock, a multiple of the interval."""
+    aid: Text = None
+    server_ip: Text = None
+    platform: Text = None
+
+
+class NetworkRound(Row):
+    """One row of network results, which HTTP tests have as well."""
+
+    loss: Number = None
+    """Packets that did not arrive, in percent."""
+    avg_latency: Number = None
+    """Mean round trip in milliseconds."""
+    min_latency: Number = None
+    """Milliseconds."""
+    max_latency: Number = None
+    """Milliseconds."""
+    jitter: Number = None
+    """Standard deviation of the latency in milliseconds."""
+    is_icmp_blocked: Flag = None
+    """Whether the target answers no ping, so that the row measured nothing."""
+    error_details: Text = None
+    score: Annotated[Score | None, WrapValidator(_or_none)] = None
+
+
+class HttpRound(Row):
+    """One row of HTTP server results."""
+
+    error_type: Text = None
+    """`none`, or the phase that failed: `dns`, `connect`, `ssl`, `send`, `receive`, `http`."""
+    error_details: Text = None
+    response_code: Status = None
+    """The server's HTTP status."""
+    response_time: Number = None
+    """Time to the first byte in milliseconds."""
+    total_time: Number = None
+    """Response time and receive time together, in milliseconds."""
+    dns_time: Number = None
+    """Milliseconds."""
+    connect_time: Number = None
+    """Milliseconds."""
+    ssl_time: Number = None
+    """Milliseconds."""
+    wait_time: Number = None
+    """From the request to the first byte, in milliseconds."""
+    receive_time: Number = None
+    """From the first to the last byte, in milliseconds."""
+    redirect_time: Number = None
+    """All redirects together, in milliseconds."""
+    num_redirects: Number = None
+    wire_size: Number = None
+    """Bytes."""
+    throughput: Number = None
+    """In the vendor's words the amount of data transmitted, in bytes."""
+    score: Annotated[Score | None, WrapValidator(_or_none)] = None
+
+    @property
+    def error(self) -> str | None:
+        """The error type if it is one: the API's earlier version wrote `None` for none."""
+        kind = cut(self.error_type or "", _LONGEST_ERROR_TYPE)
+        return None if kind.lower() in ("", "none") else kind
+
+
+Measured = NetworkRound | HttpRound
+"""The rows that a verdict is made of."""
+
+
+class PathTrace(_Told):
+    """The way that one trace took to the target."""
+
+    path_id: Text = None
+    ip_address: Text = None
+    """Where the trace ended."""
+    number_of_hops: Number = None
+    response_time: Number = None
+    """Round trip to the target in milliseconds."""
+    protocol: Text = None
+    """`icmp` or `tcp`."""
+
+
+class PathSummary(Row):
+    """One row of path visualization, without the hops."""
+
+    source_ip: Text = None
+    path_traces: Annotated[tuple[PathTrace, ...], BeforeValidator(_objects)] = ()
+
+
+def rows_of(items: list[object], model: type[AnyRow]) -> list[AnyRow]:
+    """Return the rows that tell their test, agent and round; the others can't be attributed."""
+    rows = []
+    for item in items:
+        try:
+            rows.append(model.model_validate(item))
+        except ValidationError:
+            continue
+    return rows

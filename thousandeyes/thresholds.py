@@ -1,0 +1,122 @@
+"""What a round must keep to, and why one does not. Pure."""
+
+import math
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from thousandeyes.replies import cut
+from thousandeyes.rounds import HttpRound, Measured
+
+_ALL_LOST: Final = 100
+_FIRST_ERROR_STATUS: Final = 400
+_LONGEST_DETAILS: Final = 100
+_CERTAIN: Final = math.inf
+
+
+class Thresholds(BaseModel):
+    """What makes a measurement good enough.
+
+    An HTTP error, a status of 400 and above and a loss of 100 % fail an agent whatever is set here.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    max_loss_percent: float | None = Field(
+        default=None, ge=0, le=100, description="An agent fails with more packet loss, in percent."
+    )
+    max_latency_ms: float | None = Field(
+        default=None, ge=0, description="An agent fails with more average latency, in milliseconds."
+    )
+    max_jitter_ms: float | None = Field(
+        default=None, ge=0, description="An agent fails with more jitter, in milliseconds."
+    )
+    max_response_time_ms: float | None = Field(
+        default=None,
+        ge=0,
+        description="An agent fails when the first byte takes longer, in milliseconds.",
+    )
+    max_total_time_ms: float | None = Field(
+        default=None,
+        ge=0,
+        description="An agent fails when the whole response takes longer, in milliseconds.",
+    )
+    min_score: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="An agent fails with a lower application score, from 0 to 100.",
+    )
+    min_agents: int = Field(
+        default=1,
+        ge=1,
+        description="With fewer agents that answered, a test is timed_out and not judged.",
+    )
+    min_agents_passing_percent: float = Field(
+        default=100,
+        gt=0,
+        le=100,
+        description=(
+            "A test fails when fewer of the agents that answered passed, in percent; those that "
+            "never answered don't count. 100 unless set: a single bad agent fails the test."
+        ),
+    )
+
+
+class Reason(NamedTuple):
+    """Why a round fails; the heavier, the worse."""
+
+    weight: float
+    text: str
+
+
+def is_measured(row: Measured) -> bool:
+    """Tell whether a row's metrics mean anything: where ICMP is blocked, there was no ping."""
+    return isinstance(row, HttpRound) or not row.is_icmp_blocked
+
+
+def reasons(row: Measured, thresholds: Thresholds) -> Iterator[Reason]:
+    """Yield why a round fails; nothing for a good one. A metric that a row lacks is not judged."""
+    if not is_measured(row):
+        return
+    score = row.score.application_score if row.score else None
+    if isinstance(row, HttpRound):
+        yield from _errors(row)
+        yield from _above("ms response time", row.response_time, thresholds.max_response_time_ms)
+        yield from _above("ms total time", row.total_time, thresholds.max_total_time_ms)
+        yield from _below("HTTP score", score, thresholds.min_score)
+    else:
+        if row.loss is not None and row.loss >= _ALL_LOST:
+            yield Reason(_CERTAIN, "100 % loss")
+        else:
+            yield from _above("% loss", row.loss, thresholds.max_loss_percent)
+        yield from _above("ms latency", row.avg_latency, thresholds.max_latency_ms)
+        yield from _above("ms jitter", row.jitter, thresholds.max_jitter_ms)
+        yield from _below("network score", score, thresholds.min_score)
+
+
+def _errors(row: HttpRound) -> Iterator[Reason]:
+    if row.error:
+        details = cut(row.error_details or "", _LONGEST_DETAILS)
+        yield Reason(
+            _CERTAIN, f"{row.error} error ({details})" if details else f"{row.error} error"
+        )
+    if row.response_code is not None and row.response_code >= _FIRST_ERROR_STATUS:
+        yield Reason(_CERTAIN, f"HTTP status {row.response_code}")
+
+
+def _above(name: str, value: float | None, most: float | None) -> Iterator[Reason]:
+    if value is not None and most is not None and value > most:
+        weight = value / most if most else _CERTAIN
+        yield Reason(weight, f"{_number(value)} {name} (at most {_number(most)})")
+
+
+def _below(name: str, value: float | None, least: float | None) -> Iterator[Reason]:
+    if value is not None and least is not None and value < least:
+        weight = least / value if value else _CERTAIN
+        yield Reason(weight, f"{name} {_number(value)} (at least {_number(least)})")
+
+
+def _number(value: float) -> str:
+    return f"{value:.10g}"
