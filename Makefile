@@ -49,7 +49,7 @@ demo: setup ## the main job against a simulator: no account, no server, no token
 	@$(BIN)/python -m deployments.demo
 
 .PHONY: ui
-ui: setup ## what the demo recorded, in Prefect's UI on port $(PORT)
+ui: setup ## what the demo recorded, in Prefect's UI on port 4200, or PORT=N
 	@mkdir -p .prefect
 	@cd .prefect && env -i HOME="$$HOME" PATH="$$PATH" PREFECT_HOME="$(CURDIR)/.prefect" \
 		PREFECT_SERVER_ANALYTICS_ENABLED=false \
@@ -57,7 +57,7 @@ ui: setup ## what the demo recorded, in Prefect's UI on port $(PORT)
 		"$(CURDIR)/$(BIN)/prefect" server start --port $(PORT)
 
 .PHONY: bench
-bench: setup ## compare speed, quota and memory; prints tables, takes minutes
+bench: setup ## measure speed, quota and memory; prints tables, takes about 20 minutes
 	$(BIN)/python -m tests.benchmarks
 
 .PHONY: clean

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Final, Protocol, Self, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -138,9 +138,25 @@ class ThousandEyesClient:
         """
         return await self._list("/account-groups", "accountGroups", AccountGroup, None)
 
+    async def read(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        aid: str | None = None,
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Make a call that changes nothing, and return its JSON: what `results` reads through.
+
+        Raises:
+            CallFailed: One of its subclasses.
+        """
+        call = _Call(method, path, (Family.ORGANIZATION,), aid, params or {}, body)
+        return read(await self._call(call, _Reading()))
+
     async def _list(self, path: str, name: str, model: type[Item], aid: str | None) -> list[Item]:
-        call = _Call("GET", path, (Family.ORGANIZATION,), aid)
-        body = read(await self._call(call, _Reading()))
+        body = await self.read("GET", path, aid=aid)
         items = body.get(name) if isinstance(body, dict) else None
         try:
             if isinstance(items, list):
@@ -179,11 +195,12 @@ class ThousandEyesClient:
 
     async def _send(self, call: "_Call", admission: Admission) -> Reply:
         aid = call.aid or self.settings.aid
+        params = {**call.params, "aid": aid} if aid else call.params
         admission.sent = True
         try:
             async with asyncio.timeout(self._longest_call):
                 response = await self._http.request(
-                    call.method, call.path, params={"aid": aid} if aid else None
+                    call.method, call.path, params=params, json=call.body
                 )
         except NOT_SENT as error:
             admission.sent = False
@@ -212,6 +229,8 @@ class _Call:
     path: str
     spends: Spends
     aid: str | None
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect import get_run_logger
+from prefect.context import FlowRunContext
 
 from flows.rerun.breaker import Breaker
 from flows.rerun.options import RerunOptions
@@ -81,6 +82,7 @@ class Run:
                 continue
             await self._rerun(client, record)
             await self._finish(record)
+            _forget_results()
             if reason := self._breaker.ended(record.outcome):
                 self._stop(client, reason)
 
@@ -177,6 +179,15 @@ class Run:
             return
         for record in self._records:
             record.test_name = cut(names.get(record.test_id, record.test_name), _LONGEST_NAME)
+
+
+def _forget_results() -> None:
+    """Drop what Prefect keeps of each task run's result, to draw edges between task runs.
+
+    Nothing here depends on another's result, and 10,000 of them are 30 MB.
+    """
+    if context := FlowRunContext.get():
+        context.run_results.clear()
 
 
 @asynccontextmanager

@@ -35,7 +35,9 @@ from thousandeyes.errors import (
     TooManyRequests,
     Unreachable,
 )
+from thousandeyes.replies import Family
 from thousandeyes.rerun import Rerun
+from thousandeyes.results import every, network_rounds
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import create_app, serve
 
@@ -515,3 +517,17 @@ async def test_the_simulator_is_understood() -> None:
         async with client_of(server.url, token="another") as client:
             with pytest.raises(TokenRefused):
                 await client.rerun("202701")
+
+
+async def test_results_are_read_through_the_client_within_the_organization_s_quota() -> None:
+    app = create_app(token=TOKEN, tests=["202701"], page_size=3, results_after_seconds=0.1)
+    with serve(app, port=0) as server:
+        async with client_of(server.url) as client:
+            await client.rerun("202701")
+            async with asyncio.timeout(30):
+                while not (rows := await every(network_rounds(client, ["202701"], since=0))):  # noqa: ASYNC110 - the server tells no event
+                    await asyncio.sleep(0.05)
+            told = client.gate.quota.families[Family.ORGANIZATION].told
+    assert {row.test_id for row in rows} == {"202701"}
+    assert told
+    assert told.remaining == told.limit - len(app.state.simulator.calls)
