@@ -167,10 +167,8 @@ class Quota:
         """Note a call that goes out."""
         if self._shut:
             self._shut, self._accepted = False, 0
-        permit = Permit(
-            tuple(spends),
-            {name: Mark(known.era, known.lost) for name, known in self.families.items()},
-        )
+        marks = {name: Mark(known.era, known.lost) for name, known in self.families.items()}
+        permit = Permit(tuple(spends), marks)
         for family in permit.spends:
             self.families[family].send()
         return permit
@@ -247,6 +245,5 @@ class Quota:
             return {}
         if instant.told is None:
             self._accepted, instant.rolls_over_at = 1, now + WINDOW
-        left = max(0, self.assumed - self._accepted)
-        end = instant.rolls_over_at
+        left, end = max(0, self.assumed - self._accepted), instant.rolls_over_at
         return {Family.INSTANT: Told(self.assumed, left, end, end - now)}
