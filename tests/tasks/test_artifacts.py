@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from prefect import flow, get_client, runtime
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.client.schemas.actions import ArtifactCreate
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import (
     PREFECT_API_URL,
@@ -117,8 +118,10 @@ async def in_a_flow(work: Callable[[], Awaitable[object]]) -> UUID:
 
 async def versions(key: str) -> int:
     async with get_client() as client:
-        found = await client.read_artifacts(limit=200)
-    return sum(artifact.key == key for artifact in found)
+        found = await client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+        )
+    return len(found)
 
 
 @server
