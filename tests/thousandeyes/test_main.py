@@ -1,0 +1,89 @@
+"""`python -m thousandeyes`, against the simulator."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from thousandeyes.__main__ import main
+from thousandeyes.simulator import Simulator, create_app, serve
+
+TOKEN = "tkn-of-the-finder"
+Simulate = Callable[..., Simulator]
+
+
+@pytest.fixture
+def simulate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulate]:
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> Simulator:
+            app = create_app(**{"token": TOKEN, "tests": ["11", "12", "13"]} | options)
+            monkeypatch.setenv("TE_TOKEN", TOKEN)
+            monkeypatch.setenv("TE_BASE_URL", stack.enter_context(serve(app)).url)
+            monkeypatch.setenv("COLUMNS", "200")
+            simulator: Simulator = app.state.simulator
+            return simulator
+
+        yield start
+
+
+def test_it_lists_every_test_with_its_name_and_type(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulator = simulate()
+    assert main(["tests"]) == 0
+    shown = capsys.readouterr().out
+    for test in simulator.tests.values():
+        [line] = [line for line in shown.splitlines() if line.split()[:1] == [test.id]]
+        assert test.name in line
+        assert test.kind in line
+    assert "3 tests." in shown
+
+
+def test_it_prints_ids_alone_for_the_next_command(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulate()
+    assert main(["tests", "--type", "agent-to-server", "--ids"]) == 0
+    assert sorted(capsys.readouterr().out.split()) == ["11", "13"]
+
+
+def test_it_finds_by_name(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+    name = simulate().tests["12"].name
+    assert main(["tests", "--name", name[:5].upper() + "*", "--ids"]) == 0
+    assert "12" in capsys.readouterr().out.split()
+    assert main(["tests", "--name", "no such test", "--ids"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_it_says_that_instant_tests_may_not_be_listed(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulate(hide_instant_tests=True)
+    assert main(["tests"]) == 0
+    assert "0 tests. The API's documents don't say" in " ".join(capsys.readouterr().out.split())
+
+
+def test_it_lists_account_groups(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+    simulate(aid="4321")
+    assert main(["account-groups"]) == 0
+    assert "4321" in capsys.readouterr().out
+
+
+def test_a_wrong_account_group_is_an_error_with_a_status(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulate()
+    assert main(["tests", "--aid", "999"]) == 1
+    assert capsys.readouterr().err.startswith("error: 403")
+
+
+def test_without_a_token_nothing_is_sent(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = simulate()
+    monkeypatch.delenv("TE_TOKEN")
+    assert main(["tests"]) == 2
+    assert "TE_TOKEN is not set" in capsys.readouterr().err
+    assert simulator.calls == []

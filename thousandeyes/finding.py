@@ -1,0 +1,41 @@
+"""Narrows what the API lists down to what somebody looks for. Pure.
+
+The API's lists take no filter. Whether they hold instant tests is not documented: a test that is
+not listed may exist all the same.
+"""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from thousandeyes.models import EndpointTest
+
+
+def is_named(name: str, pattern: str) -> bool:
+    """Tell whether a name fits a shell pattern such as `Payroll*`, whole and in any case."""
+    return fnmatchcase(name.casefold(), pattern.casefold())
+
+
+def matching(
+    tests: Iterable[EndpointTest],
+    *,
+    name: str = "*",
+    kind: str | None = None,
+    enabled: bool | None = None,
+) -> list[EndpointTest]:
+    """Return the tests that fit, by name.
+
+    Args:
+        tests: As listed.
+        name: A shell pattern, see `is_named`.
+        kind: The API's `type`, such as `agent-to-server`; any when left out.
+        enabled: Only those enabled or only those not; one of which the API doesn't tell counts
+            as enabled.
+    """
+    found = [
+        test
+        for test in tests
+        if is_named(test.test_name, name)
+        and kind in (None, test.type)
+        and enabled in (None, test.is_enabled is not False)
+    ]
+    return sorted(found, key=lambda test: (test.test_name.casefold(), test.test_id))
