@@ -19,6 +19,7 @@ from thousandeyes.errors import (
 )
 
 _TEST_ID = re.compile(r"[A-Za-z0-9_-]+")
+_SEPARATORS = re.compile(r"[\s,;]+")
 _SHOWN = 5
 
 KEPT = frozenset({Outcome.ACCEPTED, Outcome.NOT_FOUND, Outcome.INVALID, Outcome.SKIPPED})
@@ -57,6 +58,15 @@ def clean_test_ids(test_ids: Iterable[str]) -> list[str]:
     if not trimmed:
         raise InvalidTestIds("no test IDs given: name at least one. Nothing was sent.")
     return list(dict.fromkeys(trimmed))
+
+
+def listed(items: Iterable[str]) -> list[str]:
+    """Return the single IDs or names of a list that people typed or pasted.
+
+    One item may hold many, separated by commas, semicolons, blanks or line breaks, since that is
+    what pasting into one field of a form leaves. Empty items are passed over.
+    """
+    return [part for item in items for part in _SEPARATORS.split(item) if part]
 
 
 def may_send_again(error: CallFailed, delivery: Delivery) -> bool:

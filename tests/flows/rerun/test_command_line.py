@@ -24,7 +24,7 @@ from thousandeyes.errors import Outcome, SettingsError
 from thousandeyes.rerun import Delivery, Rerun
 from thousandeyes.simulator import Fault
 
-Flow = Callable[[Callable[..., Any]], list[tuple[list[str], RerunOptions]]]
+Flow = Callable[[Callable[..., Any]], list[dict[str, Any]]]
 
 
 @pytest.fixture
@@ -32,12 +32,12 @@ def flow(monkeypatch: pytest.MonkeyPatch) -> Flow:
     """Put something else in the flow's place; the calls it gets are noted."""
     monkeypatch.setenv("TE_TOKEN", TOKEN)
 
-    def put(behave: Callable[..., Any]) -> list[tuple[list[str], RerunOptions]]:
+    def put(behave: Callable[..., Any]) -> list[dict[str, Any]]:
         calls = []
 
-        async def instead(test_ids: list[str], options: RerunOptions) -> list[Rerun]:
-            calls.append((test_ids, options))
-            return list(behave(test_ids))
+        async def instead(**parameters: Any) -> list[Rerun]:
+            calls.append(parameters)
+            return list(behave(parameters["test_ids"]))
 
         monkeypatch.setattr(flows.rerun.command_line, "rerun_endpoint_tests", instead)
         return calls
@@ -80,7 +80,6 @@ def test_a_run_that_fails_exits_with_1(
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ([], "required: ID"),
         (["1", "--delivery", "twice"], "--delivery: invalid choice: 'twice'"),
         (["1", "--retries", "3"], "unrecognized arguments"),
     ],
@@ -97,9 +96,10 @@ def test_wrong_usage_exits_with_2(
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["20 2701"], "error: not a test ID: '20 2701'"),
+        ([], "error: no tests given: name test IDs, groups of tests, or both"),
+        (["202701;", "20:2701"], "error: not a test ID: '20:2701'"),
         (["1", "../account-groups"], "error: not a test ID: '../account-groups'"),
-        (["-"], "error: no test IDs given"),
+        (["-"], "error: no tests given"),
         (["1", "--max-in-flight", "0"], "error: --max-in-flight: Input should be greater"),
         (["1", "--max-in-flight", "many"], "error: --max-in-flight: Input should be a valid int"),
         (["1", "--deadline-minutes", "inf"], "error: --deadline-minutes: Input should be a finite"),
@@ -207,21 +207,22 @@ async def test_an_interrupted_process_leaves_its_summary(
 def test_ids_come_from_arguments_and_standard_input_in_their_order(flow: Flow) -> None:
     calls = flow(accepted)
     assert main(["5", "-", "6"], io.StringIO("1,2\n 3\t4\r\n5\n")) == 0
-    assert calls == [(["5", "1", "2", "3", "4", "6"], RerunOptions())]
+    assert [call["test_ids"] for call in calls] == [["5", "1", "2", "3", "4", "6"]]
+    assert calls[0]["options"] == RerunOptions()
 
 
 def test_every_option_reaches_the_flow(flow: Flow) -> None:
     calls = flow(accepted)
     options = ["--delivery", "at_most_once", "--fail-on", "unknown, forbidden"]
     main(["1", *options, "--max-in-flight", "7", "--deadline-minutes", "1.5"])
-    assert calls[0][1] == RerunOptions(
+    assert calls[0]["options"] == RerunOptions(
         delivery=Delivery.AT_MOST_ONCE,
         fail_on=[Outcome.UNKNOWN, Outcome.FORBIDDEN],
         max_in_flight=7,
         deadline_minutes=1.5,
     )
     main(["1", "--fail-on", ""])
-    assert calls[1][1].fail_on == []
+    assert calls[1]["options"].fail_on == []
 
 
 def test_the_help_tells_every_option_and_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
