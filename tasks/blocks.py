@@ -6,7 +6,7 @@ Prefect finds the blocks by the project's entry point `prefect.collections`.
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Annotated, ClassVar, Final, Self, TypeVar
+from typing import Annotated, ClassVar, Final, TypeVar
 
 from prefect import get_client
 from prefect.blocks.abstract import CredentialsBlock
@@ -19,12 +19,13 @@ from pydantic import (
     Field,
     HttpUrl,
     ValidationError,
-    model_validator,
+    ValidationInfo,
+    field_validator,
 )
 
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import SettingsError
-from thousandeyes.rerun import clean_test_ids, listed
+from thousandeyes.rerun import is_test_id, listed
 from thousandeyes.settings import API_URL, AccountGroupId, BaseUrl, ThousandEyesSettings, Token
 from thousandeyes.thresholds import Thresholds
 
@@ -78,7 +79,13 @@ def _single(items: object) -> object:
     return items
 
 
-TestId = Annotated[str, AfterValidator(lambda test_id: clean_test_ids([test_id])[0])]
+def _clean_test_id(test_id: str) -> str:
+    if not is_test_id(test_id := test_id.strip()):
+        raise ValueError(f"not a test ID: {test_id[:40]!r}, it is letters, digits, '-' and '_'")
+    return test_id
+
+
+TestId = Annotated[str, AfterValidator(_clean_test_id)]
 TestIds = Annotated[
     list[TestId],
     BeforeValidator(_single),
@@ -130,11 +137,18 @@ class EndpointTestGroup(Block):
         ),
     )
 
-    @model_validator(mode="after")
-    def _names_are_of_its_tests(self) -> Self:
-        if strangers := ", ".join(sorted(self.names.keys() - set(self.test_ids))):
-            raise ValueError(f"names {strangers}, which test_ids does not hold")
-        return self
+    @field_validator("names")
+    @classmethod
+    def _are_of_its_tests(cls, names: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        test_ids = info.data.get("test_ids", names)
+        if strangers := ", ".join(name for name in names if name not in test_ids):
+            raise ValueError(f"test_ids does not hold {strangers}")
+        return names
+
+
+def is_block_name(text: str) -> bool:
+    """Tell whether Prefect lets a block be named so."""
+    return bool(_BLOCK_NAME.fullmatch(text))
 
 
 AnyBlock = TypeVar("AnyBlock", bound=Block)
@@ -190,7 +204,7 @@ async def _load(
     problems, missing = [], []
     for name in dict.fromkeys(names):
         try:
-            if not _BLOCK_NAME.fullmatch(name):  # it becomes part of an address
+            if not is_block_name(name):  # it becomes part of an address
                 raise ValueError  # noqa: TRY301 - what Prefect raises too
             found[name] = await kind.aload(name)
         except ValueError:

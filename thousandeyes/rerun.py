@@ -38,16 +38,22 @@ class Delivery(StrEnum):
     """Not sent again: the test never runs twice, and now and then it stays unknown."""
 
 
-def clean_test_ids(test_ids: Iterable[str]) -> list[str]:
-    """Trim blanks and drop repeats, keeping the order.
+def is_test_id(text: str) -> bool:
+    """Tell whether this can be a test's ID.
 
     IDs are opaque, though all known ones are digits: letters, digits, `-` and `_` are allowed.
+    """
+    return bool(_TEST_ID.fullmatch(text))
+
+
+def clean_test_ids(test_ids: Iterable[str]) -> list[str]:
+    """Trim blanks and drop repeats, keeping the order.
 
     Raises:
         InvalidTestIds: One or more can't be an ID, or there is none.
     """
     trimmed = [test_id.strip() for test_id in test_ids]
-    wrong = [test_id for test_id in trimmed if not _TEST_ID.fullmatch(test_id)]
+    wrong = [test_id for test_id in trimmed if not is_test_id(test_id)]
     if wrong:
         shown = ", ".join(repr(test_id[:40]) for test_id in wrong[:_SHOWN])
         rest = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""

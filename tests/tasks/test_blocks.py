@@ -112,7 +112,7 @@ class TestGroup:
             ({"test_ids": [" "]}, "at least 1 item"),
             ({"test_ids": "12"}, "valid list"),
             ({"test_ids": ["1", "../x"]}, r"test_ids\.1\s+Value error, not a test ID: '\.\./x'"),
-            ({"test_ids": ["1"], "names": {"2": "b"}}, "names 2, which test_ids does not hold"),
+            ({"test_ids": ["1"], "names": {"2": "b"}}, "test_ids does not hold 2"),
             ({"test_ids": ["1"], "thresholds": {"max_loss": 1}}, r"max_loss\s+Extra inputs"),
             ({"test_ids": ["1"], "theshold": {}}, "Extra inputs"),
         ],
