@@ -58,6 +58,24 @@ def _clean_aid(aid: str | None) -> str | None:
     return (aid or "").strip() or None
 
 
+# The same words and rules wherever these three are asked for: here, and in Prefect's blocks.
+Token = Annotated[
+    SecretStr,
+    AfterValidator(_clean_token),
+    Field(description="A user's API token: Account Settings > Users and Roles > Profile."),
+]
+AccountGroupId = Annotated[
+    str | None,
+    AfterValidator(_clean_aid),
+    Field(description="Account group; the user's login account group when left out."),
+]
+BaseUrl = Annotated[
+    str,
+    AfterValidator(_clean_base_url),
+    Field(description="The API, with or without /v7; http on loopback alone."),
+]
+
+
 class ThousandEyesSettings(BaseSettings):
     """What a run needs to know of the API and of this organization's limits.
 
@@ -74,15 +92,9 @@ class ThousandEyesSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    token: Annotated[SecretStr, AfterValidator(_clean_token)] = Field(
-        description="A user's API token: Account Settings > Users and Roles > Profile."
-    )
-    aid: Annotated[str | None, AfterValidator(_clean_aid)] = Field(
-        default=None, description="Account group; the user's login account group when left out."
-    )
-    base_url: Annotated[str, AfterValidator(_clean_base_url)] = Field(
-        default=API_URL, description="The API, with or without /v7; http on loopback alone."
-    )
+    token: Token
+    aid: AccountGroupId = None
+    base_url: BaseUrl = API_URL
     max_quota_wait: float = Field(
         default=600, gt=0, description="Seconds that one test may wait for quota in all."
     )

@@ -5,6 +5,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, TextIO
 
@@ -19,10 +20,11 @@ from rich.table import Table
 
 from flows.rerun.flow import rerun_endpoint_tests
 from flows.rerun.options import RerunOptions
+from flows.rerun.selection import select
 from flows.rerun.verdict import RerunFailed, judge
 from tasks.summary import counts, failures_first
 from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
-from thousandeyes.rerun import Delivery, Rerun, clean_test_ids
+from thousandeyes.rerun import Delivery, Rerun, listed
 from thousandeyes.settings import ThousandEyesSettings
 
 LARGEST_TABLE = 200
@@ -57,7 +59,20 @@ def parser() -> argparse.ArgumentParser:
         ),
     )
     parser.add_argument(
-        "test_ids", nargs="+", metavar="ID", help="test IDs; - reads them from standard input"
+        "test_ids", nargs="*", metavar="ID", help="test IDs; - reads them from standard input"
+    )
+    parser.add_argument(
+        "--group",
+        action="append",
+        default=[],
+        dest="groups",
+        metavar="NAME",
+        help="an Endpoint Test Group block on the Prefect server; may be given several times",
+    )
+    parser.add_argument(
+        "--credentials",
+        metavar="NAME",
+        help="a ThousandEyes Credentials block, instead of the groups' or the environment's",
     )
     parser.add_argument(
         "--delivery",
@@ -91,7 +106,7 @@ def main(arguments: Sequence[str] | None = None, stdin: TextIO = sys.stdin) -> E
     """Run the flow as the arguments say, print its outcomes, return the exit status."""
     given = vars(parser().parse_args(arguments))
     try:
-        return _run(*_checked(given, stdin))
+        return _run(_checked(given, stdin))
     except (InvalidTestIds, SettingsError) as error:
         return _error(str(error), ExitStatus.NOT_STARTED)
     except KeyboardInterrupt:
@@ -102,30 +117,45 @@ def main(arguments: Sequence[str] | None = None, stdin: TextIO = sys.stdin) -> E
         return _error(f"the run broke: {type(error).__name__}: {error}", ExitStatus.BROKEN)
 
 
-def _checked(given: dict[str, Any], stdin: TextIO) -> tuple[list[str], RerunOptions]:
+@dataclass(frozen=True)
+class _Parameters:
+    """The flow's parameters, by its own names."""
+
+    test_ids: list[str]
+    groups: list[str]
+    credentials: str | None
+    options: RerunOptions
+
+
+def _checked(given: dict[str, Any], stdin: TextIO) -> _Parameters:
     """Return the flow's parameters, so that Prefect is asked only if they can be right."""
+    groups, credentials = listed(given.pop("groups")), given.pop("credentials")
     try:
-        test_ids = clean_test_ids(_with_stdin(given.pop("test_ids"), stdin))
+        test_ids = _with_stdin(given.pop("test_ids"), stdin)
         options = RerunOptions.model_validate(given)
     except ValidationError as error:
         raise SettingsError("; ".join(_explain(problem) for problem in error.errors())) from None
     except UnicodeDecodeError:
         raise InvalidTestIds("standard input is not text in UTF-8. Nothing was sent.") from None
-    ThousandEyesSettings()
-    _check_size(test_ids, options)
-    return test_ids, options
+    if test_ids or not groups:
+        test_ids = select(test_ids, {}, credentials).test_ids
+    if not (groups or credentials):
+        ThousandEyesSettings()
+    parameters = _Parameters(test_ids, groups, credentials, options)
+    _check_size(parameters)
+    return parameters
 
 
-def _run(test_ids: list[str], options: RerunOptions) -> ExitStatus:
+def _run(parameters: _Parameters) -> ExitStatus:
     console = Console()
     try:
-        outcomes = asyncio.run(rerun_endpoint_tests(test_ids, options))
+        outcomes = asyncio.run(rerun_endpoint_tests(**vars(parameters)))
     except RerunFailed as failed:
         show(failed.outcomes, console)
         console.print(f"[bold red]Failed.[/] {escape(str(failed))}", soft_wrap=True)
         return ExitStatus.FAILED
     show(outcomes, console)
-    sentence = judge(outcomes, options.fail_on)[1]
+    sentence = judge(outcomes, parameters.options.fail_on)[1]
     console.print(f"[bold green]Passed.[/] {escape(sentence)}", soft_wrap=True)
     return ExitStatus.PASSED
 
@@ -163,19 +193,17 @@ def _detail(record: Rerun) -> str:
 
 
 def _with_stdin(arguments: Sequence[str], stdin: TextIO) -> list[str]:
-    test_ids = []
-    for argument in arguments:
-        test_ids += stdin.read().replace(",", " ").split() if argument == "-" else [argument]
-    return test_ids
+    return listed(stdin.read() if argument == "-" else argument for argument in arguments)
 
 
-def _check_size(test_ids: Sequence[str], options: RerunOptions) -> None:
+def _check_size(parameters: _Parameters) -> None:
     limit = get_current_settings().server.api.max_parameter_size
-    parameters = {"test_ids": test_ids, "options": options.model_dump(mode="json")}
-    size = len(json.dumps(parameters, separators=(",", ":")).encode())
+    count = len(parameters.test_ids)
+    values = vars(parameters) | {"options": parameters.options.model_dump(mode="json")}
+    size = len(json.dumps(values, separators=(",", ":")).encode())
     if size > limit > 0:
         raise InvalidTestIds(
-            f"{len(test_ids):,} test IDs are {size:,} bytes, and Prefect takes {limit:,} bytes of "
+            f"{count:,} test IDs are {size:,} bytes, and Prefect takes {limit:,} bytes of "
             "parameters a run. Split the list into several runs, or raise "
             "PREFECT_SERVER_API_MAX_PARAMETER_SIZE here and on the server. Nothing was sent."
         )

@@ -16,17 +16,20 @@ from prefect.states import Completed, Failed
 from flows.rerun.options import RerunOptions
 from flows.rerun.plan import duration
 from flows.rerun.run import Run
+from flows.rerun.selection import PastedIds, PastedNames, select
 from flows.rerun.verdict import RerunFailed, judge
 from tasks.artifacts import read_outcomes
+from tasks.blocks import CredentialsName, load_groups, load_settings
 from tasks.summary import RunReport, deployment_slug, publish
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.rerun import Rerun, clean_test_ids
-from thousandeyes.settings import ThousandEyesSettings
+from thousandeyes.rerun import Rerun, listed
 
 
 @flow(name="rerun-endpoint-tests", persist_result=False)
 async def rerun_endpoint_tests(
-    test_ids: list[str],
+    test_ids: list[PastedIds] = [],  # noqa: B006 - never changed; the form shows it
+    groups: list[PastedNames] = [],  # noqa: B006
+    credentials: CredentialsName = None,
     options: RerunOptions = RerunOptions(),  # noqa: B008 - frozen
 ) -> list[Rerun]:
     """Run ThousandEyes endpoint instant tests again, each once, and record what became of it.
@@ -35,21 +38,25 @@ async def rerun_endpoint_tests(
     whose versions are its history.
 
     Args:
-        test_ids: IDs of the endpoint instant tests, such as 765231567. Repeats count once.
+        test_ids: IDs of the endpoint instant tests, such as 765231567; one item may hold a pasted
+            list. Repeats count once. May be empty when groups are given.
+        groups: Names of Endpoint Test Group blocks, whose tests are run after those named by ID.
+        credentials: Name of the ThousandEyes Credentials block to use for all tests. Empty: the
+            one that the groups name, else the worker's environment.
         options: How to go about it; the defaults suit a nightly run.
 
     Returns:
-        One record a test, in the order asked for.
+        One record a test, in the order asked for: `flows.rerun.selection` has the rules.
 
     Raises:
-        InvalidTestIds: The list is empty, or holds what can't be an ID; nothing was sent.
+        InvalidTestIds: There is no test at all, or an ID that can't be one; nothing was sent.
         RerunFailed: A test ended in one of `options.fail_on`.
-        SettingsError: The token is missing, or a setting is wrong; nothing was sent.
+        SettingsError: The token or a block is missing, or a setting is wrong; nothing was sent.
     """
     began = time.monotonic()
-    test_ids = clean_test_ids(test_ids)
+    selection = select(test_ids, await load_groups(listed(groups), credentials), credentials)
     earlier = await _recorded_earlier()
-    records = [earlier.get(test_id) or Rerun(test_id) for test_id in test_ids]
+    records = selection.records(earlier, options.delivery)
     pending = [record.taken_up() for record in records if record.needs_call(options.delivery)]
     if earlier:
         get_run_logger().info(
@@ -59,7 +66,8 @@ async def rerun_endpoint_tests(
     run = Run(pending, options)
     try:
         if pending:
-            async with ThousandEyesClient(ThousandEyesSettings()) as client:
+            settings = await load_settings(selection.credentials)
+            async with ThousandEyesClient(settings) as client:
                 await run.execute(client)
         report = await _conclude(records, run, options, began)
     except BaseException as error:

@@ -169,16 +169,20 @@ class Run:
         self._logger.info(plan(len(self._records), instant, self._options.max_in_flight))
 
     async def _look_up_names(self, client: ThousandEyesClient) -> None:
-        """Give the tests their names, if the API lists them; they are for the reader alone."""
+        """Name the tests that have none yet, if the API lists them; names are for the reader."""
+        nameless = [record for record in self._records if not record.test_name]
+        aids = dict.fromkeys(record.aid for record in nameless)
+        names: dict[str, str] = {}
         try:
             async with asyncio.timeout(_LONGEST_LOOK_UP):
-                names = {test.test_id: test.test_name for test in await client.tests()}
+                for aid in aids:
+                    names |= {test.test_id: test.test_name for test in await client.tests(aid)}
         except (CallFailed, TimeoutError) as error:
             reason = str(error) or "no answer in time"
             self._logger.info("The tests' names are not known: %s", reason)
-            return
         for record in self._records:
-            record.test_name = cut(names.get(record.test_id, record.test_name), _LONGEST_NAME)
+            name = record.test_name or names.get(record.test_id, "")
+            record.test_name = cut(name, _LONGEST_NAME)
 
 
 def _forget_results() -> None:

@@ -9,5 +9,5 @@ from thousandeyes.errors import Outcome
 
 def run(test_ids: list[str], **options: Any) -> int:
     """Run the flow; return how many tests were accepted."""
-    records = asyncio.run(rerun_endpoint_tests(test_ids, RerunOptions(**options)))
+    records = asyncio.run(rerun_endpoint_tests(test_ids, options=RerunOptions(**options)))
     return sum(record.outcome is Outcome.ACCEPTED for record in records)

@@ -1,6 +1,7 @@
 """The same job from the command line: arguments in, a table and an exit status out."""
 
 import io
+import json
 import re
 import signal
 from collections.abc import Callable
@@ -11,20 +12,24 @@ from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.exceptions import TerminationSignal
+from prefect.settings import PREFECT_SERVER_API_MAX_PARAMETER_SIZE, temporary_settings
+from pydantic import SecretStr
 from rich.console import Console
 
 import flows.rerun.command_line
 import flows.rerun.flow
-from flows.rerun import RerunFailed, RerunOptions
+from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from flows.rerun.command_line import LARGEST_TABLE, ExitStatus, main, show
+from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tests.flows.conftest import TOKEN
 from tests.flows.rerun.test_interruptions import process
 from tests.flows.scene import SUMMARY, Simulate, ids, sent, wait_until
 from thousandeyes.errors import Outcome, SettingsError
 from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import Fault
 
-Flow = Callable[[Callable[..., Any]], list[tuple[list[str], RerunOptions]]]
+Flow = Callable[[Callable[..., Any]], list[dict[str, Any]]]
 
 
 @pytest.fixture
@@ -32,12 +37,12 @@ def flow(monkeypatch: pytest.MonkeyPatch) -> Flow:
     """Put something else in the flow's place; the calls it gets are noted."""
     monkeypatch.setenv("TE_TOKEN", TOKEN)
 
-    def put(behave: Callable[..., Any]) -> list[tuple[list[str], RerunOptions]]:
+    def put(behave: Callable[..., Any]) -> list[dict[str, Any]]:
         calls = []
 
-        async def instead(test_ids: list[str], options: RerunOptions) -> list[Rerun]:
-            calls.append((test_ids, options))
-            return list(behave(test_ids))
+        async def instead(**parameters: Any) -> list[Rerun]:
+            calls.append(parameters)
+            return list(behave(parameters["test_ids"]))
 
         monkeypatch.setattr(flows.rerun.command_line, "rerun_endpoint_tests", instead)
         return calls
@@ -80,7 +85,6 @@ def test_a_run_that_fails_exits_with_1(
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ([], "required: ID"),
         (["1", "--delivery", "twice"], "--delivery: invalid choice: 'twice'"),
         (["1", "--retries", "3"], "unrecognized arguments"),
     ],
@@ -97,9 +101,10 @@ def test_wrong_usage_exits_with_2(
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["20 2701"], "error: not a test ID: '20 2701'"),
+        ([], "error: no tests given: name test IDs, groups of tests, or both"),
+        (["202701;", "20:2701"], "error: not a test ID: '20:2701'"),
         (["1", "../account-groups"], "error: not a test ID: '../account-groups'"),
-        (["-"], "error: no test IDs given"),
+        (["-"], "error: no tests given"),
         (["1", "--max-in-flight", "0"], "error: --max-in-flight: Input should be greater"),
         (["1", "--max-in-flight", "many"], "error: --max-in-flight: Input should be a valid int"),
         (["1", "--deadline-minutes", "inf"], "error: --deadline-minutes: Input should be a finite"),
@@ -207,21 +212,78 @@ async def test_an_interrupted_process_leaves_its_summary(
 def test_ids_come_from_arguments_and_standard_input_in_their_order(flow: Flow) -> None:
     calls = flow(accepted)
     assert main(["5", "-", "6"], io.StringIO("1,2\n 3\t4\r\n5\n")) == 0
-    assert calls == [(["5", "1", "2", "3", "4", "6"], RerunOptions())]
+    assert [call["test_ids"] for call in calls] == [["5", "1", "2", "3", "4", "6"]]
+    assert calls[0]["options"] == RerunOptions()
+
+
+def test_a_group_takes_the_place_of_ids_and_several_may_be_named(flow: Flow) -> None:
+    calls = flow(accepted)
+    assert main(["--group", "morning", "--group", "evening"]) == 0
+    assert main(["-", "--group", "morning"], io.StringIO("\n")) == 0
+    assert main(["1", "--group", "morning", "--credentials", "production"]) == 0
+    assert [(call["test_ids"], call["groups"], call["credentials"]) for call in calls] == [
+        ([], ["morning", "evening"], None),
+        ([], ["morning"], None),
+        (["1"], ["morning"], "production"),
+    ]
+
+
+@pytest.mark.parametrize("named", [["--group", "a"], ["1", "--credentials", "a"]])
+def test_the_environment_needs_no_token_when_a_block_may_hold_it(
+    flow: Flow, named: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = flow(accepted)
+    monkeypatch.delenv("TE_TOKEN")
+    assert main(named) == 0
+    assert len(calls) == 1
+
+
+def test_a_wrong_id_beside_a_group_exits_with_2_before_prefect_is_asked(
+    flow: Flow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = flow(accepted)
+    assert main(["../x", "--group", "morning"]) == 2
+    assert capsys.readouterr().err.startswith("error: not a test ID: '../x'")
+    assert calls == []
+
+
+def test_a_group_is_run_with_the_credentials_that_a_block_holds(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulator = simulate(tests=ids(3))
+    url = ThousandEyesSettings().base_url
+    ThousandEyesCredentials(token=SecretStr(TOKEN), base_url=url).save("cli", overwrite=True)
+    group = EndpointTestGroup(test_ids=ids(2), names={"202702": "Berlin VPN"}, credentials="cli")
+    group.save("cli", overwrite=True)
+    monkeypatch.delenv("TE_TOKEN")
+    assert main(["202703", "--group", "cli"]) == 0
+    assert sent(simulator) == dict.fromkeys(ids(3), 1)
+    assert re.search("202702 +Berlin VPN", capsys.readouterr().out)
+
+
+def test_a_group_that_is_not_there_exits_with_2_and_says_where_to_look(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulator = simulate(tests=ids(1))
+    assert main([*ids(1), "--group", "lost"]) == 2
+    error = capsys.readouterr().err.partition("error: ")[2]
+    assert error.startswith("no Endpoint Test Group block named 'lost' (this Prefect server has ")
+    assert "PREFECT_API_URL says which server is asked" in error
+    assert simulator.calls == []
 
 
 def test_every_option_reaches_the_flow(flow: Flow) -> None:
     calls = flow(accepted)
     options = ["--delivery", "at_most_once", "--fail-on", "unknown, forbidden"]
     main(["1", *options, "--max-in-flight", "7", "--deadline-minutes", "1.5"])
-    assert calls[0][1] == RerunOptions(
+    assert calls[0]["options"] == RerunOptions(
         delivery=Delivery.AT_MOST_ONCE,
         fail_on=[Outcome.UNKNOWN, Outcome.FORBIDDEN],
         max_in_flight=7,
         deadline_minutes=1.5,
     )
     main(["1", "--fail-on", ""])
-    assert calls[1][1].fail_on == []
+    assert calls[1]["options"].fail_on == []
 
 
 def test_the_help_tells_every_option_and_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
@@ -246,6 +308,18 @@ def test_more_ids_than_prefect_takes_are_refused_before_it_is_asked(
     assert "Prefect takes 524,288 bytes" in error
     assert "Split the list into several runs, or raise" in error
     assert calls == []
+
+
+@pytest.mark.parametrize(("spare", "status"), [(0, 0), (-1, 2)])
+def test_the_size_is_the_one_that_prefect_will_reckon(flow: Flow, spare: int, status: int) -> None:
+    calls = flow(accepted)
+    arguments = ["1", "--group", "morning", "--credentials", "production", "--max-in-flight", "9"]
+    main(arguments)
+    parameters = rerun_endpoint_tests.serialize_parameters(calls[0])
+    size = len(json.dumps(parameters, separators=(",", ":")).encode())
+    limit = {PREFECT_SERVER_API_MAX_PARAMETER_SIZE: size + spare}
+    with temporary_settings(limit):
+        assert main(arguments) == status
 
 
 RECORDS = [

@@ -29,7 +29,7 @@ def id_of(state: State[Any]) -> UUID:
 
 async def run(test_ids: list[str], **options: Any) -> tuple[State[Any], dict[str, Rerun]]:
     state = await rerun_endpoint_tests(
-        test_ids, RerunOptions.model_validate(options), return_state=True
+        test_ids, options=RerunOptions.model_validate(options), return_state=True
     )
     recorded = await read_outcomes([id_of(state)])
     return state, {record.test_id: record for record in recorded}
@@ -133,7 +133,7 @@ async def test_a_run_passes_with_outcomes_that_fail_on_leaves_out_and_says_so(
     assert state.message == "1 of 2 tests accepted; fail_on lets pass 1 not_found."
 
 
-@pytest.mark.parametrize("wrong", [["202701", "20 2701"], ["/../"], [""], []])
+@pytest.mark.parametrize("wrong", [["202701", "20:2701"], ["/../"], [""], []])
 async def test_a_bad_id_and_an_empty_list_are_refused_before_anything_is_sent(
     simulate: Simulate, wrong: list[str]
 ) -> None:
@@ -257,5 +257,5 @@ async def test_the_plan_is_told_once_the_limit_is_known(
 ) -> None:
     simulate(tests=ids(30), instant_limit=24)
     with suppress(RerunFailed):
-        await rerun_endpoint_tests(ids(30), RerunOptions(deadline_minutes=0.02))
+        await rerun_endpoint_tests(ids(30), options=RerunOptions(deadline_minutes=0.02))
     assert "30 tests, 24 a minute: about 60 s" in caplog.text

@@ -197,7 +197,7 @@ async def test_a_cancelled_call_is_unknown_and_a_waiting_test_not_attempted(
     faults = {"202701": Fault(replies=["stalled"])}
     simulator = simulate(tests=ids(9), faults=faults)
     running = asyncio.ensure_future(
-        rerun_endpoint_tests(ids(9), RerunOptions(max_in_flight=1), return_state=True)
+        rerun_endpoint_tests(ids(9), options=RerunOptions(max_in_flight=1), return_state=True)
     )
     await wait_until(lambda: len(sent(simulator)) == 1)
     running.cancel()

@@ -40,7 +40,7 @@ Records = dict[str, Rerun]
 
 async def run(test_ids: list[str], **options: Any) -> tuple[State[Any], Records]:
     state = await rerun_endpoint_tests(
-        test_ids, RerunOptions.model_validate(options), return_state=True
+        test_ids, options=RerunOptions.model_validate(options), return_state=True
     )
     return state, await recorded(state.state_details.flow_run_id)
 
@@ -85,7 +85,9 @@ async def test_a_test_that_is_cut_while_it_is_recorded_is_recorded_once(
 ) -> None:
     simulate(tests=ids(3))
     pen = Pen(monkeypatch)
-    running = asyncio.ensure_future(rerun_endpoint_tests(ids(3), RerunOptions(max_in_flight=1)))
+    running = asyncio.ensure_future(
+        rerun_endpoint_tests(ids(3), options=RerunOptions(max_in_flight=1))
+    )
     await pen.stopped.wait()
     running.cancel()
     for _ in range(20):
@@ -109,7 +111,7 @@ async def test_a_call_that_is_cut_before_it_goes_out_was_not_attempted(
     simulator = simulate(tests=ids(2))
     pen = Pen(monkeypatch)
     options = RerunOptions(max_in_flight=1, delivery=Delivery.AT_MOST_ONCE)
-    running = asyncio.ensure_future(rerun_endpoint_tests(ids(2), options))
+    running = asyncio.ensure_future(rerun_endpoint_tests(ids(2), options=options))
     await pen.stopped.wait()
     running.cancel()
     for _ in range(20):
@@ -233,7 +235,7 @@ async def test_hostile_names_neither_stop_the_run_nor_reach_the_artifacts(
     simulate(tests=ids(2))
     hostile = "a\ud800lone\x00one\u202e" + "x" * 5_000
 
-    async def tests(_: object) -> list[EndpointTest]:
+    async def tests(*_: object) -> list[EndpointTest]:
         return [EndpointTest.model_construct(test_id=i, test_name=hostile) for i in ids(2)]
 
     monkeypatch.setattr(ThousandEyesClient, "tests", tests)
@@ -253,7 +255,7 @@ async def test_names_that_can_not_be_had_cost_nothing(
 ) -> None:
     simulate(tests=ids(1))
 
-    async def tests(_: object) -> list[EndpointTest]:
+    async def tests(*_: object) -> list[EndpointTest]:
         raise error
 
     monkeypatch.setattr(ThousandEyesClient, "tests", tests)
@@ -305,7 +307,7 @@ def rows(artifact: Any) -> list[dict[str, Any]]:
 async def test_a_cut_test_has_its_end_in_the_table_too(simulate: Simulate) -> None:
     simulator = simulate(tests=ids(2), faults={"202701": Fault(replies=["stalled"])})
     running = asyncio.ensure_future(
-        rerun_endpoint_tests(ids(2), RerunOptions(max_in_flight=1), return_state=True)
+        rerun_endpoint_tests(ids(2), options=RerunOptions(max_in_flight=1), return_state=True)
     )
     await wait_until(lambda: len(sent(simulator)) == 1)
     running.cancel()

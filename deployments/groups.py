@@ -1,0 +1,110 @@
+"""The groups of tests that stand in `groups.yaml`: read strictly, every mistake told at once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pydantic import ValidationError
+
+from tasks.blocks import EndpointTestGroup, is_block_name
+
+FILE: Final = Path(__file__).with_name("groups.yaml")
+
+_NULL: Final = "tag:yaml.org,2002:null"
+_NAME: Final = "a group's name is small letters, digits and dashes, such as morning-checks"
+
+Place = tuple[str | int, ...]
+
+
+class GroupsError(Exception):
+    """The file holds mistakes; the message has a line for each, with its number in the file."""
+
+
+def read_groups(path: Path = FILE) -> dict[str, EndpointTestGroup]:
+    """Return the groups of a YAML file by name, in its order; none for an empty file.
+
+    Values are taken as they are written, so that an ID keeps its leading zeros.
+
+    Raises:
+        GroupsError: The file is no YAML, or holds what is no group; nothing of it counts.
+        OSError: The file can't be opened.
+    """
+    try:
+        document = _Document(yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise GroupsError(f"{path}, line {line}: {error.problem or error.context}") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise GroupsError(f"{path} is not text in UTF-8") from None
+    groups = dict(_groups(document))
+    if document.mistakes:
+        mistakes = (f"\n  line {line}: {text}" for line, text in sorted(document.mistakes))
+        raise GroupsError(f"{path} holds mistakes:{''.join(mistakes)}")
+    return groups
+
+
+class _Document:
+    """What a YAML document holds, the line of each place in it, and what is wrong with it."""
+
+    def __init__(self, root: yaml.Node | None) -> None:
+        self.mistakes: list[tuple[int, str]] = []
+        self._lines: dict[Place, int] = {(): 1}
+        self._open: list[yaml.Node] = []
+        self.content = self._read(root, ()) if root else None
+
+    def mistake(self, place: Place, text: str) -> None:
+        """Note what is wrong at a place; one that is not written stands where it is missing."""
+        written = place
+        while written not in self._lines:
+            written = written[:-1]
+        where = ".".join(str(part) for part in place)
+        self.mistakes.append((self._lines[written], f"{where}: {text}" if where else text))
+
+    def _read(self, node: yaml.Node, place: Place) -> Any:  # noqa: ANN401 - YAML
+        self._lines.setdefault(place, node.start_mark.line + 1)
+        if node in self._open:
+            self.mistake(place, "refers to itself")
+            return None
+        if isinstance(node, yaml.ScalarNode):
+            # The text and not what YAML makes of it: the fields know best what they are.
+            return None if node.tag == _NULL else node.value
+        self._open.append(node)
+        try:
+            if isinstance(node, yaml.SequenceNode):
+                return [self._read(item, (*place, n)) for n, item in enumerate(node.value)]
+            return dict(self._items(node, place))
+        finally:
+            self._open.pop()
+
+    def _items(self, node: yaml.Node, place: Place) -> Iterator[tuple[str, Any]]:
+        seen: set[str] = set()
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self.mistake(place, "holds a key that is no text")
+                continue
+            inside = (*place, key.value)
+            self._lines[inside] = key.start_mark.line + 1
+            if key.value in seen:
+                self.mistake(inside, "stands here twice")
+            seen.add(key.value)
+            yield key.value, self._read(value, inside)
+
+
+def _groups(document: _Document) -> Iterator[tuple[str, EndpointTestGroup]]:
+    """Yield the groups that can be made; what is wrong with the others is noted."""
+    if not isinstance(document.content, dict | None):
+        document.mistake((), "must be groups by name")
+        return
+    for name, values in (document.content or {}).items():
+        if not is_block_name(name):
+            document.mistake((name,), _NAME)
+        if not isinstance(values, dict):
+            document.mistake((name,), "a group has test_ids at least")
+            continue
+        try:
+            yield name, EndpointTestGroup.model_validate(values)
+        except ValidationError as error:
+            for problem in error.errors():
+                text = problem["msg"].removeprefix("Value error, ")
+                document.mistake((name, *problem["loc"]), text)

@@ -1,0 +1,115 @@
+"""What a run is about: its tests in order, what their groups say of them, and whose they are. Pure.
+
+The rules of precedence, which the README repeats for people:
+
+* Test IDs given one by one come first, then the groups' in the order of the groups. What comes
+  again counts once, where it came first.
+* Name, thresholds and account group of a test come from its groups, also when it was given one by
+  one. Of several groups the first that says anything counts, each of the three by itself.
+* A group's account group goes before that of the credentials or the environment.
+* `credentials` given for the run goes before those of the groups, which must otherwise agree: one
+  run is one organization, since the quota is the organization's.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+from pydantic import WithJsonSchema
+
+from tasks.blocks import EndpointTestGroup
+from thousandeyes.errors import InvalidTestIds, SettingsError
+from thousandeyes.rerun import Delivery, Rerun, clean_test_ids, listed
+from thousandeyes.thresholds import Thresholds
+
+PastedIds = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9_,;\s-]*$"})]
+"""One test ID or several; the form refuses what can't be, and `select` tells of it in words."""
+PastedNames = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[a-z0-9,;\s-]*$"})]
+"""One name of a block or several."""
+
+Said = TypeVar("Said")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The tests of a run. What no group says of a test is not in the mappings."""
+
+    test_ids: list[str]
+    names: Mapping[str, str]
+    thresholds: Mapping[str, Thresholds]
+    aids: Mapping[str, str]
+    credentials: str | None
+    """Name of the credentials block; None is the worker's environment."""
+
+    def records(self, earlier: Mapping[str, Rerun], delivery: Delivery) -> list[Rerun]:
+        """Return one record a test: its earlier one, if there is any, as the groups have it now.
+
+        Args:
+            earlier: What an interrupted or failed attempt of this run left, by test ID. A test
+                that the selection no longer holds is left out.
+            delivery: Says which tests are sent again, so that a mended account group counts.
+        """
+        records = [earlier.get(test_id) or Rerun(test_id) for test_id in self.test_ids]
+        for record in records:
+            record.test_name = self.names.get(record.test_id, record.test_name)
+            if record.needs_call(delivery):
+                record.aid = self.aids.get(record.test_id)
+        return records
+
+
+def select(
+    test_ids: Iterable[str],
+    groups: Mapping[str, EndpointTestGroup],
+    credentials: str | None,
+) -> Selection:
+    """Return what a run is about.
+
+    Args:
+        test_ids: IDs given one by one; an item may hold several, as pasting leaves them.
+        groups: The groups asked for, by name, in order.
+        credentials: Name of the credentials block given for the run, if any.
+
+    Raises:
+        InvalidTestIds: An ID can't be one, or there is none at all.
+        SettingsError: The groups are of different organizations.
+    """
+    wanted = [*listed(test_ids), *(one for group in groups.values() for one in group.test_ids)]
+    if not wanted:
+        raise InvalidTestIds(
+            "no tests given: name test IDs, groups of tests, or both. Nothing was sent."
+        )
+    in_turn = list(groups.values())
+    return Selection(
+        test_ids=clean_test_ids(wanted),
+        names=_first(group.names for group in in_turn),
+        thresholds=_first(_each(group, group.thresholds) for group in in_turn),
+        aids=_first(_each(group, group.aid) for group in in_turn),
+        credentials=credentials or _agreed_credentials(groups),
+    )
+
+
+def _each(group: EndpointTestGroup, said: Said | None) -> dict[str, Said]:
+    return {} if said is None else dict.fromkeys(group.test_ids, said)
+
+
+def _first(by_group: Iterable[Mapping[str, Said]]) -> dict[str, Said]:
+    first: dict[str, Said] = {}
+    for said in by_group:
+        first = {**said, **first}
+    return first
+
+
+def _agreed_credentials(groups: Mapping[str, EndpointTestGroup]) -> str | None:
+    by_credentials: dict[str | None, list[str]] = {}
+    for name, group in groups.items():
+        by_credentials.setdefault(group.credentials, []).append(name)
+    if len(by_credentials) > 1:
+        told = ", ".join(
+            f"{credentials or 'the environment'} for {', '.join(names)}"
+            for credentials, names in by_credentials.items()
+        )
+        raise SettingsError(
+            f"the groups need different credentials ({told}), and one run is one organization. "
+            "Start one run for each, or give the run its credentials. Nothing was sent."
+        )
+    return next(iter(by_credentials), None)

@@ -1,0 +1,155 @@
+"""The flow with what a Prefect server keeps for it: groups of tests and credentials."""
+
+from typing import Any
+
+import pytest
+from prefect.client.schemas.objects import State
+from pydantic import SecretStr
+
+import flows.rerun.flow
+from flows.rerun import RerunFailed, rerun_endpoint_tests
+from tasks.artifacts import read_outcomes
+from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials, load_groups
+from tests.flows.conftest import TOKEN
+from tests.flows.scene import SUMMARY, Simulate, artifacts_of, ids, sent
+from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
+from thousandeyes.settings import ThousandEyesSettings
+from thousandeyes.simulator import Fault
+
+
+async def save_group(name: str, *test_ids: str, **values: Any) -> None:
+    group = EndpointTestGroup.model_validate({"test_ids": list(test_ids), **values})
+    await group.save(name, overwrite=True)
+
+
+@pytest.fixture
+def only_in_a_block(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> Simulate:
+    """Serve a simulator whose address and token stand in the block `in-a-block` alone."""
+
+    def start(**options: Any) -> Any:
+        simulator = simulate(**options)
+        url = ThousandEyesSettings().base_url
+        for name in ("TE_TOKEN", "TE_BASE_URL"):
+            monkeypatch.delenv(name)
+        block = ThousandEyesCredentials(token=SecretStr(TOKEN), base_url=url)
+        block.save("in-a-block", overwrite=True, _sync=True)  # type: ignore[call-arg]
+        return simulator
+
+    return start
+
+
+async def test_ids_and_groups_are_run_in_one_run_each_test_once(simulate: Simulate) -> None:
+    simulator = simulate(tests=ids(5))
+    await save_group("morning", *ids(3), names={"202703": "Berlin VPN"})
+    await save_group("evening", *ids(4)[2:])
+    outcomes = await rerun_endpoint_tests(["202705", "202701"], ["evening, morning"])
+    assert [record.test_id for record in outcomes] == [
+        *("202705", "202701", "202703", "202704", "202702")
+    ]
+    assert {record.outcome for record in outcomes} == {Outcome.ACCEPTED}
+    assert outcomes[2].test_name == "Berlin VPN"
+    assert all(record.test_name for record in outcomes)  # the API lists the others' names
+    assert set(sent(simulator).values()) == {1}
+
+
+async def test_a_groups_tests_are_sent_in_its_account_group(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulate(tests=ids(4), aid="1234")
+    monkeypatch.setenv("TE_AID", "999")
+    await save_group("at-home", *ids(2), aid="1234")
+    await save_group("anywhere", "202703")
+    with pytest.raises(RerunFailed) as failed:
+        await rerun_endpoint_tests(["202704"], ["at-home", "anywhere"])
+    assert [(record.test_id, record.outcome, record.aid) for record in failed.value.outcomes] == [
+        ("202704", Outcome.FORBIDDEN, None),
+        ("202701", Outcome.ACCEPTED, "1234"),
+        ("202702", Outcome.ACCEPTED, "1234"),
+        ("202703", Outcome.FORBIDDEN, None),
+    ]
+
+
+async def test_the_credentials_of_a_run_come_from_the_block_that_it_names(
+    only_in_a_block: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_in_a_block(tests=ids(2))
+    monkeypatch.setenv("TE_AID", "of-another-organization")
+    outcomes = await rerun_endpoint_tests(ids(2), credentials=" in-a-block ")
+    assert {record.outcome for record in outcomes} == {Outcome.ACCEPTED}
+
+
+async def test_the_credentials_of_a_group_are_used_for_all_tests_of_the_run(
+    only_in_a_block: Simulate,
+) -> None:
+    only_in_a_block(tests=ids(2))
+    await save_group("with-credentials", "202701", credentials="in-a-block")
+    outcomes = await rerun_endpoint_tests(["202702"], ["with-credentials"])
+    assert {record.outcome for record in outcomes} == {Outcome.ACCEPTED}
+
+
+async def test_groups_of_different_credentials_are_refused_before_anything_is_sent(
+    simulate: Simulate,
+) -> None:
+    simulator = simulate(tests=ids(2))
+    await save_group("of-one", "202701", credentials="one")
+    await save_group("of-two", "202702", credentials="two")
+    with pytest.raises(SettingsError, match=r"different credentials \(one for of-one, two for of"):
+        await rerun_endpoint_tests(groups=["of-one", "of-two"])
+    assert simulator.calls == []
+
+
+async def test_blocks_that_are_not_there_are_told_in_one_error_before_anything_is_sent(
+    simulate: Simulate,
+) -> None:
+    simulator = simulate(tests=ids(2))
+    with pytest.raises(SettingsError) as caught:
+        await rerun_endpoint_tests(ids(2), ["lost", "forgotten"], "mislaid")
+    assert "no Endpoint Test Group block named 'lost', 'forgotten'" in str(caught.value)
+    assert "no ThousandEyes Credentials block named 'mislaid'" in str(caught.value)
+    assert simulator.calls == []
+
+
+async def test_when_only_the_credentials_are_not_there_no_test_is_lost_from_the_report(
+    simulate: Simulate,
+) -> None:
+    simulator = simulate(tests=ids(2))
+    state: State[Any] = await rerun_endpoint_tests(ids(2), credentials="mislaid", return_state=True)
+    with pytest.raises(SettingsError, match="no ThousandEyes Credentials block named 'mislaid'"):
+        await state.result()
+    flow_run_id = state.state_details.flow_run_id
+    assert flow_run_id
+    assert SUMMARY in await artifacts_of(flow_run_id)
+    assert [record.outcome for record in await read_outcomes([flow_run_id])] == [
+        Outcome.NOT_ATTEMPTED
+    ] * 2
+    assert simulator.calls == []
+
+
+async def test_with_neither_ids_nor_groups_the_run_says_what_to_name(simulate: Simulate) -> None:
+    simulator = simulate(tests=ids(1))
+    with pytest.raises(InvalidTestIds, match="no tests given: name test IDs, groups of tests, or"):
+        await rerun_endpoint_tests()
+    assert simulator.calls == []
+
+
+async def test_a_retried_run_takes_its_group_as_it_stands_by_then(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What left the group is not sent again and fails nothing; what came in is sent."""
+    faults = {test_id: Fault(replies=[503], repeat=True) for test_id in ("202702", "202703")}
+    simulator = simulate(tests=ids(4), faults=faults)
+    await save_group("edited", *ids(3))
+    attempts = []
+
+    async def edit_first(group_names: list[str], credentials: str | None) -> Any:
+        attempts.append(group_names)
+        if len(attempts) == 2:
+            await save_group("edited", "202701", "202704")
+        return await load_groups(group_names, credentials)
+
+    monkeypatch.setattr(flows.rerun.flow, "load_groups", edit_first)
+    outcomes = await rerun_endpoint_tests.with_options(retries=1)(groups=["edited"])
+    assert [(record.test_id, record.outcome) for record in outcomes] == [
+        *(("202701", Outcome.ACCEPTED), ("202704", Outcome.ACCEPTED))
+    ]
+    assert sent(simulator) == {"202701": 1, "202702": 4, "202703": 4, "202704": 1}

@@ -1,0 +1,138 @@
+"""Which tests a run is about, and what goes before what."""
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.rerun.selection import Selection, select
+from tasks.blocks import EndpointTestGroup
+from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
+from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.thresholds import Thresholds
+
+STRICT, LAX = Thresholds(max_loss_percent=1), Thresholds(max_loss_percent=50)
+
+
+def group(*test_ids: str, **values: object) -> EndpointTestGroup:
+    return EndpointTestGroup.model_validate({"test_ids": list(test_ids), **values})
+
+
+def of(groups: Mapping[str, EndpointTestGroup], *test_ids: str, **given_: str) -> Selection:
+    return select(test_ids, groups, given_.get("credentials"))
+
+
+def test_ids_come_first_then_the_groups_in_order_and_repeats_count_once() -> None:
+    groups = {"b": group("5", "1", "3"), "a": group("3", "4")}
+    assert of(groups, "2", "1", "2").test_ids == ["2", "1", "5", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    "pasted", [["1", "2", "3"], ["1,2,3"], ["1\n2\r\n3\n"], [" 1; 2", "", "\t3 "], ["1 2 3"]]
+)
+def test_a_pasted_list_is_taken_apart_however_it_was_pasted(pasted: list[str]) -> None:
+    assert of({}, *pasted).test_ids == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("nothing", [[], [""], [" ", ",\n"]])
+def test_without_any_test_it_is_told_what_to_name(nothing: list[str]) -> None:
+    with pytest.raises(InvalidTestIds, match=r"no tests given: name test IDs, groups of tests"):
+        of({}, *nothing)
+
+
+def test_what_can_not_be_an_id_is_told() -> None:
+    with pytest.raises(InvalidTestIds, match=r"not a test ID: '\.\./x'"):
+        of({"a": group("1")}, "../x")
+
+
+def test_a_group_says_name_thresholds_and_account_group_of_its_tests() -> None:
+    named = group("1", "2", names={"1": "Berlin"}, thresholds=STRICT, aid="7")
+    chosen = of({"a": named}, "2", "9")
+    assert chosen.names == {"1": "Berlin"}
+    assert chosen.thresholds == {"1": STRICT, "2": STRICT}
+    assert chosen.aids == {"1": "7", "2": "7"}
+
+
+def test_of_two_groups_of_a_test_the_first_that_says_anything_counts() -> None:
+    groups = {
+        "a": group("1", names={"1": "first"}),
+        "b": group("1", "2", names={"1": "second"}, thresholds=STRICT),
+        "c": group("1", thresholds=LAX, aid="7"),
+    }
+    chosen = of(groups)
+    assert chosen.names == {"1": "first"}
+    assert chosen.thresholds == {"1": STRICT, "2": STRICT}
+    assert chosen.aids == {"1": "7"}
+
+
+class TestCredentials:
+    def test_are_the_groups_unless_the_run_is_given_its_own(self) -> None:
+        groups = {"a": group("1", credentials="prod"), "b": group("2", credentials="prod")}
+        assert of(groups, "3").credentials == "prod"
+        assert of(groups, credentials="other").credentials == "other"
+
+    def test_are_the_environments_when_nobody_names_any(self) -> None:
+        assert of({"a": group("1")}, "2").credentials is None
+
+    def test_that_differ_are_refused_and_it_is_told_what_to_do(self) -> None:
+        groups = {
+            "a": group("1", credentials="prod"),
+            "b": group("2"),
+            "c": group("3", credentials="prod"),
+        }
+        with pytest.raises(SettingsError) as caught:
+            of(groups)
+        assert "(prod for a, c, the environment for b)" in str(caught.value)
+        assert "Start one run for each, or give the run its credentials." in str(caught.value)
+        assert of(groups, credentials="prod").test_ids == ["1", "2", "3"]
+
+
+class TestRecords:
+    def test_are_made_as_the_groups_say(self) -> None:
+        chosen = of({"a": group("1", names={"1": "Berlin"}, aid="7")}, "2")
+        assert chosen.records({}, Delivery.AT_LEAST_ONCE) == [
+            Rerun("2"),
+            Rerun("1", test_name="Berlin", aid="7"),
+        ]
+
+    def test_of_an_earlier_attempt_go_on_with_what_their_group_says_now(self) -> None:
+        chosen = of({"a": group("1", "2", "3", aid="8")})
+        earlier = {
+            "1": Rerun("1", outcome=Outcome.ACCEPTED, aid="7"),
+            "2": Rerun("2", "Paris", outcome=Outcome.FORBIDDEN, attempts=1, aid="7"),
+            "4": Rerun("4", outcome=Outcome.SERVER_ERROR, aid="7"),
+        }
+        records = chosen.records(earlier, Delivery.AT_LEAST_ONCE)
+        assert [(record.test_id, record.aid) for record in records] == [
+            *(("1", "7"), ("2", "8"), ("3", "8"))
+        ]
+        assert (records[1].test_name, records[1].attempts) == ("Paris", 1)
+
+    def test_of_a_test_that_is_not_sent_again_keep_where_it_was_sent(self) -> None:
+        chosen = of({"a": group("1", aid="8")})
+        earlier = {"1": Rerun("1", outcome=Outcome.UNKNOWN, aid="7")}
+        assert chosen.records(earlier, Delivery.AT_MOST_ONCE)[0].aid == "7"
+
+
+TEST_IDS = st.lists(st.sampled_from("123456"), max_size=5)
+SAID = st.none() | st.sampled_from("xy")
+GROUPS = st.dictionaries(
+    st.sampled_from("abc"),
+    st.builds(lambda test_ids, aid: group(*test_ids, aid=aid), TEST_IDS.filter(bool), SAID),
+)
+
+
+@given(TEST_IDS, GROUPS)
+def test_every_test_is_there_once_where_it_came_first_with_the_first_word_on_it(
+    test_ids: list[str], groups: dict[str, EndpointTestGroup]
+) -> None:
+    everything = [*test_ids, *(one for each in groups.values() for one in each.test_ids)]
+    if not everything:
+        return
+    chosen = of(groups, *test_ids)
+    assert sorted(chosen.test_ids) == sorted(set(everything))
+    assert chosen.test_ids == sorted(chosen.test_ids, key=everything.index)
+    for test_id in chosen.test_ids:
+        words = [g.aid for g in groups.values() if test_id in g.test_ids and g.aid]
+        assert chosen.aids.get(test_id) == (words[0] if words else None)

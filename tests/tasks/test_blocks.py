@@ -1,0 +1,195 @@
+"""The blocks: what they take, what they refuse, and how a run loads them."""
+
+from typing import Any
+
+import pytest
+from prefect import get_client
+from prefect.blocks.core import Block
+from prefect.client.schemas.actions import BlockDocumentUpdate
+from prefect.plugins import load_prefect_collections
+from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
+from pydantic import SecretStr, ValidationError
+
+import tasks.blocks
+from tasks.blocks import (
+    EndpointTestGroup,
+    ThousandEyesCredentials,
+    load_groups,
+    load_settings,
+)
+from thousandeyes.client import ThousandEyesClient
+from thousandeyes.errors import SettingsError
+from thousandeyes.settings import API_URL
+from thousandeyes.thresholds import Thresholds
+
+TOKEN = "tkn-0f-a-block"
+
+
+def credentials(**values: Any) -> ThousandEyesCredentials:
+    return ThousandEyesCredentials(**{"token": SecretStr(TOKEN), **values})
+
+
+class Standard(BlockStandardTestSuite):
+    # It opens the logo's address, and the blocks have no logo: no picture in the project has a
+    # public one.
+    test_has_a_valid_image = None  # type: ignore[assignment]
+
+
+class TestThousandEyesCredentialsMeetsPrefectsStandard(Standard):
+    @pytest.fixture
+    def block(self) -> type[Block]:
+        return ThousandEyesCredentials
+
+
+class TestEndpointTestGroupMeetsPrefectsStandard(Standard):
+    @pytest.fixture
+    def block(self) -> type[Block]:
+        return EndpointTestGroup
+
+
+def test_prefect_finds_the_blocks_by_the_projects_entry_point() -> None:
+    assert load_prefect_collections()["prefect_thousandeyes"] is tasks.blocks
+
+
+class TestCredentials:
+    def test_take_what_the_settings_take_and_clean_it_likewise(self) -> None:
+        block = credentials(token=SecretStr(f"{TOKEN}\n"), aid=" 12 ", base_url="http://[::1]:80/")
+        assert block.token.get_secret_value() == TOKEN
+        assert (block.aid, block.base_url) == ("12", "http://[::1]/v7")
+        assert credentials().base_url == API_URL
+
+    @pytest.mark.parametrize(
+        ("wrong", "reason"),
+        [
+            ({"token": "5ecret token"}, "holds a blank"),
+            ({"token": " "}, "is empty"),
+            ({"base_url": "http://5ecret.example"}, "must be https"),
+            ({"base_url": "https://u:5ecret@host"}, "must hold neither credentials"),
+            ({"tocken": "5ecret"}, "Extra inputs"),
+        ],
+    )
+    def test_refuse_what_the_settings_refuse_and_repeat_none_of_it(
+        self, wrong: dict[str, str], reason: str
+    ) -> None:
+        with pytest.raises(ValidationError, match=reason) as caught:
+            credentials(**wrong)
+        assert "5ecret" not in f"{caught.value!r} {caught.value}"
+
+    def test_of_a_run_never_mix_with_the_workers_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TE_TOKEN", "another")
+        monkeypatch.setenv("TE_AID", "999")
+        monkeypatch.setenv("TE_BASE_URL", "https://elsewhere.example")
+        monkeypatch.setenv("TE_QUOTA_RESERVE", "0.25")
+        monkeypatch.setenv("TE_READ_TIMEOUT", "7")
+        settings = credentials().settings()
+        assert settings.token.get_secret_value() == TOKEN
+        assert (settings.aid, settings.base_url) == (None, API_URL)
+        assert (settings.quota_reserve, settings.read_timeout) == (0.25, 7)
+
+    def test_need_no_token_in_the_environment(self) -> None:
+        assert credentials(aid="7").settings().aid == "7"
+
+    def test_make_the_client(self) -> None:
+        client = credentials(aid="7").get_client()
+        assert isinstance(client, ThousandEyesClient)
+        assert client.settings == credentials(aid="7").settings()
+
+    def test_tell_the_token_in_no_text(self) -> None:
+        block = credentials()
+        texts = [repr(block), str(block), block.model_dump_json(), f"{block.model_dump()}"]
+        assert not [text for text in texts if TOKEN in text]
+
+
+class TestGroup:
+    def test_takes_ids_as_people_type_and_paste_them(self) -> None:
+        group = EndpointTestGroup(test_ids=[" 1 ", "2,3\n4", "", "2"])
+        assert group.test_ids == ["1", "2", "3", "4"]
+
+    @pytest.mark.parametrize(
+        ("wrong", "reason"),
+        [
+            ({"test_ids": []}, "at least 1 item"),
+            ({"test_ids": [" "]}, "at least 1 item"),
+            ({"test_ids": "12"}, "valid list"),
+            ({"test_ids": ["1", "../x"]}, r"test_ids\.1\s+Value error, not a test ID: '\.\./x'"),
+            ({"test_ids": ["1"], "names": {"2": "b"}}, "test_ids does not hold 2"),
+            ({"test_ids": ["1"], "thresholds": {"max_loss": 1}}, r"max_loss\s+Extra inputs"),
+            ({"test_ids": ["1"], "theshold": {}}, "Extra inputs"),
+        ],
+    )
+    def test_refuses_what_can_not_be_meant(self, wrong: dict[str, Any], reason: str) -> None:
+        with pytest.raises(ValidationError, match=reason):
+            EndpointTestGroup(**wrong)
+
+    def test_an_empty_field_of_a_form_is_as_good_as_none(self) -> None:
+        group = EndpointTestGroup(test_ids=["1"], aid=" ", credentials="")
+        assert (group.aid, group.credentials) == (None, None)
+
+
+@pytest.mark.usefixtures("prefect_server")
+class TestOnAServer:
+    async def test_a_group_is_loaded_changed_and_saved(self) -> None:
+        group = EndpointTestGroup(
+            test_ids=["1", "2"],
+            names={"1": "Berlin"},
+            thresholds=Thresholds(max_loss_percent=5),
+            aid="7",
+            credentials="prod",
+        )
+        await group.save("changing")
+        loaded = (await load_groups(["changing"]))["changing"]
+        assert loaded.model_dump() == loaded.model_dump() | group.model_dump()
+        loaded.test_ids.append("3")
+        await loaded.save("changing", overwrite=True)
+        again = await load_groups(["changing"])
+        assert again["changing"].test_ids == ["1", "2", "3"]
+        assert again["changing"].thresholds == Thresholds(max_loss_percent=5)
+
+    async def test_the_api_shows_credentials_without_their_token(self) -> None:
+        await credentials(aid="7").save("shown")
+        async with get_client() as client:
+            document = await client.read_block_document_by_name(
+                "shown", "thousandeyes-credentials", include_secrets=False
+            )
+        assert document.data["aid"] == "7"
+        assert set(document.data["token"]) == {"*"}
+
+    async def test_a_run_gets_its_settings_from_the_block_that_it_names(self) -> None:
+        await credentials(aid="7").save("named")
+        settings = await load_settings("named")
+        assert (settings.token.get_secret_value(), settings.aid) == (TOKEN, "7")
+
+    async def test_without_a_name_the_environment_counts(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TE_TOKEN", "the worker's")
+        with pytest.raises(SettingsError, match="TE_TOKEN: holds a blank"):
+            await load_settings(None)
+
+    async def test_all_blocks_that_are_missing_are_told_at_once_with_what_there_is(self) -> None:
+        await EndpointTestGroup(test_ids=["1"]).save("morning", overwrite=True)
+        with pytest.raises(SettingsError) as caught:
+            await load_groups(["evening", "morning", "../night"], "lost")
+        text = str(caught.value)
+        assert "no Endpoint Test Group block named 'evening', '../night' (" in text
+        assert "morning" in text.partition("this Prefect server has ")[2].partition(")")[0]
+        assert "no ThousandEyes Credentials block named 'lost'" in text
+        assert "PREFECT_API_URL" in text
+
+    async def test_a_block_that_was_stored_wrong_is_told_without_its_values(self) -> None:
+        await credentials().save("spoilt")
+        async with get_client() as client:
+            document = await client.read_block_document_by_name(
+                "spoilt", "thousandeyes-credentials"
+            )
+            data = document.data | {"token": "5ecret token", "base_url": "ftp://5ecret"}
+            await client.update_block_document(
+                document.id,
+                BlockDocumentUpdate(block_schema_id=document.block_schema_id, data=data),
+            )
+        with pytest.raises(SettingsError) as caught:
+            await load_settings("spoilt")
+        assert "'spoilt' can't be used: token: holds a blank" in str(caught.value)
+        assert "base_url: must be an address" in str(caught.value)
+        assert "5ecret" not in str(caught.value)
+        assert caught.value.__context__ is None
