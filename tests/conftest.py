@@ -16,6 +16,8 @@ os.environ |= {
     "PREFECT_HOME": _home.name,
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
+    # A task may run outside a flow, and then Prefect's server keeps no log of it.
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
 
 

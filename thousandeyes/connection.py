@@ -15,6 +15,9 @@ USER_AGENT: Final = (
     f"httpx/{httpx.__version__}"
 )
 
+MOST_CALLS: Final = 200
+"""Calls that may be under way at a time, so connections in the pool."""
+
 NOT_SENT: Final = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -48,6 +51,8 @@ def http_client(
                 write=settings.write_timeout,
                 pool=settings.pool_timeout,
             ),
+            # httpx's own 100 would let calls wait here, where they time out.
+            limits=httpx.Limits(max_connections=MOST_CALLS, max_keepalive_connections=MOST_CALLS),
             follow_redirects=False,
             event_hooks={"response": [_forget_location]},
             transport=transport,

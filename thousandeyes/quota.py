@@ -31,8 +31,7 @@ class Mark(NamedTuple):
     lost: int
 
 
-@dataclass(frozen=True)
-class Permit:
+class Permit(NamedTuple):
     """Leave for one call: the families it spends, and where all stood when it went out."""
 
     spends: tuple[Family, ...]
@@ -51,6 +50,7 @@ class FamilyQuota:
     so the lowest counts every call but those in flight and those `spent`. Calls `lost` before the
     one that opened the window went out are in its Remaining; `counted_lost` is how many. `era`
     numbers the unknown stretches: what a call of an earlier one brings says nothing of this one.
+    `beyond` is how long a window may outlast its Reset: one that did shows they are rounded down.
     """
 
     reserve: float = 0.0
@@ -63,6 +63,7 @@ class FamilyQuota:
     era: int = 0
     asking: bool = False
     last_reset: float = -math.inf
+    beyond: float = 0.0
 
     def roll_over(self, now: float) -> None:
         """Forget a window that is over."""
@@ -106,8 +107,7 @@ class FamilyQuota:
     def land(self, mark: Mark) -> None:
         """Note that a call is no longer in flight."""
         self.in_flight -= 1
-        if mark.era == self.era:
-            self.asking = False
+        self.asking = self.asking and mark.era != self.era
 
     def hear_nothing(self, mark: Mark, *, trustworthy: bool) -> None:
         """Take a reply that doesn't tell this family, or the loss of one."""
@@ -117,7 +117,10 @@ class FamilyQuota:
 
     def hear(self, told: Told, mark: Mark, now: float) -> None:
         """Take a reading: the lowest Remaining of the newest window counts."""
-        end = now + told.seconds_left
+        if told.remaining == 0 and told.seconds_left <= 0:
+            self.beyond = SAME_WINDOW
+        # The reply that opened it is past its Date by as much as the end is past the Reset.
+        end = now + told.seconds_left + self.beyond * (told.remaining < told.limit - 1)
         if told.reset > self.last_reset + SAME_WINDOW:
             if self.told:
                 self.forget()
@@ -200,10 +203,8 @@ class Quota:
         if refused:
             self._close(permit, reply, told, now)
             return
-        for family in permit.spends:
-            if family not in told:
-                mark = permit.marks[family]
-                self.families[family].hear_nothing(mark, trustworthy=reply.trustworthy)
+        for family in set(permit.spends) - told.keys():
+            self.families[family].hear_nothing(permit.marks[family], trustworthy=reply.trustworthy)
 
     def _close(self, permit: Permit, reply: Reply, told: Mapping[Family, Told], now: float) -> None:
         """Close for everybody: until the Reset that explains the 429, else for a window."""

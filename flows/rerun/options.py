@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from thousandeyes.connection import MOST_CALLS
 from thousandeyes.errors import Outcome
 from thousandeyes.rerun import Delivery
 
@@ -26,7 +27,7 @@ class RerunOptions(BaseModel):
     max_in_flight: int = Field(
         default=20,
         ge=1,
-        le=200,
+        le=MOST_CALLS,
         description="How many tests are under way at a time, those that wait for quota included.",
     )
     deadline_minutes: float | None = Field(

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from tests.thousandeyes.wire import Answer, Wire, drips, drops, resets, says, sends, stalls, wire
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.connection import longest_call
+from thousandeyes.connection import MOST_CALLS, longest_call
 from thousandeyes.errors import (
     CallFailed,
     Forbidden,
@@ -107,6 +107,19 @@ class TestTheRequest:
             for number in range(5):
                 await client.rerun(str(number))
         assert (len(server.requests), server.connections) == (5, 1)
+
+    async def test_as_many_as_may_be_under_way_each_get_a_connection(self) -> None:
+        all_are_there = asyncio.Barrier(MOST_CALLS)
+
+        async def once_all_are_there(server: Wire, writer: asyncio.StreamWriter) -> None:
+            await all_are_there.wait()
+            await says()(server, writer)
+
+        async with wire(says(), once_all_are_there) as server:  # the first one goes out alone
+            async with client_of(server, pool_timeout=1.0) as client:
+                await client.rerun("0")
+                await asyncio.gather(*(client.rerun(f"{n + 1}") for n in range(MOST_CALLS)))
+        assert server.connections == MOST_CALLS
 
     @pytest.mark.parametrize("test_id", ["", "1/../2", "1?aid=2", "1 2"])
     async def test_is_not_made_of_what_is_no_id(self, test_id: str) -> None:

@@ -214,6 +214,18 @@ def test_a_reset_that_has_passed_waits_a_second() -> None:
     assert quota.wait(BOTH, 0) == GRACE
 
 
+def test_a_429_after_its_reset_shows_that_windows_go_on_after_theirs() -> None:
+    quota = begun(reply(at=60.2, instant=(24, 0, 60)))
+    assert quota.wait(BOTH, 0) == 0, "a window that is over"
+    quota.replied(quota.send(BOTH), reply(429, at=60.3, instant=(24, 0, 60)), 0)
+    quota.replied(quota.send(BOTH), reply(at=61.2, instant=(24, 23, 121)), 1)
+    assert quota.families[INSTANT].rolls_over_at == 61, "as long as the one that opened it told"
+    quota.replied(quota.send(BOTH), reply(at=62, instant=(24, 0, 121)), 1.8)
+    assert quota.families[INSTANT].rolls_over_at == 61
+    quota.replied(quota.send(BOTH), reply(at=121.9, instant=(24, 9, 181)), 61.5)
+    assert quota.families[INSTANT].rolls_over_at == 61.5 + 60 + 1, "another run opened this one"
+
+
 @pytest.mark.parametrize(
     "told", [reply(429), reply(429, organization=(240, 9, 30), instant=(24, 9, 30))]
 )

@@ -85,7 +85,7 @@ async def wire(*answers: Answer, tls: ssl.SSLContext | None = None) -> AsyncIter
         writer.close()
         under_way.discard(task)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls, backlog=256)
     seen.port = server.sockets[0].getsockname()[1]
     try:
         yield seen
