@@ -1,6 +1,7 @@
 """What a Prefect server keeps for the flows: an organization's credentials, and groups of tests.
 
-Prefect finds the blocks by the project's entry point `prefect.collections`.
+Prefect finds them by the project's entry point `prefect.collections`: a server that has the project
+installed offers them in its UI, any other does once one was saved.
 """
 
 import re
@@ -92,7 +93,6 @@ TestIds = Annotated[
     AfterValidator(lambda test_ids: list(dict.fromkeys(test_ids))),
 ]
 
-
 CredentialsName = Annotated[str | None, AfterValidator(lambda name: (name or "").strip() or None)]
 """The name of a ThousandEyesCredentials block; a form's empty field is none."""
 
@@ -140,7 +140,7 @@ class EndpointTestGroup(Block):
     @field_validator("names")
     @classmethod
     def _are_of_its_tests(cls, names: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        test_ids = info.data.get("test_ids", names)
+        test_ids = frozenset(info.data.get("test_ids", names))
         if strangers := ", ".join(name for name in names if name not in test_ids):
             raise ValueError(f"test_ids does not hold {strangers}")
         return names
@@ -210,9 +210,7 @@ async def _load(
         except ValueError:
             missing.append(repr(name))
         except RuntimeError as error:
-            problems.append(
-                f"{kind.get_block_type_name()} {name!r} can't be used: {_explain(error)}"
-            )
+            problems.append(f"{title} {name!r} can't be used: {_explain(error)}")
     if missing:
         problems.append(f"no {title} block named {', '.join(missing)} ({await _existing(kind)})")
     return found, problems

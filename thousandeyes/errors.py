@@ -2,7 +2,7 @@
 
 ```
 ThousandEyesError
-├── SettingsError             a variable is missing or wrong; nothing was sent
+├── SettingsError             a variable or a block is missing or wrong; nothing was sent
 ├── InvalidTestIds            an ID that can't be one, or none at all; nothing was sent
 └── CallFailed                one call did not end well
     ├── Unreachable           no connection: the API has not seen the call
@@ -56,7 +56,7 @@ class ThousandEyesError(Exception):
 
 
 class SettingsError(ThousandEyesError):
-    """A setting is missing or wrong. Names the variable, never its value."""
+    """A setting is missing or wrong. Names the variable, or the block, never its value."""
 
 
 class InvalidTestIds(ThousandEyesError, ValueError):

@@ -1,5 +1,6 @@
 """The blocks: what they take, what they refuse, and how a run loads them."""
 
+import traceback
 from typing import Any
 
 import pytest
@@ -176,6 +177,12 @@ class TestOnAServer:
         assert "no ThousandEyes Credentials block named 'lost'" in text
         assert "PREFECT_API_URL" in text
 
+    async def test_a_server_that_never_heard_of_a_kind_of_block_has_none(self) -> None:
+        class NeverSaved(Block): ...
+
+        _, [problem] = await tasks.blocks._load(NeverSaved, ["lost"])
+        assert problem == "no NeverSaved block named 'lost' (this Prefect server has none)"
+
     async def test_a_block_that_was_stored_wrong_is_told_without_its_values(self) -> None:
         await credentials().save("spoilt")
         async with get_client() as client:
@@ -187,6 +194,9 @@ class TestOnAServer:
                 document.id,
                 BlockDocumentUpdate(block_schema_id=document.block_schema_id, data=data),
             )
+        with pytest.raises(RuntimeError) as raised:
+            await ThousandEyesCredentials.aload("spoilt")
+        assert "5ecret" not in "".join(traceback.format_exception(raised.value))
         with pytest.raises(SettingsError) as caught:
             await load_settings("spoilt")
         assert "'spoilt' can't be used: token: holds a blank" in str(caught.value)

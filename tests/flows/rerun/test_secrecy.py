@@ -22,19 +22,22 @@ TOKEN = "tkn+5ecret/0f=\"the&<tests>'\\=="
 MASK = b"***"
 
 FAULTS = {
-    "echo": Fault(replies=["echo"]),
+    "echo": Fault(replies=["echo"], repeat=True),
     "dropped": Fault(replies=["dropped_after", "dropped_before"]),
     "forbidden": Fault(replies=[500, 403]),
     "strange": Fault(replies=["html", "half_body", 302]),
     "buggy": Fault(replies=[]),
-    "refused": Fault(replies=[401]),
+    "refused": Fault(replies=[401], repeat=True),
 }
 
-# One test meets a bug: a frame of its traceback holds the client and its headers.
+# One test meets a bug: a frame of its traceback holds the client and its headers. The second run
+# gets the token from a block, and nothing from the environment.
 PROGRAM = """
+import os
 import sys
 import thousandeyes.client
 from flows.rerun.command_line import main
+from tasks.blocks import ThousandEyesCredentials
 from tasks.rerun import rerun_endpoint_test
 
 rerun_endpoint_test.retry_delay_seconds = [0.01]
@@ -46,7 +49,12 @@ def broken(body):
     return confirmation(body)
 
 thousandeyes.client.confirmation = broken
-sys.exit(main(sys.argv[1:]))
+first = main(sys.argv[1:])
+token, base_url = os.environ.pop("TE_TOKEN"), os.environ.pop("TE_BASE_URL")
+ThousandEyesCredentials(token=token, base_url=base_url).save("the-token")
+print(ThousandEyesCredentials.load("the-token"))
+second = main([*sys.argv[1:], "--credentials", "the-token"])
+sys.exit((first, second) != (1, 1))
 """
 
 
@@ -85,7 +93,7 @@ def leavings(
     home = tmp_path_factory.mktemp("home")
     _copy_database(home / "prefect.db")
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    app = create_app(tests=list(FAULTS), faults=FAULTS, token=TOKEN)
+    app = create_app(tests=list(FAULTS), faults=FAULTS, token=TOKEN, instant_limit=1_000)
     with serve(app) as server:
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM, "--max-in-flight", "1", *FAULTS],
@@ -106,7 +114,7 @@ def leavings(
             capture_output=True,
             check=False,
         )
-    assert done.returncode == 1, done.stderr.decode()
+    assert done.returncode == 0, done.stderr.decode()
     found = {"stdout": done.stdout, "stderr": done.stderr}
     stored = {str(p.relative_to(home)): p.read_bytes() for p in home.rglob("*") if p.is_file()}
     return found | stored
@@ -126,7 +134,8 @@ def test_where_the_server_repeated_it_stands_a_mask(leavings: dict[str, bytes]) 
     """Else the search would prove nothing."""
     output = leavings["stdout"] + leavings["stderr"]
     masked = [line for line in output.splitlines() if MASK in line]
-    assert any(b"Bad header: Bearer ***" in line for line in masked)
+    echoed = [line for line in masked if b"Test echo, attempt 1: 400: Bad Request: Bad h" in line]
+    assert len(echoed) >= 2  # one a run at least
     assert any(b"authorization *** is refused" in line for line in masked)
     assert any(b"x-debug-token" in line for line in masked)  # httpcore's own line at DEBUG
     database = leavings["prefect.db"] + leavings.get("prefect.db-wal", b"")
@@ -135,8 +144,9 @@ def test_where_the_server_repeated_it_stands_a_mask(leavings: dict[str, bytes]) 
 
 def test_the_run_met_everything_it_should(leavings: dict[str, bytes]) -> None:
     output = (leavings["stdout"] + leavings["stderr"]).decode()
+    assert output.count("ZeroDivisionError") >= 2
     for sign in (
-        "ZeroDivisionError",
+        "token=SecretStr('**********')",
         "RemoteProtocolError",
         "the token was refused (401)",
         "web page",
