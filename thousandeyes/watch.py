@@ -1,0 +1,163 @@
+"""Which tests' results are still awaited, when to ask next, and when a test is done.
+
+Pure decisions: time comes in as seconds on any clock that never goes back, and nothing here reads
+or waits. One rolling poll serves many tests: each poll asks only for tests whose turn has come,
+and of these only for the kinds of results that may still bring rows, since every page that is read
+is a call of the organization's quota.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from thousandeyes.results import Kind
+from thousandeyes.rounds import Measured
+
+FIRST_POLL: Final = 10.0
+"""Seconds from a test's acceptance to the first look at its results."""
+GAPS: Final = (20.0, 40.0, 60.0)
+"""Seconds between its next looks; the last one stays. In windows of a minute the third look falls
+together with the first one of the tests that were accepted a minute later."""
+TOGETHER: Final = 5.0
+"""Seconds that a look waits for those of other tests: one call then serves them all."""
+QUIET_POLLS: Final = 2
+"""Looks in a row without a new row after which nobody is waited for any more."""
+
+
+@dataclass
+class _Rows:
+    """What is known of one kind of results of one test."""
+
+    by_content: dict[str, Measured] = field(default_factory=dict)
+    agents: set[str] = field(default_factory=set)
+    grew: bool = False
+    quiet: int = 0
+
+
+@dataclass
+class Watched:
+    """One test whose results are awaited, and what is known of them.
+
+    Args:
+        test_id: The test.
+        rounds_after: Only rounds with a later ID count, in epoch seconds of the server's clock.
+        kinds: The kinds of results that the test may have.
+        gives_up_at: When the last look is due.
+        next_poll: When the next look is due.
+        expected: How many agents should answer; None or 0 where it isn't known, so that this test
+            is done when no new row came for a while.
+        any_row_will_do: Whether a single row answers all that is asked.
+    """
+
+    test_id: str
+    rounds_after: int
+    kinds: frozenset[Kind]
+    gives_up_at: float
+    next_poll: float
+    expected: int | None = None
+    any_row_will_do: bool = False
+    polls: int = 0
+    over: bool = False
+    """Whether the last look was taken, whatever it showed."""
+    _known: dict[Kind, _Rows] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._known = {kind: _Rows() for kind in self.kinds}
+
+    @property
+    def rows(self) -> list[Measured]:
+        """The rows that count, of all kinds."""
+        return [row for known in self._known.values() for row in known.by_content.values()]
+
+    @property
+    def complete(self) -> bool:
+        """Whether no more rows are to come."""
+        if self.any_row_will_do:
+            return any(known.by_content for known in self._known.values())
+        return not any(self._may_grow(known) for known in self._known.values())
+
+    def wants(self, kind: Kind) -> bool:
+        """Tell whether this kind of results is to be read now.
+
+        Network results tell when a test has run, and every test but a few has them: the other
+        kind is read once there are some, or when they don't come.
+        """
+        known = self._known.get(kind)
+        if known is None or self.complete or not self._may_grow(known):
+            return False
+        return kind is Kind.NETWORK or self.polls > 0 or self._has_run
+
+    def take(self, kind: Kind, row: Measured) -> None:
+        """Take a row that was read, if it counts."""
+        if row.round_id <= self.rounds_after:
+            return
+        known, content = self._known[kind], row.model_dump_json()
+        known.grew = known.grew or content not in known.by_content
+        known.by_content[content] = row
+        known.agents.add(row.agent_id)
+
+    def read_to_the_end(self, kind: Kind) -> None:
+        """Note that all rows which the API tells of this kind have been taken."""
+        known = self._known[kind]
+        if known.grew:
+            known.quiet = 0
+        elif self._has_run:  # until somebody has answered, silence says nothing
+            known.quiet += 1
+        known.grew = False
+
+    def looked(self, now: float) -> None:
+        """Note that a look has ended, also one that failed, and set the next."""
+        self.over = now >= self.gives_up_at
+        gap = GAPS[min(self.polls, len(GAPS) - 1)]
+        self.polls += 1
+        self.next_poll = max(now, min(now + gap, self.gives_up_at))
+
+    @property
+    def _has_run(self) -> bool:
+        return any(known.by_content for known in self._known.values())
+
+    def _may_grow(self, known: _Rows) -> bool:
+        all_answered = bool(self.expected) and len(known.agents) >= (self.expected or 0)
+        return not all_answered and known.quiet < QUIET_POLLS
+
+
+class Watch:
+    """All tests of a run whose results are awaited."""
+
+    def __init__(self) -> None:
+        self._tests: dict[str, Watched] = {}
+
+    def __len__(self) -> int:
+        return len(self._tests)
+
+    def add(self, test: Watched) -> None:
+        """Await the results of one more test."""
+        self._tests[test.test_id] = test
+
+    def wait(self, now: float) -> float | None:
+        """Return the seconds until the next look; None when nothing is awaited."""
+        if not self._tests:
+            return None
+        turns = [test.next_poll for test in self._tests.values()]
+        together = min(turns) + TOGETHER
+        return max(0.0, max(turn for turn in turns if turn <= together) - now)
+
+    def due(self, now: float) -> list[Watched]:
+        """Return the tests whose turn has come."""
+        return [test for test in self._tests.values() if test.next_poll <= now]
+
+    def looked(self, tests: Sequence[Watched], now: float) -> list[Watched]:
+        """Note that a look at these tests has ended; return those that are done, which leave."""
+        for test in tests:
+            test.looked(now)
+        return self._leave(test for test in tests if test.complete or test.over)
+
+    def give_up(self) -> list[Watched]:
+        """Return all tests, which leave."""
+        return self._leave(self._tests.values())
+
+    def _leave(self, tests: Iterable[Watched]) -> list[Watched]:
+        done = list(tests)
+        for test in done:
+            del self._tests[test.test_id]
+        return done
