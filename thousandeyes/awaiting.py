@@ -6,12 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from typing import Any, Final
 
 from thousandeyes.errors import CallFailed
-from thousandeyes.results import Api, Kind, http_rounds, network_rounds
-from thousandeyes.rounds import Measured
-from thousandeyes.watch import Watch, Watched
+from thousandeyes.results import Api, Kind, Page, http_rounds, network_rounds
+from thousandeyes.watch import TESTS_PER_CALL, Query, Watch, Watched, queries
 
-TESTS_PER_CALL: Final = 200
-"""Test IDs in one filter; how many the API takes is not documented."""
 FAILURES_IN_A_ROW: Final = 3
 """Looks in a row that may fail; with the next one, waiting for results ends."""
 
@@ -80,7 +77,8 @@ class Awaiting:
         due = self._watch.due(self._clock())
         try:
             for kind in (Kind.NETWORK, Kind.HTTP_SERVER):
-                await self._read(kind, [test for test in due if test.wants(kind)])
+                for query in queries(kind, due):
+                    await self._read(query)
         except CallFailed as error:
             self._failures += 1
             if self._failures > FAILURES_IN_A_ROW:
@@ -89,15 +87,16 @@ class Awaiting:
             self._failures = 0
         await self._done(self._watch.looked(due, self._clock()))
 
-    async def _read(self, kind: Kind, tests: Sequence[Watched]) -> None:
-        for start in range(0, len(tests), TESTS_PER_CALL):
-            asked = {test.test_id: test for test in tests[start : start + TESTS_PER_CALL]}
-            first_of_all = min(test.rounds_after for test in asked.values()) + 1
-            async for page in rounds_of(self._api, kind, asked, since=first_of_all):
-                for row in page:
-                    asked[row.test_id].take(kind, row)
-            for test in asked.values():
-                test.read_to_the_end(kind)
+    async def _read(self, query: Query) -> None:
+        """Read as many pages as tell something new."""
+        async for page in rounds_of(self._api, query.kind, query.tests, since=query.since):
+            query.take(page.rows)
+            if query.answered or query.nothing_new(page.total):
+                break
+            if query.too_soon(page.total):
+                query.postpone()
+                return
+        query.read_to_the_end()
 
     async def _done(self, tests: Iterable[Watched]) -> None:
         await asyncio.gather(*(self._on_done(test, self._trouble) for test in tests))
@@ -125,15 +124,14 @@ async def newest_rounds(api: Api, test_ids: Sequence[str], *, since: float) -> d
         for kind in (Kind.NETWORK, Kind.HTTP_SERVER):
             asked = test_ids[start : start + TESTS_PER_CALL]
             async for page in rounds_of(api, kind, asked, since=since):
-                for row in page:
+                for row in page.rows:
                     newest[row.test_id] = max(row.round_id, newest.get(row.test_id, 0))
     return newest
 
 
-async def rounds_of(
+def rounds_of(
     api: Api, kind: Kind, test_ids: Iterable[str], *, since: float
-) -> AsyncIterator[Sequence[Measured]]:
+) -> AsyncIterator[Page[Any]]:
     """Read one kind of results of many tests, page by page; see `results`."""
     read = network_rounds if kind is Kind.NETWORK else http_rounds
-    async for page in read(api, test_ids, since=since):
-        yield page
+    return read(api, test_ids, since=since)

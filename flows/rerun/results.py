@@ -1,6 +1,7 @@
 """What a run has to do with results: note what is there, await what comes, judge, settle."""
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -8,9 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from prefect import get_run_logger
-
 from flows.rerun.options import RerunOptions
+from thousandeyes import watch
 from thousandeyes.app_links import app_link
 from thousandeyes.awaiting import Awaiting, newest_rounds
 from thousandeyes.client import ThousandEyesClient
@@ -22,7 +22,9 @@ from thousandeyes.results import ROUND_SECONDS, Kind, first_round
 from thousandeyes.rounds import HttpRound
 from thousandeyes.thresholds import Thresholds
 from thousandeyes.verdict import VerdictName, judge
-from thousandeyes.watch import FIRST_POLL, Watched
+from thousandeyes.watch import Watched
+
+Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 _LONGEST_PREPARATION: Final = 60.0  # seconds
 
@@ -34,8 +36,10 @@ class Results:
         client: The run's client.
         options: Whether to wait, for whom and how long.
         thresholds: What the results of a test must keep to, by its ID; else the options'.
-        on_change: Is awaited with each record about which results told something.
-        on_settled: Is told each record that was in doubt, when no more is to be found out.
+        on_known: Is awaited with each record when all is known that results will tell of it.
+        logger: Where the person on call looks.
+        clock: Seconds on a clock that never goes back.
+        sleep: Waits that many seconds by the same clock.
     """
 
     def __init__(
@@ -44,22 +48,25 @@ class Results:
         options: RerunOptions,
         thresholds: Mapping[str, Thresholds],
         *,
-        on_change: Callable[[Rerun], Awaitable[None]],
-        on_settled: Callable[[Rerun], None],
+        on_known: Callable[[Rerun], Awaitable[None]],
+        logger: Logger,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._client = client
         self._options = options
         self._thresholds = thresholds
-        self._on_change = on_change
-        self._on_settled = on_settled
+        self._on_known = on_known
         self._settles = options.delivery is Delivery.AT_MOST_ONCE
-        self._awaiting = Awaiting(client, self._done)
+        self._clock = clock
+        self._sleep = sleep
+        self._awaiting = Awaiting(client, self._done, clock=clock, sleep=sleep)
         self._records: dict[str, Rerun] = {}
         self._tests: Mapping[str, EndpointTest] = {}
         self._agent_names: Mapping[str, str] = {}
         self._online: frozenset[str] | None = None
         self._standing: Mapping[str, int] | None = None
-        self._logger = get_run_logger()
+        self._logger = logger
 
     def __len__(self) -> int:
         return len(self._awaiting)
@@ -94,7 +101,7 @@ class Results:
                     "Test %s ran within this minute: waits %.0f s, so that its rounds differ",
                     *(record.test_id, left),
                 )
-                await asyncio.sleep(left + 1)  # the server's time is known to the second
+                await self._sleep(left + 1)  # the server's time is known to the second
 
     def sending(self, record: Rerun) -> None:
         """Note, right before a test's first call goes out, which rounds can be its own."""
@@ -110,8 +117,8 @@ class Results:
             record: The test, sent.
             at_once: Whether it was sent long ago, so that the results may be there.
         """
-        if self._options.link_to_app and record.outcome is Outcome.ACCEPTED:
-            record.app_link = record.app_link or app_link(record.test_id, aid=self._aid(record))
+        if record.outcome is Outcome.ACCEPTED:
+            self._link(record)
         if not wants_results(record, self._options):
             return False
         rounds_after = record.rounds_after
@@ -119,7 +126,7 @@ class Results:
             rounds_after = self._by_time(record)
         if rounds_after is None:
             return False
-        test, now = self._tests.get(record.test_id), time.monotonic()
+        test, now = self._tests.get(record.test_id), self._clock()
         expected = self._options.expected_agents or expected_agents(test, self._online)
         self._records[record.test_id] = record
         self._awaiting.add(
@@ -128,7 +135,7 @@ class Results:
                 rounds_after,
                 kinds_of(test),
                 gives_up_at=now + self._options.results_deadline_minutes * 60,
-                next_poll=now if at_once else now + FIRST_POLL,
+                next_poll=now if at_once else now + watch.FIRST_POLL,
                 expected=expected,
                 any_row_will_do=not self._options.wait_for_results,
             )
@@ -152,28 +159,38 @@ class Results:
 
     async def _done(self, watched: Watched, trouble: str) -> None:
         record = self._records.pop(watched.test_id)
-        was_in_doubt = record.in_doubt
-        rounds = {row.round_id for row in watched.rows}
-        if was_in_doubt and rounds:
-            record.settled(datetime.fromtimestamp(min(rounds), UTC))
-            self._logger.info("Test %s: accepted, %s", record.test_id, record.detail)
+        if record.in_doubt:
+            self._settle(record, watched, trouble)
         if record.outcome is Outcome.ACCEPTED:
-            self._judge(record, watched, trouble)
-            if self._options.link_to_app:
-                has_http = any(isinstance(row, HttpRound) for row in watched.rows)
-                record.app_link = app_link(
-                    record.test_id,
-                    kind=Kind.HTTP_SERVER if has_http else Kind.NETWORK,
-                    aid=self._aid(record),
-                    round_id=max(rounds, default=None),
-                )
-            await self._on_change(record)
-        if was_in_doubt:
-            self._on_settled(record)
+            self._link(record, watched)
+            if self._options.wait_for_results:
+                self._judge(record, watched, trouble)
+        await self._on_known(record)
+
+    def _settle(self, record: Rerun, watched: Watched, trouble: str) -> None:
+        if rows := watched.rows:
+            record.settled(datetime.fromtimestamp(min(row.round_id for row in rows), UTC))
+        elif trouble:
+            record.detail += f"; its results can't be read: {trouble}"
+        else:
+            minutes = self._options.results_deadline_minutes
+            record.detail += f"; no round of it within {minutes:g} minutes, which proves nothing"
+        self._logger.info("Test %s: %s, %s", record.test_id, record.outcome, record.detail)
+
+    def _link(self, record: Rerun, watched: Watched | None = None) -> None:
+        """Link to what is known of the test, unless that isn't wanted."""
+        if not self._options.link_to_app:
+            return
+        rows = watched.rows if watched else []
+        has_http = any(isinstance(row, HttpRound) for row in rows)
+        record.app_link = app_link(
+            record.test_id,
+            kind=Kind.HTTP_SERVER if has_http else Kind.NETWORK,
+            aid=record.aid or self._client.settings.aid,
+            round_id=max((row.round_id for row in rows), default=None),
+        )
 
     def _judge(self, record: Rerun, watched: Watched, trouble: str) -> None:
-        if not self._options.wait_for_results:
-            return
         verdict = judge(
             watched.rows,
             self._thresholds.get(record.test_id, self._options.thresholds),
@@ -198,9 +215,6 @@ class Results:
             return None
         sent = self._client.server_time(record.started_at.timestamp())
         return None if sent is None else first_round(sent) - ROUND_SECONDS
-
-    def _aid(self, record: Rerun) -> str | None:
-        return record.aid or self._client.settings.aid
 
     async def _look_for_agents(self) -> None:
         try:

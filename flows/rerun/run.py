@@ -62,6 +62,7 @@ class Run:
         self._artifacts: dict[str, UUID] = {}
         self._writing: dict[str, asyncio.Future[None]] = {}
         self._under_way: dict[str, Rerun] = {}
+        self._uncounted: set[str] = set()
         self._logger = get_run_logger()
 
     async def execute(self, client: ThousandEyesClient) -> None:
@@ -70,8 +71,8 @@ class Run:
             client,
             self._options,
             self._thresholds,
-            on_change=self._record,
-            on_settled=partial(self._count, client),
+            on_known=partial(self._take_results, client),
+            logger=self._logger,
         )
         async with (
             self._deadline(client),
@@ -120,11 +121,20 @@ class Run:
                 record.failed(RunStopped(self.stopped))
                 continue
             await self._rerun(client, record, results)
+            # A lost answer tells nothing before it is known whether the test ran.
+            counts_later = results.begin(record) and record.outcome is Outcome.UNKNOWN
+            if counts_later:
+                self._uncounted.add(record.test_id)
             await self._finish(record)
             _forget_results()
-            # A lost answer says nothing of the API before it is known whether the test ran.
-            if not results.begin(record) or record.outcome is not Outcome.UNKNOWN:
+            if not counts_later:
                 self._count(client, record)
+
+    async def _take_results(self, client: ThousandEyesClient, record: Rerun) -> None:
+        await self._record(record)
+        if record.test_id in self._uncounted:
+            self._uncounted.remove(record.test_id)
+            self._count(client, record)
 
     def _count(self, client: ThousandEyesClient, record: Rerun) -> None:
         if reason := self._breaker.ended(record.outcome):
