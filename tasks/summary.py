@@ -20,7 +20,8 @@ from tasks.artifacts import (
     until_taken,
 )
 from thousandeyes.errors import Outcome
-from thousandeyes.rerun import Rerun
+from thousandeyes.rerun import GOOD, Ending, Rerun
+from thousandeyes.verdict import VerdictName
 
 SUMMARY_KEY: Final = "endpoint-reruns-"
 LARGEST_TABLE: Final = 1_000
@@ -30,7 +31,8 @@ LARGEST_TABLE_BYTES: Final = 1_000_000
 LARGEST_LIST: Final = 50
 """Tests that the summary names one by one."""
 
-MEANING: Final = {
+MEANING: Final[dict[Ending, str]] = {
+    VerdictName.FAILED: "It ran, and what agents measured is not good enough.",
     Outcome.UNKNOWN: "Sent, and no trustworthy answer: it may have run. See its results.",
     Outcome.SERVER_ERROR: "The API answered with an error of its own: it may have run.",
     Outcome.UNREACHABLE: "No connection to the API: look at network, proxy and certificates.",
@@ -38,13 +40,16 @@ MEANING: Final = {
     Outcome.NOT_FOUND: "No such test in this account group: look at the ID and at `aid`.",
     Outcome.INVALID: "The API does not take this call: its reason stands beside the test.",
     Outcome.QUOTA_EXHAUSTED: "Waited for quota as long as TE_MAX_QUOTA_WAIT allows.",
+    VerdictName.TIMED_OUT: "It ran, and too few agents answered to judge it.",
+    VerdictName.NO_DATA: "It was accepted, and no agent answered: are they online?",
     Outcome.NOT_ATTEMPTED: "The run stopped before its turn came.",
     Outcome.SKIPPED: "Left out on purpose.",
     Outcome.ACCEPTED: "The API took the rerun.",
+    VerdictName.PASSED: "It ran, and enough of the agents that answered measured well.",
 }
-"""What each outcome tells the reader; the order is the one in which they are shown."""
+"""What each ending tells the reader; the order is the one in which they are shown."""
 
-_RANK = {outcome: rank for rank, outcome in enumerate(MEANING)}
+_RANK = {ending: rank for rank, ending in enumerate(MEANING)}
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class RunReport:
 
 def failures_first(records: Iterable[Rerun]) -> list[Rerun]:
     """Sort for reading: what needs a look first, then in the order asked for."""
-    return sorted(records, key=lambda record: _RANK[record.outcome])
+    return sorted(records, key=lambda record: _RANK[record.ending])
 
 
 def table(records: Iterable[Rerun]) -> tuple[list[Row], str]:
@@ -81,14 +86,14 @@ def table(records: Iterable[Rerun]) -> tuple[list[Row], str]:
 
 
 def counts(records: Iterable[Rerun]) -> str:
-    """Return outcomes with their counts, such as `2 unknown, 85 accepted`."""
-    counted = Counter(record.outcome for record in records)
-    return ", ".join(f"{counted[outcome]} {outcome}" for outcome in MEANING if counted[outcome])
+    """Return endings with their counts, such as `2 unknown, 85 accepted`."""
+    counted = Counter(record.ending for record in records)
+    return ", ".join(f"{counted[ending]} {ending}" for ending in MEANING if counted[ending])
 
 
 def markdown(report: RunReport, table_link: str) -> str:
     """Return the summary: the sentence, the counts, and each test that needs a look."""
-    counted = Counter(record.outcome for record in report.records)
+    counted = Counter(record.ending for record in report.records)
     lines = [f"**{'Passed' if report.passed else 'Failed'}.** {_plain(report.sentence)}", ""]
     lines += [
         f"It took {report.took}.",
@@ -97,14 +102,14 @@ def markdown(report: RunReport, table_link: str) -> str:
         "| --- | ---: | --- |",
     ]
     lines += [
-        f"| {outcome} | {counted[outcome]} | {meaning} |"
-        for outcome, meaning in MEANING.items()
-        if counted[outcome]
+        f"| {ending} | {counted[ending]} | {meaning} |"
+        for ending, meaning in MEANING.items()
+        if counted[ending]
     ]
     noteworthy = [
         record
         for record in failures_first(report.records)
-        if record.outcome not in (Outcome.ACCEPTED, Outcome.SKIPPED) or record.maybe_duplicate
+        if record.ending not in GOOD or record.maybe_duplicate
     ]
     if noteworthy:
         lines += ["", "## Needs a look", "", "| test | outcome | attempts | detail |"]
@@ -146,11 +151,13 @@ def _line(record: Rerun) -> str:
     name = _plain(f"{record.test_name} ({record.test_id})" if record.test_name else record.test_id)
     # A test that never had its turn has no artifact to link to.
     link = _artifact_link(artifact_key(record.test_id)) if record.attempts else None
-    detail = _plain(record.detail)
+    detail = _plain(record.why)
     if record.maybe_duplicate:
         detail += " (may have run twice)"
+    if record.verdict and record.app_link:
+        detail += f" ([results]({record.app_link}))"
     test = f"[{name}]({link})" if link else name
-    return f"| {test} | {record.outcome} | {record.attempts} | {detail} |"
+    return f"| {test} | {record.ending} | {record.attempts} | {detail} |"
 
 
 def _artifact_link(key: str) -> str:

@@ -15,13 +15,17 @@ from pydantic import BaseModel, ValidationError
 from thousandeyes.connection import NOT_SENT, http_client, longest_call
 from thousandeyes.errors import CallFailed, ReplyLost, Unreachable
 from thousandeyes.gate import Admission, QuotaGate, Spends
-from thousandeyes.models import AccountGroup, EndpointTest
+from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.redaction import Redactor
 from thousandeyes.replies import LONGEST_PROBLEM, Family, Reply, confirmation, cut, read, refused
 from thousandeyes.rerun import Rerun, clean_test_ids
+from thousandeyes.results import next_cursor
 from thousandeyes.settings import ThousandEyesSettings
 
 TESTS: Final = "/endpoint/tests/scheduled-tests"
+AGENTS: Final = "/endpoint/agents"
+LARGEST_LISTING: Final = 20
+"""Pages of agents that are read: there may be 100,000 laptops, and each page is a call."""
 
 Item = TypeVar("Item", bound=BaseModel)
 
@@ -55,6 +59,7 @@ class ThousandEyesClient:
         settings: Token, account group, address and limits.
         gate: Who may send when; one of its own when left out.
         transport: Stands in for the network, as `httpx.ASGITransport` does.
+        clock: The time in epoch seconds.
 
     Raises:
         SettingsError: A proxy or CA variable can't be used.
@@ -66,6 +71,7 @@ class ThousandEyesClient:
         *,
         gate: QuotaGate | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
         self.gate = gate or QuotaGate(
@@ -74,6 +80,8 @@ class ThousandEyesClient:
         self.redact = Redactor(settings.token.get_secret_value())
         self._http = http_client(settings, transport)
         self._longest_call = longest_call(settings)
+        self._clock = clock
+        self._server_ahead: float | None = None
         self._resources = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -130,6 +138,23 @@ class ThousandEyesClient:
         """
         return await self._list(TESTS, "tests", EndpointTest, aid)
 
+    async def agents(self, aid: str | None = None) -> list[Agent]:
+        """List the endpoint agents, as far as `LARGEST_LISTING` pages reach.
+
+        Raises:
+            CallFailed: One of its subclasses.
+        """
+        found: list[Agent] = []
+        params: dict[str, str] = {}
+        for _ in range(LARGEST_LISTING):
+            body = await self.read("GET", AGENTS, params=params, aid=aid)
+            found += _items(body, AGENTS, "agents", Agent)
+            cursor = next_cursor(body)
+            if cursor is None or cursor == params.get("cursor"):
+                break
+            params = {"cursor": cursor}
+        return found
+
     async def account_groups(self) -> list[AccountGroup]:
         """List the account groups of the token's user: also the cheapest check of a token.
 
@@ -155,15 +180,21 @@ class ThousandEyesClient:
         call = _Call(method, path, (Family.ORGANIZATION,), aid, params or {}, body)
         return read(await self._call(call, _Reading()))
 
+    def server_time(self, at: float | None = None) -> float | None:
+        """Return the server's time in epoch seconds, None before its first reply.
+
+        By the latest reply's `Date`. Never later than it is there, and earlier by no more than
+        that reply's way here and the second that a `Date` is cut to.
+
+        Args:
+            at: A moment in epoch seconds by the local clock; now when left out.
+        """
+        if self._server_ahead is None:
+            return None
+        return (self._clock() if at is None else at) + self._server_ahead
+
     async def _list(self, path: str, name: str, model: type[Item], aid: str | None) -> list[Item]:
-        body = await self.read("GET", path, aid=aid)
-        items = body.get(name) if isinstance(body, dict) else None
-        try:
-            if isinstance(items, list):
-                return [model.model_validate(item) for item in items]
-        except ValidationError:
-            pass
-        raise ReplyLost(f"GET {path} answered without a readable list of {name}")
+        return _items(await self.read("GET", path, aid=aid), path, name, model)
 
     async def _call(
         self,
@@ -184,7 +215,7 @@ class ThousandEyesClient:
                 waited=record.quota_wait_seconds,
                 on_wait=waited,
             ) as admission:
-                record.sending(datetime.now(UTC))
+                record.sending(datetime.fromtimestamp(self._clock(), UTC))
                 await before_sending()
                 reply = await self._send(call, admission)
             if reply.status != HTTPStatus.TOO_MANY_REQUESTS:
@@ -212,13 +243,24 @@ class ThousandEyesClient:
             headers=response.headers,
             # Not by the charset that the reply names: Python knows some that are no text.
             body=self.redact(response.content.decode("utf-8-sig", "replace")),
-            arrived=time.time(),
+            arrived=self._clock(),
         )
+        self._server_ahead = admission.reply.date - admission.reply.arrived
         return admission.reply
 
     def _reason(self, error: Exception) -> str:
         text = cut(self.redact(str(error)), LONGEST_PROBLEM)
         return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _items(body: object, path: str, name: str, model: type[Item]) -> list[Item]:
+    items = body.get(name) if isinstance(body, dict) else None
+    try:
+        if isinstance(items, list):
+            return [model.model_validate(item) for item in items]
+    except ValidationError:
+        pass
+    raise ReplyLost(f"GET {path} answered without a readable list of {name}")
 
 
 @dataclass(frozen=True)

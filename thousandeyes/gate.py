@@ -59,9 +59,9 @@ class QuotaGate:
         self._stop_all = False
 
     def stop(self, reason: str, *, begun_too: bool) -> None:
-        """Refuse calls from now on: those of tests not begun, or with `begun_too` all of them.
+        """Refuse reruns from now on: those of tests not begun, or with `begun_too` all of them.
 
-        Nothing takes a stop back, a weaker one neither.
+        Calls that only read may go on. Nothing takes a stop back, a weaker one neither.
         """
         if begun_too or self._stop is None:
             self._stop, self._stop_all = reason, begun_too
@@ -117,7 +117,7 @@ class QuotaGate:
         since = self._clock()
         try:
             while True:
-                if self._stop is not None and (self._stop_all or not begun):
+                if self._stop is not None and self._refuses(spends, begun=begun):
                     raise RunStopped(self._stop)
                 now = self._clock()
                 wait = self.quota.wait(spends, now) if queue[0] is place else math.inf
@@ -134,6 +134,9 @@ class QuotaGate:
             queue.remove(place)
             on_wait(self._clock() - since)
             self._wake()
+
+    def _refuses(self, spends: Spends, *, begun: bool) -> bool:
+        return Family.INSTANT in spends and (self._stop_all or not begun)
 
     async def _pause(self, seconds: float) -> None:
         """Return when something has changed, or after that many seconds."""

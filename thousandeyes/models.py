@@ -5,9 +5,19 @@ Other fields are left out: an account with 10,000 tests has megabytes of them.
 Source: the vendor's OpenAPI description 7.0.85.
 """
 
-from typing import Any
+from typing import Any, Final
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AliasChoices,
+    AliasPath,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+_OFFLINE_AFTER: Final = 3600.0
 
 
 class _Listed(BaseModel):
@@ -29,6 +39,34 @@ class EndpointTest(_Listed):
     type: str = ""
     aid: str | None = None
     is_enabled: bool | None = Field(default=None, validation_alias="isEnabled")
+    max_machines: int | None = Field(
+        default=None, validation_alias=AliasPath("agentSelectorConfig", "maxMachines")
+    )
+    """How many agents run it at most."""
+    agents: tuple[str, ...] | None = Field(
+        default=None, validation_alias=AliasPath("agentSelectorConfig", "agents")
+    )
+    """The IDs of the agents that may run it, where these are listed one by one."""
+
+
+class Agent(_Listed):
+    """One endpoint agent, a laptop for the most part."""
+
+    agent_id: str = Field(validation_alias="id")
+    name: str = Field(default="", validation_alias=AliasChoices("name", "computerName"))
+    status: str = ""
+    last_seen: AwareDatetime | None = Field(default=None, validation_alias="lastSeen")
+    """When it checked in last, by the server's clock."""
+
+    def is_online(self, now: float) -> bool:
+        """Tell whether it can answer at `now`, epoch seconds of the server's clock.
+
+        Source: the vendor's documents. Agents check in every 10 minutes, and one that was not seen
+        for an hour is offline. One that doesn't tell is taken for online.
+        """
+        if self.status == "disabled":
+            return False
+        return self.last_seen is None or now - self.last_seen.timestamp() < _OFFLINE_AFTER
 
 
 class AccountGroup(_Listed):

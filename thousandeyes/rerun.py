@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 from thousandeyes.errors import (
     CallFailed,
@@ -17,6 +17,13 @@ from thousandeyes.errors import (
     TooManyRequests,
     Unreachable,
 )
+from thousandeyes.verdict import WORST_TOLD, Verdict, VerdictName
+
+Ending = Outcome | VerdictName
+"""What a reader needs to know of a test: what was measured, else what became of the call."""
+
+GOOD: Final = frozenset({Outcome.ACCEPTED, Outcome.SKIPPED, VerdictName.PASSED})
+"""Endings that need nobody's attention."""
 
 _TEST_ID = re.compile(r"[A-Za-z0-9_-]+")
 _SEPARATORS = re.compile(r"[\s,;]+")
@@ -87,8 +94,11 @@ class Rerun:
     `attempts` counts the calls that went out, those refused with 429 included.
     `maybe_duplicate` tells that a call was sent again after a doubt, and not refused with 429, so
     that the test may have run twice. `http_status` is the last answer's, a 429 included.
-    `quota_wait_seconds` is all its waiting in the quota gate. Times are UTC. `begun` tells whether
-    a call went out in this run; attempts of the run that it goes on from are not.
+    `quota_wait_seconds` is all its waiting in the quota gate. Times are UTC. `rounds_after` is in
+    epoch seconds of the server's clock: a round with a later ID began after the first call went
+    out; None where that was not found out before. `app_link` leads to the test's results in the
+    ThousandEyes app. `begun` tells whether a call went out in this run; attempts of the run that it
+    goes on from are not.
     """
 
     test_id: str
@@ -102,6 +112,9 @@ class Rerun:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     aid: str | None = None
+    verdict: Verdict | None = None
+    app_link: str | None = None
+    rounds_after: int | None = None
     begun: bool = field(default=False, init=False, compare=False)
     _before: tuple[Outcome, str, bool] = field(
         default=(Outcome.NOT_ATTEMPTED, "", False), init=False, repr=False, compare=False
@@ -114,14 +127,41 @@ class Rerun:
         return not (self.in_doubt and delivery is Delivery.AT_MOST_ONCE)
 
     def taken_up(self) -> Self:
-        """Make ready for this run: attempts and doubts of an earlier one stay, waits don't."""
+        """Make ready for this run: attempts and doubts of an earlier one stay, the rest doesn't."""
         self.finished_at, self.quota_wait_seconds = None, 0.0
+        self.rounds_after = None
         return self
 
     @property
     def in_doubt(self) -> bool:
         """Whether the last that was heard leaves open that the test ran."""
         return self.outcome in (Outcome.UNKNOWN, Outcome.SERVER_ERROR)
+
+    @property
+    def ending(self) -> Ending:
+        """What the laptops measured, if that is known, else what became of the call."""
+        if self.verdict and self.outcome is Outcome.ACCEPTED:
+            return self.verdict.name
+        return self.outcome
+
+    @property
+    def why(self) -> str:
+        """One line for a person on how it ended."""
+        if self.verdict is None or self.ending is self.outcome:
+            return self.detail
+        sentence = self.verdict.sentence.removeprefix(f"{self.verdict.name}: ")
+        failed = self.verdict.agents_answered - self.verdict.agents_passed
+        if failed <= WORST_TOLD:
+            return sentence
+        return f"{sentence}. All that failed: {self.verdict.agents_failed}"
+
+    def settled(self, began: datetime) -> None:
+        """Note that a round is in the test's results which only this rerun can have produced."""
+        self.outcome = Outcome.ACCEPTED
+        self.detail = (
+            f"found out by its results: a round that began at {began:%H:%M} UTC is newer than any "
+            f"before the call; its answer was: {self.detail}"
+        )
 
     def sending(self, at: datetime) -> None:
         """Note that a call goes out now: unless more is heard of it, the outcome is unknown."""

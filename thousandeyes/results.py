@@ -52,6 +52,17 @@ class Api(Protocol):
         """Return a reply's JSON, None where it has none; raise `CallFailed`."""
 
 
+@dataclass(frozen=True)
+class Page(Generic[AnyRow]):
+    """One page: the rows that were asked for, and how many rows all pages together have.
+
+    `total` is the API's own count, None where it tells none (`totalHits`, which filters have).
+    """
+
+    rows: list[AnyRow]
+    total: int | None
+
+
 def network_rounds(
     api: Api,
     test_ids: Iterable[str],
@@ -59,7 +70,7 @@ def network_rounds(
     since: float,
     aid: str | None = None,
     rows_per_page: int | None = None,
-) -> AsyncIterator[list[NetworkRound]]:
+) -> AsyncIterator[Page[NetworkRound]]:
     """Read the network results of many tests, newest rounds first; of HTTP tests too.
 
     Args:
@@ -78,7 +89,7 @@ def network_rounds(
 
 def http_rounds(
     api: Api, test_ids: Iterable[str], *, since: float, aid: str | None = None
-) -> AsyncIterator[list[HttpRound]]:
+) -> AsyncIterator[Page[HttpRound]]:
     """Read the HTTP results of many tests, newest rounds first; network tests have none.
 
     Arguments are those of `network_rounds`. The API has no `max` here.
@@ -88,7 +99,7 @@ def http_rounds(
 
 def network_rounds_of(
     api: Api, test_id: str, *, since: float, aid: str | None = None
-) -> AsyncIterator[list[NetworkRound]]:
+) -> AsyncIterator[Page[NetworkRound]]:
     """Read the network results of one test, newest rounds first.
 
     Raises:
@@ -99,7 +110,7 @@ def network_rounds_of(
 
 def http_rounds_of(
     api: Api, test_id: str, *, since: float, aid: str | None = None, newest_first: bool = True
-) -> AsyncIterator[list[HttpRound]]:
+) -> AsyncIterator[Page[HttpRound]]:
     """Read the HTTP results of one test; 404 for a network test.
 
     With `newest_first` by the filter call; without, by the plain one, which promises no order.
@@ -113,7 +124,7 @@ def http_rounds_of(
 
 def path_summaries_of(
     api: Api, test_id: str, *, since: float, aid: str | None = None
-) -> AsyncIterator[list[PathSummary]]:
+) -> AsyncIterator[Page[PathSummary]]:
     """Read the path visualization of one test without its hops, in no promised order.
 
     Raises:
@@ -122,9 +133,9 @@ def path_summaries_of(
     return _pages(api, _of_one(Kind.PATH, PathSummary, test_id, since, filtered=False), aid)
 
 
-async def every(pages: AsyncIterator[list[AnyRow]]) -> list[AnyRow]:
+async def every(pages: AsyncIterator[Page[AnyRow]]) -> list[AnyRow]:
     """Return the rows of all pages."""
-    return [row async for page in pages for row in page]
+    return [row async for page in pages for row in page.rows]
 
 
 def first_round(since: float) -> int:
@@ -176,6 +187,11 @@ class _Query(Generic[AnyRow]):
         ]
 
 
+def _total(body: object) -> int | None:
+    total = body.get("totalHits") if isinstance(body, dict) else None
+    return total if isinstance(total, int) else None
+
+
 def _of_many(
     kind: Kind, model: type[AnyRow], test_ids: Iterable[str], since: float
 ) -> _Query[AnyRow]:
@@ -200,14 +216,14 @@ def _newest_first() -> dict[str, Any]:
     return {"searchSort": [{"sort": "round-id", "order": "desc"}]}
 
 
-async def _pages(api: Api, query: _Query[AnyRow], aid: str | None) -> AsyncIterator[list[AnyRow]]:
+async def _pages(api: Api, query: _Query[AnyRow], aid: str | None) -> AsyncIterator[Page[AnyRow]]:
     if not query.test_ids:
         return  # the API takes an empty filter for all tests
     seen: set[str] = set()
     params = query.params
     while True:
         body = await api.read(query.method, query.path, params=params, body=query.body, aid=aid)
-        yield query.rows(body)
+        yield Page(query.rows(body), _total(body))
         cursor = next_cursor(body)
         if cursor is None or cursor in seen:
             return

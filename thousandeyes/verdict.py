@@ -1,18 +1,22 @@
 """What the laptops' measurements say about one test: rows in, a verdict out. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
 
 from thousandeyes.replies import cut
 from thousandeyes.rounds import HttpRound, Measured, NetworkRound
 from thousandeyes.thresholds import Reason, Thresholds, is_measured, reasons
 
-_SHOWN: Final = 3
+WORST_TOLD: Final = 3
+"""Failing agents that a verdict's sentence tells one by one."""
 _LONGEST_NAME: Final = 60
+_LONGEST_NAMES: Final = 400
 _NAMELESS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -59,8 +63,8 @@ class Verdict:
     agents_passed: int
     agents_icmp_blocked: int
     """Agents that could not ping the target."""
-    failing: tuple[FailingAgent, ...]
-    """The worst first."""
+    agents_failed: str | None
+    """The names of those that failed, the worst first; None when none did."""
     loss: Spread
     """Percent."""
     latency_ms: Spread
@@ -70,6 +74,8 @@ class Verdict:
     http_status_worst: int | None
     error_types: tuple[str, ...]
     """HTTP error types other than none, in alphabetical order."""
+    failing: tuple[FailingAgent, ...] = field(default=(), compare=False)
+    """The worst first. Not in the row: a verdict that was read back has none."""
 
     def row(self) -> dict[str, str | int | float | None]:
         """Return the verdict as columns of a table: JSON, always the same keys, None if unknown."""
@@ -80,6 +86,7 @@ class Verdict:
             "agents_answered": self.agents_answered,
             "agents_passed": self.agents_passed,
             "agents_icmp_blocked": self.agents_icmp_blocked,
+            "agents_failed": self.agents_failed,
             **{
                 f"{metric}_{part}": value
                 for metric in _METRICS
@@ -100,6 +107,26 @@ _METRICS: Final[Mapping[str, tuple[type[Measured], str]]] = MappingProxyType(
     }
 )
 """Where each metric of a verdict comes from. The more, the worse, for all of them."""
+
+_VERDICT: Final = TypeAdapter(Verdict)
+
+
+def from_row(values: Mapping[str, Any]) -> Verdict | None:
+    """Return the verdict that a row of a table holds, None where it holds no such verdict."""
+    spreads = {
+        metric: [values.get(f"{metric}_{part}") for part in Spread._fields] for metric in _METRICS
+    }
+    told = {
+        **values,
+        **spreads,
+        "name": values.get("verdict"),
+        "sentence": values.get("verdict_detail"),
+        "error_types": [kind for kind in str(values.get("error_types") or "").split(", ") if kind],
+    }
+    try:
+        return _VERDICT.validate_python(told)
+    except ValidationError:
+        return None
 
 
 def judge(
@@ -144,6 +171,7 @@ def judge(
         agents_answered=count.answered,
         agents_passed=count.answered - len(failing),
         agents_icmp_blocked=count.blocked,
+        agents_failed=cut(", ".join(agent.name for agent in failing), _LONGEST_NAMES) or None,
         failing=failing,
         **{metric: _spread(measured.values(), metric) for metric in _METRICS},
         http_status_worst=max((r.response_code for r in http if r.response_code), default=None),
@@ -234,6 +262,12 @@ def _because(
         text = f"{count.answered - len(failing)} of {count.answered} agents{count.notes}"
     else:
         text = f"{len(failing)} of {count.answered} agents{count.notes}"
-    shown = "; ".join(f"{agent.name}: {', '.join(agent.reasons)}" for agent in failing[:_SHOWN])
-    rest = f"; and {len(failing) - _SHOWN} more" if len(failing) > _SHOWN else ""
+    shown = "; ".join(f"{agent.name}: {', '.join(agent.reasons)}" for agent in failing[:WORST_TOLD])
+    rest = f"; and {len(failing) - WORST_TOLD} more" if len(failing) > WORST_TOLD else ""
     return f"{text}, {shown}{rest}" if shown else text
+
+
+NO_VERDICT: Final = MappingProxyType(
+    dict.fromkeys(judge((), Thresholds(), expected=None, complete=True).row())
+)
+"""The columns of a test that has no verdict."""

@@ -24,14 +24,24 @@ from flows.rerun.selection import select
 from flows.rerun.verdict import RerunFailed, judge
 from tasks.summary import counts, failures_first
 from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
-from thousandeyes.rerun import Delivery, Rerun, listed
+from thousandeyes.rerun import Delivery, Ending, Rerun, listed
 from thousandeyes.settings import ThousandEyesSettings
+from thousandeyes.thresholds import Thresholds
+from thousandeyes.verdict import VerdictName
 
 LARGEST_TABLE = 200
 """Rows on the terminal; what needs a look comes first."""
 _LONGEST_NAME = 20
+_NAMES = f" Names: {', '.join(Thresholds.model_fields)}."
 
-_COLOURS = {Outcome.ACCEPTED: "green", Outcome.SKIPPED: "dim", Outcome.NOT_ATTEMPTED: "yellow"}
+_COLOURS: dict[Ending, str] = {
+    Outcome.ACCEPTED: "green",
+    VerdictName.PASSED: "green",
+    Outcome.SKIPPED: "dim",
+    Outcome.NOT_ATTEMPTED: "yellow",
+    VerdictName.NO_DATA: "yellow",
+    VerdictName.TIMED_OUT: "yellow",
+}
 
 
 class ExitStatus(IntEnum):
@@ -99,7 +109,35 @@ def parser() -> argparse.ArgumentParser:
         default=argparse.SUPPRESS,
         help=options["deadline_minutes"].description,
     )
+    for name in ("wait_for_results", "link_to_app"):
+        parser.add_argument(
+            _flag(name),
+            action=argparse.BooleanOptionalAction,
+            default=argparse.SUPPRESS,
+            help=options[name].description,
+        )
+    for name, value in (
+        ("results_deadline_minutes", "M"),
+        ("expected_agents", "N"),
+        ("thresholds", "NAME=VALUE,…"),
+    ):
+        parser.add_argument(
+            _flag(name),
+            type=_thresholds if name == "thresholds" else str,
+            metavar=value,
+            default=argparse.SUPPRESS,
+            help=f"{options[name].description}{_NAMES if name == 'thresholds' else ''}",
+        )
     return parser
+
+
+def _thresholds(text: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in text.split(",") if part.strip())
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def main(arguments: Sequence[str] | None = None, stdin: TextIO = sys.stdin) -> ExitStatus:
@@ -170,7 +208,7 @@ def show(outcomes: Sequence[Rerun], console: Console) -> None:
     ordered = failures_first(outcomes)
     for record in ordered[:LARGEST_TABLE]:
         table.add_row(
-            f"[{_COLOURS.get(record.outcome, 'red')}]{record.outcome}[/]",
+            f"[{_COLOURS.get(record.ending, 'red')}]{record.ending}[/]",
             record.test_id,
             escape(record.test_name),
             escape(_detail(record)),
@@ -188,7 +226,7 @@ def _detail(record: Rerun) -> str:
         notes.append("may have run twice")
     if record.quota_wait_seconds >= 1:
         notes.append(f"waited {record.quota_wait_seconds:.0f} s for quota")
-    detail = "" if record.outcome is Outcome.ACCEPTED else record.detail
+    detail = "" if record.ending is Outcome.ACCEPTED else record.why
     return f"{detail} ({', '.join(notes)})".strip() if notes else detail
 
 
@@ -210,8 +248,10 @@ def _check_size(parameters: _Parameters) -> None:
 
 
 def _explain(problem: ErrorDetails) -> str:
-    option = "--" + str(problem["loc"][0]).replace("_", "-")
-    return f"{option}: {problem['msg']}"
+    option, *within = map(str, problem["loc"])
+    # The first word of a threshold's place is its name; that of a choice is its number.
+    name = f" {within[0]}" if option == "thresholds" else ""
+    return f"{_flag(option)}{name}: {problem['msg']}"
 
 
 def _error(message: str, status: ExitStatus) -> ExitStatus:

@@ -15,6 +15,7 @@ from prefect.states import Completed, Failed
 
 from flows.rerun.options import RerunOptions
 from flows.rerun.plan import duration
+from flows.rerun.results import wants_results
 from flows.rerun.run import Run
 from flows.rerun.selection import PastedIds, PastedNames, select
 from flows.rerun.verdict import RerunFailed, judge
@@ -63,9 +64,14 @@ async def rerun_endpoint_tests(
             "Goes on where an earlier attempt stood: %d of %d tests are still to be sent",
             *(len(pending), len(records)),
         )
-    run = Run(pending, options)
+    left_open = [
+        record
+        for record in records
+        if not record.needs_call(options.delivery) and wants_results(record, options)
+    ]
+    run = Run(pending, options, left_open=left_open, thresholds=selection.thresholds)
     try:
-        if pending:
+        if pending or left_open:
             settings = await load_settings(selection.credentials)
             async with ThousandEyesClient(settings) as client:
                 await run.execute(client)

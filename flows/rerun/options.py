@@ -1,10 +1,19 @@
 """What the person who starts a run may choose; each description stands in the UI's form."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from thousandeyes.connection import MOST_CALLS
 from thousandeyes.errors import Outcome
-from thousandeyes.rerun import Delivery
+from thousandeyes.rerun import GOOD, Delivery, Ending
+from thousandeyes.thresholds import Thresholds
+from thousandeyes.verdict import VerdictName
+
+ENDINGS: Final = (*Outcome, *VerdictName)
+
+# One list of choices in the form, instead of a choice between two kinds of choices.
+_Ending = Annotated[Ending, WithJsonSchema({"type": "string", "enum": [str(e) for e in ENDINGS]})]
 
 
 class RerunOptions(BaseModel):
@@ -20,9 +29,12 @@ class RerunOptions(BaseModel):
             "runs twice, and now and then stays unknown."
         ),
     )
-    fail_on: list[Outcome] = Field(
-        default=[o for o in Outcome if o not in (Outcome.ACCEPTED, Outcome.SKIPPED)],
-        description="The run fails when a test ends in one of these; with an empty list, never.",
+    fail_on: list[_Ending] = Field(
+        default=[ending for ending in ENDINGS if ending not in GOOD],
+        description=(
+            "The run fails when a test ends in one of these; with an empty list, never. The last "
+            "four are about results, and come with wait_for_results alone."
+        ),
     )
     max_in_flight: int = Field(
         default=20,
@@ -37,5 +49,41 @@ class RerunOptions(BaseModel):
         description=(
             "No test is sent later than this many minutes after the start; what is left is "
             "reported as not_attempted. Empty: no deadline."
+        ),
+    )
+    wait_for_results: bool = Field(
+        default=False,
+        description=(
+            "Whether to wait for what the agents measure, and to judge it: each test that was "
+            "accepted then passed, failed, had no_data or timed_out."
+        ),
+    )
+    results_deadline_minutes: float = Field(
+        default=5,
+        gt=0,
+        allow_inf_nan=False,
+        description=(
+            "A test's results are awaited for this many minutes after its call, and no longer "
+            "than until all agents that should answer have, or no more come. This is also how "
+            "long at_most_once looks for the results of a test whose answer was lost."
+        ),
+    )
+    expected_agents: int | None = Field(
+        default=None,
+        ge=1,
+        description=(
+            "How many agents should answer for each test, so that nobody else is waited for. "
+            "Empty: those that are online at the start, as far as the test may use them."
+        ),
+    )
+    thresholds: Thresholds = Field(
+        default=Thresholds(),
+        description="What the measurements must keep to.",
+    )
+    link_to_app: bool = Field(
+        default=True,
+        description=(
+            "Whether to record a link to each test's results in the ThousandEyes app. Best "
+            "effort, since the API tells no such link."
         ),
     )

@@ -1,7 +1,7 @@
 """Where a longer run stands: a progress artifact, and now and then a line in the log."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Sized
 from typing import Final
 from uuid import UUID
 
@@ -37,19 +37,21 @@ class Progress:
         self._sleep = sleep
         self._artifact: UUID | None = None
 
-    async def follow(self, gate: QuotaGate) -> None:
-        """Tell until cancelled."""
+    async def follow(self, gate: QuotaGate, awaited: Sized = ()) -> None:
+        """Tell until cancelled; `awaited` are the tests whose results are to come."""
         await self._sleep(LONGER)
-        logged = 0
+        logged = ""
         round_ = 0
         while True:
             done = [record for record in self._records if record.finished_at]
             text = f"{len(done)} of {len(self._records)} tests done: {counts(done) or 'none yet'}"
             if (wait := gate.wait_for_quota()) > EVERY:
                 text += f"; the next ones wait {duration(wait)} for quota"
-            if round_ % LOG_EVERY == 0 and len(done) != logged:
+            if len(awaited):
+                text += f"; the results of {len(awaited)} are awaited"
+            if round_ % LOG_EVERY == 0 and text != logged:
                 self._logger.info(text)
-                logged = len(done)
+                logged = text
             await self._show(100 * len(done) / len(self._records), text)
             await self._sleep(EVERY)
             round_ += 1

@@ -1,9 +1,11 @@
 """The run itself: a small pool works through the list, and nothing stops it but a reason."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -14,46 +16,79 @@ from flows.rerun.breaker import Breaker
 from flows.rerun.options import RerunOptions
 from flows.rerun.plan import plan
 from flows.rerun.progress import Progress
+from flows.rerun.results import Results
 from tasks.artifacts import record_outcome, refusals_logged
 from tasks.rerun import rerun_endpoint_test
 from tasks.summary import RunReport
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, Outcome, RunStopped, ThousandEyesError, TokenRefused
+from thousandeyes.models import EndpointTest
 from thousandeyes.replies import Family, cut
 from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.thresholds import Thresholds
 
 _LONGEST_LOOK_UP = 10.0  # seconds; a name is not worth more
 _LONGEST_NAME = 100
+_NONE: Mapping[str, Thresholds] = MappingProxyType({})
 
 
 class Run:
     """One pass over the tests that need a call, each brought up to date in place.
 
     `stopped` says what made it stop early, if anything did.
+
+    Args:
+        records: The tests to send.
+        options: How to go about it.
+        left_open: Tests that an earlier attempt of this run sent, whose results are to be read.
+        thresholds: What the results of a test must keep to, by its ID; else the options'.
     """
 
-    def __init__(self, records: Sequence[Rerun], options: RerunOptions) -> None:
+    def __init__(
+        self,
+        records: Sequence[Rerun],
+        options: RerunOptions,
+        *,
+        left_open: Sequence[Rerun] = (),
+        thresholds: Mapping[str, Thresholds] = _NONE,
+    ) -> None:
         self.stopped: str | None = None
         self._records = records
+        self._left_open = left_open
         self._options = options
+        self._thresholds = thresholds
         self._progress = Progress(records)
         self._breaker = Breaker()
         self._artifacts: dict[str, UUID] = {}
         self._writing: dict[str, asyncio.Future[None]] = {}
         self._under_way: dict[str, Rerun] = {}
+        self._uncounted: set[str] = set()
         self._logger = get_run_logger()
 
     async def execute(self, client: ThousandEyesClient) -> None:
         """Rerun every test and record its outcome; returns when each has one."""
-        queue = iter(self._records)
-        slots = min(self._options.max_in_flight, len(self._records))
+        results = Results(
+            client,
+            self._options,
+            self._thresholds,
+            on_known=partial(self._take_results, client),
+            logger=self._logger,
+        )
         async with (
             self._deadline(client),
             _in_background(self._tell_plan(client)),
-            _in_background(self._progress.follow(client.gate)),
+            _in_background(self._progress.follow(client.gate, results)),
         ):
-            await self._look_up_names(client)
-            await _all_or_first_error([self._work(client, queue) for _ in range(slots)])
+            await results.prepare(self._records, await self._look_up(client))
+            for record in self._left_open:
+                results.begin(record, at_once=True)
+            await _all_or_first_error([self._send_all(client, results), results.follow()])
+
+    async def _send_all(self, client: ThousandEyesClient, results: Results) -> None:
+        queue = iter(sorted(self._records, key=results.has_just_run))
+        slots = min(self._options.max_in_flight, len(self._records))
+        await _all_or_first_error([self._work(client, queue, results) for _ in range(slots)])
+        results.close()
 
     def cut_short(self, error: BaseException) -> None:
         """Note that the run ends here; what had no turn is told why."""
@@ -72,22 +107,42 @@ class Run:
     async def close(self, report: RunReport) -> None:
         """Record the tests that were under way when the run was cut short; end the progress."""
         await asyncio.gather(*(self._finish(record) for record in list(self._under_way.values())))
+        await asyncio.gather(*self._writing.values(), return_exceptions=True)
         await self._progress.close(report.sentence)
 
-    async def _work(self, client: ThousandEyesClient, queue: Iterator[Rerun]) -> None:
+    async def _work(
+        self, client: ThousandEyesClient, queue: Iterator[Rerun], results: Results
+    ) -> None:
         """Take one test after the other; the slot covers the call and its artifact."""
         for record in queue:
+            if not self.stopped:
+                await results.wait_for_a_new_minute(record)
             if self.stopped:
                 record.failed(RunStopped(self.stopped))
                 continue
-            await self._rerun(client, record)
+            await self._rerun(client, record, results)
+            # A lost answer tells nothing before it is known whether the test ran.
+            counts_later = results.begin(record) and record.outcome is Outcome.UNKNOWN
+            if counts_later:
+                self._uncounted.add(record.test_id)
             await self._finish(record)
             _forget_results()
-            if reason := self._breaker.ended(record.outcome):
-                self._stop(client, reason)
+            if not counts_later:
+                self._count(client, record)
 
-    async def _rerun(self, client: ThousandEyesClient, record: Rerun) -> None:
+    async def _take_results(self, client: ThousandEyesClient, record: Rerun) -> None:
+        await self._record(record)
+        if record.test_id in self._uncounted:
+            self._uncounted.remove(record.test_id)
+            self._count(client, record)
+
+    def _count(self, client: ThousandEyesClient, record: Rerun) -> None:
+        if reason := self._breaker.ended(record.outcome):
+            self._stop(client, reason)
+
+    async def _rerun(self, client: ThousandEyesClient, record: Rerun, results: Results) -> None:
         async def write_ahead() -> None:
+            results.sending(record)
             # A run that is killed now knows of this call when it is executed again.
             if self._options.delivery is not Delivery.AT_MOST_ONCE:
                 return
@@ -118,9 +173,12 @@ class Run:
 
     async def _finish(self, record: Rerun) -> None:
         record.finished_at = record.finished_at or datetime.now(UTC)
+        await self._record(record)
+        del self._under_way[record.test_id]
+
+    async def _record(self, record: Rerun) -> None:
         with refusals_logged(f"the outcome of test {record.test_id}"):
             await self._write(record)
-        del self._under_way[record.test_id]
 
     async def _write(self, record: Rerun) -> None:
         """Bring the test's artifact up to date, one write after the other.
@@ -168,21 +226,22 @@ class Run:
         instant = client.gate.quota.families[Family.INSTANT]
         self._logger.info(plan(len(self._records), instant, self._options.max_in_flight))
 
-    async def _look_up_names(self, client: ThousandEyesClient) -> None:
-        """Name the tests that have none yet, if the API lists them; names are for the reader."""
-        nameless = [record for record in self._records if not record.test_name]
-        aids = dict.fromkeys(record.aid for record in nameless)
-        names: dict[str, str] = {}
+    async def _look_up(self, client: ThousandEyesClient) -> dict[str, EndpointTest]:
+        """Return what the API lists of the tests, and name those that have no name yet."""
+        records = [*self._records, *self._left_open]
+        listed: dict[str, EndpointTest] = {}
         try:
             async with asyncio.timeout(_LONGEST_LOOK_UP):
-                for aid in aids:
-                    names |= {test.test_id: test.test_name for test in await client.tests(aid)}
+                for aid in dict.fromkeys(record.aid for record in records):
+                    listed |= {test.test_id: test for test in await client.tests(aid)}
         except (CallFailed, TimeoutError) as error:
             reason = str(error) or "no answer in time"
             self._logger.info("The tests' names are not known: %s", reason)
-        for record in self._records:
-            name = record.test_name or names.get(record.test_id, "")
+        for record in records:
+            test = listed.get(record.test_id)
+            name = record.test_name or (test.test_name if test else "")
             record.test_name = cut(name, _LONGEST_NAME)
+        return listed
 
 
 def _forget_results() -> None:

@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 
 from tasks.summary import counts
 from thousandeyes.errors import Outcome
-from thousandeyes.rerun import Rerun
+from thousandeyes.rerun import GOOD, Ending, Rerun
+from thousandeyes.verdict import VerdictName
 
 
 class RerunFailed(Exception):
@@ -19,20 +20,25 @@ class RerunFailed(Exception):
 
 
 def judge(
-    records: Sequence[Rerun], fail_on: Collection[Outcome], stopped: str | None = None
+    records: Sequence[Rerun], fail_on: Collection[Ending], stopped: str | None = None
 ) -> tuple[bool, str]:
     """Return whether the run passed, and the sentence that tells people.
 
     Args:
         records: One a test, each with its outcome.
-        fail_on: The outcomes that fail the run.
+        fail_on: The outcomes and verdicts that fail the run.
         stopped: What made the run stop early, if anything did.
     """
-    good = (Outcome.ACCEPTED, Outcome.SKIPPED)
-    bad = [record for record in records if record.outcome in fail_on]
-    tolerated = [r for r in records if r.outcome not in fail_on and r.outcome not in good]
+
+    def fails(record: Rerun) -> bool:
+        return record.outcome in fail_on or record.ending in fail_on
+
+    bad = [record for record in records if fails(record)]
+    tolerated = [r for r in records if not fails(r) and r.ending not in GOOD]
     accepted = sum(record.outcome is Outcome.ACCEPTED for record in records)
     sentence = f"{accepted} of {len(records)} tests accepted"
+    if any(record.verdict for record in records):
+        sentence += f", {sum(record.ending is VerdictName.PASSED for record in records)} passed"
     if bad:
         sentence += f"; failed for {counts(bad)}"
     if tolerated:

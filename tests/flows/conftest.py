@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.rerun import rerun_endpoint_test
+from thousandeyes import watch
 from thousandeyes.simulator import Simulator, create_app, serve
 
 TOKEN = "tkn-5ecret-0f-the-tests"
@@ -20,8 +21,11 @@ def _server(prefect_server: None) -> None: ...
 def simulate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Simulator]]:
     """Serve a simulator with the given options and point the settings at it.
 
-    Its quotas are out of the way unless a test asks for them.
+    Its quotas are out of the way unless a test asks for them, and results are looked for soon.
     """
+    monkeypatch.setattr(watch, "FIRST_POLL", 0.5)
+    monkeypatch.setattr(watch, "GAPS", (0.3, 0.5))
+    monkeypatch.setattr(watch, "TOGETHER", 0.2)
     with ExitStack() as stack:
 
         def start(**options: Any) -> Simulator:

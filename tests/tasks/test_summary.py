@@ -31,6 +31,7 @@ from tasks.summary import (
 from tests.flows.scene import TABLE, artifacts_of
 from thousandeyes.errors import Outcome
 from thousandeyes.rerun import Rerun
+from thousandeyes.verdict import VerdictName
 
 EVENT_LIMIT = 1_500_000
 TEST = "http://prefect/artifacts/key/endpoint-test-"
@@ -96,8 +97,8 @@ def test_a_run_without_anything_to_look_at_says_so_by_leaving_it_out() -> None:
     assert "Needs a look" not in text
 
 
-def test_every_outcome_has_a_meaning_that_is_a_sentence() -> None:
-    assert set(MEANING) == set(Outcome)
+def test_every_ending_has_a_meaning_that_is_a_sentence() -> None:
+    assert set(MEANING) == {*Outcome, *VerdictName}
     assert all(meaning.endswith(".") for meaning in MEANING.values())
 
 

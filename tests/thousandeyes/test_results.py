@@ -12,6 +12,7 @@ from tests.thousandeyes.steady import steady
 from thousandeyes.errors import InvalidTestIds, NotFound, ReplyLost
 from thousandeyes.replies import Reply, read
 from thousandeyes.results import (
+    Page,
     every,
     http_rounds,
     http_rounds_of,
@@ -123,8 +124,8 @@ def parsed(row: Mapping[str, object], model: type[AnyRow]) -> AnyRow:
     return found
 
 
-async def pages_of(pages: AsyncIterator[list[AnyRow]]) -> list[int]:
-    return [len(rows) async for rows in pages]
+async def pages_of(pages: AsyncIterator[Page[AnyRow]]) -> list[int]:
+    return [len(page.rows) async for page in pages]
 
 
 def test_a_row_keeps_what_is_not_known_and_survives_what_is_missing() -> None:
@@ -233,8 +234,8 @@ async def test_every_page_is_asked_for_with_the_same_query_and_body() -> None:
 
 async def test_a_caller_may_stop_early() -> None:
     api = Canned(page(WHO, cursor="a"))
-    async for rows in network_rounds(api, ["1"], since=0):
-        assert rows
+    async for first in network_rounds(api, ["1"], since=0):
+        assert first.rows
         break
     assert len(api.calls) == 1
 
@@ -403,7 +404,7 @@ async def test_every_error_type_of_the_laptops_fails_its_agents() -> None:
     test_id = await laptops.create("http-server", url="https://example.com")
     verdict = await laptops.verdict(test_id, NOON)
     assert verdict.name is VerdictName.FAILED
-    assert verdict.error_types == ("connect", "dns", "http", "receive", "ssl")
+    assert verdict.error_types == ("connect", "dns", "http", "receive", "send", "ssl")
     assert verdict.http_status_worst == 503
     said = " ".join(reason for agent in verdict.failing for reason in agent.reasons)
     assert all(f"{kind} error (" in said for kind in verdict.error_types)

@@ -280,6 +280,7 @@ def test_a_row_has_the_same_keys_always() -> None:
         "agents_answered": 0,
         "agents_passed": 0,
         "agents_icmp_blocked": 0,
+        "agents_failed": None,
         "loss_worst": None,
         "loss_median": None,
         "latency_ms_worst": None,

@@ -9,9 +9,9 @@ It imports nothing from the client that it stands opposite to, so that neither e
 """
 
 from .app import create_app
-from .faults import Fault
+from .faults import Behaviour, Fault
 from .options import Options
 from .server import serve
 from .state import Call, Simulator
 
-__all__ = ["Call", "Fault", "Options", "Simulator", "create_app", "serve"]
+__all__ = ["Behaviour", "Call", "Fault", "Options", "Simulator", "create_app", "serve"]

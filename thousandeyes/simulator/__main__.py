@@ -14,8 +14,8 @@ from .app import create_app
 from .options import DEFAULT_TOKEN, Options, ScenarioError, explain, read_scenario
 from .server import Server, address, bind
 
-# The token would stand in the list of processes, and faults need more than a word.
-_NOT_ON_THE_COMMAND_LINE = {"token", "faults"}
+# The token would stand in the list of processes, and the others need more than a word.
+_NOT_ON_THE_COMMAND_LINE = {"token", "faults", "agents_of", "result_replies"}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,7 +1,7 @@
-"""How a test's run calls can be told to misbehave."""
+"""How run calls, result calls and agents can be told to misbehave."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,6 +19,10 @@ Misbehaviour = Literal[
 ]
 Status = Annotated[int, Field(ge=200, le=599)]
 Reply = Status | Misbehaviour
+
+ResultReply = Status | Literal["dropped", "stalled", "half_body", "html", "empty"]
+"""What a result call gets; 200 is the usual reply, and the words mean what they do in a `Fault`."""
+HttpError = Literal["connect", "dns", "http", "receive", "send", "ssl"]
 
 _APPLIED: frozenset[Reply] = frozenset(
     {"dropped_after", "stalled", "half_body", "plain_text", "empty", "no_message"}
@@ -78,6 +82,38 @@ class FaultPlan:
         """Return what the next run call of this test will get, without using it up."""
         fault = self._faults.get(test_id)
         return fault.reply_to(self._calls[test_id]) if fault else None
+
+
+class Behaviour(BaseModel):
+    """What some agents do otherwise than they would, in every round of a test."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    agents: list[Annotated[int, Field(ge=0)]] | None = Field(
+        default=None, description="Their places among those that run the test, from 0; None: all."
+    )
+    answers: Literal["once", "twice", "never"] = Field(
+        default="once", description="Rows in a round; two differ in what they measured."
+    )
+    late_seconds: float = Field(default=0.0, ge=0, description="Added to the time of its rows.")
+    icmp_blocked: bool = Field(default=False, description="Network rows measure nothing.")
+    loss: float | None = Field(default=None, ge=0, le=100, description="Percent.")
+    latency_ms: float | None = Field(default=None, ge=0, description="Average, in milliseconds.")
+    error_type: HttpError | None = Field(default=None, description="How HTTP fails.")
+    response_code: int | None = Field(
+        default=None, ge=100, le=599, description="The status of HTTP rows; from 400 an error."
+    )
+
+
+class ResultFaults:
+    """What the next result calls get, one entry a call; afterwards all is as usual."""
+
+    def __init__(self, replies: Iterable[ResultReply]) -> None:
+        self._replies = iter(replies)
+
+    def take(self) -> ResultReply:
+        """Return the reply to the next result call."""
+        return next(self._replies, 200)
 
 
 def is_applied(reply: Reply | None) -> bool:

@@ -6,14 +6,18 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from .faults import Fault
+from .faults import Behaviour, Fault, ResultReply
 from .quota import Family, Rounding
 
+EVERY_TEST = "*"
 DEFAULT_TOKEN = "simulator-token"  # noqa: S105  told on the page, so that a first run needs nothing
 
 
 class ScenarioError(ValueError):
     """A scenario file, or the options on the command line, can't be used; the text says why."""
+
+
+_USUAL = Behaviour()
 
 
 class Options(BaseModel):
@@ -45,9 +49,33 @@ class Options(BaseModel):
     hide_instant_tests: bool = Field(
         default=False, description="Leaves instant tests out of the lists of tests."
     )
+    healthy: bool = Field(
+        default=False, description="No agent loses packets or meets an error, unless told to."
+    )
+    earlier_round_seconds: float = Field(
+        0.0, ge=0, description="Each test has a round of this long before the start; 0: none."
+    )
     faults: dict[str, Fault] = Field(
         default_factory=dict, description="How the run calls of these tests misbehave, by test ID."
     )
+    agents_of: dict[str, list[Behaviour]] = Field(
+        default_factory=dict, description="What agents do in these tests, by test ID, * for all."
+    )
+    result_replies: list[ResultReply] = Field(
+        default_factory=list, description="What calls for results get, one entry a call."
+    )
+
+    @property
+    def told_of(self) -> list[str]:
+        """The IDs of the tests that faults and behaviours are told of."""
+        return [test for test in {**self.faults, **self.agents_of} if test != EVERY_TEST]
+
+    def behaviour(self, test_id: str, place: int) -> Behaviour:
+        """Return what the agent at this place does in a test; the first that fits counts."""
+        for told in self.agents_of.get(test_id, []) + self.agents_of.get(EVERY_TEST, []):
+            if told.agents is None or place in told.agents:
+                return told
+        return _USUAL
 
     @model_validator(mode="after")
     def _check_ids(self) -> Self:
@@ -57,8 +85,12 @@ class Options(BaseModel):
             return self
         if len(set(self.tests)) != len(self.tests) or not all(self.tests):
             raise ValueError("tests lists an ID twice or an empty one")
-        if unknown := sorted(set(self.faults) - set(self.tests)):
-            raise ValueError(f"faults names tests that tests does not list: {', '.join(unknown)}")
+        told = {"faults": set(self.faults), "agents_of": set(self.agents_of) - {EVERY_TEST}}
+        for name, ids in told.items():
+            if unknown := sorted(ids - set(self.tests)):
+                raise ValueError(
+                    f"{name} names tests that tests does not list: {', '.join(unknown)}"
+                )
         return self
 
 

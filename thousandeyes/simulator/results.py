@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .definitions import definition
+from .faults import ResultReply
 from .gate import base_url, find_test, simulator_of
 from .inventory import EndpointTest, Kind
 from .paging import cut, links, page_size, read_cursor
@@ -23,8 +25,9 @@ from .query import (
     parse_search,
     time_frame,
 )
-from .replies import HalJSONResponse
+from .replies import HalJSONResponse, for_status, proxy_page
 from .rounds import Measurement, http_row, measurements, network_row, path_row
+from .wire import Lost
 
 _PATH = "/endpoint/test-results/scheduled-tests"
 
@@ -90,7 +93,7 @@ class Reading:
         if self.has_test:
             reply["test"] = definition(tests[0], aid, base_url(request))
         reply["_links"] = await links(request, cursor, size, total, with_self=self.has_self)
-        return HalJSONResponse(reply)
+        return _as_told(simulator.result_faults.take(), HalJSONResponse(reply))
 
     def _find(
         self,
@@ -112,6 +115,19 @@ class Reading:
             newest = max((m.round_id for m in found), default=0)
             found = [m for m in found if m.round_id == newest]
         return sorted(found, key=lambda measurement: measurement.luck)
+
+
+def _as_told(told: ResultReply, usual: Response) -> Response:
+    if isinstance(told, int):
+        return usual if told == HTTPStatus.OK else for_status(told)
+    replies: dict[ResultReply, Response] = {
+        "dropped": Lost(),
+        "stalled": Lost(hangs=True),
+        "half_body": Lost(half_of=usual),
+        "html": proxy_page(HTTPStatus.OK),
+        "empty": Response(),
+    }
+    return replies[told]
 
 
 _network_of_one = Reading(network_row, has_test=True, has_total=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .faults import Behaviour
 from .inventory import Agent, EndpointTest
 from .state import Simulator
 
@@ -17,13 +18,17 @@ ROUND_SECONDS = 60
 _GIGABYTE = 2**30
 _LOSS_SHARE, _BLOCKED_SHARE, _HTTP_ERROR_SHARE = 0.08, 0.03, 0.06
 _GREAT, _GOOD = 80, 50
+_ANSWERS = {"never": (), "once": ("",), "twice": ("", " again")}
 _HTTP_ERRORS = {
     "dns": "Could not resolve host",
     "connect": "Connection timed out",
     "ssl": "Certificate has expired",
-    "http": "HTTP/2 503",
+    "http": "The server's status tells",
     "receive": "Operation timed out",
+    "send": "Broken pipe",
 }
+_FIRST_ERROR_CODE = 400
+_ALL = 100
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,17 @@ class Measurement:
     """The round's start in epoch seconds, a multiple of the interval."""
     key: str
     luck: float
+    behaviour: Behaviour
+    is_healthy: bool
+    """Whether nothing goes wrong that its behaviour doesn't tell."""
 
     def rng(self, purpose: str) -> random.Random:
         """Return a source of numbers that is always the same for this purpose."""
         return random.Random(f"{purpose} {self.key}")  # noqa: S311  repeatable on purpose
+
+    def meets(self, share: float, rng: random.Random) -> bool:
+        """Tell whether this one is among those that something goes wrong for."""
+        return rng.random() < share and not self.is_healthy
 
 
 def measurements(
@@ -49,17 +61,21 @@ def measurements(
 
     Each run makes one round; two runs in the same minute share its ID.
     """
-    delay = simulator.options.results_after_seconds
+    options = simulator.options
     agents = agents_of(simulator, test)
-    for number, ran_at in enumerate(simulator.run_times[test.id]):
+    times = [*simulator.earlier_rounds, *simulator.run_times[test.id]]
+    for number, ran_at in enumerate(times, -len(simulator.earlier_rounds)):
         round_id = int(ran_at // ROUND_SECONDS) * ROUND_SECONDS
         if not start <= round_id <= end:
             continue
-        for agent in agents:
-            key = f"{simulator.options.seed} {test.id} {number} {agent.id}"
-            luck = zlib.crc32(key.encode()) / 2**32
-            if ran_at + delay * (1 + luck) <= as_of:
-                yield Measurement(test, agent, round_id, key, luck)
+        for place, agent in enumerate(agents):
+            behaviour = options.behaviour(test.id, place)
+            for answer in _ANSWERS[behaviour.answers]:
+                key = f"{options.seed} {test.id} {number} {agent.id}{answer}"
+                luck = zlib.crc32(key.encode()) / 2**32
+                delay = options.results_after_seconds * (1 + luck) + behaviour.late_seconds
+                if number < 0 or ran_at + delay <= as_of:
+                    yield Measurement(test, agent, round_id, key, luck, behaviour, options.healthy)
 
 
 def agents_of(simulator: Simulator, test: EndpointTest) -> list[Agent]:
@@ -75,11 +91,16 @@ def agents_of(simulator: Simulator, test: EndpointTest) -> list[Agent]:
 def network_row(measurement: Measurement, aid: str, expand: frozenset[str]) -> dict[str, Any]:
     """Return a row of network results: loss in percent, times in milliseconds."""
     row, rng = _common(measurement, aid, expand), measurement.rng("network")
-    if rng.random() < _BLOCKED_SHARE:
+    told = measurement.behaviour
+    if told.icmp_blocked or measurement.meets(_BLOCKED_SHARE, rng):
         return row | {"isIcmpBlocked": True, "errorDetails": "ICMP is blocked on the way"}
     # 10 packets a round, so that loss comes in tenths.
-    loss = 10.0 * rng.randint(1, 4) if rng.random() < _LOSS_SHARE else 0.0
+    loss = 10.0 * rng.randint(1, 4) if measurement.meets(_LOSS_SHARE, rng) else 0.0
+    loss = loss if told.loss is None else told.loss
     average, jitter = 8 + rng.lognormvariate(3, 0.6), rng.lognormvariate(0, 0.7)
+    average = average if told.latency_ms is None else told.latency_ms
+    if loss == _ALL:
+        return row | {"loss": loss, "isIcmpBlocked": False, "score": _score(0)}
     return row | {
         "loss": loss,
         "avgLatency": round(average, 2),
@@ -94,17 +115,18 @@ def network_row(measurement: Measurement, aid: str, expand: frozenset[str]) -> d
 def http_row(measurement: Measurement, aid: str, expand: frozenset[str]) -> dict[str, Any]:
     """Return a row of HTTP results: times in milliseconds, sizes in bytes."""
     row, rng = _common(measurement, aid, expand), measurement.rng("http")
-    if rng.random() < _HTTP_ERROR_SHARE:
-        error = rng.choice(list(_HTTP_ERRORS))
-        code = {"responseCode": 503} if error == "http" else {}
-        return row | {"errorType": error, "errorDetails": _HTTP_ERRORS[error], **code}
+    if error := _http_error(measurement, rng):
+        code = measurement.behaviour.response_code or 503
+        if error != "http":
+            return row | {"errorType": error, "errorDetails": _HTTP_ERRORS[error]}
+        return row | {"errorType": error, "errorDetails": f"HTTP/2 {code}", "responseCode": code}
     dns, connect, ssl = rng.randint(0, 20), rng.randint(5, 60), rng.randint(8, 90)
     wait, receive = int(rng.lognormvariate(4, 0.8)), rng.randint(1, 60)
     response = dns + connect + ssl + wait
     size = rng.randint(2_000, 400_000)
     timings = {
         "errorType": "none",
-        "responseCode": 200,
+        "responseCode": measurement.behaviour.response_code or 200,
         "dnsTime": dns,
         "connectTime": connect,
         "sslTime": ssl,
@@ -124,6 +146,15 @@ def http_row(measurement: Measurement, aid: str, expand: frozenset[str]) -> dict
             "responseHeaders": f"HTTP/2 200\r\nContent-Length: {size}\r\n",
         }
     return row | timings
+
+
+def _http_error(measurement: Measurement, rng: random.Random) -> str | None:
+    told = measurement.behaviour
+    if told.error_type:
+        return told.error_type
+    if told.response_code:
+        return "http" if told.response_code >= _FIRST_ERROR_CODE else None
+    return rng.choice(list(_HTTP_ERRORS)) if measurement.meets(_HTTP_ERROR_SHARE, rng) else None
 
 
 def path_row(measurement: Measurement, aid: str, expand: frozenset[str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .faults import FaultPlan
+from .faults import FaultPlan, ResultFaults
 from .inventory import EndpointTest, new_test_id, seeded_agents, seeded_tests
 from .options import Options
 from .quota import Quota
@@ -40,13 +40,15 @@ class Simulator:
             reset_rounding=options.reset_rounding,
         )
         self.faults = FaultPlan(options.faults)
+        self.result_faults = ResultFaults(options.result_replies)
         self.agents = seeded_agents(options.seed, options.agents)
         self.tests = {
-            test.id: test
-            for test in seeded_tests(options.seed, options.tests, list(options.faults))
+            test.id: test for test in seeded_tests(options.seed, options.tests, options.told_of)
         }
         self.run_times: dict[str, list[float]] = {test_id: [] for test_id in self.tests}
         self._clock = clock
+        earlier = options.earlier_round_seconds
+        self.earlier_rounds = [self.now() - earlier] if earlier else []
         self._rng = random.Random(f"created {options.seed}")  # noqa: S311  repeatable on purpose
 
     @property

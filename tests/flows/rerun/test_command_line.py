@@ -28,6 +28,7 @@ from thousandeyes.errors import Outcome, SettingsError
 from thousandeyes.rerun import Delivery, Rerun
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import Fault
+from thousandeyes.thresholds import Thresholds
 
 Flow = Callable[[Callable[..., Any]], list[dict[str, Any]]]
 
@@ -108,6 +109,9 @@ def test_wrong_usage_exits_with_2(
         (["1", "--max-in-flight", "0"], "error: --max-in-flight: Input should be greater"),
         (["1", "--max-in-flight", "many"], "error: --max-in-flight: Input should be a valid int"),
         (["1", "--deadline-minutes", "inf"], "error: --deadline-minutes: Input should be a finite"),
+        (["1", "--expected-agents", "0"], "error: --expected-agents: Input should be greater"),
+        (["1", "--thresholds", "max_loss_percent=x"], "error: --thresholds max_loss_percent: "),
+        (["1", "--thresholds", "max_lost=5"], "error: --thresholds max_lost: Extra inputs are"),
         (["1", "--fail-on", "unknown,bad"], "error: --fail-on: Input should be 'accepted', "),
     ],
 )
@@ -275,12 +279,19 @@ def test_a_group_that_is_not_there_exits_with_2_and_says_where_to_look(
 def test_every_option_reaches_the_flow(flow: Flow) -> None:
     calls = flow(accepted)
     options = ["--delivery", "at_most_once", "--fail-on", "unknown, forbidden"]
+    options += ["--wait-for-results", "--results-deadline-minutes", "3", "--expected-agents", "9"]
+    options += ["--thresholds", "max_loss_percent=5, min_agents=2", "--no-link-to-app"]
     main(["1", *options, "--max-in-flight", "7", "--deadline-minutes", "1.5"])
     assert calls[0]["options"] == RerunOptions(
         delivery=Delivery.AT_MOST_ONCE,
         fail_on=[Outcome.UNKNOWN, Outcome.FORBIDDEN],
         max_in_flight=7,
         deadline_minutes=1.5,
+        wait_for_results=True,
+        results_deadline_minutes=3,
+        expected_agents=9,
+        thresholds=Thresholds(max_loss_percent=5, min_agents=2),
+        link_to_app=False,
     )
     main(["1", "--fail-on", ""])
     assert calls[1]["options"].fail_on == []

@@ -155,9 +155,9 @@ async def test_without_a_token_the_run_fails_with_the_variables_name_and_loses_n
 
 
 async def test_a_lost_reply_is_sent_again_only_under_at_least_once(simulate: Simulate) -> None:
-    faults = {"202701": Fault(replies=["dropped_after"]), "202702": Fault(replies=[500])}
+    faults = {"202701": Fault(replies=["dropped_before"]), "202702": Fault(replies=[500])}
     simulator = simulate(tests=ids(3), faults=faults)
-    _, recorded = await run(ids(3), delivery="at_most_once")
+    _, recorded = await run(ids(3), delivery="at_most_once", results_deadline_minutes=0.02)
     assert [recorded[test_id].outcome for test_id in ids(3)] == [
         *("unknown", "server_error", "accepted")
     ]

@@ -133,7 +133,10 @@ async def test_a_parents_retry_sends_no_accepted_test_again(simulate: Simulate) 
 async def test_a_killed_run_goes_on_where_it_stood(simulate: Simulate, delivery: Delivery) -> None:
     simulator = simulate(tests=ids(40), latency_seconds=0.1)
     slots = 4
-    flow_run_id = await deployed_run(ids(40), {"delivery": delivery, "max_in_flight": slots})
+    flow_run_id = await deployed_run(
+        ids(40),
+        {"delivery": delivery, "max_in_flight": slots, "results_deadline_minutes": 0.1},
+    )
     async with process("-m", "prefect", "flow-run", "execute", str(flow_run_id)) as killed:
         await wait_until(lambda: len(sent(simulator)) >= 15)
         os.killpg(killed.pid, signal.SIGKILL)

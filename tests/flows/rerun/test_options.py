@@ -6,7 +6,8 @@ from pydantic import ValidationError
 
 from flows.rerun import RerunOptions, rerun_endpoint_tests
 from thousandeyes.errors import Outcome
-from thousandeyes.rerun import Delivery
+from thousandeyes.rerun import GOOD, Delivery
+from thousandeyes.verdict import VerdictName
 
 SCHEMA = RerunOptions.model_json_schema()
 
@@ -25,8 +26,10 @@ def test_every_field_shows_its_default_in_the_form(name: str) -> None:
 
 def test_closed_sets_are_choices() -> None:
     assert SCHEMA["$defs"]["Delivery"]["enum"] == list(Delivery)
-    assert SCHEMA["$defs"]["Outcome"]["enum"] == list(Outcome)
-    assert SCHEMA["properties"]["fail_on"]["items"] == {"$ref": "#/$defs/Outcome"}
+    assert SCHEMA["properties"]["fail_on"]["items"] == {
+        "type": "string",
+        "enum": [*Outcome, *VerdictName],
+    }
 
 
 def test_prefects_form_has_every_parameter_described() -> None:
@@ -35,8 +38,8 @@ def test_prefects_form_has_every_parameter_described() -> None:
     assert parameters["options"]["default"] == RerunOptions().model_dump(mode="json")
 
 
-def test_by_default_everything_fails_a_run_but_accepted_and_skipped() -> None:
-    assert set(Outcome) - set(RerunOptions().fail_on) == {Outcome.ACCEPTED, Outcome.SKIPPED}
+def test_by_default_everything_fails_a_run_but_what_needs_nobodys_attention() -> None:
+    assert {*Outcome, *VerdictName} - set(RerunOptions().fail_on) == GOOD
 
 
 def test_one_runs_list_is_not_anothers() -> None:
@@ -53,7 +56,11 @@ def test_one_runs_list_is_not_anothers() -> None:
         {"deadline_minutes": -1},
         {"deadline_minutes": math.inf},
         {"deadline_minutes": math.nan},
-        {"fail_on": ["failed"]},
+        {"fail_on": ["broken"]},
+        {"results_deadline_minutes": 0},
+        {"results_deadline_minutes": math.inf},
+        {"expected_agents": 0},
+        {"thresholds": {"max_lost": 1}},
         {"delivery": "exactly_once"},
         {"retries": 3},
     ],

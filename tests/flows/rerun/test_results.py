@@ -1,0 +1,301 @@
+"""What becomes of a run's results, on the virtual clock against the simulator."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.rerun import RerunOptions
+from flows.rerun.results import wants_results
+from tests.flows.rerun.world import NOON, World
+from tests.thousandeyes.steady import steady
+from thousandeyes.errors import Outcome
+from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.simulator import Behaviour, Fault
+from thousandeyes.thresholds import Thresholds
+from thousandeyes.verdict import Verdict
+
+NETWORK, HTTP = "1", "2"  # the simulator's kinds take turns
+IDS = [NETWORK, HTTP, "3", "4"]
+ALL_ONLINE: dict[str, Any] = {"seed": 9, "agents": 25}
+MIX = ["dropped_after"] * 100 + ["dropped_before"] * 50 + [None] * 50
+ERROR_TYPES = ["connect", "dns", "http", "receive", "send", "ssl"]
+
+
+def verdict_of(record: Rerun) -> Verdict:
+    assert record.verdict
+    return record.verdict
+
+
+def measured(test_id: str, *behaviours: Behaviour, **options: Any) -> Verdict:
+    """Return the verdict on a test whose agents behave like that."""
+    flow_options = options.pop("flow", {})
+    world = World(tests=IDS, agents_of={test_id: list(behaviours)}, **ALL_ONLINE | options)
+    return verdict_of(world.rerun([test_id], wait_for_results=True, **flow_options)[test_id])
+
+
+class TestVerdicts:
+    @pytest.mark.parametrize("test_id", IDS[:2])
+    def test_a_healthy_test_has_passed(self, test_id: str) -> None:
+        verdict = measured(test_id)
+        assert (verdict.name, verdict.agents_answered, verdict.agents_expected) == (
+            "passed",
+            25,
+            25,
+        )
+
+    @pytest.mark.parametrize("test_id", IDS[:2])
+    def test_a_test_in_which_7_of_25_answered_well_has_passed(self, test_id: str) -> None:
+        verdict = measured(test_id, Behaviour(agents=list(range(18)), answers="never"))
+        assert (verdict.name, verdict.agents_answered, verdict.agents_expected) == ("passed", 7, 25)
+        assert verdict.sentence == "passed: 7 of 7 agents (18 more did not answer)"
+
+    @pytest.mark.parametrize("test_id", IDS[:2])
+    def test_where_nobody_answers_there_is_no_data(self, test_id: str) -> None:
+        world = World(tests=IDS, agents_of={"*": [Behaviour(answers="never")]}, **ALL_ONLINE)
+        verdict = verdict_of(world.rerun([test_id], wait_for_results=True)[test_id])
+        assert verdict.sentence == "no_data: none of 25 expected agents answered"
+        assert 300 <= world.took < 310, "it had its time"
+
+    def test_fewer_than_min_agents_by_the_deadline_have_timed_out(self) -> None:
+        late = Behaviour(agents=list(range(2, 25)), late_seconds=3600)
+        verdict = measured(NETWORK, late, flow={"thresholds": {"min_agents": 3}})
+        assert (verdict.name, verdict.agents_answered) == ("timed_out", 2)
+
+    def test_with_a_short_deadline_what_is_there_is_judged(self) -> None:
+        late = Behaviour(agents=list(range(2, 25)), late_seconds=3600)
+        verdict = measured(NETWORK, late, flow={"results_deadline_minutes": 0.5})
+        assert verdict.sentence == "passed: 2 of 2 agents (23 more did not answer in time)"
+
+    @pytest.mark.parametrize("late_seconds", [8, 25, 55])
+    def test_agents_that_answer_late_are_waited_for(self, late_seconds: float) -> None:
+        late = Behaviour(agents=[3, 4], late_seconds=late_seconds, loss=100)
+        verdict = measured(NETWORK, late)
+        assert (verdict.name, verdict.agents_answered) == ("failed", 25)
+
+    @pytest.mark.parametrize("test_id", IDS[:2])
+    def test_an_agent_that_answers_twice_counts_once(self, test_id: str) -> None:
+        verdict = measured(test_id, Behaviour(answers="twice"))
+        assert (verdict.name, verdict.agents_answered) == ("passed", 25)
+
+    def test_icmp_blocked_is_not_loss(self) -> None:
+        verdict = measured(NETWORK, Behaviour(icmp_blocked=True))
+        assert (verdict.name, verdict.agents_icmp_blocked) == ("passed", 25)
+        assert verdict.loss.worst is None
+
+    def test_100_percent_loss_fails_and_names_the_agents(self) -> None:
+        verdict = measured(NETWORK, Behaviour(agents=[0, 7], loss=100), Behaviour(loss=99))
+        names = {World(tests=IDS, **ALL_ONLINE).simulator.agents[place].name for place in (0, 7)}
+        assert verdict.name == "failed"
+        assert set(str(verdict.agents_failed).split(", ")) == names
+        assert (verdict.loss.worst, verdict.loss.median) == (100, 99)
+
+    @pytest.mark.parametrize("error_type", ERROR_TYPES)
+    def test_every_error_type_fails(self, error_type: Any) -> None:
+        verdict = measured(HTTP, Behaviour(agents=[5], error_type=error_type))
+        assert (verdict.name, verdict.error_types) == ("failed", (error_type,))
+        assert verdict.agents_passed == 24
+
+    @pytest.mark.parametrize(("code", "name"), [(399, "passed"), (400, "failed"), (503, "failed")])
+    def test_a_status_of_400_and_above_fails(self, code: int, name: str) -> None:
+        verdict = measured(HTTP, Behaviour(agents=[5], response_code=code))
+        assert (verdict.name, verdict.http_status_worst) == (name, code)
+
+    def test_a_test_keeps_to_thresholds_of_its_own_before_those_of_the_run(self) -> None:
+        world = World(tests=IDS, agents_of={"*": [Behaviour(latency_ms=90)]}, **ALL_ONLINE)
+        records = world.rerun(
+            [NETWORK, "3"],
+            {"3": Thresholds(max_latency_ms=80)},
+            wait_for_results=True,
+            thresholds={"max_latency_ms": 100},
+        )
+        assert [record.ending for record in records.values()] == ["passed", "failed"]
+
+    def test_rows_across_several_pages_are_all_read(self) -> None:
+        world = World(tests=IDS, page_size=7, **ALL_ONLINE)
+        records = world.rerun(wait_for_results=True)
+        assert {verdict_of(r).agents_answered for r in records.values()} == {25}
+
+    def test_how_many_should_answer_can_be_told(self) -> None:
+        late = Behaviour(agents=list(range(5, 25)), late_seconds=3600)
+        world = World(tests=IDS, agents_of={"*": [late]}, **ALL_ONLINE)
+        record = world.rerun([NETWORK], wait_for_results=True, expected_agents=5)[NETWORK]
+        assert (verdict_of(record).agents_expected, verdict_of(record).agents_answered) == (5, 5)
+        assert world.took < 15
+
+
+class TestRoundsThatCount:
+    @pytest.mark.parametrize("seconds", [61, 90, 3600])
+    @pytest.mark.parametrize("test_id", IDS[:2])
+    def test_an_old_round_that_still_stands_is_no_answer(self, test_id: str, seconds: int) -> None:
+        verdict = measured(
+            test_id,
+            Behaviour(agents=list(range(20)), answers="never"),
+            earlier_round_seconds=seconds,
+            starts_at=NOON + 20,
+        )
+        assert verdict.agents_answered == 5
+
+    @pytest.mark.parametrize("skew", [3600.0, -3600.0, 3599.5, -0.7])
+    @pytest.mark.parametrize("starts_at", [NOON, NOON + 30, NOON + 59.4])
+    def test_clocks_an_hour_apart_change_nothing(self, skew: float, starts_at: float) -> None:
+        verdict = measured(
+            HTTP,
+            Behaviour(agents=[1], answers="never"),
+            skew=skew,
+            starts_at=starts_at,
+            earlier_round_seconds=120,
+        )
+        assert (verdict.name, verdict.agents_answered) == ("passed", 24)
+
+    def test_a_second_rerun_within_the_minute_waits_for_the_next_one(self) -> None:
+        """Its round would have the name of the one that is there."""
+        world = World(tests=IDS, earlier_round_seconds=5, starts_at=NOON + 40, **ALL_ONLINE)
+        records = world.rerun(wait_for_results=True)
+        assert {record.ending for record in records.values()} == {"passed"}
+        assert all(at >= NOON + 60 for [at] in world.simulator.run_times.values())
+
+    def test_an_accepted_test_is_judged_also_where_nothing_could_be_read_before(self) -> None:
+        world = World(tests=IDS, result_replies=[503], **ALL_ONLINE)
+        record = world.rerun([NETWORK], wait_for_results=True)[NETWORK]
+        assert record.rounds_after is None
+        assert record.ending == "passed"
+
+
+class TestReading:
+    def test_a_failed_look_is_tolerated_a_few_times_in_a_row(self) -> None:
+        replies: list[Any] = [200, 200, 503, "half_body", "html", 200, 200, "dropped", 500, "empty"]
+        world = World(tests=IDS, result_replies=replies, **ALL_ONLINE)
+        records = world.rerun(wait_for_results=True)
+        assert {record.ending for record in records.values()} == {"passed"}
+
+    def test_then_what_is_known_is_judged_and_why_is_told(self) -> None:
+        world = World(tests=IDS, result_replies=[200, 200, *[503] * 99], **ALL_ONLINE)
+        records = world.rerun(wait_for_results=True)
+        assert {record.ending for record in records.values()} == {"no_data"}
+        assert "the results could not be read to the end: 503: " in records[HTTP].why
+        assert world.took < 150
+
+    def test_200_tests_of_25_agents_cost_half_a_result_call_each(self) -> None:
+        world = World(tests=200, hide_instant_tests=True, **ALL_ONLINE)
+        records = world.rerun(wait_for_results=True)
+        assert {verdict_of(record).agents_answered for record in records.values()} == {25}
+        assert len(world.result_calls) <= 0.5 * 200
+        assert {call.status for call in world.simulator.calls} == {200}, "no 429"
+
+    def test_those_that_some_agents_never_answer_cost_hardly_more(self) -> None:
+        """For these a test is over when nothing new comes, and one page a look shows that."""
+        world = World(tests=96, hide_instant_tests=True, seed=7, agents=29)
+        records = world.rerun(wait_for_results=True)
+        assert {record.ending for record in records.values()} == {"passed"}
+        assert len(world.result_calls) <= 0.55 * 96
+
+    def test_so_do_those_whose_agents_take_their_time(self) -> None:
+        world = World(tests=96, hide_instant_tests=True, results_after_seconds=20, **ALL_ONLINE)
+        records = world.rerun(wait_for_results=True)
+        assert {verdict_of(record).agents_answered for record in records.values()} == {25}
+        assert len(world.result_calls) <= 0.5 * 96
+
+    def test_without_waiting_nothing_is_read(self) -> None:
+        world = World(tests=IDS)
+        records = world.rerun()
+        assert world.result_calls == []
+        assert {record.ending for record in records.values()} == {Outcome.ACCEPTED}
+
+
+class TestSettling:
+    def test_a_lost_reply_is_accepted_when_a_newer_round_is_found(self) -> None:
+        faults = {NETWORK: Fault(replies=["dropped_after"])}
+        world = World(
+            tests=IDS, faults=faults, earlier_round_seconds=90, starts_at=NOON + 5, **ALL_ONLINE
+        )
+        record = world.rerun([NETWORK], delivery="at_most_once")[NETWORK]
+        assert (record.outcome, record.verdict) == (Outcome.ACCEPTED, None)
+        began = datetime.fromtimestamp(NOON, UTC)
+        assert record.detail.startswith(
+            f"found out by its results: a round that began at {began:%H:%M} UTC"
+        )
+        assert "sent, and no answer came back" in record.detail
+        assert world.took < 15
+
+    def test_a_call_that_was_not_carried_out_stays_what_it_was(self) -> None:
+        faults = {NETWORK: Fault(replies=["dropped_before"]), HTTP: Fault(replies=[500])}
+        world = World(
+            tests=IDS, faults=faults, earlier_round_seconds=70, starts_at=NOON + 5, **ALL_ONLINE
+        )
+        records = world.rerun([NETWORK, HTTP], delivery="at_most_once", wait_for_results=True)
+        assert [record.ending for record in records.values()] == ["unknown", "server_error"]
+        assert all("which proves nothing" in record.detail for record in records.values())
+        assert world.simulator.runs(NETWORK) == world.simulator.runs(HTTP) == 0
+
+    def test_it_is_judged_too_where_results_are_waited_for(self) -> None:
+        world = World(tests=IDS, faults={HTTP: Fault(replies=["dropped_after"])}, **ALL_ONLINE)
+        record = world.rerun([HTTP], delivery="at_most_once", wait_for_results=True)[HTTP]
+        assert (record.outcome, record.ending) == ("accepted", "passed")
+
+    def test_a_round_within_the_minute_proves_nothing_where_none_could_be_noted_before(
+        self,
+    ) -> None:
+        world = World(
+            tests=IDS, faults={NETWORK: Fault(replies=["dropped_after"])}, result_replies=[503]
+        )
+        record = world.rerun([NETWORK], delivery="at_most_once")[NETWORK]
+        assert record.outcome is Outcome.UNKNOWN
+
+    def test_under_at_least_once_nothing_is_read(self) -> None:
+        world = World(tests=IDS, faults={NETWORK: Fault(replies=["dropped_after"], repeat=True)})
+        assert world.rerun([NETWORK])[NETWORK].outcome is Outcome.UNKNOWN
+        assert world.result_calls == []
+
+    @given(
+        st.permutations(["dropped_after"] * 100 + ["dropped_before"] * 50 + [None] * 50), st.data()
+    )
+    @steady(6)
+    def test_what_was_applied_is_accepted_and_the_rest_unknown_and_nothing_runs_twice(
+        self, mix: list[Any], data: st.DataObject
+    ) -> None:
+        test_ids = [str(number) for number in range(200)]
+        world = World(
+            tests=test_ids,
+            faults={
+                test_id: Fault(replies=[fault])
+                for test_id, fault in zip(test_ids, mix, strict=True)
+                if fault
+            },
+            agents=data.draw(st.integers(1, 4)),
+            skew=data.draw(st.sampled_from([0, 3600, -3600])),
+            starts_at=NOON + data.draw(st.floats(0, 59)),
+            earlier_round_seconds=data.draw(st.sampled_from([0, 61, 100, 600])),
+            hide_instant_tests=data.draw(st.booleans()),
+        )
+        records = world.rerun(delivery="at_most_once")
+        runs = {test_id: world.simulator.runs(test_id) for test_id in test_ids}
+        assert Counter(runs.values()) == {1: 150, 0: 50}
+        for test_id, record in records.items():
+            assert record.outcome == ("accepted" if runs[test_id] else "unknown")
+
+
+@pytest.mark.parametrize(
+    ("record", "delivery", "wait", "wanted"),
+    [
+        (Rerun("1", outcome=Outcome.ACCEPTED), "at_least_once", False, False),
+        (Rerun("1", outcome=Outcome.ACCEPTED), "at_least_once", True, True),
+        (Rerun("1", outcome=Outcome.UNKNOWN), "at_least_once", True, False),
+        (Rerun("1", outcome=Outcome.UNKNOWN), "at_most_once", False, True),
+        (Rerun("1", outcome=Outcome.SERVER_ERROR), "at_most_once", True, True),
+        (Rerun("1", outcome=Outcome.NOT_FOUND), "at_most_once", True, False),
+        (Rerun("1"), "at_most_once", True, False),
+    ],
+)
+def test_results_are_wanted_where_they_tell_something_new(
+    *,
+    record: Rerun,
+    delivery: Delivery,
+    wait: bool,
+    wanted: bool,
+) -> None:
+    options = RerunOptions(delivery=delivery, wait_for_results=wait)
+    assert wants_results(record, options) is wanted

@@ -1,0 +1,137 @@
+"""Waiting for results: the loop that looks for those of many tests at once, as `watch` decides."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final
+
+from thousandeyes.errors import CallFailed
+from thousandeyes.results import Api, Kind, Page, http_rounds, network_rounds
+from thousandeyes.watch import TESTS_PER_CALL, Query, Watch, Watched, queries
+
+FAILURES_IN_A_ROW: Final = 3
+"""Looks in a row that may fail; with the next one, waiting for results ends."""
+
+
+class Awaiting:
+    """Awaits the results of tests that are added while it goes on.
+
+    Args:
+        api: What makes the calls, within the quota.
+        on_done: Is awaited with each test that is done, and with what kept its results from being
+            read to the end, if anything did.
+        clock: Seconds on a clock that never goes back.
+        sleep: Waits that many seconds by the same clock.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        on_done: Callable[[Watched, str], Awaitable[None]],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._api = api
+        self._on_done = on_done
+        self._clock = clock
+        self._sleep = sleep
+        self._watch = Watch()
+        self._changed = asyncio.Event()
+        self._no_more = False
+        self._failures = 0
+        self._trouble = ""
+        self._gave_up = False
+
+    def __len__(self) -> int:
+        return len(self._watch)
+
+    def add(self, test: Watched) -> None:
+        """Await one more test."""
+        self._watch.add(test)
+        self._changed.set()
+
+    def close(self) -> None:
+        """Say that no more tests come, so that the waiting ends with the last one."""
+        self._no_more = True
+        self._changed.set()
+
+    async def follow(self) -> None:
+        """Look for results until no test is left and none will come."""
+        while not self._no_more or len(self._watch):
+            self._changed.clear()
+            wait = self._watch.wait(self._clock())
+            if self._gave_up and wait is not None:
+                await self._done(self._watch.give_up())
+            elif wait is None or wait > 0:
+                await self._pause(wait)
+            else:
+                await self._look()
+
+    def give_up(self, reason: str) -> None:
+        """Look for nothing any more: what is known of each test has to do."""
+        self._gave_up, self._trouble = True, reason
+        self._changed.set()
+
+    async def _look(self) -> None:
+        due = self._watch.due(self._clock())
+        try:
+            for kind in (Kind.NETWORK, Kind.HTTP_SERVER):
+                for query in queries(kind, due):
+                    await self._read(query)
+        except CallFailed as error:
+            self._failures += 1
+            if self._failures > FAILURES_IN_A_ROW:
+                self.give_up(str(error))
+        else:
+            self._failures = 0
+        await self._done(self._watch.looked(due, self._clock()))
+
+    async def _read(self, query: Query) -> None:
+        """Read as many pages as tell something new."""
+        async for page in rounds_of(self._api, query.kind, query.tests, since=query.since):
+            query.take(page.rows)
+            if query.answered or query.nothing_new(page.total):
+                break
+            if query.too_soon(page.total):
+                query.postpone()
+                return
+        query.read_to_the_end()
+
+    async def _done(self, tests: Iterable[Watched]) -> None:
+        await asyncio.gather(*(self._on_done(test, self._trouble) for test in tests))
+
+    async def _pause(self, seconds: float | None) -> None:
+        """Return when a test has been added, when no more will come, or after that many seconds."""
+        waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._changed.wait())]
+        if seconds is not None:
+            waiting.append(asyncio.ensure_future(self._sleep(seconds)))
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+async def newest_rounds(api: Api, test_ids: Sequence[str], *, since: float) -> dict[str, int]:
+    """Return the newest round of each test that has one since then (server's epoch seconds).
+
+    Raises:
+        CallFailed: One of its subclasses.
+    """
+    newest: dict[str, int] = {}
+    for start in range(0, len(test_ids), TESTS_PER_CALL):
+        for kind in (Kind.NETWORK, Kind.HTTP_SERVER):
+            asked = test_ids[start : start + TESTS_PER_CALL]
+            async for page in rounds_of(api, kind, asked, since=since):
+                for row in page.rows:
+                    newest[row.test_id] = max(row.round_id, newest.get(row.test_id, 0))
+    return newest
+
+
+def rounds_of(
+    api: Api, kind: Kind, test_ids: Iterable[str], *, since: float
+) -> AsyncIterator[Page[Any]]:
+    """Read one kind of results of many tests, page by page; see `results`."""
+    read = network_rounds if kind is Kind.NETWORK else http_rounds
+    return read(api, test_ids, since=since)

@@ -1,0 +1,243 @@
+"""Which tests' results are still awaited, when to ask next, and when a test is done.
+
+Pure decisions: time comes in as seconds on any clock that never goes back, and nothing here reads
+or waits. One rolling poll serves many tests: each poll asks only for tests whose turn has come,
+and of these only for the kinds of results that may still bring rows, since every page that is read
+is a call of the organization's quota.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from thousandeyes.results import Kind
+from thousandeyes.rounds import Measured
+
+FIRST_POLL: Final = 10.0
+"""Seconds from a test's acceptance to the first look at its results."""
+GAPS: Final = (20.0, 40.0, 60.0)
+"""Seconds between its next looks; the last one stays. In windows of a minute the third look falls
+together with the first one of the tests that were accepted a minute later."""
+TOGETHER: Final = 5.0
+"""Seconds that a look waits for those of other tests: one call then serves them all."""
+QUIET_POLLS: Final = 2
+"""Looks in a row without a new row after which nobody is waited for any more."""
+
+
+EARLY: Final = 2
+"""Looks at which a test's rows are read only if all are there: what is read once is read again."""
+TESTS_PER_CALL: Final = 200
+"""Test IDs in one filter; how many the API takes is not documented."""
+
+
+@dataclass
+class _Rows:
+    """What is known of one kind of results of one test."""
+
+    by_content: dict[str, Measured] = field(default_factory=dict)
+    agents: set[str] = field(default_factory=set)
+    grew: bool = False
+    quiet: int = 0
+
+
+@dataclass
+class Watched:
+    """One test whose results are awaited, and what is known of them.
+
+    Args:
+        test_id: The test.
+        rounds_after: Only rounds with a later ID count, in epoch seconds of the server's clock.
+        kinds: The kinds of results that the test may have.
+        gives_up_at: When the last look is due.
+        next_poll: When the next look is due.
+        expected: How many agents should answer; None or 0 where it isn't known, so that this test
+            is done when no new row came for a while.
+        any_row_will_do: Whether a single row answers all that is asked.
+    """
+
+    test_id: str
+    rounds_after: int
+    kinds: frozenset[Kind]
+    gives_up_at: float
+    next_poll: float
+    expected: int | None = None
+    any_row_will_do: bool = False
+    polls: int = 0
+    over: bool = False
+    """Whether the last look was taken, whatever it showed."""
+    postponed: bool = False
+    """Whether the rest of its rows was left for the next look."""
+    _known: dict[Kind, _Rows] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._known = {kind: _Rows() for kind in self.kinds}
+
+    @property
+    def rows(self) -> list[Measured]:
+        """The rows that count, of all kinds."""
+        return [row for kind in self.kinds for row in self._counting(kind)]
+
+    @property
+    def complete(self) -> bool:
+        """Whether no more rows are to come."""
+        if self.any_row_will_do:
+            return self.has_run
+        return not any(self._may_grow(known) for known in self._known.values())
+
+    @property
+    def has_run(self) -> bool:
+        """Whether there are rows that count."""
+        return any(known.agents for known in self._known.values())
+
+    def wants(self, kind: Kind) -> bool:
+        """Tell whether this kind of results is to be read now.
+
+        Network results tell when a test has run, and every test but a few has them: the other
+        kind is read once there are some, or when they don't come.
+        """
+        known = self._known.get(kind)
+        if known is None or self.complete or self.postponed or not self._may_grow(known):
+            return False
+        return kind is Kind.NETWORK or self.polls > 0 or self.has_run
+
+    def known(self, kind: Kind, since: int) -> int:
+        """Return how many rows of this and later rounds have been read."""
+        return sum(row.round_id >= since for row in self._known[kind].by_content.values())
+
+    def take(self, kind: Kind, row: Measured) -> None:
+        """Take a row that was read."""
+        known, content = self._known[kind], row.model_dump_json()
+        if content in known.by_content:
+            return
+        known.by_content[content] = row
+        if row.round_id > self.rounds_after:
+            known.grew = True
+            known.agents.add(row.agent_id)
+
+    def read_to_the_end(self, kind: Kind) -> None:
+        """Note that all rows which the API tells of this kind have been taken."""
+        known = self._known[kind]
+        if known.grew:
+            known.quiet = 0
+        elif self.has_run:  # until somebody has answered, silence says nothing
+            known.quiet += 1
+        known.grew = False
+
+    def looked(self, now: float) -> None:
+        """Note that a look has ended, also one that failed, and set the next."""
+        self.over = now >= self.gives_up_at
+        gap = GAPS[min(self.polls, len(GAPS) - 1)]
+        self.polls += 1
+        self.postponed = False
+        self.next_poll = max(now, min(now + gap, self.gives_up_at))
+
+    def _counting(self, kind: Kind) -> Iterator[Measured]:
+        for row in self._known[kind].by_content.values():
+            if row.round_id > self.rounds_after:
+                yield row
+
+    def _may_grow(self, known: _Rows) -> bool:
+        all_answered = bool(self.expected) and len(known.agents) >= (self.expected or 0)
+        return not all_answered and known.quiet < QUIET_POLLS
+
+
+@dataclass(frozen=True)
+class Query:
+    """One read of one kind of results of tests that are alike, page by page.
+
+    Tests that have answers already are read apart from those that have none, since of them one
+    page may tell that nothing is new.
+    """
+
+    kind: Kind
+    tests: Mapping[str, Watched]
+
+    @property
+    def since(self) -> int:
+        """The first round that can count for any of them, in the server's epoch seconds."""
+        return min(test.rounds_after for test in self.tests.values()) + 1
+
+    def take(self, rows: Iterable[Measured]) -> None:
+        """Take the rows of a page."""
+        for row in rows:
+            self.tests[row.test_id].take(self.kind, row)
+
+    def nothing_new(self, total: int | None) -> bool:
+        """Tell whether all rows are known already, when the API has this many."""
+        return total == sum(test.known(self.kind, self.since) for test in self.tests.values())
+
+    def too_soon(self, total: int | None) -> bool:
+        """Tell whether to leave the other pages for the next look, since more rows are to come."""
+        tests = self.tests.values()
+        # How many HTTP results are to come is not known where the tests' types are not.
+        if total is None or self.kind is not Kind.NETWORK:
+            return False
+        if not all(test.expected and test.polls < EARLY for test in tests):
+            return False
+        return total < sum(test.expected or 0 for test in tests)
+
+    def postpone(self) -> None:
+        """Leave the rest for the next look."""
+        for test in self.tests.values():
+            test.postponed = True
+
+    @property
+    def answered(self) -> bool:
+        """Whether no more is to be learned of any of them."""
+        return not any(test.wants(self.kind) for test in self.tests.values())
+
+    def read_to_the_end(self) -> None:
+        """Note that all has been read."""
+        for test in self.tests.values():
+            test.read_to_the_end(self.kind)
+
+
+def queries(kind: Kind, tests: Iterable[Watched]) -> Iterator[Query]:
+    """Yield what to read for tests whose turn has come."""
+    wanted = [test for test in tests if test.wants(kind)]
+    for has_run in (True, False):
+        alike = [test for test in wanted if test.has_run is has_run]
+        for start in range(0, len(alike), TESTS_PER_CALL):
+            yield Query(kind, {t.test_id: t for t in alike[start : start + TESTS_PER_CALL]})
+
+
+class Watch:
+    """All tests of a run whose results are awaited."""
+
+    def __init__(self) -> None:
+        self._tests: dict[str, Watched] = {}
+
+    def __len__(self) -> int:
+        return len(self._tests)
+
+    def add(self, test: Watched) -> None:
+        """Await the results of one more test."""
+        self._tests[test.test_id] = test
+
+    def wait(self, now: float) -> float | None:
+        """Return the seconds until the next look; None when nothing is awaited."""
+        if not self._tests:
+            return None
+        turns = [test.next_poll for test in self._tests.values()]
+        together = min(turns) + TOGETHER
+        return max(0.0, max(turn for turn in turns if turn <= together) - now)
+
+    def due(self, now: float) -> list[Watched]:
+        """Return the tests whose turn has come."""
+        return [test for test in self._tests.values() if test.next_poll <= now]
+
+    def looked(self, tests: Sequence[Watched], now: float) -> list[Watched]:
+        """Note that a look at these tests has ended; return those that are done, which leave."""
+        for test in tests:
+            test.looked(now)
+        return self._leave(test for test in tests if test.complete or test.over)
+
+    def give_up(self) -> list[Watched]:
+        """Return all tests, which leave."""
+        return self._leave(self._tests.values())
+
+    def _leave(self, tests: Iterable[Watched]) -> list[Watched]:
+        done = list(tests)
+        for test in done:
+            del self._tests[test.test_id]
+        return done
