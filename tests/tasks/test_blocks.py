@@ -170,9 +170,9 @@ class TestOnAServer:
     async def test_all_blocks_that_are_missing_are_told_at_once_with_what_there_is(self) -> None:
         await EndpointTestGroup(test_ids=["1"]).save("morning", overwrite=True)
         with pytest.raises(SettingsError) as caught:
-            await load_groups(["evening", "morning", "../night"], "lost")
+            await load_groups(["no-such-group", "morning", "../night"], "lost")
         text = str(caught.value)
-        assert "no Endpoint Test Group block named 'evening', '../night' (" in text
+        assert "no Endpoint Test Group block named 'no-such-group', '../night' (" in text
         assert "morning" in text.partition("this Prefect server has ")[2].partition(")")[0]
         assert "no ThousandEyes Credentials block named 'lost'" in text
         assert "PREFECT_API_URL" in text
