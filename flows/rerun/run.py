@@ -12,6 +12,7 @@ from prefect.context import FlowRunContext
 
 from flows.rerun.breaker import Breaker
 from flows.rerun.options import RerunOptions
+from flows.rerun.ownership import OwnRun
 from flows.rerun.plan import plan
 from flows.rerun.progress import Progress
 from tasks.artifacts import record_outcome, refusals_logged
@@ -32,8 +33,9 @@ class Run:
     `stopped` says what made it stop early, if anything did.
     """
 
-    def __init__(self, records: Sequence[Rerun], options: RerunOptions) -> None:
+    def __init__(self, records: Sequence[Rerun], options: RerunOptions, own_run: OwnRun) -> None:
         self.stopped: str | None = None
+        self._own_run = own_run
         self._records = records
         self._options = options
         self._progress = Progress(records)
@@ -87,12 +89,12 @@ class Run:
                 self._stop(client, reason)
 
     async def _rerun(self, client: ThousandEyesClient, record: Rerun) -> None:
-        async def write_ahead() -> None:
-            # A run that is killed now knows of this call when it is executed again.
-            if self._options.delivery is not Delivery.AT_MOST_ONCE:
-                return
+        async def before_sending() -> None:
             try:
-                await self._write(record)
+                await self._own_run.confirm()
+                if self._options.delivery is Delivery.AT_MOST_ONCE:
+                    # A run that is killed now knows of this call when it is executed again.
+                    await self._write(record)
             except BaseException:
                 # What isn't on record doesn't go out, and no earlier call of it is in doubt.
                 record.outcome, record.attempts = Outcome.NOT_ATTEMPTED, record.attempts - 1
@@ -106,20 +108,24 @@ class Run:
                 client,
                 delivery=self._options.delivery,
                 record=record,
-                before_sending=write_ahead,
+                before_sending=before_sending,
             )
         except TokenRefused:
             self._stop(client, "the token was refused (401): is it expired, or its user locked?")
-        except CallFailed:
-            pass  # the record holds it, and the task has logged it
+        except CallFailed as error:
+            # The record holds it, and the task has logged it.
+            if self._own_run.lost:
+                self._stop(client, str(error), begun_too=True)
         except Exception as error:
             self._logger.exception("Test %s: unexpected error", record.test_id)
             record.detail += f" (unexpected {type(error).__name__})"
 
     async def _finish(self, record: Rerun) -> None:
         record.finished_at = record.finished_at or datetime.now(UTC)
-        with refusals_logged(f"the outcome of test {record.test_id}"):
-            await self._write(record)
+        # A run that goes on elsewhere has a word to say on what it sent, and on nothing else.
+        if not (self._own_run.lost and record.outcome is Outcome.NOT_ATTEMPTED):
+            with refusals_logged(f"the outcome of test {record.test_id}"):
+                await self._write(record)
         del self._under_way[record.test_id]
 
     async def _write(self, record: Rerun) -> None:
