@@ -1,0 +1,29 @@
+"""What bootstrap says of each thing that it looks after."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class BootstrapError(Exception):
+    """A server or a file is not as it must be; the message says what to do."""
+
+
+class Found(StrEnum):
+    """How a thing was found, and so what was done about it."""
+
+    AS_IT_SHOULD_BE = "found"
+    MISSING = "made"
+    DIFFERENT = "changed"
+    NOT_WANTED = "off"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing on the server, such as `work pool thousandeyes`, and what differs, if it does."""
+
+    found: Found
+    what: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.found:8}{self.what}{f' ({self.detail})' if self.detail else ''}"
