@@ -17,6 +17,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
+from rich.console import Console
 
 from deployments.automations import apply_automations, read_automations
 from deployments.project import Deployment, deploy, read_deployments
@@ -28,9 +29,11 @@ from thousandeyes.settings import ThousandEyesSettings
 BLOCK: Final = "thousandeyes"
 """The name of the credentials block that is made of the environment."""
 
+_PLAIN: Final = {"highlight": False, "markup": False, "soft_wrap": True}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns 0 when the server is as it should be, 1 when it can't be brought so."""
+    """Run the command; returns 0 when all is as it should be, 1 when it can't be brought so."""
     parser = argparse.ArgumentParser(
         prog="python -m deployments.bootstrap",
         description=(
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         asyncio.run(_bootstrap(dry_run=dry_run))
     except BootstrapError as error:
-        print(f"error: {error}", file=sys.stderr)
+        Console(stderr=True).print(f"error: {error}", **_PLAIN)
         return 1
     return 0
 
@@ -61,14 +64,16 @@ async def _bootstrap(*, dry_run: bool) -> None:
             "http://127.0.0.1:4200/api"
         )
     deployments, automations = read_deployments(), read_automations()
-    print(f"Prefect server at {api.url}{', which stays as it is: a dry run' if dry_run else ''}")
+    console = Console()
+    words = ", which stays as it is: a dry run" if dry_run else ""
+    console.print(f"Prefect server at {api.url}{words}", **_PLAIN)
     try:
         async with get_client() as client:
             async for step in _steps(client, deployments, dry_run=dry_run):
-                print(step)
+                console.print(step.told(dry_run=dry_run), **_PLAIN)
             planned = [one.full_name for one in deployments] if dry_run else []
             async for step in apply_automations(client, automations, planned, dry_run=dry_run):
-                print(step)
+                console.print(step.told(dry_run=dry_run), **_PLAIN)
     except httpx.TransportError as error:
         raise BootstrapError(
             f"no Prefect server answers at {api.url} ({error}): is it up, and is PREFECT_API_URL "
@@ -119,11 +124,13 @@ async def _credentials(*, dry_run: bool) -> Step:
 async def _block(name: str, block: Block, *, dry_run: bool) -> Step:
     what = f"block {block.get_block_type_slug()}/{name}"
     try:
-        there = await type(block).aload(name)
+        there: Block = await type(block).aload(name)
     except ValueError:
         found = Found.MISSING
     else:
-        same = there.model_dump() == block.model_dump()
+        same = all(
+            getattr(there, field) == getattr(block, field) for field in type(block).model_fields
+        )
         found = Found.AS_IT_SHOULD_BE if same else Found.DIFFERENT
     if found is not Found.AS_IT_SHOULD_BE and not dry_run:
         await block.save(name, overwrite=True)

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 import yaml
 from prefect import Flow
+from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import load_flow_from_entrypoint
@@ -69,12 +70,15 @@ class Deployment(_Strict):
         limit, options = there.global_concurrency_limit, there.concurrency_options
         ours = self.concurrency_limit
         flow = self.flow
-        pairs = {
+        pairs: dict[str, tuple[object, object]] = {
             "description": (self.description, there.description),
             "entrypoint": (self.entrypoint, there.entrypoint),
             "tags": (sorted(self.tags), sorted(there.tags)),
             "parameters": (self.parameters, there.parameters),
-            "form": (flow.parameters.model_dump(), there.parameter_openapi_schema),
+            "form": (
+                flow.parameters.model_dump(exclude_unset=True),
+                there.parameter_openapi_schema,
+            ),
             "enforce_parameter_schema": (True, there.enforce_parameter_schema),
             "work_pool": (self.work_pool.name, there.work_pool_name),
             "job_variables": ({}, there.job_variables),
@@ -87,8 +91,8 @@ class Deployment(_Strict):
         # Without schedules in the file, those that were made in the UI stay.
         if self.schedules:
             pairs["schedules"] = (
-                {one.slug: one.model_dump() for one in self.schedules},
-                {one.slug: _as_in_the_file(one) for one in there.schedules},
+                {str(one.slug): one.model_dump() for one in self.schedules},
+                {str(one.slug): _as_in_the_file(one) for one in there.schedules},
             )
         return [field for field, (wanted, found) in pairs.items() if wanted != found]
 
@@ -125,7 +129,7 @@ def deploy(deployments: list[Deployment]) -> None:
     Raises:
         BootstrapError: Prefect refuses; with its own words.
     """
-    names = [word for one in deployments for word in ("--name", one.full_name)]
+    names = [word for one in deployments for word in ("--name", one.name)]
     done = subprocess.run(  # noqa: S603 - our own command, and names from our file
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", *names],
         cwd=ROOT,
@@ -158,11 +162,11 @@ def _check(deployment: Deployment, path: Path) -> None:
             continue
         try:
             flow.validate_parameters(parameters)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the flow's own types raise
             raise BootstrapError(f"{where}: the flow does not take {parameters}: {error}") from None
 
 
-def _as_in_the_file(schedule: Any) -> dict[str, Any]:
+def _as_in_the_file(schedule: DeploymentSchedule) -> dict[str, Any]:
     own = schedule.schedule
     return {
         "slug": schedule.slug,

@@ -25,5 +25,8 @@ class Step:
     what: str
     detail: str = ""
 
-    def __str__(self) -> str:
-        return f"{self.found:8}{self.what}{f' ({self.detail})' if self.detail else ''}"
+    def told(self, *, dry_run: bool) -> str:
+        """Return the line that tells of it."""
+        done = self.found in (Found.MISSING, Found.DIFFERENT)
+        verb = f"would be {self.found}" if dry_run and done else str(self.found)
+        return f"{verb:17}{self.what}{f' ({self.detail})' if self.detail else ''}"

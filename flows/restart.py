@@ -21,7 +21,7 @@ def why_not(flow_run: FlowRun, state_id: UUID) -> str | None:
     """
     state = flow_run.state
     if not state or not state.is_crashed():
-        return f"it is {state.name.lower() if state else 'without a state'} by now"
+        return f"its state is {state.name if state else 'gone'} by now"
     if state.id != state_id:
         return "its crash was reported again, and that report sees to it"
     if flow_run.run_count > RESTARTS:
@@ -45,7 +45,9 @@ async def restart_crashed_run(flow_run_id: UUID, state_id: UUID) -> State[None]:
         flow_run = await client.read_flow_run(flow_run_id)
         if reason := why_not(flow_run, state_id):
             return _told(f"Run {flow_run.name!r} is not started again: {reason}.")
-        state = AwaitingRetry(message=f"Crashed, and started again ({flow_run.run_count} before)")
+        state: State[None] = AwaitingRetry(
+            message=f"Crashed, and started again ({flow_run.run_count} before)"
+        )
         # Prefect refuses a second transition with the same ID.
         state.state_details.transition_id = state_id
         answer = await client.set_flow_run_state(flow_run_id, state)

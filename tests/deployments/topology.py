@@ -9,11 +9,13 @@ import contextlib
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,7 +59,7 @@ class Topology:
         return f"http://127.0.0.1:{self.port}"
 
     def environment(self, **variables: str) -> dict[str, str]:
-        """Return what a client of this server needs in its environment, and nothing of the user's."""
+        """Return the environment of a client of this server, with nothing of the user's."""
         ours = {"PREFECT_API_URL": f"{self.url}/api"}
         if self.auth:
             ours["PREFECT_API_AUTH_STRING"] = self.auth
@@ -80,7 +82,7 @@ class Topology:
         process = self._server.enter_context(
             running(*command, directory=self.directory, env=env, name="server")
         )
-        self._wait(lambda: self._healthy(), process, "server")
+        self._wait(self._healthy, process, "server")
 
     def stop(self) -> None:
         """Stop the server; its database stays."""
@@ -107,8 +109,6 @@ class Topology:
 
     def run(self, *module: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m …` against the server and return what it said; it must end by itself."""
-        import sys
-
         return subprocess.run(
             [sys.executable, "-m", *module],
             cwd=cwd,
@@ -205,7 +205,7 @@ def _database() -> Iterator[str]:
                 time.sleep(0.1)
             yield f"postgresql+asyncpg://{user}@127.0.0.1:{port}/postgres"
         finally:
-            process.send_signal(2)  # its "fast shutdown": waits for no client
+            process.send_signal(signal.SIGINT)  # its "fast shutdown": waits for no client
             process.wait(_SECONDS_TO_START)
 
 
