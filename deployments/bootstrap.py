@@ -29,8 +29,6 @@ from thousandeyes.settings import ThousandEyesSettings
 BLOCK: Final = "thousandeyes"
 """The name of the credentials block that is made of the environment."""
 
-_PLAIN: Final = {"highlight": False, "markup": False, "soft_wrap": True}
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns 0 when all is as it should be, 1 when it can't be brought so."""
@@ -51,9 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         asyncio.run(_bootstrap(dry_run=dry_run))
     except BootstrapError as error:
-        Console(stderr=True).print(f"error: {error}", **_PLAIN)
+        _console(stderr=True).print(f"error: {error}")
         return 1
     return 0
+
+
+def _console(*, stderr: bool = False) -> Console:
+    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
 
 
 async def _bootstrap(*, dry_run: bool) -> None:
@@ -64,16 +66,16 @@ async def _bootstrap(*, dry_run: bool) -> None:
             "http://127.0.0.1:4200/api"
         )
     deployments, automations = read_deployments(), read_automations()
-    console = Console()
+    console = _console()
     words = ", which stays as it is: a dry run" if dry_run else ""
-    console.print(f"Prefect server at {api.url}{words}", **_PLAIN)
+    console.print(f"Prefect server at {api.url}{words}")
     try:
         async with get_client() as client:
             async for step in _steps(client, deployments, dry_run=dry_run):
-                console.print(step.told(dry_run=dry_run), **_PLAIN)
+                console.print(step.told(dry_run=dry_run))
             planned = [one.full_name for one in deployments] if dry_run else []
             async for step in apply_automations(client, automations, planned, dry_run=dry_run):
-                console.print(step.told(dry_run=dry_run), **_PLAIN)
+                console.print(step.told(dry_run=dry_run))
     except httpx.TransportError as error:
         raise BootstrapError(
             f"no Prefect server answers at {api.url} ({error}): is it up, and is PREFECT_API_URL "

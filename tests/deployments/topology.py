@@ -172,30 +172,27 @@ def on_postgresql(directory: Path) -> Iterator[Topology]:
 
 @contextlib.contextmanager
 def _database() -> Iterator[str]:
-    """Run PostgreSQL on a new, empty database; it refuses to run as root, as Debian knows."""
+    """Run PostgreSQL on a new, empty database; it refuses to run as root."""
     programs = postgresql()
     assert programs, "PostgreSQL is not installed"
     user = "postgres" if os.geteuid() == 0 else getpass.getuser()
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="postgresql-") as home:
         shutil.chown(home, user)
-        data = f"{home}/data"
-        common = {"user": user, "cwd": home, "env": {"PATH": os.environ["PATH"], "LC_ALL": "C"}}
-        subprocess.run(
-            [programs / "initdb", "--pgdata", data, "--username", user, "--auth", "trust"],
-            check=True,
-            capture_output=True,
-            **common,
-        )
-        log = Path(home) / "postgresql.log"
+        data, log = f"{home}/data", Path(home) / "postgresql.log"
+        env = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+        initialize = (programs / "initdb", "-D", data, "--username", user, "--auth", "trust")
+        subprocess.run(initialize, user=user, cwd=home, env=env, check=True, capture_output=True)
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [programs / "postgres", "-D", data, "-k", home, "-h", "127.0.0.1", "-p", str(port)],
+                user=user,
+                cwd=home,
+                env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                **common,
             )
         try:
             until = time.monotonic() + _SECONDS_TO_START
@@ -205,7 +202,7 @@ def _database() -> Iterator[str]:
                 time.sleep(0.1)
             yield f"postgresql+asyncpg://{user}@127.0.0.1:{port}/postgres"
         finally:
-            process.send_signal(signal.SIGINT)  # its "fast shutdown": waits for no client
+            process.send_signal(signal.SIGINT)  # its "fast shutdown", which waits for no client
             process.wait(_SECONDS_TO_START)
 
 
