@@ -6,9 +6,10 @@ What is there and as it should be stays untouched, so it can be run as often as 
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Self
 
 import httpx
 from prefect import get_client
@@ -19,15 +20,37 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 from rich.console import Console
 
-from deployments.automations import apply_automations, read_automations
+from deployments.automations import Entry, apply_automations, read_automations
+from deployments.groups import GroupsError, read_groups
 from deployments.project import Deployment, deploy, read_deployments
 from deployments.steps import BootstrapError, Found, Step
-from tasks.blocks import ThousandEyesCredentials
+from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from thousandeyes.errors import SettingsError
 from thousandeyes.settings import ThousandEyesSettings
 
 BLOCK: Final = "thousandeyes"
 """The name of the credentials block that is made of the environment."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """What the project's files ask for."""
+
+    groups: Mapping[str, EndpointTestGroup]
+    deployments: Sequence[Deployment]
+    automations: Sequence[Entry]
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read them all, before anything is changed.
+
+        Raises:
+            BootstrapError: One holds a mistake.
+        """
+        try:
+            return cls(read_groups(), read_deployments(), read_automations())
+        except (GroupsError, OSError) as error:
+            raise BootstrapError(str(error)) from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,16 +88,13 @@ async def _bootstrap(*, dry_run: bool) -> None:
             "PREFECT_API_URL is not set: say which Prefect server is meant, such as "
             "http://127.0.0.1:4200/api"
         )
-    deployments, automations = read_deployments(), read_automations()
+    files = Files.read()
     console = _console()
     words = ", which stays as it is: a dry run" if dry_run else ""
     console.print(f"Prefect server at {api.url}{words}")
     try:
         async with get_client() as client:
-            async for step in _steps(client, deployments, dry_run=dry_run):
-                console.print(step.told(dry_run=dry_run))
-            planned = [one.full_name for one in deployments] if dry_run else []
-            async for step in apply_automations(client, automations, planned, dry_run=dry_run):
+            async for step in _steps(client, files, dry_run=dry_run):
                 console.print(step.told(dry_run=dry_run))
     except httpx.TransportError as error:
         raise BootstrapError(
@@ -90,13 +110,16 @@ async def _bootstrap(*, dry_run: bool) -> None:
         raise
 
 
-async def _steps(
-    client: PrefectClient, deployments: Sequence[Deployment], *, dry_run: bool
-) -> AsyncIterator[Step]:
-    for pool in dict.fromkeys(one.work_pool.name for one in deployments):
+async def _steps(client: PrefectClient, files: Files, *, dry_run: bool) -> AsyncIterator[Step]:
+    for pool in dict.fromkeys(one.work_pool.name for one in files.deployments):
         yield await _work_pool(client, pool, dry_run=dry_run)
     yield await _credentials(dry_run=dry_run)
-    async for step in _deployments(client, deployments, dry_run=dry_run):
+    for name, group in files.groups.items():
+        yield await _block(name, group, dry_run=dry_run)
+    async for step in _deployments(client, files.deployments, dry_run=dry_run):
+        yield step
+    planned = [one.full_name for one in files.deployments] if dry_run else []
+    async for step in apply_automations(client, files.automations, planned, dry_run=dry_run):
         yield step
 
 

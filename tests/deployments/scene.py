@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Final
 
 from prefect import get_client
@@ -13,6 +13,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from deployments.automations import Entry, apply_automations, read_automations
 from tests.deployments.topology import TOKEN, Topology
 from thousandeyes.simulator import create_app, serve
 
@@ -36,12 +37,33 @@ def simulated(**options: Any) -> Iterator[tuple[Any, dict[str, str]]]:
         yield app.state.simulator, {"TE_TOKEN": TOKEN, "TE_BASE_URL": server.url}
 
 
+@contextlib.asynccontextmanager
+async def switched_on(name: str, **action: Any) -> AsyncIterator[None]:
+    """Put an automation of the file to work, with changes to its action or `within`."""
+    [entry] = [one for one in read_automations() if one.name == name]
+    trigger = entry.trigger | {key: action.pop(key) for key in list(action) if key == "within"}
+    actions = [one | action for one in entry.actions]
+    entry = entry.model_copy(update={"enabled": True, "trigger": trigger, "actions": actions})
+    await _apply(entry)
+    try:
+        yield
+    finally:
+        await _apply(entry.model_copy(update={"enabled": False}))
+
+
+async def _apply(entry: Entry) -> None:
+    async with get_client() as client:
+        async for _ in apply_automations(client, [entry], [], dry_run=False):
+            pass
+
+
 async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 90) -> Any:
     """Wait until a condition returns something, and return it; the time bounds what would hang."""
     async with asyncio.timeout(seconds):
-        while not (found := await condition()):
+        while True:
+            if found := await condition():
+                return found
             await asyncio.sleep(0.3)
-        return found
 
 
 async def run_of(deployment: str) -> FlowRun:

@@ -2,23 +2,16 @@
 
 import contextlib
 import json
-import socket
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from prefect import get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.schedules import IntervalSchedule
-from prefect.deployments import arun_deployment
 
-from deployments.automations import apply_automations, read_automations
-from tasks.artifacts import read_outcomes
-from tests.deployments.scene import client_of, run_of, simulated, until
-from tests.deployments.topology import TOKEN, Topology
+from tests.deployments.scene import client_of, run_of, simulated
+from tests.deployments.topology import Topology
 
 TEST_IDS = ["202701", "202702"]
 SCHEDULED, ON_DEMAND, AFTER_CHANGE = (
@@ -32,14 +25,6 @@ def machines(machines: Topology) -> Iterator[Topology]:
         yield machines
 
 
-async def switch_on(name: str, **changes: Any) -> None:
-    [entry] = [one for one in read_automations() if one.name == name]
-    entry = entry.model_copy(update={"enabled": True} | changes)
-    async with get_client() as client:
-        async for _ in apply_automations(client, [entry], [], dry_run=False):
-            pass
-
-
 async def test_the_schedule_starts_the_scheduled_deployment(machines: Topology) -> None:
     async with get_client() as client:
         there = await client.read_deployment_by_name(SCHEDULED)
@@ -50,7 +35,7 @@ async def test_the_schedule_starts_the_scheduled_deployment(machines: Topology) 
         )
         [made] = await client.create_deployment_schedules(there.id, [schedule])
         try:
-            with simulated(tests=TEST_IDS) as (simulator, env), two_workers(machines, **env):
+            with simulated(tests=TEST_IDS) as (_, env), two_workers(machines, **env):
                 run = await run_of(SCHEDULED)
         finally:
             await client.delete_deployment_schedule(there.id, made.id)
@@ -70,14 +55,14 @@ def two_workers(machines: Topology, **env: str) -> Iterator[None]:
 async def test_an_event_starts_the_after_change_deployment_with_its_payload(
     machines: Topology,
 ) -> None:
-    await switch_on("thousandeyes-rerun-after-change")
     payload = {"test_ids": TEST_IDS}
     command = ("prefect", "event", "emit", "network.change.finished")
     details = ("--resource-id", "network.change.CHG0042", "--payload", json.dumps(payload))
-    done = machines.run(*command, *details, cwd=machines.directory)
-    assert done.returncode == 0, done.stderr
-    with simulated(tests=TEST_IDS) as (simulator, env), two_workers(machines, **env):
-        run = await run_of(AFTER_CHANGE)
+    with simulated(tests=TEST_IDS) as (_, env), two_workers(machines, **env):
+        async with switched_on("thousandeyes-rerun-after-change"):
+            done = machines.run(*command, *details, cwd=machines.directory)
+            assert done.returncode == 0, done.stderr
+            run = await run_of(AFTER_CHANGE)
     assert run.state
     assert run.state.message == "2 of 2 tests accepted."
     assert run.parameters["test_ids"] == TEST_IDS

@@ -96,7 +96,7 @@ class Topology:
             The directory.
         """
         directory = self.directory / name
-        directory.mkdir()
+        directory.mkdir(exist_ok=True)
         env = self.environment(
             PREFECT_WORKER_QUERY_SECONDS="1", PREFECT_WORKER_PREFETCH_SECONDS="0", **variables
         )
