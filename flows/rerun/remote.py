@@ -106,7 +106,7 @@ def _unfinished(flow_run: FlowRun, timeout: float | None, recorded: int) -> str:
         what = f"is not over after {timeout:g} s, and goes on: wait longer, or cancel it in Prefect"
     else:
         what = (
-            f"has not begun after {timeout:g} s: is a worker up that serves its work pool? It will "
+            f"has not begun after {timeout:g} s: is a worker up that serves its pool? It will "
             "still start when one is, unless you cancel it"
         )
     return f"{run} {what}. It has recorded {recorded} outcomes so far."

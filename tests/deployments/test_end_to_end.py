@@ -10,7 +10,7 @@ from prefect import get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.schedules import IntervalSchedule
 
-from tests.deployments.scene import client_of, run_of, simulated
+from tests.deployments.scene import client_of, run_of, simulated, switched_on
 from tests.deployments.topology import Topology
 
 TEST_IDS = ["202701", "202702"]
