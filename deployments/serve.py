@@ -59,10 +59,9 @@ def _serve(port: int, console: Console) -> NoReturn:
         command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
         server = stack.enter_context(_running(command, env, log))
         _wait_for(url, server)
-        if subprocess.run(
-            [sys.executable, "-m", "deployments.bootstrap"], cwd=ROOT, env=env
-        ).returncode:
-            raise ServeError("the server could not be brought to its state: see above")
+        with _running(("deployments.bootstrap",), env, None) as bootstrap:
+            if bootstrap.wait():
+                raise ServeError("the server could not be brought to its state: see above")
         worker = stack.enter_context(
             _running(("prefect", "worker", "start", "--pool", _POOL), env, None)
         )
