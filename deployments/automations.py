@@ -2,16 +2,17 @@
 
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 from uuid import UUID
 
 import yaml
 from prefect.client.orchestration import PrefectClient
+from prefect.events.actions import ActionTypes
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from deployments.steps import BootstrapError, Found, Step
+from deployments.steps import BootstrapError, Found, Step, first_problem
 
 FILE: Final = Path(__file__).with_name("automations.yaml")
 
@@ -47,9 +48,7 @@ def read_automations(path: Path = FILE) -> list[Entry]:
     except (OSError, yaml.YAMLError) as error:
         raise BootstrapError(f"{path.name} can't be read: {error}") from None
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in problem["loc"])
-        raise BootstrapError(f"{path.name}: {place}: {problem['msg']}") from None
+        raise BootstrapError(f"{path.name}: {first_problem(error)}") from None
     return entries
 
 
@@ -105,8 +104,7 @@ def _as_prefect_has_it(entry: Entry, ids: dict[str, UUID]) -> AutomationCore:
     """Return an entry as Prefect's own model, with IDs in place of names.
 
     Raises:
-        BootstrapError: It has keys that Prefect would pass over in silence.
-        ValidationError: Prefect refuses it.
+        BootstrapError: Prefect refuses it, or would pass over some of its keys in silence.
     """
     actions = [
         {
@@ -115,16 +113,27 @@ def _as_prefect_has_it(entry: Entry, ids: dict[str, UUID]) -> AutomationCore:
         }
         for action in entry.actions
     ]
-    values = entry.model_dump() | {"actions": actions}
-    automation = AutomationCore.model_validate(values)
+    try:
+        automation = AutomationCore.model_validate(
+            entry.model_dump() | {"actions": [_action(values) for values in actions]}
+        )
+    except ValidationError as error:
+        raise BootstrapError(f"{FILE.name}: {entry.name}: {first_problem(error)}") from None
     parts = [(entry.trigger, automation.trigger), *zip(actions, automation.actions, strict=True)]
     for given, model in parts:
         if unknown := given.keys() - type(model).model_fields.keys():
             raise BootstrapError(
-                f"automations.yaml: {entry.name}: Prefect knows no {', '.join(sorted(unknown))} in "
+                f"{FILE.name}: {entry.name}: Prefect knows no {', '.join(sorted(unknown))} in "
                 f"{given.get('type')!r}"
             )
     return automation
+
+
+def _action(values: dict[str, Any]) -> Any:  # noqa: ANN401 - any of Prefect's actions
+    """Return an action as Prefect's model of its type, whose errors are about that type alone."""
+    kinds = {kind.model_fields["type"].default: kind for kind in get_args(ActionTypes)}
+    kind = kinds.get(values.get("type"))
+    return kind.model_validate(values) if kind else values
 
 
 async def _look_up(

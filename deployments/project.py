@@ -13,7 +13,7 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import load_flow_from_entrypoint
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from deployments.steps import BootstrapError
+from deployments.steps import BootstrapError, first_problem
 
 ROOT: Final = Path(__file__).parents[1]
 FILE: Final = ROOT / "prefect.yaml"
@@ -115,9 +115,7 @@ def read_deployments(path: Path = FILE) -> list[Deployment]:
     except (OSError, yaml.YAMLError) as error:
         raise BootstrapError(f"{path.name} can't be read: {error}") from None
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in problem["loc"])
-        raise BootstrapError(f"{path.name}: {place}: {problem['msg']}") from None
+        raise BootstrapError(f"{path.name}: {first_problem(error)}") from None
     for deployment in deployments:
         _check(deployment, path)
     return deployments
