@@ -126,7 +126,8 @@ def _as_prefect_has_it(entry: Entry, ids: dict[str, UUID]) -> AutomationCore:
                 f"{FILE.name}: {entry.name}: Prefect knows no {', '.join(sorted(unknown))} in "
                 f"{given.get('type')!r}"
             )
-    return automation
+    # With all defaults given: in an update, the server takes what is left out for missing.
+    return AutomationCore.model_validate(automation.model_dump())
 
 
 def _action(values: dict[str, Any]) -> Any:  # noqa: ANN401 - any of Prefect's actions
