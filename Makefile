@@ -10,7 +10,7 @@ STAMP := .venv/.installed
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(STAMP) ## install the locked versions and the project into .venv
@@ -30,7 +30,7 @@ lock: ## choose the newest allowed versions and write them to requirements.lock
 	$(PYTHON) -m venv --clear .venv-lock
 	.venv-lock/bin/pip install --quiet --disable-pip-version-check uv
 	.venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --group dev \
-		--generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+		--generate-hashes --no-strip-extras --no-emit-index-url --custom-compile-command "make lock" \
 		--output-file requirements.lock pyproject.toml
 	rm -rf .venv-lock
 
@@ -55,6 +55,14 @@ ui: setup ## what the demo recorded, in Prefect's UI on port 4200, or PORT=N
 		PREFECT_SERVER_ANALYTICS_ENABLED=false \
 		PREFECT_SERVER_UI_API_URL=http://127.0.0.1:$(PORT)/api \
 		"$(CURDIR)/$(BIN)/prefect" server start --port $(PORT)
+
+.PHONY: serve
+serve: setup ## Prefect server, worker and deployments on this machine, on port 4200, or PORT=N
+	@$(BIN)/python -m deployments.serve --port $(PORT)
+
+.PHONY: pictures
+pictures: setup ## take the README's pictures again; needs Chromium
+	PICTURES="$(CURDIR)/deployments/pictures" $(BIN)/pytest tests/deployments/test_ui.py
 
 .PHONY: bench
 bench: setup ## measure speed, quota and memory; prints tables, takes about 20 minutes

@@ -172,6 +172,13 @@ class Rerun:
         self.started_at = self.started_at or at
         self.outcome, self.detail = Outcome.UNKNOWN, "the call went out and nothing was heard of it"
 
+    def not_sent(self, reason: str) -> None:
+        """Take `sending` back: the call did not go out after all."""
+        self.outcome, self.detail, self.maybe_duplicate = self._before
+        self.attempts -= 1
+        if self.outcome is Outcome.NOT_ATTEMPTED:
+            self.detail = reason
+
     def accepted(self, status: int, message: str) -> None:
         """Note a success."""
         self.outcome, self.http_status, self.detail = Outcome.ACCEPTED, status, message

@@ -3,10 +3,8 @@
 import time
 from collections.abc import Sequence
 from typing import Any, cast
-from uuid import UUID
 
 import anyio
-import prefect.runtime
 from prefect import flow, get_client, get_run_logger
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentTaskRunId
 from prefect.client.schemas.objects import State
@@ -14,6 +12,7 @@ from prefect.context import FlowRunContext, get_run_context
 from prefect.states import Completed, Failed
 
 from flows.rerun.options import RerunOptions
+from flows.rerun.ownership import OwnRun
 from flows.rerun.plan import duration
 from flows.rerun.results import wants_results
 from flows.rerun.run import Run
@@ -55,8 +54,9 @@ async def rerun_endpoint_tests(
         SettingsError: The token or a block is missing, or a setting is wrong; nothing was sent.
     """
     began = time.monotonic()
+    own_run = await OwnRun.of_this_process()
     selection = select(test_ids, await load_groups(listed(groups), credentials), credentials)
-    earlier = await _recorded_earlier()
+    earlier = await _recorded_earlier(own_run)
     records = selection.records(earlier, options.delivery)
     pending = [record.taken_up() for record in records if record.needs_call(options.delivery)]
     if earlier:
@@ -69,16 +69,18 @@ async def rerun_endpoint_tests(
         for record in records
         if not record.needs_call(options.delivery) and wants_results(record, options)
     ]
-    run = Run(pending, options, left_open=left_open, thresholds=selection.thresholds)
+    run = Run(pending, options, own_run, left_open=left_open, thresholds=selection.thresholds)
     try:
         if pending or left_open:
             settings = await load_settings(selection.credentials)
             async with ThousandEyesClient(settings) as client:
                 await run.execute(client)
+        await own_run.confirm_or_abort()
         report = await _conclude(records, run, options, began)
     except BaseException as error:
-        run.cut_short(error)
-        await _conclude(records, run, options, began)
+        if not own_run.lost:  # else it has another end, elsewhere
+            run.cut_short(error)
+            await _conclude(records, run, options, began)
         raise
     failure = None if report.passed else RerunFailed(report.sentence, records)
     if _prefect_retries():
@@ -104,17 +106,14 @@ def _prefect_retries() -> bool:
     return isinstance(context, FlowRunContext) and bool(context.flow and context.flow.retries)
 
 
-async def _recorded_earlier() -> dict[str, Rerun]:
+async def _recorded_earlier(own_run: OwnRun) -> dict[str, Rerun]:
     """Return what this run has recorded already: it may have been retried, or executed again.
 
     For a retried parent Prefect makes a new child run each time, under the same task run.
     """
-    if not (flow_run_id := prefect.runtime.flow_run.id):
-        return {}
-    async with get_client() as client:
-        flow_run = await client.read_flow_run(UUID(flow_run_id))
-        same = [flow_run]
-        if parent := flow_run.parent_task_run_id:
+    same = [own_run.flow_run]
+    if parent := own_run.flow_run.parent_task_run_id:
+        async with get_client() as client:
             same = await client.read_flow_runs(
                 flow_run_filter=FlowRunFilter(
                     parent_task_run_id=FlowRunFilterParentTaskRunId(any_=[parent])

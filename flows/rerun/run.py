@@ -1,23 +1,23 @@
 """The run itself: a small pool works through the list, and nothing stops it but a reason."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
-from typing import Any
-from uuid import UUID
 
 from prefect import get_run_logger
 from prefect.context import FlowRunContext
 
 from flows.rerun.breaker import Breaker
 from flows.rerun.options import RerunOptions
+from flows.rerun.ownership import OwnRun
 from flows.rerun.plan import plan
 from flows.rerun.progress import Progress
+from flows.rerun.recording import Recorder
 from flows.rerun.results import Results
-from tasks.artifacts import record_outcome, refusals_logged
+from flows.rerun.side_by_side import all_or_first_error, in_background
 from tasks.rerun import rerun_endpoint_test
 from tasks.summary import RunReport
 from thousandeyes.client import ThousandEyesClient
@@ -48,19 +48,20 @@ class Run:
         self,
         records: Sequence[Rerun],
         options: RerunOptions,
+        own_run: OwnRun,
         *,
         left_open: Sequence[Rerun] = (),
         thresholds: Mapping[str, Thresholds] = _NONE,
     ) -> None:
         self.stopped: str | None = None
+        self._own_run = own_run
         self._records = records
         self._left_open = left_open
         self._options = options
         self._thresholds = thresholds
         self._progress = Progress(records)
         self._breaker = Breaker()
-        self._artifacts: dict[str, UUID] = {}
-        self._writing: dict[str, asyncio.Future[None]] = {}
+        self._recorder = Recorder()
         self._under_way: dict[str, Rerun] = {}
         self._uncounted: set[str] = set()
         self._logger = get_run_logger()
@@ -76,18 +77,18 @@ class Run:
         )
         async with (
             self._deadline(client),
-            _in_background(self._tell_plan(client)),
-            _in_background(self._progress.follow(client.gate, results)),
+            in_background(self._tell_plan(client)),
+            in_background(self._progress.follow(client.gate, results)),
         ):
             await results.prepare(self._records, await self._look_up(client))
             for record in self._left_open:
                 results.begin(record, at_once=True)
-            await _all_or_first_error([self._send_all(client, results), results.follow()])
+            await all_or_first_error([self._send_all(client, results), results.follow()])
 
     async def _send_all(self, client: ThousandEyesClient, results: Results) -> None:
         queue = iter(sorted(self._records, key=results.has_just_run))
         slots = min(self._options.max_in_flight, len(self._records))
-        await _all_or_first_error([self._work(client, queue, results) for _ in range(slots)])
+        await all_or_first_error([self._work(client, queue, results) for _ in range(slots)])
         results.close()
 
     def cut_short(self, error: BaseException) -> None:
@@ -107,7 +108,7 @@ class Run:
     async def close(self, report: RunReport) -> None:
         """Record the tests that were under way when the run was cut short; end the progress."""
         await asyncio.gather(*(self._finish(record) for record in list(self._under_way.values())))
-        await asyncio.gather(*self._writing.values(), return_exceptions=True)
+        await self._recorder.close()
         await self._progress.close(report.sentence)
 
     async def _work(
@@ -131,7 +132,7 @@ class Run:
                 self._count(client, record)
 
     async def _take_results(self, client: ThousandEyesClient, record: Rerun) -> None:
-        await self._record(record)
+        await self._recorder.record(record)
         if record.test_id in self._uncounted:
             self._uncounted.remove(record.test_id)
             self._count(client, record)
@@ -141,17 +142,15 @@ class Run:
             self._stop(client, reason)
 
     async def _rerun(self, client: ThousandEyesClient, record: Rerun, results: Results) -> None:
-        async def write_ahead() -> None:
+        async def before_sending() -> None:
             results.sending(record)
-            # A run that is killed now knows of this call when it is executed again.
-            if self._options.delivery is not Delivery.AT_MOST_ONCE:
-                return
             try:
-                await self._write(record)
+                await self._own_run.confirm()
+                if self._options.delivery is Delivery.AT_MOST_ONCE:
+                    # A run that is killed now knows of this call when it is executed again.
+                    await self._recorder.write(record)
             except BaseException:
-                # What isn't on record doesn't go out, and no earlier call of it is in doubt.
-                record.outcome, record.attempts = Outcome.NOT_ATTEMPTED, record.attempts - 1
-                record.detail = "not sent, since it could not be recorded first"
+                record.not_sent("not sent, since it could not be recorded first")
                 raise
 
         self._under_way[record.test_id] = record
@@ -161,43 +160,24 @@ class Run:
                 client,
                 delivery=self._options.delivery,
                 record=record,
-                before_sending=write_ahead,
+                before_sending=before_sending,
             )
         except TokenRefused:
             self._stop(client, "the token was refused (401): is it expired, or its user locked?")
-        except CallFailed:
-            pass  # the record holds it, and the task has logged it
+        except CallFailed as error:
+            # The record holds it, and the task has logged it.
+            if self._own_run.lost:
+                self._stop(client, str(error), begun_too=True)
         except Exception as error:
             self._logger.exception("Test %s: unexpected error", record.test_id)
             record.detail += f" (unexpected {type(error).__name__})"
 
     async def _finish(self, record: Rerun) -> None:
         record.finished_at = record.finished_at or datetime.now(UTC)
-        await self._record(record)
+        # A run that goes on elsewhere has a word to say on what it sent, and on nothing else.
+        if not (self._own_run.lost and record.outcome is Outcome.NOT_ATTEMPTED):
+            await self._recorder.record(record)
         del self._under_way[record.test_id]
-
-    async def _record(self, record: Rerun) -> None:
-        with refusals_logged(f"the outcome of test {record.test_id}"):
-            await self._write(record)
-
-    async def _write(self, record: Rerun) -> None:
-        """Bring the test's artifact up to date, one write after the other.
-
-        A write that has begun goes on when this is cancelled: cut short, nobody could tell
-        whether there is an artifact already.
-        """
-        before = self._writing.get(record.test_id)
-
-        async def write() -> None:
-            if before:
-                await asyncio.wait([before])
-            known = self._artifacts.get(record.test_id)
-            # `not_attempted` stands in the run's table alone.
-            if known or record.outcome is not Outcome.NOT_ATTEMPTED:
-                self._artifacts[record.test_id] = await record_outcome(record, known)
-
-        self._writing[record.test_id] = asyncio.ensure_future(write())
-        await asyncio.shield(self._writing[record.test_id])
 
     def _stop(self, client: ThousandEyesClient, reason: str, *, begun_too: bool = False) -> None:
         """Send nothing more; tests that a call went out for may finish, unless `begun_too`."""
@@ -251,31 +231,3 @@ def _forget_results() -> None:
     """
     if context := FlowRunContext.get():
         context.run_results.clear()
-
-
-@asynccontextmanager
-async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.ensure_future(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        [error] = await asyncio.gather(task, return_exceptions=True)
-        if isinstance(error, Exception):
-            get_run_logger().error("Unexpected error beside the run", exc_info=error)
-
-
-async def _all_or_first_error(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Wait for all; when one fails or this is cancelled, cancel the others and raise.
-
-    Unlike `asyncio.TaskGroup`, it raises the error itself: Prefect knows a termination signal
-    by its type, and it can surface in any of them.
-    """
-    tasks = [asyncio.ensure_future(one) for one in work]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            if not task.cancelling():  # a second time would cut short how it ends
-                task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -264,3 +264,21 @@ class TestSendingAgain:
         taken = record.taken_up()
         assert (taken.attempts, taken.maybe_duplicate) == (3, True)
         assert (taken.quota_wait_seconds, taken.finished_at) == (0, None)
+
+
+class TestTakenBack:
+    def test_a_call_that_did_not_go_out_leaves_a_test_as_it_was(self) -> None:
+        record = Rerun("1")
+        record.sending(NOW)
+        record.not_sent("could not be recorded")
+        assert (record.outcome, record.attempts) == (Outcome.NOT_ATTEMPTED, 0)
+        assert record.detail == "could not be recorded"
+
+    def test_the_doubt_of_an_earlier_call_stays(self) -> None:
+        record = Rerun("1")
+        record.sending(NOW)
+        record.failed(ReplyLost("no answer"))
+        record.sending(NOW)
+        record.not_sent("could not be recorded")
+        assert (record.outcome, record.attempts) == (Outcome.UNKNOWN, 1)
+        assert (record.detail, record.maybe_duplicate) == ("no answer", False)

@@ -1,0 +1,164 @@
+"""`automations.yaml`: read more strictly than Prefect does, and brought onto the server."""
+
+from collections.abc import AsyncIterator, Collection
+from pathlib import Path
+from typing import Any, Final, get_args
+from uuid import UUID
+
+import yaml
+from prefect.client.orchestration import PrefectClient
+from prefect.events.actions import ActionTypes
+from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import ObjectNotFound
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from deployments.steps import BootstrapError, Found, Step, first_problem
+
+FILE: Final = Path(__file__).with_name("automations.yaml")
+
+
+class Entry(BaseModel):
+    """One automation as the file has it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    enabled: bool
+    description: str
+    trigger: dict[str, Any]
+    actions: list[dict[str, Any]]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    automations: list[Entry]
+
+
+def read_automations(path: Path = FILE) -> list[Entry]:
+    """Return the automations of a file.
+
+    Raises:
+        BootstrapError: It can't be read, or holds something that has no place in it.
+    """
+    try:
+        entries = _File.model_validate(yaml.safe_load(path.read_text("utf-8"))).automations
+        for entry in entries:
+            _as_prefect_has_it(entry, dict.fromkeys(_references(entry), UUID(int=0)))
+    except (OSError, yaml.YAMLError) as error:
+        raise BootstrapError(f"{path.name} can't be read: {error}") from None
+    except ValidationError as error:
+        raise BootstrapError(f"{path.name}: {first_problem(error)}") from None
+    return entries
+
+
+async def apply_automations(
+    client: PrefectClient, entries: Collection[Entry], planned: Collection[str], *, dry_run: bool
+) -> AsyncIterator[Step]:
+    """Bring the automations onto the server, and say of each how it was found.
+
+    Args:
+        client: The server.
+        entries: What `read_automations` returned.
+        planned: Deployments, as `<flow>/<deployment>`, that a dry run would have made by now.
+        dry_run: Only say it.
+
+    Raises:
+        BootstrapError: One that is switched on names a block or a deployment that isn't there.
+    """
+    for entry in entries:
+        what = f"automation {entry.name}"
+        [there, *_] = [*await client.read_automations_by_name(entry.name), None]
+        if not entry.enabled:
+            if there and there.enabled:
+                if not dry_run:
+                    await client.pause_automation(there.id)
+                yield Step(Found.DIFFERENT, what, "switched off")
+            else:
+                yield Step(Found.NOT_WANTED, what, "enabled: false in automations.yaml")
+            continue
+        ids = {name: await _look_up(client, entry, name, planned) for name in _references(entry)}
+        wanted = _as_prefect_has_it(entry, ids)
+        if not there:
+            if not dry_run:
+                await client.create_automation(wanted)
+            yield Step(Found.MISSING, what)
+        elif changes := _differences(there, wanted):
+            if not dry_run:
+                await client.update_automation(there.id, wanted)
+            yield Step(Found.DIFFERENT, what, ", ".join(changes))
+        else:
+            yield Step(Found.AS_IT_SHOULD_BE, what)
+
+
+_ID_FIELD: Final = {"deployment": "deployment_id", "block": "block_document_id"}
+
+
+def _references(entry: Entry) -> list[str]:
+    return [
+        f"{kind} {action[kind]}" for action in entry.actions for kind in _ID_FIELD if kind in action
+    ]
+
+
+def _as_prefect_has_it(entry: Entry, ids: dict[str, UUID]) -> AutomationCore:
+    """Return an entry as Prefect's own model, with IDs in place of names.
+
+    Raises:
+        BootstrapError: Prefect refuses it, or would pass over some of its keys in silence.
+    """
+    actions = [
+        {
+            _ID_FIELD.get(key, key): ids[f"{key} {value}"] if key in _ID_FIELD else value
+            for key, value in action.items()
+        }
+        for action in entry.actions
+    ]
+    try:
+        automation = AutomationCore.model_validate(
+            entry.model_dump() | {"actions": [_action(values) for values in actions]}
+        )
+    except ValidationError as error:
+        raise BootstrapError(f"{FILE.name}: {entry.name}: {first_problem(error)}") from None
+    parts = [(entry.trigger, automation.trigger), *zip(actions, automation.actions, strict=True)]
+    for given, model in parts:
+        if unknown := given.keys() - type(model).model_fields.keys():
+            raise BootstrapError(
+                f"{FILE.name}: {entry.name}: Prefect knows no {', '.join(sorted(unknown))} in "
+                f"{given.get('type')!r}"
+            )
+    # With all defaults given: in an update, the server takes what is left out for missing.
+    return AutomationCore.model_validate(automation.model_dump())
+
+
+def _action(values: dict[str, Any]) -> Any:  # noqa: ANN401 - any of Prefect's actions
+    """Return an action as Prefect's model of its type, whose errors are about that type alone."""
+    kinds = {kind.model_fields["type"].default: kind for kind in get_args(ActionTypes)}
+    kind = kinds.get(values.get("type"))
+    return kind.model_validate(values) if kind else values
+
+
+async def _look_up(
+    client: PrefectClient, entry: Entry, reference: str, planned: Collection[str]
+) -> UUID:
+    kind, _, name = reference.partition(" ")
+    try:
+        if kind == "deployment":
+            return (await client.read_deployment_by_name(name)).id
+        block_type, _, block = name.partition("/")
+        return (await client.read_block_document_by_name(block, block_type)).id
+    except ObjectNotFound:
+        if name in planned:
+            return UUID(int=0)
+        raise BootstrapError(
+            f"automation {entry.name} is switched on, and there is no {kind} {name!r} on this "
+            f"server: make it in the UI, or name another in {FILE.name}"
+        ) from None
+
+
+def _differences(there: AutomationCore, wanted: AutomationCore) -> list[str]:
+    core = TypeAdapter(AutomationCore)
+    old, new = (
+        core.dump_python(AutomationCore.model_validate(one.model_dump()), mode="json")
+        for one in (there, wanted)
+    )
+    return [field for field in new if old[field] != new[field]]

@@ -1,0 +1,190 @@
+"""`python -m deployments.bootstrap`: bring a Prefect server to the state that the files describe.
+
+What is there and as it should be stays untouched, so it can be run as often as one likes.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, Self
+
+import httpx
+from prefect import get_client
+from prefect.blocks.core import Block
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.settings import get_current_settings
+from rich.console import Console
+
+from deployments.automations import Entry, apply_automations, read_automations
+from deployments.groups import GroupsError, read_groups
+from deployments.project import Deployment, deploy, read_deployments
+from deployments.steps import BootstrapError, Found, Step
+from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
+from thousandeyes.errors import SettingsError
+from thousandeyes.settings import ThousandEyesSettings
+
+BLOCK: Final = "thousandeyes"
+"""The name of the credentials block that is made of the environment."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """What the project's files ask for."""
+
+    groups: Mapping[str, EndpointTestGroup]
+    deployments: Sequence[Deployment]
+    automations: Sequence[Entry]
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read them all, before anything is changed.
+
+        Raises:
+            BootstrapError: One holds a mistake.
+        """
+        try:
+            return cls(read_groups(), read_deployments(), read_automations())
+        except (GroupsError, OSError) as error:
+            raise BootstrapError(str(error)) from None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns 0 when all is as it should be, 1 when it can't be brought so."""
+    parser = argparse.ArgumentParser(
+        prog="python -m deployments.bootstrap",
+        description=(
+            "Brings the Prefect server at PREFECT_API_URL to the state that the deployments "
+            "expect, and says of each thing how it was found: the work pool, a credentials block "
+            "(from TE_TOKEN, if it is set), the groups of deployments/groups.yaml, the "
+            "deployments of prefect.yaml, the automations of deployments/automations.yaml. "
+            "What is as it should be stays untouched."
+        ),
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only say what would be made or changed"
+    )
+    dry_run: bool = parser.parse_args(arguments).dry_run
+    try:
+        asyncio.run(_bootstrap(dry_run=dry_run))
+    except BootstrapError as error:
+        _console(stderr=True).print(f"error: {error}")
+        return 1
+    return 0
+
+
+def _console(*, stderr: bool = False) -> Console:
+    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+
+
+async def _bootstrap(*, dry_run: bool) -> None:
+    api = get_current_settings().api
+    if not api.url:
+        raise BootstrapError(
+            "PREFECT_API_URL is not set: say which Prefect server is meant, such as "
+            "http://127.0.0.1:4200/api"
+        )
+    files = Files.read()
+    console = _console()
+    words = ", which stays as it is: a dry run" if dry_run else ""
+    console.print(f"Prefect server at {api.url}{words}")
+    try:
+        async with get_client() as client:
+            async for step in _steps(client, files, dry_run=dry_run):
+                console.print(step.told(dry_run=dry_run))
+    except httpx.TransportError as error:
+        raise BootstrapError(
+            f"no Prefect server answers at {api.url} ({error}): is it up, and is PREFECT_API_URL "
+            "right?"
+        ) from None
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code == HTTPStatus.UNAUTHORIZED:
+            raise BootstrapError(
+                f"the Prefect server at {api.url} asks for a password: set "
+                "PREFECT_API_AUTH_STRING to user:password"
+            ) from None
+        raise
+
+
+async def _steps(client: PrefectClient, files: Files, *, dry_run: bool) -> AsyncIterator[Step]:
+    for pool in dict.fromkeys(one.work_pool.name for one in files.deployments):
+        yield await _work_pool(client, pool, dry_run=dry_run)
+    yield await _credentials(dry_run=dry_run)
+    for name, group in files.groups.items():
+        yield await _block(name, group, dry_run=dry_run)
+    async for step in _deployments(client, files.deployments, dry_run=dry_run):
+        yield step
+    planned = [one.full_name for one in files.deployments] if dry_run else []
+    async for step in apply_automations(client, files.automations, planned, dry_run=dry_run):
+        yield step
+
+
+async def _work_pool(client: PrefectClient, name: str, *, dry_run: bool) -> Step:
+    what = f"work pool {name}"
+    try:
+        await client.read_work_pool(name)
+    except ObjectNotFound:
+        if not dry_run:
+            await client.create_work_pool(WorkPoolCreate(name=name, type="process"))
+        return Step(Found.MISSING, what, "of type process")
+    return Step(Found.AS_IT_SHOULD_BE, what)
+
+
+async def _credentials(*, dry_run: bool) -> Step:
+    try:
+        settings = ThousandEyesSettings()
+    except SettingsError as error:
+        what = f"block {ThousandEyesCredentials.get_block_type_slug()}/{BLOCK}"
+        return Step(Found.NOT_WANTED, what, str(error))
+    block = ThousandEyesCredentials(
+        token=settings.token, aid=settings.aid, base_url=settings.base_url
+    )
+    return await _block(BLOCK, block, dry_run=dry_run)
+
+
+async def _block(name: str, block: Block, *, dry_run: bool) -> Step:
+    what = f"block {block.get_block_type_slug()}/{name}"
+    try:
+        there: Block = await type(block).aload(name)
+    except ValueError:
+        found = Found.MISSING
+    else:
+        same = all(
+            getattr(there, field) == getattr(block, field) for field in type(block).model_fields
+        )
+        found = Found.AS_IT_SHOULD_BE if same else Found.DIFFERENT
+    if found is not Found.AS_IT_SHOULD_BE and not dry_run:
+        await block.save(name, overwrite=True)
+    return Step(found, what)
+
+
+async def _deployments(
+    client: PrefectClient, deployments: Sequence[Deployment], *, dry_run: bool
+) -> AsyncIterator[Step]:
+    steps: list[Step] = []
+    stale: list[Deployment] = []
+    for one in deployments:
+        what = f"deployment {one.full_name}"
+        try:
+            changes = one.differences(await client.read_deployment_by_name(one.full_name))
+        except ObjectNotFound:
+            steps.append(Step(Found.MISSING, what))
+            stale.append(one)
+            continue
+        if changes:
+            steps.append(Step(Found.DIFFERENT, what, ", ".join(changes)))
+            stale.append(one)
+        else:
+            steps.append(Step(Found.AS_IT_SHOULD_BE, what))
+    if stale and not dry_run:
+        await asyncio.to_thread(deploy, stale)
+    for step in steps:
+        yield step
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""How other flows use this: each file is short, and runs."""

@@ -1,0 +1,132 @@
+"""`make serve`: Prefect server, worker and deployments on one machine, until Ctrl-C.
+
+They live in `.prefect`: the user's Prefect home, profile and variables are neither read nor
+written. The token comes from the environment or from `.env`, as everywhere.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Final, NoReturn
+
+import httpx
+from rich.console import Console
+
+ROOT: Final = Path(__file__).parents[1]
+HOME: Final = ROOT / ".prefect"
+
+_POOL: Final = "thousandeyes"
+_SECONDS_TO_START: Final = 120
+_SECONDS_TO_END: Final = 40  # a cancelled run may take 30 to write its report
+
+
+class ServeError(Exception):
+    """One of the processes did not start, or ended; the message says which and why."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until interrupted; returns 0 then, and 1 when one of the processes ended by itself."""
+    parser = argparse.ArgumentParser(prog="python -m deployments.serve", description=__doc__)
+    parser.add_argument("--port", type=int, default=4200, help="the server's port")
+    port: int = parser.parse_args(arguments).port
+    # Both signals end it the same way.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    try:
+        _serve(port, console)
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+        return 0
+    except ServeError as error:
+        console.print(f"error: {error}")
+        return 1
+
+
+def _serve(port: int, console: Console) -> NoReturn:
+    HOME.mkdir(exist_ok=True)
+    url = f"http://127.0.0.1:{port}"
+    env = _environment(url)
+    with ExitStack() as stack:
+        log = stack.enter_context((HOME / "server.log").open("w"))
+        console.print(f"Prefect starts at {url}, which takes some seconds …")
+        command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
+        server = stack.enter_context(_running(command, env, log))
+        _wait_for(url, server)
+        with _running(("deployments.bootstrap",), env, None) as bootstrap:
+            if bootstrap.wait():
+                raise ServeError("the server could not be brought to its state: see above")
+        worker = stack.enter_context(
+            _running(("prefect", "worker", "start", "--pool", _POOL), env, None)
+        )
+        console.print(
+            f"Start runs at {url}/deployments, read them at {url}/artifacts. Ctrl-C ends it."
+        )
+        while True:
+            for process, name in ((server, f"server, see {log.name}"), (worker, "worker")):
+                if process.poll() is not None:
+                    raise ServeError(f"the {name} has ended with status {process.returncode}")
+            time.sleep(0.5)
+
+
+def _environment(url: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return kept | {
+        "PREFECT_HOME": str(HOME),
+        "PREFECT_API_URL": f"{url}/api",
+        "PREFECT_SERVER_UI_API_URL": f"{url}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # Loopback goes through no proxy.
+        "NO_PROXY": ",".join(filter(None, (kept.get("NO_PROXY"), "127.0.0.1"))),
+    }
+
+
+@contextlib.contextmanager
+def _running(
+    module: Sequence[str], env: Mapping[str, str], log: IO[str] | None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a module until the block ends. A Ctrl-C reaches it through us alone, in our order."""
+    process = subprocess.Popen(  # noqa: S603 - our own commands
+        [sys.executable, "-m", *module],
+        cwd=ROOT,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT if log else None,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        try:
+            process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + _SECONDS_TO_START
+    while time.monotonic() < until:
+        if server.poll() is not None:
+            break
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{url}/api/health", trust_env=False).is_success:
+                return
+        time.sleep(0.2)
+    raise ServeError(
+        f"the Prefect server did not start: see {HOME / 'server.log'}. Is the port taken? Choose "
+        "another with PORT=N"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""What bootstrap says of each thing that it looks after."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import ValidationError
+
+
+class BootstrapError(Exception):
+    """A server or a file is not as it must be; the message says what to do."""
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return where a file is wrong, and why."""
+    problem = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    return f"{place}: {problem['msg']}" if place else problem["msg"]
+
+
+class Found(StrEnum):
+    """How a thing was found, and so what was done about it."""
+
+    AS_IT_SHOULD_BE = "found"
+    MISSING = "made"
+    DIFFERENT = "changed"
+    NOT_WANTED = "off"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing on the server, such as `work pool thousandeyes`, and what differs, if it does."""
+
+    found: Found
+    what: str
+    detail: str = ""
+
+    def told(self, *, dry_run: bool) -> str:
+        """Return the line that tells of it."""
+        done = self.found in (Found.MISSING, Found.DIFFERENT)
+        verb = f"would be {self.found}" if dry_run and done else str(self.found)
+        return f"{verb:17}{self.what}{f' ({self.detail})' if self.detail else ''}"

@@ -1,0 +1,86 @@
+"""Whether this process still has its flow run: one that was taken for dead must send nothing."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, Self
+from uuid import UUID
+
+import prefect.runtime
+from prefect import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import Abort, ObjectNotFound
+
+from tasks.artifacts import until_taken
+from thousandeyes.errors import RunStopped
+
+TRUSTED: Final = 10.0
+"""Seconds for which an answer counts. A run that was found dead is started again after 30."""
+
+
+async def _read(flow_run_id: UUID) -> FlowRun:
+    async with get_client() as client:
+        return await client.read_flow_run(flow_run_id)
+
+
+class OwnRun:
+    """The flow run that this process executes, as the Prefect server has it.
+
+    A run whose process is silent for long is taken for dead, and goes on elsewhere. When the
+    process was only cut off, there are two; the one that Prefect doesn't count any more stops.
+    `flow_run` is the run as it was at the start; `lost` tells that it is this process's no more.
+    """
+
+    def __init__(
+        self,
+        flow_run: FlowRun,
+        clock: Callable[[], float] = time.monotonic,
+        read: Callable[[UUID], Awaitable[FlowRun]] = _read,
+    ) -> None:
+        self.flow_run = flow_run
+        self.lost = False
+        self._clock = clock
+        self._read = read
+        self._confirmed = clock()
+
+    @classmethod
+    async def of_this_process(cls) -> Self:
+        """Return the flow run that is being executed here."""
+        flow_run_id = UUID(prefect.runtime.flow_run.id)
+        return cls(await until_taken(lambda: _read(flow_run_id)))
+
+    async def confirm(self, trusted: float = TRUSTED) -> None:
+        """Return when the run is still this process's; waits as long as the server is away.
+
+        Args:
+            trusted: Seconds for which the latest answer counts.
+
+        Raises:
+            RunStopped: It is not.
+        """
+        if not self.lost and (asked := self._clock()) - self._confirmed > trusted:
+            try:
+                now = await until_taken(lambda: self._read(self.flow_run.id))
+            except ObjectNotFound:  # deleted
+                self.lost = True
+            else:
+                self.lost = not self._is_ours(now)
+            self._confirmed = asked
+        if self.lost:
+            raise RunStopped("Prefect took this process for dead: the run is no longer its own")
+
+    async def confirm_or_abort(self) -> None:
+        """Return when the run is this process's at this moment.
+
+        Raises:
+            Abort: It is not. Prefect's engine ends without a word to the server: the run's state
+                belongs to the process that goes on with it.
+        """
+        try:
+            await self.confirm(trusted=0)
+        except RunStopped as error:
+            raise Abort(str(error)) from None
+
+    def _is_ours(self, now: FlowRun) -> bool:
+        state = now.state
+        under_way = bool(state and (state.is_running() or state.is_cancelling()))
+        return under_way and now.run_count == self.flow_run.run_count

@@ -1,0 +1,112 @@
+"""For flows of other projects: run the deployment somewhere, and get what the flow would return."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.deployments import arun_deployment
+from prefect.exceptions import ObjectNotFound
+
+from flows.rerun.options import RerunOptions
+from flows.rerun.verdict import RerunFailed
+from tasks.artifacts import read_outcomes
+from thousandeyes.rerun import Rerun
+
+ON_DEMAND: Final = "rerun-endpoint-tests/on-demand"
+
+
+class RerunUnfinished(Exception):
+    """A run came to no end of its own: not started, crashed, cancelled, or not over in time.
+
+    The message says which, and what to do. `flow_run` is the run as it was seen last, if there
+    is one; `outcomes` holds what it had recorded until then, one record a test.
+    """
+
+    def __init__(
+        self, message: str, flow_run: FlowRun | None = None, outcomes: Sequence[Rerun] = ()
+    ) -> None:
+        super().__init__(message)
+        self.flow_run = flow_run
+        self.outcomes = list(outcomes)
+
+
+async def rerun_by_deployment(
+    test_ids: Sequence[str] = (),
+    groups: Sequence[str] = (),
+    credentials: str | None = None,
+    options: RerunOptions | None = None,
+    *,
+    deployment: str = ON_DEMAND,
+    timeout: float | None = None,  # noqa: ASYNC109 - Prefect's own name for it
+    poll_interval: float = 5,
+) -> list[Rerun]:
+    """Run a deployment of `rerun-endpoint-tests`, wait for its end, and return its outcomes.
+
+    Called in a flow, the run shows as its subflow. It runs on a worker, which has the token; the
+    caller needs none, only the Prefect server.
+
+    Args:
+        test_ids: As the flow takes them.
+        groups: As the flow takes them.
+        credentials: As the flow takes it.
+        options: As the flow takes them.
+        deployment: `<flow>/<deployment>`.
+        timeout: Seconds to wait for the end; the run goes on after that. None: no limit.
+        poll_interval: Seconds between two looks.
+
+    Returns:
+        One record a test, read from the run's artifacts.
+
+    Raises:
+        RerunFailed: A test ended in one of `options.fail_on`, or nothing could be sent.
+        RerunUnfinished: No such deployment; or the run crashed, was cancelled, or takes longer.
+    """
+    given: dict[str, Any] = {
+        "test_ids": list(test_ids),
+        "groups": list(groups),
+        "credentials": credentials,
+        "options": options.model_dump(mode="json", exclude_unset=True) if options else None,
+    }
+    try:
+        flow_run = await arun_deployment(
+            deployment,
+            # What isn't given is the deployment's to say.
+            parameters={name: value for name, value in given.items() if value},
+            timeout=timeout,
+            poll_interval=poll_interval,
+        )
+    except ObjectNotFound:
+        raise RerunUnfinished(
+            f"There is no deployment {deployment!r} on this Prefect server: make it with "
+            "`python -m deployments.bootstrap`, or look at PREFECT_API_URL. Nothing was sent."
+        ) from None
+    outcomes = await read_outcomes([flow_run.id])
+    state: State[Any] | None = flow_run.state
+    if state and state.is_completed():
+        return outcomes
+    if state and state.is_failed():
+        raise RerunFailed(state.message or "The run failed and says no more.", outcomes)
+    raise RerunUnfinished(_unfinished(flow_run, timeout, len(outcomes)), flow_run, outcomes)
+
+
+def _unfinished(flow_run: FlowRun, timeout: float | None, recorded: int) -> str:
+    state = flow_run.state
+    run = f"The run {flow_run.name!r} ({flow_run.id})"
+    if state and state.is_crashed():
+        what = (
+            f"crashed: {state.message or 'no reason is known'}. Retry it in Prefect: it goes on "
+            "where it stood"
+        )
+    elif state and state.is_cancelled():
+        what = (
+            f"was cancelled: {state.message or 'no reason is given'}. Retry it in Prefect, if that "
+            "was a mistake: it goes on where it stood"
+        )
+    elif state and (state.is_running() or state.is_cancelling()):
+        what = f"is not over after {timeout:g} s, and goes on: wait longer, or cancel it in Prefect"
+    else:
+        what = (
+            f"has not begun after {timeout:g} s: is a worker up that serves its pool? It will "
+            "still start when one is, unless you cancel it"
+        )
+    return f"{run} {what}. It has recorded {recorded} outcomes so far."

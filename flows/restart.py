@@ -1,0 +1,61 @@
+"""The flow `restart-crashed-run`: a run that died goes on, on whatever worker is there."""
+
+from typing import Final
+from uuid import UUID
+
+from prefect import flow, get_client, get_run_logger
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.states import AwaitingRetry, Completed
+
+RESTARTS: Final = 3
+"""How often one run is started again. What kills it that often will do so again."""
+
+
+def why_not(flow_run: FlowRun, state_id: UUID) -> str | None:
+    """Return why a run is not started again; None when it is.
+
+    Args:
+        flow_run: The run as it is now.
+        state_id: The crash that was reported, which is the run's state if nothing came after it.
+    """
+    state = flow_run.state
+    if not state or not state.is_crashed():
+        return f"its state is {state.name if state else 'gone'} by now"
+    if state.id != state_id:
+        return "its crash was reported again, and that report sees to it"
+    if flow_run.run_count > RESTARTS:
+        return f"it was started {flow_run.run_count} times, and crashed each time"
+    return None
+
+
+@flow(name="restart-crashed-run", persist_result=False)
+async def restart_crashed_run(flow_run_id: UUID, state_id: UUID) -> State[None]:
+    """Start a crashed run again; it goes on where it stood. Automations call this.
+
+    Prefect may report one crash twice within seconds. Only the last report counts: each one asks
+    for a restart some time later, and that does nothing unless the run is still in the very state
+    that was reported. The deployment lets one of these run at a time.
+
+    Args:
+        flow_run_id: The run that crashed.
+        state_id: The state that the report was about; the ID of Prefect's event is the same.
+    """
+    async with get_client() as client:
+        flow_run = await client.read_flow_run(flow_run_id)
+        if reason := why_not(flow_run, state_id):
+            return _told(f"Run {flow_run.name!r} is not started again: {reason}.")
+        state: State[None] = AwaitingRetry(
+            message=f"Crashed, and started again ({flow_run.run_count} before)"
+        )
+        # Prefect refuses a second transition with the same ID.
+        state.state_details.transition_id = state_id
+        answer = await client.set_flow_run_state(flow_run_id, state)
+    if answer.status is not SetStateStatus.ACCEPT:
+        return _told(f"Run {flow_run.name!r} is not started again: {answer.details}")
+    return _told(f"Run {flow_run.name!r} is started again.")
+
+
+def _told(words: str) -> State[None]:
+    get_run_logger().info(words)
+    return Completed(message=words)

@@ -1,0 +1,83 @@
+"""What the deployments' tests look at: a server as its clients see it, and a simulator."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, Final
+
+from prefect import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    temporary_settings,
+)
+
+from deployments.automations import Entry, apply_automations, read_automations
+from tests.deployments.topology import TOKEN, Topology
+from thousandeyes.simulator import create_app, serve
+
+PLENTY: Final = {"instant_limit": 100_000, "organization_limit": 1_000_000}
+
+
+@contextlib.contextmanager
+def client_of(topology: Topology) -> Iterator[None]:
+    """Make this process a client of a server."""
+    with temporary_settings(
+        {PREFECT_API_URL: f"{topology.url}/api", PREFECT_API_AUTH_STRING: topology.auth}
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def simulated(**options: Any) -> Iterator[tuple[Any, dict[str, str]]]:
+    """Serve a simulator; yields it, and what a worker needs in its environment to use it."""
+    app = create_app(**{"token": TOKEN} | PLENTY | options)
+    with serve(app, port=0) as server:
+        yield app.state.simulator, {"TE_TOKEN": TOKEN, "TE_BASE_URL": server.url}
+
+
+@contextlib.asynccontextmanager
+async def switched_on(name: str, **action: Any) -> AsyncIterator[None]:
+    """Put an automation of the file to work, with changes to its action or `within`."""
+    [entry] = [one for one in read_automations() if one.name == name]
+    trigger = entry.trigger | {key: action.pop(key) for key in list(action) if key == "within"}
+    actions = [one | action for one in entry.actions]
+    entry = entry.model_copy(update={"enabled": True, "trigger": trigger, "actions": actions})
+    await _apply(entry)
+    try:
+        yield
+    finally:
+        await _apply(entry.model_copy(update={"enabled": False}))
+
+
+async def _apply(entry: Entry) -> None:
+    async with get_client() as client:
+        async for _ in apply_automations(client, [entry], [], dry_run=False):
+            pass
+
+
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 90) -> Any:
+    """Wait until a condition returns something, and return it; the time bounds what would hang."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if found := await condition():
+                return found
+            await asyncio.sleep(0.3)
+
+
+async def run_of(deployment: str) -> FlowRun:
+    """Wait until a deployment has a run that came to its own end; return it."""
+
+    async def ended() -> FlowRun | None:
+        async with get_client() as client:
+            there = await client.read_deployment_by_name(deployment)
+            runs = await client.read_flow_runs()
+        for run in runs:
+            ended = run.state and (run.state.is_completed() or run.state.is_failed())
+            if run.deployment_id == there.id and ended:
+                return run
+        return None
+
+    found: FlowRun = await until(ended)
+    return found

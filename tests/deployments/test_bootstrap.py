@@ -1,0 +1,116 @@
+"""`python -m deployments.bootstrap` on real servers: once, again, and where it can't."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from prefect import get_client
+from prefect.client.schemas.objects import DeploymentSchedule
+
+from deployments.bootstrap import main
+from tests.deployments.scene import client_of
+from tests.deployments.topology import TOKEN, Topology
+from tests.flows.rerun.test_secrecy import forms
+
+MADE = (
+    "work pool thousandeyes",
+    "deployment rerun-endpoint-tests/scheduled",
+    "deployment rerun-endpoint-tests/on-demand",
+    "deployment rerun-endpoint-tests/after-change",
+    "deployment restart-crashed-run/restart",
+)
+
+
+@pytest.fixture
+def machines(machines: Topology) -> Iterator[Topology]:
+    with client_of(machines):
+        yield machines
+
+
+def objects(topology: Topology) -> dict[str, Any]:
+    """Return what the API shows of all that bootstrap looks after."""
+    user = httpx.BasicAuth(*topology.auth.split(":")) if topology.auth else None
+    with httpx.Client(base_url=f"{topology.url}/api", auth=user, trust_env=False) as client:
+        return {
+            kind: client.post(f"/{kind}/filter", json={}).raise_for_status().json()
+            for kind in (
+                *("work_pools", "deployments", "automations"),
+                *("block_types", "block_schemas", "block_documents"),
+            )
+        }
+
+
+def stable(shown: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what a server changes by itself: whether workers were seen."""
+    passing = ("status", "last_polled")
+    return {
+        kind: [{k: v for k, v in one.items() if k not in passing} for one in many]
+        for kind, many in shown.items()
+    }
+
+
+def bootstrap(topology: Topology, *arguments: str, **variables: str) -> str:
+    done = topology.run("deployments.bootstrap", *arguments, cwd=topology.directory, **variables)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_second_time_finds_all_as_it_is_and_changes_nothing(machines: Topology) -> None:
+    bootstrap(machines, TE_TOKEN=TOKEN)
+    before = objects(machines)
+    said = bootstrap(machines, TE_TOKEN=TOKEN).splitlines()
+    after = objects(machines)
+    found = ("found", "off")
+    assert all(line.startswith(found) for line in said[1:]), said
+    for what in (*MADE, "block thousandeyes-credentials/thousandeyes"):
+        assert any(line.split(maxsplit=1)[1].startswith(what) for line in said[1:]), what
+    # With the times of their last update.
+    assert stable(before) == stable(after)
+
+
+async def test_what_was_changed_by_hand_is_set_right_and_a_dry_run_only_says_so(
+    machines: Topology,
+) -> None:
+    async def schedule() -> DeploymentSchedule:
+        there = await client.read_deployment_by_name("rerun-endpoint-tests/scheduled")
+        return there.schedules[0]
+
+    async with get_client() as client:
+        there = await client.read_deployment_by_name("rerun-endpoint-tests/scheduled")
+        await client.update_deployment_schedule(there.id, there.schedules[0].id, active=True)
+        said = bootstrap(machines, "--dry-run")
+        assert "would be changed deployment rerun-endpoint-tests/scheduled (schedules)" in said
+        assert (await schedule()).active
+        said = bootstrap(machines)
+        assert "changed          deployment rerun-endpoint-tests/scheduled (schedules)" in said
+        assert not (await schedule()).active
+
+
+def test_the_token_stands_in_nothing_that_the_api_shows(machines: Topology) -> None:
+    said = bootstrap(machines, TE_TOKEN=TOKEN)
+    shown = (json.dumps(objects(machines)) + said).encode()
+    assert b"thousandeyes-credentials" in shown
+    assert [form for form in forms(TOKEN) if form in shown] == []
+
+
+def test_without_the_password_it_tells_what_to_set(several_machines: Topology) -> None:
+    done = several_machines.run(
+        "deployments.bootstrap", cwd=several_machines.directory, PREFECT_API_AUTH_STRING=""
+    )
+    assert done.returncode == 1
+    assert "set PREFECT_API_AUTH_STRING to user:password" in done.stderr
+
+
+def test_a_server_that_does_not_answer_is_an_error_and_not_another_server(
+    one_machine: Topology, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = "http://127.0.0.1:9/api"
+    done = one_machine.run(
+        "deployments.bootstrap", cwd=one_machine.directory, PREFECT_API_URL=nobody
+    )
+    assert done.returncode == 1
+    assert f"no Prefect server answers at {nobody}" in done.stderr
+    assert main([]) == 1
+    assert "PREFECT_API_URL is not set" in capsys.readouterr().err

@@ -1,0 +1,147 @@
+"""Runs that die, on a real server: each goes on by itself, and never are two copies under way."""
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import pytest
+from prefect import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import arun_deployment
+from prefect.states import Crashed
+
+from tasks.artifacts import read_outcomes
+from tests.deployments.scene import client_of, simulated, switched_on, until
+from tests.deployments.topology import Topology
+
+TEST_IDS: Final = [str(202_701 + number) for number in range(12)]
+ON_DEMAND: Final = "rerun-endpoint-tests/on-demand"
+GOES_ON, SILENT = "thousandeyes-crashed-run-goes-on", "thousandeyes-silent-run-is-dead"
+PARAMETERS: Final = {"test_ids": TEST_IDS, "options": {"max_in_flight": 1}}
+SLOW: Final = {"tests": TEST_IDS, "latency_seconds": 1.0}
+
+
+@pytest.fixture
+def machines(machines: Topology) -> Iterator[Topology]:
+    with client_of(machines):
+        yield machines
+
+
+async def read(flow_run_id: UUID) -> FlowRun:
+    async with get_client() as client:
+        return await client.read_flow_run(flow_run_id)
+
+
+async def started() -> FlowRun:
+    return await arun_deployment(ON_DEMAND, parameters=PARAMETERS, timeout=0)
+
+
+async def sent(simulator: Any, count: int) -> None:
+    async def reached() -> bool:
+        return len(runs(simulator)) >= count
+
+    await until(reached)
+
+
+def runs(simulator: Any) -> list[str]:
+    return [call.test_id for call in simulator.calls if call.path.endswith("/run")]
+
+
+def alive(process: int) -> bool:
+    return Path(f"/proc/{process}").exists()
+
+
+def process_of(flow_run_id: UUID) -> int:
+    """Return the process that executes a flow run."""
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (directory / "environ").read_bytes()
+        except OSError:
+            continue
+        if f"PREFECT__FLOW_RUN_ID={flow_run_id}".encode() in environment.split(b"\0"):
+            return int(directory.name)
+    raise AssertionError("no process executes the run")
+
+
+async def completed(flow_run: FlowRun, seconds: float = 120) -> FlowRun:
+    async def over() -> FlowRun | None:
+        now = await read(flow_run.id)
+        return now if now.state and now.state.is_completed() else None
+
+    found: FlowRun = await until(over, seconds)
+    return found
+
+
+async def restarts() -> list[FlowRun]:
+    async with get_client() as client:
+        there = await client.read_deployment_by_name("restart-crashed-run/restart")
+        return [run for run in await client.read_flow_runs() if run.deployment_id == there.id]
+
+
+async def test_a_crash_that_is_reported_twice_is_followed_by_one_restart(
+    machines: Topology,
+) -> None:
+    before = {run.id for run in await restarts()}
+    async with switched_on(GOES_ON, schedule_after=6):
+        with simulated(**SLOW) as (simulator, env), machines.worker("kills", **env):
+            run = await started()
+            await sent(simulator, 3)
+            os.kill(process_of(run.id), signal.SIGKILL)
+
+            async def crashed() -> bool:
+                state = (await read(run.id)).state
+                return bool(state and state.is_crashed())
+
+            await until(crashed)
+            await asyncio.sleep(1.7)  # as Prefect was seen to
+            async with get_client() as client:
+                await client.set_flow_run_state(run.id, Crashed(message="Again"), force=True)
+            ended = await completed(run)
+
+            async def both() -> list[FlowRun] | None:
+                ours = [one for one in await restarts() if one.id not in before]
+                over = all(one.state and one.state.is_final() for one in ours)
+                return ours if len(ours) == 2 and over else None
+
+            words = [one.state.message for one in await until(both)]
+    assert ended.run_count == 2
+    assert sorted(word.endswith("is started again.") for word in words) == [False, True]
+    # The one under way when the process died may have run twice.
+    assert sum(Counter(runs(simulator)).values()) <= len(TEST_IDS) + 1
+    assert {record.outcome.value for record in await read_outcomes([run.id])} == {"accepted"}
+
+
+async def test_a_silent_process_whose_run_goes_on_elsewhere_sends_nothing_when_it_wakes_up(
+    machines: Topology,
+) -> None:
+    async with switched_on(GOES_ON, schedule_after=0), switched_on(SILENT, within=10):
+        with (
+            simulated(**SLOW) as (simulator, env),
+            machines.worker("sleepy", PREFECT_FLOWS_HEARTBEAT_FREQUENCY="30", **env),
+        ):
+            run = await started()
+            await sent(simulator, 2)
+            process = process_of(run.id)
+            os.kill(process, signal.SIGSTOP)
+            try:
+                with machines.worker("awake", PREFECT_FLOWS_HEARTBEAT_FREQUENCY="30", **env):
+                    ended = await completed(run)
+                    of_the_other = len(runs(simulator))
+            finally:
+                os.kill(process, signal.SIGCONT)
+
+            async def gone() -> bool:
+                return not alive(process)
+
+            await until(gone)
+        after = await read(run.id)
+    assert ended.run_count == 2
+    assert len(runs(simulator)) == of_the_other
+    assert after.state
+    assert ended.state
+    assert after.state.id == ended.state.id

@@ -1,0 +1,87 @@
+"""Used by other flows: as a subflow, and by the deployment, with its result and its failure."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from prefect import flow, get_client
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Cancelled
+
+from flows.rerun import RerunFailed
+from flows.rerun.remote import RerunUnfinished, rerun_by_deployment
+from tests.deployments.scene import client_of, simulated, until
+from tests.deployments.topology import Topology
+from thousandeyes.errors import Outcome
+from thousandeyes.rerun import Rerun
+
+TEST_IDS = ["202701", "202702"]
+GONE = "100200300"
+
+
+@pytest.fixture
+def machines(machines: Topology) -> Iterator[Topology]:
+    with client_of(machines):
+        yield machines
+
+
+@contextlib.contextmanager
+def working(machines: Topology) -> Iterator[None]:
+    with simulated(tests=TEST_IDS) as (_, env), machines.worker("of-the-parent", **env):
+        yield
+
+
+@flow
+async def parent(test_ids: list[str], **options: Any) -> list[Rerun]:
+    return await rerun_by_deployment(test_ids, poll_interval=0.3, timeout=120, **options)
+
+
+async def test_a_parent_gets_what_the_flow_would_have_returned_or_raised(
+    machines: Topology,
+) -> None:
+    with working(machines):
+        outcomes = await parent(TEST_IDS)
+        with pytest.raises(RerunFailed) as failed:
+            await parent([*TEST_IDS, GONE])
+    assert {one.test_id: one.outcome for one in outcomes} == dict.fromkeys(
+        TEST_IDS, Outcome.ACCEPTED
+    )
+    assert str(failed.value) == "2 of 3 tests accepted; failed for 1 not_found."
+    by_id = {one.test_id: one.outcome for one in failed.value.outcomes}
+    assert by_id == dict.fromkeys(TEST_IDS, Outcome.ACCEPTED) | {GONE: Outcome.NOT_FOUND}
+
+
+@pytest.mark.usefixtures("machines")
+async def test_a_parent_is_told_what_to_do_when_there_is_no_end_to_report() -> None:
+    with pytest.raises(RerunUnfinished, match=r"deployments\.bootstrap"):
+        await rerun_by_deployment(TEST_IDS, deployment="rerun-endpoint-tests/nowhere")
+    with pytest.raises(RerunUnfinished, match="is a worker up that serves its pool") as late:
+        await rerun_by_deployment(TEST_IDS, timeout=0)
+    assert late.value.flow_run
+    waits = asyncio.create_task(rerun_by_deployment(TEST_IDS, poll_interval=0.3))
+    async with get_client() as client:
+        for run in await until(lambda: waiting(client, 2)):
+            await client.set_flow_run_state(run.id, Cancelled(message="wrong tests"))
+    with pytest.raises(RerunUnfinished, match="was cancelled: wrong tests"):
+        await waits
+
+
+async def waiting(client: PrefectClient, count: int) -> list[FlowRun]:
+    runs = await client.read_flow_runs()
+    found = [run for run in runs if run.state and run.state.is_scheduled()]
+    return found if len(found) == count else []
+
+
+@pytest.mark.parametrize("example", ["as_subflow", "by_deployment"])
+def test_the_examples_run_as_they_are_written(one_machine: Topology, example: str) -> None:
+    module = f"deployments.examples.{example}"
+    with simulated(tests=TEST_IDS) as (_, env), one_machine.worker("of-the-examples", **env):
+        # The one by deployment needs no token.
+        mine = env if example == "as_subflow" else {}
+        good = one_machine.run(module, *TEST_IDS, cwd=one_machine.directory, **mine)
+        bad = one_machine.run(module, *TEST_IDS, GONE, cwd=one_machine.directory, **mine)
+    assert good.stdout.strip().endswith("All 2 tests run again."), good.stderr
+    assert f"Look at {GONE}: 2 of 3 tests accepted" in bad.stdout, bad.stderr

@@ -1,0 +1,89 @@
+"""`prefect.yaml`, read more strictly than Prefect does: it passes over mistakes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deployments.project import FILE, Deployment, read_deployments
+from deployments.steps import BootstrapError
+
+DEPLOYMENTS = read_deployments()
+SCHEDULE = {"slug": "a", "cron": "0 1 * * *", "timezone": "UTC", "active": True}
+RERUNS = [one for one in DEPLOYMENTS if one.flow.name == "rerun-endpoint-tests"]
+
+
+def changed(tmp_path: Path, **values: Any) -> Path:
+    """Write the project's file with other values for its first deployment."""
+    content = yaml.safe_load(FILE.read_text("utf-8"))
+    content["deployments"][0] |= values
+    path = tmp_path / "prefect.yaml"
+    path.write_text(yaml.safe_dump(content), "utf-8")
+    return path
+
+
+def test_the_project_has_its_deployments() -> None:
+    assert [one.full_name for one in DEPLOYMENTS] == [
+        "rerun-endpoint-tests/scheduled",
+        "rerun-endpoint-tests/on-demand",
+        "rerun-endpoint-tests/after-change",
+        "restart-crashed-run/restart",
+    ]
+
+
+def test_the_schedule_is_off_until_its_group_exists() -> None:
+    [schedule] = DEPLOYMENTS[0].schedules
+    assert not schedule.active
+    assert DEPLOYMENTS[0].parameters == {"groups": ["morning-checks"]}
+
+
+def test_a_run_that_is_due_while_another_goes_on_is_cancelled_on_the_schedule_alone() -> None:
+    limits = {one.name: one.concurrency_limit for one in RERUNS}
+    assert limits["scheduled"]
+    assert limits["scheduled"].collision_strategy == "CANCEL_NEW"
+    assert limits["on-demand"] is None
+    assert limits["after-change"] is None
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda one: one.name)
+def test_each_says_what_it_is_for(deployment: Deployment) -> None:
+    assert deployment.description.endswith(".")
+    assert "thousandeyes" in deployment.tags
+
+
+def test_no_secret_and_no_reference_to_one_stands_in_the_file() -> None:
+    text = FILE.read_text("utf-8")
+    assert "TE_TOKEN" not in text
+    assert "prefect.blocks" not in text
+    assert "job_variables" not in text
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"concurency_limit": 3}, "deployments.0.concurency_limit: Extra inputs"),
+        ({"entrypoint": "flows.rerun.no_such_flow"}, "can't be loaded"),
+        ({"entrypoint": "flows.no_such_module.flow"}, "can't be loaded"),
+        ({"parameters": {"test_id": ["1"]}}, "does not take"),
+        ({"parameters": {"options": {"delivery": "twice"}}}, "does not take"),
+        ({"enforce_parameter_schema": False}, "enforce_parameter_schema"),
+        ({"work_pool": {"name": "a", "job_variables": {"env": {}}}}, "job_variables"),
+        ({"schedules": [SCHEDULE | {"cron": "0 25 * * *"}]}, "cron"),
+        ({"schedules": [SCHEDULE | {"timezone": "Europe/Berlino"}]}, "timezone"),
+        ({"schedules": [SCHEDULE | {"parameters": {"groupz": []}}]}, "does not take"),
+        ({"schedules": [SCHEDULE | {"activ": True}]}, "activ: Extra inputs"),
+    ],
+)
+def test_what_prefect_would_pass_over_is_refused(
+    tmp_path: Path, values: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(BootstrapError, match=said):
+        read_deployments(changed(tmp_path, **values))
+
+
+def test_a_file_that_is_no_yaml_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "prefect.yaml"
+    path.write_text("pull: []\ndeployments: [", "utf-8")
+    with pytest.raises(BootstrapError, match="line 2"):
+        read_deployments(path)

@@ -1,0 +1,78 @@
+"""The Prefect UI, used as a person uses it: fill in the form, read the report.
+
+Its pictures stand in the README: `make pictures` takes them again.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.deployments import browser
+from tests.deployments.scene import simulated
+from tests.deployments.topology import Topology
+from thousandeyes.simulator import Fault
+
+TEST_IDS = [str(202_701 + 37 * number) for number in range(12)]
+GONE = "100200300"
+RUN = "after the maintenance of the VPN"
+FAULTS = {
+    TEST_IDS[2]: Fault(replies=["dropped_after"]),
+    TEST_IDS[5]: Fault(replies=[403]),
+    TEST_IDS[8]: Fault(replies=[400]),
+}
+SENTENCE = "10 of 13 tests accepted; failed for 1 forbidden, 1 not_found, 1 invalid."
+_SECONDS = 60
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    return Path(os.environ.get("PICTURES", tmp_path))
+
+
+@pytest.mark.usefixtures("chromium")
+def test_on_demand_is_started_by_its_form_and_its_report_is_read_from_the_artifact_pages(
+    one_machine: Topology, pictures: Path
+) -> None:
+    with (
+        simulated(tests=TEST_IDS, faults=FAULTS) as (_, env),
+        one_machine.worker("of-the-ui", **env),
+        browser.page() as page,
+    ):
+        page.set_default_timeout(_SECONDS * 1000)
+        _fill_in_the_form(page, one_machine.url, pictures)
+        page.get_by_role("link", name=RUN).click()
+        expect(page.get_by_text("Failed", exact=True).first).to_be_visible(timeout=_SECONDS * 1000)
+
+        page.goto(f"{one_machine.url}/artifacts/key/endpoint-reruns-on-demand")
+        expect(page.get_by_text(SENTENCE).first).to_be_visible()
+        _open_the_newest(page)
+        expect(page.get_by_role("cell", name=GONE)).to_be_visible()
+        page.screenshot(path=pictures / "summary.png")
+
+        page.get_by_role("link", name="All tests of the last run, as a table").click()
+        expect(page.get_by_text("13 tests, what needs a look first").first).to_be_visible()
+        _open_the_newest(page)
+        for test_id, outcome in ((TEST_IDS[5], "forbidden"), (TEST_IDS[0], "accepted")):
+            row = page.get_by_role("row").filter(has_text=test_id)
+            expect(row.get_by_text(outcome, exact=True)).to_be_visible()
+        page.screenshot(path=pictures / "outcome-table.png")
+
+
+def _fill_in_the_form(page: Page, url: str, pictures: Path) -> None:
+    page.goto(f"{url}/deployments")
+    page.get_by_role("link", name="on-demand").click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("Custom run").click()
+    page.locator("input[type=text]").first.fill(RUN)
+    page.get_by_role("button", name="Add item").first.click()
+    # One item takes a whole list, pasted.
+    page.locator("textarea").first.fill("\n".join([*TEST_IDS, GONE]))
+    page.screenshot(path=pictures / "run-form.png")
+    page.get_by_role("button", name="Submit").click()
+
+
+def _open_the_newest(page: Page) -> None:
+    """Go from an artifact's history to its newest version."""
+    page.locator("a[href^='/artifacts/artifact/']").first.click()

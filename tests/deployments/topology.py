@@ -1,0 +1,212 @@
+"""One machine or several, from ordinary processes: a Prefect server, its database, workers.
+
+What the README tells to do for one machine and for more, done on loopback: SQLite and no password,
+or PostgreSQL with basic auth on the API; any number of workers, each in a directory of its own.
+Nothing is left behind: each process is ended by its ID, and its log is shown when it fails.
+"""
+
+import contextlib
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from tests.benchmarks.processes import environment, free_port, running, tail
+
+TOKEN: Final = "tkn-0f-the-workers-environment"
+PASSWORD: Final = "night:watch-5ecret"
+"""What basic auth on the API of a server on PostgreSQL asks for, as `user:password`."""
+
+_SECONDS_TO_START = 120
+_SOONER: Final = {
+    "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
+}
+
+
+def postgresql() -> Path | None:
+    """Return where PostgreSQL's programs lie, the newest version of Debian's; None without it."""
+    versions = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    newest = max(versions, key=lambda path: float(path.parts[-3]), default=None)
+    return newest.parent if newest else None
+
+
+@dataclass
+class Topology:
+    """A Prefect server and what belongs to it; `restart` and `worker` change what runs."""
+
+    directory: Path
+    port: int
+    auth: str | None = None
+    database_url: str | None = None
+    _server: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def url(self) -> str:
+        """The server's address, which is the UI's too."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """Return the environment of a client of this server, with nothing of the user's."""
+        ours = {"PREFECT_API_URL": f"{self.url}/api"}
+        if self.auth:
+            ours["PREFECT_API_AUTH_STRING"] = self.auth
+        env = environment(self.directory / "home", **ours | variables)
+        del env["PYTHONPATH"]  # the project is installed, wherever a process runs
+        return env
+
+    def start(self) -> None:
+        """Start the server, and wait until it answers."""
+        env = self.environment(
+            PREFECT_UI_STATIC_DIRECTORY=str(self.directory / "ui"),
+            PREFECT_SERVER_UI_API_URL=f"{self.url}/api",
+            **_SOONER,
+        )
+        if self.auth:
+            env["PREFECT_SERVER_API_AUTH_STRING"] = self.auth
+        if self.database_url:
+            env["PREFECT_API_DATABASE_CONNECTION_URL"] = self.database_url
+        command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
+        process = self._server.enter_context(
+            running(*command, directory=self.directory, env=env, name="server")
+        )
+        self._wait(self._healthy, process, "server")
+
+    def stop(self) -> None:
+        """Stop the server; its database stays."""
+        self._server.close()
+
+    @contextlib.contextmanager
+    def worker(self, name: str, **variables: str) -> Iterator[Path]:
+        """Run a process worker in a directory of its own, until the block ends.
+
+        Yields:
+            The directory.
+        """
+        directory = self.directory / name
+        directory.mkdir(exist_ok=True)
+        env = self.environment(
+            PREFECT_WORKER_QUERY_SECONDS="1", PREFECT_WORKER_PREFETCH_SECONDS="0", **variables
+        )
+        command = ("prefect", "worker", "start", "--pool", "thousandeyes", "--name", name)
+        with running(*command, directory=directory, env=env, name="worker") as process:
+            self._wait(
+                lambda: "started!" in tail(directory, "worker"), process, "worker", directory
+            )
+            yield directory
+
+    def run(self, *module: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run `python -m …` against the server and return what it said; it must end by itself."""
+        return subprocess.run(
+            [sys.executable, "-m", *module],
+            cwd=cwd,
+            env=self.environment(**variables),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS_TO_START,
+            check=False,
+        )
+
+    def logs(self) -> str:
+        """Return all that its processes said."""
+        return "\n".join(
+            path.read_text(errors="replace") for path in sorted(self.directory.rglob("*.log"))
+        )
+
+    def _healthy(self) -> bool:
+        # Health needs no password; whether the API takes ours, the tests see.
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/api/health").is_success
+        return False
+
+    def _wait(
+        self,
+        condition: Callable[[], bool],
+        process: subprocess.Popen[bytes],
+        name: str,
+        directory: Path | None = None,
+    ) -> None:
+        until = time.monotonic() + _SECONDS_TO_START
+        while not condition():
+            if process.poll() is not None or time.monotonic() > until:
+                said = tail(directory or self.directory, name)
+                raise RuntimeError(f"the {name} did not start:\n{said}")
+            time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def on_sqlite(directory: Path) -> Iterator[Topology]:
+    """Run what one machine runs: a server on SQLite, without a password."""
+    topology = Topology(directory, free_port())
+    topology.start()
+    try:
+        yield topology
+    finally:
+        topology.stop()
+
+
+@contextlib.contextmanager
+def on_postgresql(directory: Path) -> Iterator[Topology]:
+    """Run what several machines share: a server on PostgreSQL, with basic auth on its API."""
+    with _database() as url:
+        topology = Topology(directory, free_port(), auth=PASSWORD, database_url=url)
+        topology.start()
+        try:
+            yield topology
+        finally:
+            topology.stop()
+
+
+@contextlib.contextmanager
+def _database() -> Iterator[str]:
+    """Run PostgreSQL on a new, empty database; it refuses to run as root."""
+    programs = postgresql()
+    assert programs, "PostgreSQL is not installed"
+    user = "postgres" if os.geteuid() == 0 else getpass.getuser()
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="postgresql-") as home:
+        shutil.chown(home, user)
+        data, log = f"{home}/data", Path(home) / "postgresql.log"
+        env = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+        initialize = (programs / "initdb", "-D", data, "--username", user, "--auth", "trust")
+        subprocess.run(initialize, user=user, cwd=home, env=env, check=True, capture_output=True)
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [programs / "postgres", "-D", data, "-k", home, "-h", "127.0.0.1", "-p", str(port)],
+                user=user,
+                cwd=home,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            until = time.monotonic() + _SECONDS_TO_START
+            while not _listens(port):
+                if process.poll() is not None or time.monotonic() > until:
+                    raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}")
+                time.sleep(0.1)
+            yield f"postgresql+asyncpg://{user}@127.0.0.1:{port}/postgres"
+        finally:
+            process.send_signal(signal.SIGINT)  # its "fast shutdown", which waits for no client
+            process.wait(_SECONDS_TO_START)
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        return True
+    return False
