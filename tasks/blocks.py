@@ -74,9 +74,10 @@ class ThousandEyesCredentials(CredentialsBlock):
         return ThousandEyesClient(self.settings())
 
 
-def _single(items: object) -> object:
-    if isinstance(items, list) and all(isinstance(item, str) for item in items):
-        return listed(items)
+def _as_typed(items: object) -> object:
+    # Prefect's first UI has an editor for JSON in this place, and an ID looks like a number.
+    if isinstance(items, list) and all(type(item) in (str, int) for item in items):
+        return listed(map(str, items))
     return items
 
 
@@ -89,7 +90,7 @@ def _clean_test_id(test_id: str) -> str:
 TestId = Annotated[str, AfterValidator(_clean_test_id)]
 TestIds = Annotated[
     list[TestId],
-    BeforeValidator(_single),
+    BeforeValidator(_as_typed),
     AfterValidator(lambda test_ids: list(dict.fromkeys(test_ids))),
 ]
 
@@ -118,10 +119,12 @@ class EndpointTestGroup(Block):
     )
 
     test_ids: TestIds = Field(
-        min_length=1, description="IDs of endpoint instant tests, such as 765231567."
+        min_length=1,
+        description='IDs of endpoint instant tests, as a list: ["765231567", "765231568"].',
     )
     names: dict[TestId, str] = Field(
-        default={}, description="Names for the tests in tables and summaries, by test ID."
+        default={},
+        description='Names for tables and summaries, by test ID: {"765231567": "Berlin VPN"}.',
     )
     thresholds: Thresholds | None = Field(
         default=None, description="What the tests' measurements must keep to."

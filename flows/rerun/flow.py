@@ -41,7 +41,7 @@ async def rerun_endpoint_tests(
         test_ids: IDs of the endpoint instant tests, such as 765231567; one item may hold a pasted
             list. Repeats count once. May be empty when groups are given.
         groups: Names of Endpoint Test Group blocks, whose tests are run after those named by ID.
-        credentials: Name of the ThousandEyes Credentials block to use for all tests. Empty: the
+        credentials: Name of a ThousandEyes Credentials block, never a token. Empty: the
             one that the groups name, else the worker's environment.
         options: How to go about it; the defaults suit a nightly run.
 

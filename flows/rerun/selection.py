@@ -6,7 +6,8 @@ The rules of precedence, which the README repeats for people:
   again counts once, where it came first.
 * Name, thresholds and account group of a test come from its groups, also when it was given one by
   one. Of several groups the first that says anything counts, each of the three by itself.
-* A group's account group goes before that of the credentials or the environment.
+* A group's account group goes before that of the credentials or the environment, and its
+  thresholds before those of the run's options.
 * `credentials` given for the run goes before those of the groups, which must otherwise agree: one
   run is one organization, since the quota is the organization's.
 """

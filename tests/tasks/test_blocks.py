@@ -106,9 +106,16 @@ class TestGroup:
         group = EndpointTestGroup(test_ids=[" 1 ", "2,3\n4", "", "2"])
         assert group.test_ids == ["1", "2", "3", "4"]
 
+    def test_takes_ids_written_as_numbers(self) -> None:
+        """As an editor for JSON leaves them."""
+        group = EndpointTestGroup.model_validate({"test_ids": [765231567, "2"]})
+        assert group.test_ids == ["765231567", "2"]
+
     @pytest.mark.parametrize(
         ("wrong", "reason"),
         [
+            ({"test_ids": [True]}, "valid string"),
+            ({"test_ids": [1.5]}, "valid string"),
             ({"test_ids": []}, "at least 1 item"),
             ({"test_ids": [" "]}, "at least 1 item"),
             ({"test_ids": "12"}, "valid list"),

@@ -23,7 +23,7 @@ from thousandeyes.errors import (
     TooManyRequests,
     Unreachable,
 )
-from thousandeyes.rerun import KEPT, Delivery, Rerun, clean_test_ids, may_send_again
+from thousandeyes.rerun import KEPT, Delivery, Rerun, clean_test_ids, listed, may_send_again
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 ALLOWED = string.ascii_letters + string.digits + "-_"
@@ -32,6 +32,19 @@ blanks = st.text(" \t\n", max_size=3)
 
 
 class TestIds:
+    @given(st.lists(st.tuples(test_ids, st.text(" ,;\t\r\n", min_size=1)), max_size=8), st.data())
+    @steady(100)
+    def test_a_list_is_the_same_however_it_was_typed_and_pasted(
+        self, typed: list[tuple[str, str]], data: st.DataObject
+    ) -> None:
+        """Whatever stands between the IDs, and wherever it was cut into items."""
+        items = [""]
+        for test_id, between in typed:
+            items[-1] += test_id + between
+            if data.draw(st.booleans()):
+                items.append("")
+        assert listed(items) == [test_id for test_id, _ in typed]
+
     @given(st.lists(st.tuples(blanks, test_ids, blanks), min_size=1))
     @steady(100)
     def test_blanks_are_trimmed_and_repeats_dropped_with_the_order_kept(

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 import flows.rerun.flow
 from flows.rerun import RerunFailed, rerun_endpoint_tests
+from flows.rerun.run import Run
 from tasks.artifacts import read_outcomes
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials, load_groups
 from tests.flows.conftest import TOKEN
@@ -15,6 +16,7 @@ from tests.flows.scene import SUMMARY, Simulate, artifacts_of, ids, sent
 from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import Fault
+from thousandeyes.thresholds import Thresholds
 
 
 async def save_group(name: str, *test_ids: str, **values: Any) -> None:
@@ -67,6 +69,23 @@ async def test_a_groups_tests_are_sent_in_its_account_group(
         ("202702", Outcome.ACCEPTED, "1234"),
         ("202703", Outcome.FORBIDDEN, None),
     ]
+
+
+async def test_the_results_of_a_groups_tests_are_judged_by_its_thresholds(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulate(tests=ids(2))
+    strict = Thresholds(max_loss_percent=1)
+    await save_group("strict", "202701", thresholds=strict.model_dump())
+    judged_by = []
+
+    def noting(*arguments: Any, **named: Any) -> Run:
+        judged_by.append(named["thresholds"])
+        return Run(*arguments, **named)
+
+    monkeypatch.setattr(flows.rerun.flow, "Run", noting)
+    await rerun_endpoint_tests(["202702"], ["strict"])
+    assert judged_by == [{"202701": strict}]
 
 
 async def test_the_credentials_of_a_run_come_from_the_block_that_it_names(
