@@ -1,0 +1,37 @@
+"""Doing several things at once in a run, and ending them together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from prefect import get_run_logger
+
+
+@asynccontextmanager
+async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do something beside the block and cancel it at the block's end; its errors are logged."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        [error] = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(error, Exception):
+            get_run_logger().error("Unexpected error beside the run", exc_info=error)
+
+
+async def all_or_first_error(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Wait for all; when one fails or this is cancelled, cancel the others and raise.
+
+    Unlike `asyncio.TaskGroup`, it raises the error itself: Prefect knows a termination signal
+    by its type, and it can surface in any of them.
+    """
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            if not task.cancelling():  # a second time would cut short how it ends
+                task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

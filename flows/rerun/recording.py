@@ -1,0 +1,47 @@
+"""The artifacts of a run's tests: each created once and kept up to date, one write at a time."""
+
+import asyncio
+from uuid import UUID
+
+from tasks.artifacts import record_outcome, refusals_logged
+from thousandeyes.errors import Outcome
+from thousandeyes.rerun import Rerun
+
+
+class Artifacts:
+    """Knows which tests of this run have an artifact already."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, UUID] = {}
+        self._writing: dict[str, asyncio.Future[None]] = {}
+
+    async def keep(self, record: Rerun) -> None:
+        """Bring a test's artifact up to date; one that Prefect refuses is logged."""
+        with refusals_logged(f"the outcome of test {record.test_id}"):
+            await self.write(record)
+
+    async def write(self, record: Rerun) -> None:
+        """Bring a test's artifact up to date, one write after the other.
+
+        A write that has begun goes on when this is cancelled: cut short, nobody could tell
+        whether there is an artifact already.
+
+        Raises:
+            PrefectHTTPStatusError: The Prefect server refuses it.
+        """
+        before = self._writing.get(record.test_id)
+
+        async def write() -> None:
+            if before:
+                await asyncio.wait([before])
+            known = self._known.get(record.test_id)
+            # `not_attempted` stands in the run's table alone.
+            if known or record.outcome is not Outcome.NOT_ATTEMPTED:
+                self._known[record.test_id] = await record_outcome(record, known)
+
+        self._writing[record.test_id] = asyncio.ensure_future(write())
+        await asyncio.shield(self._writing[record.test_id])
+
+    async def written(self) -> None:
+        """Return when every write that has begun has ended."""
+        await asyncio.gather(*self._writing.values(), return_exceptions=True)
