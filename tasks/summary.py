@@ -41,7 +41,7 @@ MEANING: Final[dict[Ending, str]] = {
     Outcome.INVALID: "The API does not take this call: its reason stands beside the test.",
     Outcome.QUOTA_EXHAUSTED: "Waited for quota as long as TE_MAX_QUOTA_WAIT allows.",
     VerdictName.TIMED_OUT: "It ran, and too few agents answered to judge it.",
-    VerdictName.NO_DATA: "It was accepted, and no agent answered: are they online?",
+    VerdictName.NO_DATA: "It was accepted, and no agent answered: look whether any is online.",
     Outcome.NOT_ATTEMPTED: "The run stopped before its turn came.",
     Outcome.SKIPPED: "Left out on purpose.",
     Outcome.ACCEPTED: "The API took the rerun.",

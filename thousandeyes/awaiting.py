@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from thousandeyes.errors import CallFailed
@@ -11,6 +11,12 @@ from thousandeyes.watch import TESTS_PER_CALL, Query, Watch, Watched, queries
 
 FAILURES_IN_A_ROW: Final = 3
 """Looks in a row that may fail; with the next one, waiting for results ends."""
+
+READERS: Final[Mapping[Kind, Callable[..., AsyncIterator[Page[Any]]]]] = {
+    Kind.NETWORK: network_rounds,
+    Kind.HTTP_SERVER: http_rounds,
+}
+"""How the kinds of results that a verdict is made of are read, in this order."""
 
 
 class Awaiting:
@@ -76,7 +82,7 @@ class Awaiting:
     async def _look(self) -> None:
         due = self._watch.due(self._clock())
         try:
-            for kind in (Kind.NETWORK, Kind.HTTP_SERVER):
+            for kind in READERS:
                 for query in queries(kind, due):
                     await self._read(query)
         except CallFailed as error:
@@ -89,14 +95,16 @@ class Awaiting:
 
     async def _read(self, query: Query) -> None:
         """Read as many pages as tell something new."""
-        async for page in rounds_of(self._api, query.kind, query.tests, since=query.since):
+        read, total = READERS[query.kind], None
+        async for page in read(self._api, query.tests, since=query.since, aid=query.aid):
+            total = page.total
             query.take(page.rows)
-            if query.answered or query.nothing_new(page.total):
+            if query.answered or query.nothing_new(total):
                 break
-            if query.too_soon(page.total):
-                query.postpone()
+            if query.too_soon(total):
+                query.postpone(total)
                 return
-        query.read_to_the_end()
+        query.read_to_the_end(total)
 
     async def _done(self, tests: Iterable[Watched]) -> None:
         await asyncio.gather(*(self._on_done(test, self._trouble) for test in tests))
@@ -113,7 +121,9 @@ class Awaiting:
                 future.cancel()
 
 
-async def newest_rounds(api: Api, test_ids: Sequence[str], *, since: float) -> dict[str, int]:
+async def newest_rounds(
+    api: Api, test_ids: Sequence[str], *, since: float, aid: str | None = None
+) -> dict[str, int]:
     """Return the newest round of each test that has one since then (server's epoch seconds).
 
     Raises:
@@ -121,17 +131,9 @@ async def newest_rounds(api: Api, test_ids: Sequence[str], *, since: float) -> d
     """
     newest: dict[str, int] = {}
     for start in range(0, len(test_ids), TESTS_PER_CALL):
-        for kind in (Kind.NETWORK, Kind.HTTP_SERVER):
-            asked = test_ids[start : start + TESTS_PER_CALL]
-            async for page in rounds_of(api, kind, asked, since=since):
+        asked = test_ids[start : start + TESTS_PER_CALL]
+        for read in READERS.values():
+            async for page in read(api, asked, since=since, aid=aid):
                 for row in page.rows:
                     newest[row.test_id] = max(row.round_id, newest.get(row.test_id, 0))
     return newest
-
-
-def rounds_of(
-    api: Api, kind: Kind, test_ids: Iterable[str], *, since: float
-) -> AsyncIterator[Page[Any]]:
-    """Read one kind of results of many tests, page by page; see `results`."""
-    read = network_rounds if kind is Kind.NETWORK else http_rounds
-    return read(api, test_ids, since=since)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from thousandeyes.results import Kind
+from thousandeyes.results import ROUND_SECONDS, Kind
 from thousandeyes.rounds import Measured
 
 FIRST_POLL: Final = 10.0
@@ -53,6 +53,7 @@ class Watched:
         expected: How many agents should answer; None or 0 where it isn't known, so that this test
             is done when no new row came for a while.
         any_row_will_do: Whether a single row answers all that is asked.
+        aid: The test's account group; the client's own when left out.
     """
 
     test_id: str
@@ -62,11 +63,14 @@ class Watched:
     next_poll: float
     expected: int | None = None
     any_row_will_do: bool = False
+    aid: str | None = None
     polls: int = 0
     over: bool = False
     """Whether the last look was taken, whatever it showed."""
     postponed: bool = False
     """Whether the rest of its rows was left for the next look."""
+    told: int | None = None
+    """How many rows there were then, of this test and those that were read with it."""
     _known: dict[Kind, _Rows] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -114,10 +118,13 @@ class Watched:
             known.grew = True
             known.agents.add(row.agent_id)
 
-    def read_to_the_end(self, kind: Kind) -> None:
-        """Note that all rows which the API tells of this kind have been taken."""
+    def read_to_the_end(self, kind: Kind, *, unchanged: bool = False) -> None:
+        """Note that all rows which the API tells of this kind have been taken.
+
+        With `unchanged`, all of them were there at the last look.
+        """
         known = self._known[kind]
-        if known.grew:
+        if known.grew and not unchanged:
             known.quiet = 0
         elif self.has_run:  # until somebody has answered, silence says nothing
             known.quiet += 1
@@ -150,12 +157,13 @@ class Query:
     """
 
     kind: Kind
+    aid: str | None
     tests: Mapping[str, Watched]
 
     @property
     def since(self) -> int:
         """The first round that can count for any of them, in the server's epoch seconds."""
-        return min(test.rounds_after for test in self.tests.values()) + 1
+        return min(test.rounds_after for test in self.tests.values()) + ROUND_SECONDS
 
     def take(self, rows: Iterable[Measured]) -> None:
         """Take the rows of a page."""
@@ -166,39 +174,48 @@ class Query:
         """Tell whether all rows are known already, when the API has this many."""
         return total == sum(test.known(self.kind, self.since) for test in self.tests.values())
 
+    def unchanged(self, total: int | None) -> bool:
+        """Tell whether this many rows were there at the last look, and have not been read yet."""
+        return total is not None and {test.told for test in self.tests.values()} == {total}
+
     def too_soon(self, total: int | None) -> bool:
         """Tell whether to leave the other pages for the next look, since more rows are to come."""
         tests = self.tests.values()
         # How many HTTP results are to come is not known where the tests' types are not.
-        if total is None or self.kind is not Kind.NETWORK:
+        if total is None or self.kind is not Kind.NETWORK or self.unchanged(total):
             return False
         if not all(test.expected and test.polls < EARLY for test in tests):
             return False
         return total < sum(test.expected or 0 for test in tests)
 
-    def postpone(self) -> None:
+    def postpone(self, total: int | None) -> None:
         """Leave the rest for the next look."""
         for test in self.tests.values():
-            test.postponed = True
+            test.postponed, test.told = True, total
 
     @property
     def answered(self) -> bool:
         """Whether no more is to be learned of any of them."""
         return not any(test.wants(self.kind) for test in self.tests.values())
 
-    def read_to_the_end(self) -> None:
-        """Note that all has been read."""
+    def read_to_the_end(self, total: int | None) -> None:
+        """Note that all has been read, of this many rows."""
+        unchanged = self.kind is Kind.NETWORK and self.unchanged(total)
         for test in self.tests.values():
-            test.read_to_the_end(self.kind)
+            test.read_to_the_end(self.kind, unchanged=unchanged)
+            test.told = None
 
 
 def queries(kind: Kind, tests: Iterable[Watched]) -> Iterator[Query]:
     """Yield what to read for tests whose turn has come."""
-    wanted = [test for test in tests if test.wants(kind)]
-    for has_run in (True, False):
-        alike = [test for test in wanted if test.has_run is has_run]
-        for start in range(0, len(alike), TESTS_PER_CALL):
-            yield Query(kind, {t.test_id: t for t in alike[start : start + TESTS_PER_CALL]})
+    alike: dict[tuple[str | None, bool], list[Watched]] = {}
+    for test in tests:
+        if test.wants(kind):
+            alike.setdefault((test.aid, test.has_run), []).append(test)
+    for (aid, _), wanted in alike.items():
+        for start in range(0, len(wanted), TESTS_PER_CALL):
+            some = wanted[start : start + TESTS_PER_CALL]
+            yield Query(kind, aid, {test.test_id: test for test in some})
 
 
 class Watch:

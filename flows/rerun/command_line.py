@@ -84,56 +84,33 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="a ThousandEyes Credentials block, instead of the groups' or the environment's",
     )
-    parser.add_argument(
-        "--delivery",
-        choices=[str(choice) for choice in Delivery],
-        default=argparse.SUPPRESS,
-        help=options["delivery"].description,
-    )
-    parser.add_argument(
-        "--fail-on",
-        type=lambda text: [part.strip() for part in text.split(",") if part.strip()],
-        metavar="OUTCOME,…",
-        default=argparse.SUPPRESS,
-        help=options["fail_on"].description,
-    )
-    parser.add_argument(
-        "--max-in-flight",
-        metavar="N",
-        default=argparse.SUPPRESS,
-        help=options["max_in_flight"].description,
-    )
-    parser.add_argument(
-        "--deadline-minutes",
-        metavar="M",
-        default=argparse.SUPPRESS,
-        help=options["deadline_minutes"].description,
-    )
-    for name in ("wait_for_results", "link_to_app"):
-        parser.add_argument(
-            _flag(name),
-            action=argparse.BooleanOptionalAction,
-            default=argparse.SUPPRESS,
-            help=options[name].description,
-        )
-    for name, value in (
-        ("results_deadline_minutes", "M"),
-        ("expected_agents", "N"),
-        ("thresholds", "NAME=VALUE,…"),
-    ):
-        parser.add_argument(
-            _flag(name),
-            type=_thresholds if name == "thresholds" else str,
-            metavar=value,
-            default=argparse.SUPPRESS,
-            help=f"{options[name].description}{_NAMES if name == 'thresholds' else ''}",
-        )
+    for name, how in _OPTIONS.items():
+        description = f"{options[name].description}{_NAMES if name == 'thresholds' else ''}"
+        parser.add_argument(_flag(name), default=argparse.SUPPRESS, help=description, **how)
     return parser
 
 
-def _thresholds(text: str) -> dict[str, str]:
-    pairs = (part.partition("=") for part in text.split(",") if part.strip())
+def _words(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _values(text: str) -> dict[str, str]:
+    pairs = (word.partition("=") for word in _words(text))
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+# How each of the flow's options is told; its words are the model's.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "delivery": {"choices": [str(choice) for choice in Delivery]},
+    "fail_on": {"type": _words, "metavar": "ENDING,…"},
+    "max_in_flight": {"metavar": "N"},
+    "deadline_minutes": {"metavar": "M"},
+    "wait_for_results": {"action": argparse.BooleanOptionalAction},
+    "results_deadline_minutes": {"metavar": "M"},
+    "expected_agents": {"metavar": "N"},
+    "thresholds": {"type": _values, "metavar": "NAME=VALUE,…"},
+    "link_to_app": {"action": argparse.BooleanOptionalAction},
+}
 
 
 def _flag(name: str) -> str:
@@ -249,8 +226,7 @@ def _check_size(parameters: _Parameters) -> None:
 
 def _explain(problem: ErrorDetails) -> str:
     option, *within = map(str, problem["loc"])
-    # The first word of a threshold's place is its name; that of a choice is its number.
-    name = f" {within[0]}" if option == "thresholds" else ""
+    name = f" {within[0]}" if option == "thresholds" and within else ""
     return f"{_flag(option)}{name}: {problem['msg']}"
 
 

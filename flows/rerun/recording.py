@@ -1,4 +1,4 @@
-"""Keeps the artifact of each test up to date, one write after the other."""
+"""The artifacts of a run's tests: each created once and kept up to date, one write at a time."""
 
 import asyncio
 from uuid import UUID
@@ -8,20 +8,20 @@ from thousandeyes.errors import Outcome
 from thousandeyes.rerun import Rerun
 
 
-class Recorder:
-    """Writes the records of one run's tests."""
+class Artifacts:
+    """Knows which tests of this run have an artifact already."""
 
     def __init__(self) -> None:
-        self._artifacts: dict[str, UUID] = {}
+        self._known: dict[str, UUID] = {}
         self._writing: dict[str, asyncio.Future[None]] = {}
 
-    async def record(self, record: Rerun) -> None:
-        """Write a test's artifact; one that the Prefect server refuses is logged."""
+    async def keep(self, record: Rerun) -> None:
+        """Bring a test's artifact up to date; one that Prefect refuses is logged."""
         with refusals_logged(f"the outcome of test {record.test_id}"):
             await self.write(record)
 
     async def write(self, record: Rerun) -> None:
-        """Bring the test's artifact up to date.
+        """Bring a test's artifact up to date, one write after the other.
 
         A write that has begun goes on when this is cancelled: cut short, nobody could tell
         whether there is an artifact already.
@@ -34,14 +34,14 @@ class Recorder:
         async def write() -> None:
             if before:
                 await asyncio.wait([before])
-            known = self._artifacts.get(record.test_id)
+            known = self._known.get(record.test_id)
             # `not_attempted` stands in the run's table alone.
             if known or record.outcome is not Outcome.NOT_ATTEMPTED:
-                self._artifacts[record.test_id] = await record_outcome(record, known)
+                self._known[record.test_id] = await record_outcome(record, known)
 
         self._writing[record.test_id] = asyncio.ensure_future(write())
         await asyncio.shield(self._writing[record.test_id])
 
-    async def close(self) -> None:
-        """Wait for the writes that go on."""
+    async def written(self) -> None:
+        """Return when every write that has begun has ended."""
         await asyncio.gather(*self._writing.values(), return_exceptions=True)

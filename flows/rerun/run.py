@@ -1,7 +1,7 @@
 """The run itself: a small pool works through the list, and nothing stops it but a reason."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -10,14 +10,15 @@ from types import MappingProxyType
 from prefect import get_run_logger
 from prefect.context import FlowRunContext
 
+from flows.rerun.beforehand import Beforehand
 from flows.rerun.breaker import Breaker
+from flows.rerun.concurrency import all_or_first_error, in_background
 from flows.rerun.options import RerunOptions
 from flows.rerun.ownership import OwnRun
 from flows.rerun.plan import plan
 from flows.rerun.progress import Progress
-from flows.rerun.recording import Recorder
+from flows.rerun.recording import Artifacts
 from flows.rerun.results import Results
-from flows.rerun.side_by_side import all_or_first_error, in_background
 from tasks.rerun import rerun_endpoint_test
 from tasks.summary import RunReport
 from thousandeyes.client import ThousandEyesClient
@@ -40,6 +41,7 @@ class Run:
     Args:
         records: The tests to send.
         options: How to go about it.
+        own_run: Tells whether the run is still this process's.
         left_open: Tests that an earlier attempt of this run sent, whose results are to be read.
         thresholds: What the results of a test must keep to, by its ID; else the options'.
     """
@@ -59,37 +61,30 @@ class Run:
         self._left_open = left_open
         self._options = options
         self._thresholds = thresholds
-        self._progress = Progress(records)
+        self._progress = Progress([*records, *left_open])
         self._breaker = Breaker()
-        self._recorder = Recorder()
+        self._artifacts = Artifacts()
         self._under_way: dict[str, Rerun] = {}
         self._uncounted: set[str] = set()
         self._logger = get_run_logger()
 
     async def execute(self, client: ThousandEyesClient) -> None:
         """Rerun every test and record its outcome; returns when each has one."""
+        before = Beforehand(client, self._options, self._logger)
         results = Results(
             client,
             self._options,
             self._thresholds,
+            before,
             on_known=partial(self._take_results, client),
             logger=self._logger,
         )
         async with (
-            self._deadline(client),
             in_background(self._tell_plan(client)),
             in_background(self._progress.follow(client.gate, results)),
         ):
-            await results.prepare(self._records, await self._look_up(client))
-            for record in self._left_open:
-                results.begin(record, at_once=True)
-            await all_or_first_error([self._send_all(client, results), results.follow()])
-
-    async def _send_all(self, client: ThousandEyesClient, results: Results) -> None:
-        queue = iter(sorted(self._records, key=results.has_just_run))
-        slots = min(self._options.max_in_flight, len(self._records))
-        await all_or_first_error([self._work(client, queue, results) for _ in range(slots)])
-        results.close()
+            sending = self._send_all(client, before, results)
+            await all_or_first_error([sending, results.follow()])
 
     def cut_short(self, error: BaseException) -> None:
         """Note that the run ends here; what had no turn is told why."""
@@ -108,31 +103,48 @@ class Run:
     async def close(self, report: RunReport) -> None:
         """Record the tests that were under way when the run was cut short; end the progress."""
         await asyncio.gather(*(self._finish(record) for record in list(self._under_way.values())))
-        await self._recorder.close()
+        await self._artifacts.written()
         await self._progress.close(report.sentence)
 
-    async def _work(
-        self, client: ThousandEyesClient, queue: Iterator[Rerun], results: Results
+    async def _send_all(
+        self, client: ThousandEyesClient, before: Beforehand, results: Results
     ) -> None:
-        """Take one test after the other; the slot covers the call and its artifact."""
-        for record in queue:
-            if not self.stopped:
-                await results.wait_for_a_new_minute(record)
-            if self.stopped:
-                record.failed(RunStopped(self.stopped))
-                continue
-            await self._rerun(client, record, results)
-            # A lost answer tells nothing before it is known whether the test ran.
-            counts_later = results.begin(record) and record.outcome is Outcome.UNKNOWN
-            if counts_later:
-                self._uncounted.add(record.test_id)
-            await self._finish(record)
-            _forget_results()
-            if not counts_later:
-                self._count(client, record)
+        async with self._deadline(client):
+            await before.find_out(await self._look_up(client), self._records, self._left_open)
+            for record in self._left_open:
+                results.begin(record, at_once=True)
+            queue = iter(sorted(self._records, key=before.has_just_run))
+
+            async def work() -> None:
+                for record in queue:
+                    await self._take_turn(client, record, before, results)
+
+            slots = min(self._options.max_in_flight, len(self._records))
+            await all_or_first_error([work() for _ in range(slots)])
+        self._uncounted.clear()  # nothing is left that could be stopped
+        results.close()
+
+    async def _take_turn(
+        self, client: ThousandEyesClient, record: Rerun, before: Beforehand, results: Results
+    ) -> None:
+        """Rerun a test; the slot covers the call and its artifact."""
+        if not self.stopped:
+            await before.wait_for_a_new_minute(record)
+        if self.stopped:
+            record.failed(RunStopped(self.stopped))
+            return
+        await self._rerun(client, record, before)
+        # A lost answer tells nothing before it is known whether the test ran.
+        counts_later = results.begin(record) and record.outcome is Outcome.UNKNOWN
+        if counts_later:
+            self._uncounted.add(record.test_id)
+        await self._finish(record)
+        _forget_results()
+        if not counts_later:
+            self._count(client, record)
 
     async def _take_results(self, client: ThousandEyesClient, record: Rerun) -> None:
-        await self._recorder.record(record)
+        await self._artifacts.keep(record)
         if record.test_id in self._uncounted:
             self._uncounted.remove(record.test_id)
             self._count(client, record)
@@ -141,14 +153,14 @@ class Run:
         if reason := self._breaker.ended(record.outcome):
             self._stop(client, reason)
 
-    async def _rerun(self, client: ThousandEyesClient, record: Rerun, results: Results) -> None:
+    async def _rerun(self, client: ThousandEyesClient, record: Rerun, before: Beforehand) -> None:
         async def before_sending() -> None:
-            results.sending(record)
+            before.sending(record)
             try:
                 await self._own_run.confirm()
                 if self._options.delivery is Delivery.AT_MOST_ONCE:
                     # A run that is killed now knows of this call when it is executed again.
-                    await self._recorder.write(record)
+                    await self._artifacts.write(record)
             except BaseException:
                 record.not_sent("not sent, since it could not be recorded first")
                 raise
@@ -176,7 +188,7 @@ class Run:
         record.finished_at = record.finished_at or datetime.now(UTC)
         # A run that goes on elsewhere has a word to say on what it sent, and on nothing else.
         if not (self._own_run.lost and record.outcome is Outcome.NOT_ATTEMPTED):
-            await self._recorder.record(record)
+            await self._artifacts.keep(record)
         del self._under_way[record.test_id]
 
     def _stop(self, client: ThousandEyesClient, reason: str, *, begun_too: bool = False) -> None:
@@ -204,20 +216,24 @@ class Run:
     async def _tell_plan(self, client: ThousandEyesClient) -> None:
         await client.gate.first_reply.wait()
         instant = client.gate.quota.families[Family.INSTANT]
-        self._logger.info(plan(len(self._records), instant, self._options.max_in_flight))
+        text = plan(len(self._records), instant, self._options.max_in_flight)
+        if self._options.wait_for_results:
+            text += f"; then up to {self._options.results_deadline_minutes:g} minutes for results"
+        self._logger.info(text)
 
     async def _look_up(self, client: ThousandEyesClient) -> dict[str, EndpointTest]:
         """Return what the API lists of the tests, and name those that have no name yet."""
         records = [*self._records, *self._left_open]
+        wanted = [r for r in records if self._options.wait_for_results or not r.test_name]
         listed: dict[str, EndpointTest] = {}
         try:
             async with asyncio.timeout(_LONGEST_LOOK_UP):
-                for aid in dict.fromkeys(record.aid for record in records):
+                for aid in dict.fromkeys(record.aid for record in wanted):
                     listed |= {test.test_id: test for test in await client.tests(aid)}
         except (CallFailed, TimeoutError) as error:
             reason = str(error) or "no answer in time"
             self._logger.info("The tests' names are not known: %s", reason)
-        for record in records:
+        for record in self._records:
             test = listed.get(record.test_id)
             name = record.test_name or (test.test_name if test else "")
             record.test_name = cut(name, _LONGEST_NAME)

@@ -39,11 +39,31 @@ from tasks.artifacts import (
 from tests.flows.scene import artifacts_of
 from thousandeyes.errors import Outcome
 from thousandeyes.rerun import Rerun
+from thousandeyes.verdict import NO_VERDICT, FailingAgent, Spread, Verdict, VerdictName
 
 server = pytest.mark.usefixtures("prefect_server")
 
 moments = st.none() | st.datetimes(timezones=st.just(UTC)).map(
     lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+)
+spreads = st.builds(Spread, *[st.none() | st.integers(0, 100).map(float)] * 2)
+verdicts = st.builds(
+    Verdict,
+    name=st.sampled_from(VerdictName),
+    sentence=st.text(),
+    agents_expected=st.none() | st.integers(0, 99),
+    agents_answered=st.integers(0, 99),
+    agents_passed=st.integers(0, 99),
+    agents_icmp_blocked=st.integers(0, 99),
+    agents_failed=st.none() | st.text(min_size=1),
+    loss=spreads,
+    latency_ms=spreads,
+    jitter_ms=spreads,
+    response_time_ms=spreads,
+    total_time_ms=spreads,
+    http_status_worst=st.none() | st.integers(200, 599),
+    error_types=st.lists(st.sampled_from(["dns", "ssl", "http"]), unique=True).map(tuple),
+    failing=st.just((FailingAgent("a", "laptop", ("100 % loss",)),)),
 )
 records = st.builds(
     Rerun,
@@ -58,6 +78,9 @@ records = st.builds(
     started_at=moments,
     finished_at=moments,
     aid=st.none() | st.text("0123456789", min_size=1),
+    verdict=st.none() | verdicts,
+    app_link=st.none() | st.just("https://app.thousandeyes.com/view"),
+    rounds_after=st.none() | st.integers(0, 2_000_000_000),
 )
 
 
@@ -75,6 +98,16 @@ def test_every_row_has_the_same_keys_and_flat_json_values(record: Rerun) -> None
 
 def test_what_a_later_version_adds_is_passed_over() -> None:
     assert from_row(row(Rerun("1")) | {"verdict": "worse", "begun": True}) == Rerun("1")
+
+
+def test_what_people_look_for_stands_first_since_the_ui_cuts_wide_tables() -> None:
+    first = ["test_id", "test_name", "outcome", "verdict", "http_status", "attempts", "detail"]
+    assert list(row(Rerun("1")))[: len(first)] == first
+
+
+def test_without_results_the_columns_of_a_verdict_are_empty() -> None:
+    values = row(Rerun("1"))
+    assert {values[name] for name in NO_VERDICT} == {None}
 
 
 def test_an_outcome_of_a_later_version_counts_as_sent() -> None:

@@ -31,7 +31,9 @@ from tasks.summary import (
 from tests.flows.scene import TABLE, artifacts_of
 from thousandeyes.errors import Outcome
 from thousandeyes.rerun import Rerun
-from thousandeyes.verdict import VerdictName
+from thousandeyes.rounds import NetworkRound
+from thousandeyes.thresholds import Thresholds
+from thousandeyes.verdict import VerdictName, judge
 
 EVENT_LIMIT = 1_500_000
 TEST = "http://prefect/artifacts/key/endpoint-test-"
@@ -89,6 +91,38 @@ def test_the_summary_reads_from_the_verdict_to_what_needs_a_look() -> None:
         "\n"
         "[All tests of the last run, as a table](/artifacts/key/the-table)\n"
     )
+
+
+def judged(test_id: str, *rows: NetworkRound, **values: Any) -> Rerun:
+    verdict = judge(rows, Thresholds(), expected=25, complete=True)
+    return record(test_id, Outcome.ACCEPTED, verdict=verdict, **values)
+
+
+def network(agent: str, loss: float) -> NetworkRound:
+    return NetworkRound(test_id="1", agent_id=agent, round_id=60, loss=loss)
+
+
+def test_what_was_measured_stands_before_what_became_of_the_call() -> None:
+    link = "https://app.thousandeyes.com/view/endpoint-agent?testId=3"
+    lost = [network(f"laptop-{number}", 100) for number in range(5)]
+    records = [
+        judged("1", network("a", 0)),
+        record("2", Outcome.UNKNOWN, detail="cut"),
+        judged("3", *lost, app_link=link),
+        judged("4"),
+        record("5", Outcome.ACCEPTED),
+    ]
+    assert [one.test_id for one in failures_first(records)] == ["3", "2", "4", "5", "1"]
+    assert counts(records) == "1 failed, 1 unknown, 1 no_data, 1 accepted, 1 passed"
+    text = markdown(report(*records), "/t")
+    looked_at = text.partition("## Needs a look")[2].splitlines()
+    assert [line.split("|")[2].strip() for line in looked_at if "endpoint-test" in line] == [
+        *("failed", "unknown", "no_data")
+    ]
+    failed = looked_at[4]
+    assert "5 of 5 agents (20 more did not answer), laptop-0: 100 % loss" in failed
+    assert all(f"laptop-{number}" in failed for number in range(5)), "all by name"
+    assert failed.endswith(f"([results]({link})) |")
 
 
 def test_a_run_without_anything_to_look_at_says_so_by_leaving_it_out() -> None:

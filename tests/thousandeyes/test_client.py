@@ -18,7 +18,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.thousandeyes.wire import Answer, Wire, drips, drops, resets, says, sends, stalls, wire
-from thousandeyes.client import ThousandEyesClient
+from thousandeyes.client import LARGEST_LISTING, ThousandEyesClient
 from thousandeyes.connection import MOST_CALLS, longest_call
 from thousandeyes.errors import (
     CallFailed,
@@ -502,6 +502,55 @@ class TestListings:
         ):
             with pytest.raises(TokenRefused, match="Invalid access token"):
                 await client.account_groups()
+
+
+class TestAgents:
+    async def test_all_pages_are_read(self) -> None:
+        with serve(create_app(token=TOKEN, agents=25, page_size=10)) as server:
+            async with client_of(server.url) as client:
+                agents = await client.agents()
+        assert len({agent.agent_id for agent in agents}) == 25
+        assert all(agent.name and agent.last_seen for agent in agents)
+
+    async def test_so_many_laptops_that_they_would_eat_the_quota_are_not_all_read(self) -> None:
+        app = create_app(token=TOKEN, agents=LARGEST_LISTING + 5, page_size=1)
+        with serve(app) as server:
+            async with client_of(server.url) as client:
+                assert len(await client.agents()) == LARGEST_LISTING
+        assert len(app.state.simulator.calls) == LARGEST_LISTING
+
+    async def test_a_cursor_that_comes_again_ends_it(self) -> None:
+        link = {"next": {"href": "https://elsewhere.invalid/?cursor=x"}}
+        body = json.dumps({"agents": [{"id": "a"}], "_links": link})
+        async with wire(says(body)) as server, client_of(server) as client:
+            assert len(await client.agents()) == 2
+        assert "cursor=x" in server.requests[1]
+
+    async def test_of_account_groups_of_their_own(self) -> None:
+        async with wire(says('{"agents": []}')) as server, client_of(server) as client:
+            assert await client.agents("34") == []
+        assert "/endpoint/agents?aid=34 " in server.requests[0]
+
+
+class TestTheServersTime:
+    @pytest.mark.parametrize("ahead", [0, 3600, -3600])
+    async def test_is_read_off_the_latest_reply(self, ahead: int) -> None:
+        now = [1_800_000_000.9]
+        date = formatdate(int(now[0]) + ahead, usegmt=True)
+        transport = httpx.MockTransport(
+            lambda _: httpx.Response(200, json={}, headers={"Date": date})
+        )
+        chosen = ThousandEyesSettings(token=SecretStr(TOKEN))
+        client = ThousandEyesClient(chosen, transport=transport, clock=lambda: now[0])
+        async with client:
+            assert client.server_time() is None
+            await client.rerun("1")
+            now[0] += 100
+            told = client.server_time()
+            assert told is not None
+            # Never later than it is there, and no more than a second earlier.
+            assert 0 <= now[0] + ahead - told <= 1
+            assert client.server_time(now[0] - 100) == pytest.approx(told - 100)
 
 
 def test_a_client_can_not_be_pickled_with_its_token() -> None:

@@ -150,6 +150,16 @@ def test_a_stop_refuses_what_waits(begun_too: bool) -> None:  # noqa: FBT001
     run(main())
 
 
+@pytest.mark.parametrize("begun_too", [False, True])
+def test_a_stop_lets_what_only_reads_go_on(begun_too: bool) -> None:  # noqa: FBT001
+    async def main() -> None:
+        world = World()
+        world.gate.stop("the deadline has come", begun_too=begun_too)
+        await world.call("read", ORGANIZATION)
+
+    run(main())
+
+
 def test_a_weaker_stop_does_not_take_a_stronger_one_back() -> None:
     async def main() -> None:
         world = World()

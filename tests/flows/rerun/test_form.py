@@ -10,7 +10,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.rerun import RerunOptions, rerun_endpoint_tests
-from flows.rerun.options import ENDINGS
+from thousandeyes.errors import Outcome
+from thousandeyes.verdict import VerdictName
 
 SCHEMA = rerun_endpoint_tests.parameters
 
@@ -49,8 +50,8 @@ def test_every_field_is_described_and_none_is_required() -> None:
 def test_what_is_one_of_a_few_is_offered_as_a_choice() -> None:
     options = SCHEMA.definitions["RerunOptions"]["properties"]
     assert options["delivery"]["$ref"] == "#/definitions/Delivery"
-    assert options["fail_on"]["items"]["enum"] == [str(ending) for ending in ENDINGS]
     assert "enum" in SCHEMA.definitions["Delivery"]
+    assert options["fail_on"]["items"]["enum"] == [*Outcome, *VerdictName]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,20 @@
 import pickle
+from dataclasses import replace
 
 from flows.rerun.options import RerunOptions
 from flows.rerun.verdict import RerunFailed, judge
 from thousandeyes.errors import Outcome
 from thousandeyes.rerun import Rerun
+from thousandeyes.thresholds import Thresholds
+from thousandeyes.verdict import Verdict, VerdictName
+from thousandeyes.verdict import judge as judge_rounds
 
 DEFAULT = RerunOptions().fail_on
+
+
+def verdict(name: VerdictName) -> Verdict:
+    nothing = judge_rounds((), Thresholds(), expected=None, complete=True)
+    return replace(nothing, name=name)
 
 
 def records(*outcomes: Outcome) -> list[Rerun]:
@@ -33,6 +42,24 @@ def test_what_fails_it_what_is_let_pass_and_what_stopped_it_are_told_apart() -> 
         "1 of 4 tests accepted; failed for 1 unknown; fail_on lets pass 2 not_found; "
         "stopped early: cancelled."
     )
+
+
+def test_verdicts_are_counted_beside_what_was_accepted() -> None:
+    judged = [Rerun(name, outcome=Outcome.ACCEPTED, verdict=verdict(name)) for name in VerdictName]
+    passed, sentence = judge([*judged, *records(Outcome.ACCEPTED)], DEFAULT)
+    assert not passed
+    assert sentence == (
+        "5 of 5 tests accepted, 1 passed; failed for 1 failed, 1 timed_out, 1 no_data."
+    )
+    passed, sentence = judge(judged, [VerdictName.FAILED])
+    assert not passed
+    assert sentence.endswith("failed for 1 failed; fail_on lets pass 1 timed_out, 1 no_data.")
+
+
+def test_what_was_accepted_can_fail_a_run_whatever_was_measured() -> None:
+    good = Rerun("1", outcome=Outcome.ACCEPTED, verdict=verdict(VerdictName.PASSED))
+    assert judge([good], DEFAULT)[0]
+    assert not judge([good], [Outcome.ACCEPTED])[0]
 
 
 def test_with_an_empty_list_nothing_fails_it() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from flows.rerun import RerunOptions
+from flows.rerun.beforehand import Beforehand
 from flows.rerun.results import Results
 from tests.thousandeyes.virtual_time import run
 from thousandeyes.client import ThousandEyesClient
@@ -76,24 +77,24 @@ class World:
         async with ThousandEyesClient(
             settings, gate=gate, transport=transport, clock=self.clock
         ) as client:
+            logger = logging.getLogger("world")
+            before = Beforehand(client, options, logger)
             results = Results(
-                client,
-                options,
-                thresholds,
+                *(client, options, thresholds, before),
                 on_known=known,
-                logger=logging.getLogger("world"),
+                logger=logger,
                 clock=loop.time,
             )
             listed = {test.test_id: test for test in await client.tests()}
-            await results.prepare(list(records), listed)
+            await before.find_out(listed, list(records), list(left_open))
             for record in left_open:
                 results.begin(record, at_once=True)
-            queue = iter(sorted(records, key=results.has_just_run))
+            queue = iter(sorted(records, key=before.has_just_run))
 
             async def work() -> None:
                 for record in queue:
-                    await results.wait_for_a_new_minute(record)
-                    await self._send(client, results, record, options)
+                    await before.wait_for_a_new_minute(record)
+                    await self._send(client, before, record, options)
                     results.begin(record)
 
             async def send_all() -> None:
@@ -104,10 +105,10 @@ class World:
         self.took = loop.time()
 
     async def _send(
-        self, client: ThousandEyesClient, results: Results, record: Rerun, options: RerunOptions
+        self, client: ThousandEyesClient, before: Beforehand, record: Rerun, options: RerunOptions
     ) -> None:
         async def before_sending() -> None:
-            results.sending(record)
+            before.sending(record)
 
         for _ in range(4):
             try:

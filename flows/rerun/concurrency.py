@@ -1,4 +1,4 @@
-"""Coroutines that run beside one another, and how they end together."""
+"""Doing several things at once in a run, and ending them together."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable
@@ -10,7 +10,7 @@ from prefect import get_run_logger
 
 @asynccontextmanager
 async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Let some work go on for as long as the context is open; what goes wrong in it is logged."""
+    """Do something beside the block and cancel it at the block's end; its errors are logged."""
     task = asyncio.ensure_future(work)
     try:
         yield

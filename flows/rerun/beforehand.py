@@ -1,0 +1,148 @@
+"""What a run finds out before it sends anything, so that it understands the results later."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from flows.rerun.options import RerunOptions
+from thousandeyes.awaiting import newest_rounds
+from thousandeyes.client import ThousandEyesClient
+from thousandeyes.errors import CallFailed
+from thousandeyes.expected import expected_agents
+from thousandeyes.models import EndpointTest
+from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.results import ROUND_SECONDS, first_round
+
+Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
+
+_LONGEST: Final = 60.0  # seconds for each of the two questions
+
+
+class Beforehand:
+    """The agents that are online, and the rounds that are there, before a run's first call.
+
+    Nothing is asked in a run that needs no results. What can't be found out costs no test: without
+    the agents, silence ends the waiting; without the rounds, nothing is settled.
+
+    Args:
+        client: The run's client.
+        options: Whether results are waited for, and what they may have to settle.
+        logger: Where the person on call looks.
+        sleep: Waits that many seconds.
+    """
+
+    def __init__(
+        self,
+        client: ThousandEyesClient,
+        options: RerunOptions,
+        logger: Logger,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.tests: Mapping[str, EndpointTest] = {}
+        self.agent_names: dict[str, str] = {}
+        self._client = client
+        self._options = options
+        self._logger = logger
+        self._sleep = sleep
+        self._online: dict[str | None, frozenset[str]] = {}
+        self._standing: dict[str, int] | None = None
+
+    async def find_out(
+        self,
+        tests: Mapping[str, EndpointTest],
+        to_send: Sequence[Rerun],
+        left_open: Sequence[Rerun] = (),
+    ) -> None:
+        """Ask what the run needs to know.
+
+        Args:
+            tests: What the API lists of the tests, by ID.
+            to_send: The tests that will be sent.
+            left_open: Tests that were sent earlier, whose results are awaited.
+        """
+        self.tests = tests
+        if self._options.wait_for_results:
+            for aid in _by_aid([*to_send, *left_open]):
+                await self._look_for_agents(aid)
+        if self._options.wait_for_results or self._options.delivery is Delivery.AT_MOST_ONCE:
+            await self._look_for_rounds(to_send)
+
+    def expected_agents(self, record: Rerun) -> int | None:
+        """Return how many agents should answer for a test; None where it isn't known."""
+        online = self._online.get(record.aid)
+        return self._options.expected_agents or expected_agents(
+            self.tests.get(record.test_id), online
+        )
+
+    def has_just_run(self, record: Rerun) -> bool:
+        """Tell whether the test's latest round began in the minute in which this run did."""
+        return record.test_id in (self._standing or {})
+
+    async def wait_for_a_new_minute(self, record: Rerun) -> None:
+        """Wait until a round of this rerun can be told from the one that is there already.
+
+        Rounds are named by the minute in which they begin.
+        """
+        server_time = self._client.server_time()
+        if not self._standing or server_time is None or not self.has_just_run(record):
+            return
+        left = self._standing[record.test_id] + ROUND_SECONDS - server_time
+        if 0 < left <= ROUND_SECONDS:
+            self._logger.info(
+                "Test %s ran within this minute: waits %.0f s, so that its rounds differ",
+                *(record.test_id, left),
+            )
+            await self._sleep(left)
+
+    def sending(self, record: Rerun) -> None:
+        """Note, right before a test's first call goes out, which rounds can be its own."""
+        server_time = self._client.server_time()
+        if record.rounds_after is None and self._standing is not None and server_time is not None:
+            earlier = first_round(server_time) - ROUND_SECONDS
+            record.rounds_after = max(earlier, self._standing.get(record.test_id, 0))
+
+    def rounds_after(self, record: Rerun) -> int | None:
+        """Return after which round those of a test can be its own; None where it can't be told.
+
+        Where nothing was noted, by the time of sending alone: enough for a test that was accepted,
+        and not for one in doubt, which somebody else may have run within the same minute.
+        """
+        if record.rounds_after is not None or record.in_doubt or record.started_at is None:
+            return record.rounds_after
+        sent = self._client.server_time(record.started_at.timestamp())
+        return None if sent is None else first_round(sent) - ROUND_SECONDS
+
+    async def _look_for_agents(self, aid: str | None) -> None:
+        try:
+            async with asyncio.timeout(_LONGEST):
+                agents = await self._client.agents(aid)
+        except (CallFailed, TimeoutError) as error:
+            self._logger.warning("The agents are not known: %s", str(error) or "no answer in time")
+            return
+        now = self._client.server_time() or 0.0
+        self.agent_names |= {agent.agent_id: agent.name for agent in agents}
+        self._online[aid] = frozenset(a.agent_id for a in agents if a.is_online(now))
+        self._logger.info("%d of %d agents are online", len(self._online[aid]), len(agents))
+
+    async def _look_for_rounds(self, records: Sequence[Rerun]) -> None:
+        now = self._client.server_time()
+        if now is None:  # no reply has been heard, so there is nobody to ask
+            return
+        standing: dict[str, int] = {}
+        try:
+            async with asyncio.timeout(_LONGEST):
+                for aid, test_ids in _by_aid(records).items():
+                    standing |= await newest_rounds(self._client, test_ids, since=now, aid=aid)
+        except (CallFailed, TimeoutError) as error:
+            reason = str(error) or "no answer in time"
+            self._logger.warning("Results can't be read before anything is sent: %s", reason)
+        else:
+            self._standing = standing
+
+
+def _by_aid(records: Iterable[Rerun]) -> dict[str | None, list[str]]:
+    test_ids: dict[str | None, list[str]] = {}
+    for record in records:
+        test_ids.setdefault(record.aid, []).append(record.test_id)
+    return test_ids

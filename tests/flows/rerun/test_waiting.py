@@ -1,0 +1,207 @@
+"""The flow waits for results: a real Prefect server, and the simulator on a real socket."""
+
+import asyncio
+import json
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect import get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    ArtifactFilterKey,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
+from prefect.client.schemas.objects import State
+from prefect.client.schemas.sorting import ArtifactSort
+
+from flows.rerun import RerunOptions, rerun_endpoint_tests
+from flows.rerun.results import Results
+from tasks.artifacts import read_outcomes
+from tasks.blocks import EndpointTestGroup
+from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, ids, sent, wait_until
+from thousandeyes.errors import Outcome
+from thousandeyes.rerun import Rerun
+from thousandeyes.simulator import Behaviour, Fault
+from thousandeyes.thresholds import Thresholds
+
+QUICK: dict[str, Any] = {"results_after_seconds": 0.1, "healthy": True, "agents": 9}
+
+
+async def run(test_ids: list[str], **options: Any) -> tuple[State[Any], UUID, dict[str, Rerun]]:
+    options = {"wait_for_results": True} | options
+    state = await rerun_endpoint_tests(
+        test_ids, options=RerunOptions.model_validate(options), return_state=True
+    )
+    flow_run_id = state.state_details.flow_run_id
+    assert flow_run_id
+    recorded = await read_outcomes([flow_run_id])
+    return state, flow_run_id, {record.test_id: record for record in recorded}
+
+
+def rows(artifact: Any) -> list[dict[str, Any]]:
+    return list(json.loads(str(artifact.data)))
+
+
+async def test_verdicts_stand_in_artifacts_table_and_summary_with_failures_first(
+    simulate: Simulate,
+) -> None:
+    bad = {"202702": [Behaviour(agents=[1, 2], loss=100)], "202703": [Behaviour(answers="never")]}
+    simulator = simulate(tests=ids(4), agents_of=bad, **QUICK)
+    state, flow_run_id, recorded = await run(ids(4), results_deadline_minutes=0.03)
+    assert state.message == ("4 of 4 tests accepted, 2 passed; failed for 1 failed, 1 no_data.")
+    assert state.is_failed()
+    assert {test_id: record.ending.value for test_id, record in recorded.items()} == {
+        "202701": "passed",
+        "202702": "failed",
+        "202703": "no_data",
+        "202704": "passed",
+    }
+    artifacts = await artifacts_of(flow_run_id)
+    table = rows(artifacts[TABLE])
+    assert [row["test_id"] for row in table] == ["202702", "202703", "202701", "202704"]
+    assert rows(artifacts["endpoint-test-202702"]) == table[:1]
+    answering = [agent.name for agent in simulator.agents if agent.is_online]
+    names = [agent.name for agent in simulator.agents]
+    failed = set(str(table[0]["agents_failed"]).split(", "))
+    assert failed <= set(names)
+    assert len(failed) == 2
+    assert table[0]["agents_answered"] == len(answering)
+    summary = str(artifacts[SUMMARY].data)
+    looked_at = summary.partition("## Needs a look")[2]
+    assert all(name in looked_at for name in failed)
+    assert looked_at.index("| failed |") < looked_at.index("| no_data |")
+    assert "https://app.thousandeyes.com/view/endpoint-agent?" in looked_at
+    assert "202701" not in looked_at
+
+
+async def test_each_test_has_one_artifact_and_no_task_run_fails_for_a_verdict(
+    simulate: Simulate,
+) -> None:
+    simulate(tests=ids(2), agents_of={"*": [Behaviour(loss=100)]}, **QUICK)
+    state, flow_run_id, _ = await run(ids(2))
+    assert state.is_failed()
+    async with get_client() as client:
+        found = await client.read_artifacts(
+            artifact_filter=ArtifactFilter(
+                flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id]),
+                key=ArtifactFilterKey(like_="endpoint-test-%"),
+            )
+        )
+        assert Counter(artifact.key for artifact in found) == {
+            "endpoint-test-202701": 1,
+            "endpoint-test-202702": 1,
+        }
+        states: set[str] = set()
+        while states != {"Completed"}:  # Prefect hears of task runs some time later
+            task_runs = await client.read_task_runs(
+                flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
+            )
+            states = {str(task_run.state_name) for task_run in task_runs}
+            assert "Failed" not in states
+            await asyncio.sleep(0.2)
+
+
+async def test_verdicts_that_fail_on_leaves_out_are_let_pass(simulate: Simulate) -> None:
+    simulate(tests=ids(2), agents_of={"202701": [Behaviour(loss=100)]}, **QUICK)
+    state, _, _ = await run(ids(2), fail_on=["unknown", "no_data"], link_to_app=False)
+    assert state.is_completed()
+    assert state.message == "2 of 2 tests accepted, 1 passed; fail_on lets pass 1 failed."
+
+
+async def test_a_group_judges_its_tests_by_thresholds_of_its_own(simulate: Simulate) -> None:
+    simulate(tests=ids(2), agents_of={"*": [Behaviour(latency_ms=50)]}, **QUICK)
+    group = EndpointTestGroup(test_ids=["202701"], thresholds=Thresholds(max_latency_ms=40))
+    await group.save("strict-results", overwrite=True)
+    state = await rerun_endpoint_tests(
+        ["202702"], ["strict-results"], None, RerunOptions(wait_for_results=True), return_state=True
+    )
+    assert state.message == "2 of 2 tests accepted, 1 passed; failed for 1 failed."
+
+
+async def test_lost_replies_one_after_the_other_neither_stop_the_run_nor_stay_unknown(
+    simulate: Simulate,
+) -> None:
+    """Twelve in a row would open the breaker, if none of them had been carried out."""
+    faults = {test_id: Fault(replies=["dropped_after"]) for test_id in ids(16)[:12]}
+    faults |= {test_id: Fault(replies=["dropped_before"]) for test_id in ids(16)[12:15]}
+    simulator = simulate(tests=ids(16), faults=faults, **QUICK)
+    state, _, recorded = await run(
+        ids(16),
+        wait_for_results=False,
+        delivery="at_most_once",
+        max_in_flight=1,
+        results_deadline_minutes=0.05,
+    )
+    assert state.message == "13 of 16 tests accepted; failed for 3 unknown."
+    assert sent(simulator) == dict.fromkeys(ids(16), 1)
+    for test_id, record in recorded.items():
+        assert record.outcome == ("accepted" if simulator.runs(test_id) else "unknown")
+    assert "found out by its results" in recorded["202701"].detail
+
+
+async def test_lost_replies_of_tests_that_did_not_run_stop_the_run_all_the_same(
+    simulate: Simulate,
+) -> None:
+    faults = {test_id: Fault(replies=["dropped_before"]) for test_id in ids(300)}
+    simulator = simulate(tests=ids(300), faults=faults, latency_seconds=0.05, **QUICK)
+    state, _, _ = await run(
+        ids(300), delivery="at_most_once", max_in_flight=2, results_deadline_minutes=0.01
+    )
+    assert "stopped early: 10 tests in a row got no useful answer" in str(state.message)
+    assert 10 <= sum(sent(simulator).values()) < 300
+
+
+async def test_a_retried_run_brings_the_verdicts_that_are_missing_and_sends_nothing_again(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = simulate(tests=ids(3), faults={"202702": Fault(replies=["dropped_after"])}, **QUICK)
+    follow, attempts = Results.follow, []
+
+    async def broken_once(self: Results) -> None:
+        attempts.append(1)
+        if len(attempts) == 1:
+            await wait_until(lambda: len(self) == 3)
+            raise ZeroDivisionError
+        await follow(self)
+
+    monkeypatch.setattr(Results, "follow", broken_once)
+    options = RerunOptions(wait_for_results=True, delivery="at_most_once")
+    outcomes = await rerun_endpoint_tests.with_options(retries=1)(ids(3), options=options)
+    assert [record.ending for record in outcomes] == ["passed"] * 3
+    assert sent(simulator) == dict.fromkeys(ids(3), 1)
+
+
+async def test_cancelled_while_it_waits_a_run_keeps_what_was_accepted(
+    simulate: Simulate, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    simulate(tests=ids(2), agents_of={"*": [Behaviour(answers="never")]}, **QUICK)
+    running = asyncio.ensure_future(
+        rerun_endpoint_tests(ids(2), options=RerunOptions(wait_for_results=True))
+    )
+    await wait_until(lambda: "All is sent; the results of 2 tests are awaited" in caplog.text)
+    running.cancel()
+    await asyncio.wait([running])
+    async with get_client() as client:
+        [summary, *_] = await client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[SUMMARY])),
+            sort=ArtifactSort.CREATED_DESC,
+            limit=1,
+        )
+    assert summary.description == "2 of 2 tests accepted; stopped early: cancelled."
+
+
+async def test_the_plan_tells_of_the_wait(
+    simulate: Simulate, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    simulate(tests=ids(1), **QUICK)
+    state, _, recorded = await run(ids(1))
+    assert state.is_completed()
+    assert recorded["202701"].outcome is Outcome.ACCEPTED
+    assert "; then up to 5 minutes for results" in caplog.text
+    assert "Test 202701: passed: " in caplog.text

@@ -1,0 +1,26 @@
+from urllib.parse import parse_qs, urlsplit
+
+from thousandeyes.app_links import app_link
+from thousandeyes.results import Kind
+
+
+def test_a_link_names_account_group_kind_test_and_round() -> None:
+    link = app_link("765231567", kind=Kind.HTTP_SERVER, aid="1234", round_id=1_800_000_000)
+    assert link.startswith("https://app.thousandeyes.com/view/endpoint-agent?")
+    assert parse_qs(urlsplit(link).query) == {
+        "__a": ["1234"],
+        "scenarioId": ["eyebrowHttp"],
+        "testId": ["765231567"],
+        "roundId": ["1800000000"],
+    }
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    query = parse_qs(urlsplit(app_link("1")).query)
+    assert query == {"scenarioId": ["eyebrowNetworkTest"], "testId": ["1"]}
+
+
+def test_nothing_told_can_change_where_it_leads() -> None:
+    link = app_link("1", aid="1&testId=2#x")
+    assert parse_qs(urlsplit(link).query)["testId"] == ["1"]
+    assert urlsplit(link).fragment == ""

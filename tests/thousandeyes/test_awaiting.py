@@ -1,0 +1,208 @@
+"""The loop, on the virtual clock, with an API that says what it is told to."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from tests.thousandeyes.virtual_time import run
+from thousandeyes.awaiting import FAILURES_IN_A_ROW, Awaiting, newest_rounds
+from thousandeyes.errors import CallFailed, Forbidden, QuotaExhausted, ReplyLost, ServerError
+from thousandeyes.results import Kind
+from thousandeyes.watch import TESTS_PER_CALL, Watched
+
+BEFORE, ROUND = 600, 660
+ERRORS = [
+    ReplyLost("lost"),
+    ServerError("503", 503),
+    Forbidden("403", 403),
+    QuotaExhausted("waited"),
+]
+
+
+def row(test_id: str = "1", agent: str = "a", round_id: int = ROUND) -> dict[str, Any]:
+    return {"testId": test_id, "agentId": agent, "roundId": round_id}
+
+
+class Api:
+    """Answers each call from `answer`, which gets the kind, the test IDs and the cursor."""
+
+    def __init__(self, answer: Callable[[str, list[str], str | None], Any]) -> None:
+        self.answer = answer
+        self.calls: list[tuple[float, str, list[str], str | None, str | None]] = []
+
+    async def read(
+        self,
+        method: str,  # noqa: ARG002
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        aid: str | None = None,
+    ) -> Any:
+        kind, test_ids = path.split("/")[-2], (body or {})["searchFilters"]["testId"]
+        cursor = (params or {}).get("cursor")
+        self.calls.append((asyncio.get_running_loop().time(), kind, test_ids, cursor, aid))
+        answer = self.answer(kind, test_ids, cursor)
+        if isinstance(answer, CallFailed):
+            raise answer
+        return answer
+
+
+class Done:
+    def __init__(self) -> None:
+        self.tests: dict[str, tuple[float, Watched, str]] = {}
+
+    async def __call__(self, watched: Watched, trouble: str) -> None:
+        self.tests[watched.test_id] = asyncio.get_running_loop().time(), watched, trouble
+
+
+def watched(test_id: str = "1", **told: Any) -> Watched:
+    usual: dict[str, Any] = {"rounds_after": BEFORE, "kinds": frozenset({Kind.NETWORK})}
+    return Watched(test_id, **usual | {"gives_up_at": 300.0, "next_poll": 10.0} | told)
+
+
+def awaited(api: Api, *tests: Watched) -> Done:
+    done = Done()
+
+    async def main() -> None:
+        awaiting = Awaiting(api, done, clock=asyncio.get_running_loop().time)
+        for test in tests:
+            awaiting.add(test)
+        awaiting.close()
+        await awaiting.follow()
+        assert len(awaiting) == 0
+
+    run(main())
+    return done
+
+
+def page(*rows: dict[str, Any], total: int | None = None, cursor: str = "") -> dict[str, Any]:
+    links = {"next": {"href": f"https://elsewhere.invalid/?cursor={cursor}"}} if cursor else {}
+    told = {} if total is None else {"totalHits": total}
+    return {"results": list(rows), "_links": links, **told}
+
+
+def test_one_call_serves_many_tests_and_who_is_done_is_not_asked_for_again() -> None:
+    api = Api(lambda _, ids, __: page(*(row(one) for one in ids if one != "2" or len(ids) < 3)))
+    done = awaited(api, *(watched(str(number), expected=1) for number in range(4)))
+    assert [(at, ids) for at, _, ids, *_ in api.calls] == [(10, [*"0123"]), (30, ["2"])]
+    assert {test_id: at for test_id, (at, *_) in done.tests.items()} == {
+        **dict.fromkeys("013", 10),
+        "2": 30,
+    }
+
+
+def test_more_tests_than_a_filter_may_hold_are_asked_for_in_parts() -> None:
+    api = Api(lambda _, ids, __: page(*map(row, ids)))
+    awaited(api, *(watched(str(n), expected=1) for n in range(TESTS_PER_CALL + 5)))
+    assert [len(ids) for _, _, ids, *_ in api.calls] == [TESTS_PER_CALL, 5]
+
+
+def test_tests_of_other_account_groups_are_asked_for_there() -> None:
+    api = Api(lambda _, ids, __: page(*map(row, ids)))
+    awaited(api, watched("1", expected=1, aid="12"), watched("2", expected=1))
+    assert [(ids, aid) for _, _, ids, _, aid in api.calls] == [(["1"], "12"), (["2"], None)]
+
+
+def test_of_what_is_known_already_one_page_is_read() -> None:
+    rows = [row(agent=agent) for agent in "abc"]
+
+    def answer(_: str, __: list[str], cursor: str | None) -> Any:
+        if cursor is None:
+            return page(*rows[:2], total=3, cursor="next")
+        return page(rows[2], total=3)
+
+    api = Api(answer)
+    done = awaited(api, watched(expected=9))
+    pages = [(at, cursor) for at, _, _, cursor, _ in api.calls]
+    # More were to come; they did not, so all is read; and still nothing is new.
+    assert pages == [(10, None), (30, None), (30, "next"), (70, None)]
+    assert len(done.tests["1"][1].rows) == 3
+
+
+def test_while_rows_still_come_the_other_pages_are_left_for_later() -> None:
+    totals = [3, 5, 7, 7, 7]
+
+    def answer(_: str, __: list[str], cursor: str | None) -> Any:
+        total = totals.pop(0) if cursor is None else 7
+        rows = [row(agent=str(number)) for number in range(total)]
+        return page(*rows[2:], total=total) if cursor else page(*rows[:2], total=total, cursor="n")
+
+    api = Api(answer)
+    done = awaited(api, watched(expected=9))
+    pages = [(at, cursor) for at, _, _, cursor, _ in api.calls]
+    assert pages == [(10, None), (30, None), (70, None), (70, "n"), (130, None), (190, None)]
+    assert len(done.tests["1"][1].rows) == 7
+
+
+def test_where_the_api_tells_no_total_every_page_is_read() -> None:
+    api = Api(lambda _, __, cursor: page(row(agent="b")) if cursor else page(row(), cursor="next"))
+    done = awaited(api, watched(expected=9))
+    assert [cursor for *_, cursor, _ in api.calls] == [None, "next"] * 3
+    assert len(done.tests["1"][1].rows) == 2
+
+
+def test_pages_that_can_tell_nothing_more_are_not_read() -> None:
+    api = Api(lambda *_: page(row(), cursor="next"))
+    awaited(api, watched(any_row_will_do=True))
+    assert len(api.calls) == 1
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+def test_a_few_failures_in_a_row_are_tolerated(error: CallFailed) -> None:
+    replies: list[Any] = [error] * FAILURES_IN_A_ROW + [page(row())] + [error] * 3 + [page(row())]
+    api = Api(lambda *_: replies.pop(0) if replies else page(row(), row(agent="b")))
+    done = awaited(api, watched(expected=2, gives_up_at=3000.0))
+    at, test, trouble = done.tests["1"]
+    assert (len(test.rows), trouble) == (2, "")
+    assert test.complete
+    assert at > 300
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+def test_then_all_tests_are_let_go_with_what_is_known(error: CallFailed) -> None:
+    replies: list[Any] = [page(row())]
+    api = Api(lambda *_: replies.pop(0) if replies else error)
+    late = watched("2", expected=1, next_poll=500.0, gives_up_at=900.0)
+    done = awaited(api, watched(expected=2, gives_up_at=900.0), late)
+    assert len(api.calls) == 1 + FAILURES_IN_A_ROW + 1
+    _, test, trouble = done.tests["1"]
+    assert (len(test.rows), trouble) == (1, str(error))
+    assert done.tests["2"][2] == str(error)
+
+
+def test_a_failure_on_a_later_page_keeps_the_rows_of_the_earlier_ones() -> None:
+    api = Api(lambda _, __, cursor: ReplyLost("lost") if cursor else page(row(), cursor="next"))
+    done = awaited(api, watched(expected=9))
+    assert len(done.tests["1"][1].rows) == 1
+    assert done.tests["1"][2] == "lost"
+
+
+def test_a_test_added_while_others_are_awaited_is_looked_for_in_its_time() -> None:
+    api = Api(lambda _, ids, __: page(*map(row, ids)))
+    done = Done()
+
+    async def main() -> None:
+        awaiting = Awaiting(api, done, clock=asyncio.get_running_loop().time)
+        following = asyncio.ensure_future(awaiting.follow())
+        awaiting.add(watched("slow", expected=1, next_poll=200.0))
+        await asyncio.sleep(50)
+        awaiting.add(watched("new", expected=1, next_poll=60.0))
+        await asyncio.sleep(200)
+        assert not following.done(), "more may come"
+        awaiting.close()
+        await following
+
+    run(main())
+    assert {name: at for name, (at, *_) in done.tests.items()} == {"new": 60, "slow": 200}
+
+
+def test_the_newest_round_of_each_test_is_found_before_anything_is_sent() -> None:
+    told = {
+        "network": [row("1", round_id=60), row("1", round_id=120), row("2", round_id=60)],
+        "http-server": [row("2", round_id=180)],
+    }
+    api = Api(lambda kind, *_: page(*told[kind]))
+    assert run(newest_rounds(api, ["1", "2", "3"], since=60)) == {"1": 120, "2": 180}

@@ -1,0 +1,86 @@
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+
+from thousandeyes.expected import expected_agents, kinds_of
+from thousandeyes.models import Agent, EndpointTest
+from thousandeyes.results import Kind
+
+NOON = 1_800_000_000.0  # 2027-01-15T08:00:00Z
+BOTH = {Kind.NETWORK, Kind.HTTP_SERVER}
+
+
+def listed(**told: Any) -> EndpointTest:
+    return EndpointTest.model_validate({"testId": "1"} | told)
+
+
+@pytest.mark.parametrize(
+    ("test", "kinds"),
+    [
+        (listed(type="agent-to-server"), {Kind.NETWORK}),
+        (listed(type="http-server"), BOTH),
+        (listed(type="something-new"), BOTH),
+        (listed(), BOTH),
+        (None, BOTH),
+    ],
+)
+def test_the_type_tells_which_results_a_test_has(
+    test: EndpointTest | None, kinds: set[Kind]
+) -> None:
+    assert kinds_of(test) == kinds
+
+
+@pytest.mark.parametrize(
+    ("selector", "online", "expected"),
+    [
+        ({}, "abc", 3),
+        ({"maxMachines": 2}, "abc", 2),
+        ({"maxMachines": 25}, "abc", 3),
+        ({"maxMachines": 25, "agents": ["a", "z"]}, "abc", 1),
+        ({"maxMachines": 1, "agents": ["a", "b"]}, "abc", 1),
+        ({"agents": []}, "abc", 3),
+        ({"agents": None, "maxMachines": None}, "abc", 3),
+        ({"maxMachines": 25}, "", 0),
+        ({"maxMachines": 25}, None, None),
+    ],
+)
+def test_agents_are_expected_that_are_online_and_may_run_it(
+    selector: dict[str, object], online: Collection[str] | None, expected: int | None
+) -> None:
+    assert expected_agents(listed(agentSelectorConfig=selector), online) == expected
+
+
+def test_of_a_test_that_is_not_listed_everybody_online_is_expected() -> None:
+    assert expected_agents(None, "abc") == 3
+    assert expected_agents(None, None) is None
+
+
+@pytest.mark.parametrize("config", [None, "all", 7, []])
+def test_a_definition_without_a_readable_selector_is_taken(config: object) -> None:
+    assert listed(agentSelectorConfig=config).max_machines is None
+
+
+@pytest.mark.parametrize(
+    ("told", "is_online"),
+    [
+        ({"lastSeen": "2027-01-15T07:59:00Z"}, True),
+        ({"lastSeen": "2027-01-15T07:00:01Z"}, True),
+        ({"lastSeen": "2027-01-15T07:00:00Z"}, False),
+        ({"lastSeen": "2027-01-14T07:59:00Z"}, False),
+        ({"lastSeen": "2027-01-15T07:59:00Z", "status": "disabled"}, False),
+        ({"lastSeen": None}, True),
+        ({}, True),
+    ],
+)
+def test_an_agent_not_seen_for_an_hour_is_offline(
+    told: dict[str, object],
+    is_online: bool,  # noqa: FBT001
+) -> None:
+    assert Agent.model_validate({"id": "a"} | told).is_online(NOON) is is_online
+
+
+def test_an_agent_goes_by_its_name_else_its_computers() -> None:
+    told = {"id": "a", "name": "laptop", "computerName": "DESKTOP-1"}
+    assert Agent.model_validate(told).name == "laptop"
+    assert Agent.model_validate(told | {"name": None}).name == "DESKTOP-1"
