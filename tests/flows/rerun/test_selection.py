@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from flows.rerun.selection import Selection, select
 from tasks.blocks import EndpointTestGroup
+from tests.thousandeyes.steady import steady
 from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
 from thousandeyes.rerun import Delivery, Rerun
 from thousandeyes.thresholds import Thresholds
@@ -124,6 +125,7 @@ GROUPS = st.dictionaries(
 
 
 @given(TEST_IDS, GROUPS)
+@steady(100)
 def test_every_test_is_there_once_where_it_came_first_with_the_first_word_on_it(
     test_ids: list[str], groups: dict[str, EndpointTestGroup]
 ) -> None:
