@@ -6,7 +6,11 @@ The clock of `calls` runs from the first rerun call sent to the last reply to on
 covers the whole flow call. The ideal is what the API itself told to wait: for each window that
 was waited out (all but the last) the seconds from the Date of the last reply that it accepted to
 that reply's Reset. Both are whole seconds, so an ideal is up to a second a window off, either
-way. Sending is no part of it, though a call can't be sent in no time: `lengths` is the same sum
+way. When the last replies of a window of 10 s fall into the next second than the first, and Reset
+is rounded down, 9 s are told to wait though 10 s must pass, and no run gets past 0.94 or 0.95.
+Where in a second the windows begin is up to chance, so look at several runs.
+
+Sending is no part of the ideal, though a call can't be sent in no time: `lengths` is the same sum
 from the Date of the first reply that each window accepted, which is what a run could not beat if
 sending took no time at all. With `--window 60`, as windows really are, all that is not waiting
 weighs a sixth of what it does here.
