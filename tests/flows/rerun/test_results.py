@@ -71,6 +71,12 @@ class TestVerdicts:
         verdict = measured(NETWORK, late, flow={"results_deadline_minutes": 0.5})
         assert verdict.sentence == "passed: 2 of 2 agents (23 more did not answer in time)"
 
+    def test_a_deadline_before_the_first_look_is_kept(self) -> None:
+        world = World(tests=IDS, results_after_seconds=1, **ALL_ONLINE)
+        records = world.rerun([NETWORK], wait_for_results=True, results_deadline_minutes=0.1)
+        assert records[NETWORK].ending == "passed"
+        assert world.took < 7
+
     @pytest.mark.parametrize("late_seconds", [8, 25, 55])
     def test_agents_that_answer_late_are_waited_for(self, late_seconds: float) -> None:
         late = Behaviour(agents=[3, 4], late_seconds=late_seconds, loss=100)
