@@ -73,14 +73,15 @@ class Results:
         if rounds_after is None:
             return False
         now = self._clock()
+        gives_up_at = now + self._options.results_deadline_minutes * 60
         self._records[record.test_id] = record
         self._awaiting.add(
             Watched(
                 record.test_id,
                 rounds_after,
                 kinds_of(self._before.tests.get(record.test_id)),
-                gives_up_at=now + self._options.results_deadline_minutes * 60,
-                next_poll=now if at_once else now + watch.FIRST_POLL,
+                gives_up_at=gives_up_at,
+                next_poll=now if at_once else min(now + watch.FIRST_POLL, gives_up_at),
                 expected=self._before.expected_agents(record),
                 any_row_will_do=not self._options.wait_for_results,
                 aid=record.aid,

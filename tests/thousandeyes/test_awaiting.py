@@ -137,6 +137,24 @@ def test_while_rows_still_come_the_other_pages_are_left_for_later() -> None:
     assert len(done.tests["1"][1].rows) == 7
 
 
+@pytest.mark.parametrize("takes", [0, 60])
+def test_at_the_last_look_every_page_is_read(takes: float) -> None:
+    """Also when the last look is one that was not meant to be, since its calls took so long."""
+
+    class Slow(Api):
+        async def read(self, *arguments: Any, **options: Any) -> Any:
+            await asyncio.sleep(takes)
+            return await super().read(*arguments, **options)
+
+    def answer(_: str, __: list[str], cursor: str | None) -> Any:
+        rows = [row(agent=agent) for agent in "abc"]
+        return page(*rows[2:], total=3) if cursor else page(*rows[:2], total=3, cursor="n")
+
+    done = awaited(Slow(answer), watched(expected=9, gives_up_at=12.0 + takes / 2))
+    _, test, _ = done.tests["1"]
+    assert len(test.rows) == 3
+
+
 def test_where_the_api_tells_no_total_every_page_is_read() -> None:
     api = Api(lambda _, __, cursor: page(row(agent="b")) if cursor else page(row(), cursor="next"))
     done = awaited(api, watched(expected=9))

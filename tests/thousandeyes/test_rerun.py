@@ -1,5 +1,5 @@
 import string
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -24,6 +24,15 @@ from thousandeyes.errors import (
     Unreachable,
 )
 from thousandeyes.rerun import KEPT, Delivery, Rerun, clean_test_ids, listed, may_send_again
+from thousandeyes.thresholds import Thresholds
+from thousandeyes.verdict import Verdict, VerdictName, judge
+
+
+def verdict(name: VerdictName) -> Verdict:
+    nothing = judge((), Thresholds(), expected=None, complete=True)
+    sentence = nothing.sentence.replace("no_data", name)
+    return replace(nothing, name=name, sentence=sentence)
+
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 ALLOWED = string.ascii_letters + string.digits + "-_"
@@ -246,6 +255,31 @@ class TestOutcomes:
             record.failed(RunStopped("cancelled"))
         assert (untouched.outcome, untouched.detail) == (Outcome.NOT_ATTEMPTED, "cancelled")
         assert failed.outcome is Outcome.UNREACHABLE
+
+
+class TestResults:
+    def test_a_settled_doubt_is_accepted_and_tells_how_that_was_found_out(self) -> None:
+        record = Rerun("1")
+        play(record, ServerError("500: sorry", 500))
+        record.settled(NOW)
+        assert (record.outcome, record.http_status) == (Outcome.ACCEPTED, 500)
+        assert record.detail == (
+            "found out by its results: a round that began at 08:00 UTC is newer than any before "
+            "the call; its answer was: 500: sorry"
+        )
+
+    @pytest.mark.parametrize("name", VerdictName)
+    def test_what_was_measured_is_how_an_accepted_test_ended(self, name: VerdictName) -> None:
+        record = Rerun("1", outcome=Outcome.ACCEPTED, detail="fine", verdict=verdict(name))
+        assert (record.ending, record.why) == (name, "no agent answered")
+
+    @pytest.mark.parametrize("outcome", Outcome)
+    def test_without_a_verdict_its_outcome_is(self, outcome: Outcome) -> None:
+        record = Rerun("1", outcome=outcome, detail="why")
+        assert (record.ending, record.why) == (outcome, "why")
+
+    def test_what_is_sent_again_notes_its_rounds_anew(self) -> None:
+        assert Rerun("1", rounds_after=60).taken_up().rounds_after is None
 
 
 class TestSendingAgain:

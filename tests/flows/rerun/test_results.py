@@ -12,6 +12,7 @@ from flows.rerun import RerunOptions
 from flows.rerun.results import wants_results
 from tests.flows.rerun.world import NOON, World
 from tests.thousandeyes.steady import steady
+from tests.thousandeyes.virtual_time import run
 from thousandeyes.errors import Outcome
 from thousandeyes.rerun import Delivery, Rerun
 from thousandeyes.simulator import Behaviour, Fault
@@ -69,6 +70,12 @@ class TestVerdicts:
         late = Behaviour(agents=list(range(2, 25)), late_seconds=3600)
         verdict = measured(NETWORK, late, flow={"results_deadline_minutes": 0.5})
         assert verdict.sentence == "passed: 2 of 2 agents (23 more did not answer in time)"
+
+    def test_a_deadline_before_the_first_look_is_kept(self) -> None:
+        world = World(tests=IDS, results_after_seconds=1, **ALL_ONLINE)
+        records = world.rerun([NETWORK], wait_for_results=True, results_deadline_minutes=0.1)
+        assert records[NETWORK].ending == "passed"
+        assert world.took < 7
 
     @pytest.mark.parametrize("late_seconds", [8, 25, 55])
     def test_agents_that_answer_late_are_waited_for(self, late_seconds: float) -> None:
@@ -276,6 +283,38 @@ class TestSettling:
         assert Counter(runs.values()) == {1: 150, 0: 50}
         for test_id, record in records.items():
             assert record.outcome == ("accepted" if runs[test_id] else "unknown")
+
+
+class TestWhatAnEarlierAttemptLeft:
+    """Its rounds are there already: nothing is sent, and the first look comes at once."""
+
+    def left(self, *records: Rerun, **options: Any) -> World:
+        world = World(tests=IDS, earlier_round_seconds=400, starts_at=NOON + 20, **ALL_ONLINE)
+        chosen = RerunOptions.model_validate(options)
+        run(world.execute([], chosen, left_open=records))
+        assert not any(call.path.endswith("/run") for call in world.simulator.calls)
+        return world
+
+    def test_an_accepted_test_gets_its_verdict(self) -> None:
+        noted = Rerun(NETWORK, outcome=Outcome.ACCEPTED, rounds_after=int(NOON) - 480)
+        sent = datetime.fromtimestamp(NOON - 390, UTC)
+        by_time = Rerun(HTTP, outcome=Outcome.ACCEPTED, started_at=sent)
+        world = self.left(noted, by_time, wait_for_results=True)
+        assert [noted.ending, by_time.ending] == ["passed", "passed"]
+        assert world.known == [NETWORK, HTTP]
+
+    def test_a_doubt_is_settled_by_the_round_that_was_noted(self) -> None:
+        found = Rerun(NETWORK, outcome=Outcome.UNKNOWN, rounds_after=int(NOON) - 480)
+        older = Rerun(HTTP, outcome=Outcome.SERVER_ERROR, rounds_after=int(NOON) - 420)
+        self.left(found, older, delivery="at_most_once", results_deadline_minutes=1)
+        assert [found.outcome, older.outcome] == ["accepted", "server_error"]
+
+    def test_a_doubt_of_which_nothing_was_noted_stays(self) -> None:
+        sent = datetime.fromtimestamp(NOON - 390, UTC)
+        record = Rerun(NETWORK, outcome=Outcome.UNKNOWN, started_at=sent)
+        world = self.left(record, delivery="at_most_once", wait_for_results=True)
+        assert record.outcome is Outcome.UNKNOWN
+        assert world.result_calls == []
 
 
 @pytest.mark.parametrize(
