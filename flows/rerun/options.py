@@ -87,3 +87,40 @@ class RerunOptions(BaseModel):
             "effort, since the API tells no such link."
         ),
     )
+    test_ids_file: str | None = Field(
+        default=None,
+        description=(
+            "Also run the tests whose IDs stand in this text file on the worker, separated by "
+            "blanks, commas or lines; # begins a comment."
+        ),
+    )
+    name_pattern: str | None = Field(
+        default=None,
+        description=(
+            "Also run the tests that the API lists under a name that fits, such as Payroll*. "
+            "It may not list instant tests."
+        ),
+    )
+    only_failed_of: str | None = Field(
+        default=None,
+        description=(
+            "Run only what did not end well in an earlier run: a flow run's ID, or a deployment "
+            "such as rerun-endpoint-tests/scheduled for its latest run. Needs no other tests "
+            "named; with some, it narrows these down."
+        ),
+    )
+    skip_if_run_within_minutes: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description=(
+            "Skip tests whose latest round began less than this many minutes ago. Empty: run all."
+        ),
+    )
+    dry_run: bool = Field(
+        default=False,
+        description=(
+            "Only find out what would run, how long it takes, how many agents are online and what "
+            "is wrong, and record that plan. No test is run."
+        ),
+    )

@@ -2,25 +2,29 @@
 
 The rules of precedence, which the README repeats for people:
 
-* Test IDs given one by one come first, then the groups' in the order of the groups. What comes
-  again counts once, where it came first.
+* Test IDs given one by one come first, then those of the file, then the groups' in the order of
+  the groups, then those found by name. What comes again counts once, where it came first.
 * Name, thresholds and account group of a test come from its groups, also when it was given one by
-  one. Of several groups the first that says anything counts, each of the three by itself.
+  one. Of several groups the first that says anything counts, each of the three by itself. A test
+  found by name keeps that name if no group gives it one.
 * A group's account group goes before that of the credentials or the environment, and its
   thresholds before those of the run's options.
 * `credentials` given for the run goes before those of the groups, which must otherwise agree: one
   run is one organization, since the quota is the organization's.
+* With `only_failed_of`, what did not end well in that run is left of all this; where nothing else
+  is chosen, of all that the run was about.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Annotated, Final, TypeVar
 
 from pydantic import WithJsonSchema
 
 from tasks.blocks import EndpointTestGroup
 from thousandeyes.errors import InvalidTestIds, SettingsError
-from thousandeyes.rerun import Delivery, Rerun, clean_test_ids, listed
+from thousandeyes.rerun import KEPT, Delivery, Rerun, clean_test_ids, listed
 from thousandeyes.thresholds import Thresholds
 
 PastedIds = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9_,;\s-]*$"})]
@@ -29,6 +33,9 @@ PastedNames = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[a-
 """One name of a block or several."""
 
 Said = TypeVar("Said")
+
+_NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
+_NOTHING: Final[Mapping[str, Rerun]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class Selection:
     aids: Mapping[str, str]
     credentials: str | None
     """Name of the credentials block; None is the worker's environment."""
+    carried: Mapping[str, Rerun] = _NOTHING
+    """Tests in doubt of an earlier run, which this one settles and doesn't send again."""
 
     def records(self, earlier: Mapping[str, Rerun], delivery: Delivery) -> list[Rerun]:
         """Return one record a test: its earlier one, if there is any, as the groups have it now.
@@ -50,7 +59,8 @@ class Selection:
                 that the selection no longer holds is left out.
             delivery: Says which tests are sent again, so that a mended account group counts.
         """
-        records = [earlier.get(test_id) or Rerun(test_id) for test_id in self.test_ids]
+        known = {**self.carried, **earlier}
+        records = [known.get(test_id) or Rerun(test_id) for test_id in self.test_ids]
         for record in records:
             record.test_name = self.names.get(record.test_id, record.test_name)
             if record.needs_call(delivery):
@@ -62,6 +72,7 @@ def select(
     test_ids: Iterable[str],
     groups: Mapping[str, EndpointTestGroup],
     credentials: str | None,
+    found: Mapping[str, str] = _NOBODY,
 ) -> Selection:
     """Return what a run is about.
 
@@ -69,23 +80,49 @@ def select(
         test_ids: IDs given one by one; an item may hold several, as pasting leaves them.
         groups: The groups asked for, by name, in order.
         credentials: Name of the credentials block given for the run, if any.
+        found: The names of the tests that were found by name, by ID.
 
     Raises:
         InvalidTestIds: An ID can't be one, or there is none at all.
         SettingsError: The groups are of different organizations.
     """
-    wanted = [*listed(test_ids), *(one for group in groups.values() for one in group.test_ids)]
+    in_turn = list(groups.values())
+    wanted = [*listed(test_ids), *(one for group in in_turn for one in group.test_ids), *found]
     if not wanted:
         raise InvalidTestIds(
             "no tests given: name test IDs, groups of tests, or both. Nothing was sent."
         )
-    in_turn = list(groups.values())
     return Selection(
         test_ids=clean_test_ids(wanted),
-        names=_first(group.names for group in in_turn),
+        names=_first([*(group.names for group in in_turn), found]),
         thresholds=_first(_each(group, group.thresholds) for group in in_turn),
         aids=_first(_each(group, group.aid) for group in in_turn),
-        credentials=credentials or _agreed_credentials(groups),
+        credentials=credentials_of(groups, credentials),
+    )
+
+
+def only_failed(
+    chosen: Selection, outcomes: Mapping[str, Rerun], delivery: Delivery
+) -> Selection:
+    """Return what is left of a selection without the tests that ended well in an earlier run.
+
+    Args:
+        chosen: The tests to look at.
+        outcomes: What that run recorded. A test without a record had no turn, and is left.
+        delivery: Under `at_most_once` a test in doubt is settled, and not sent again.
+    """
+    left = [
+        test_id
+        for test_id in chosen.test_ids
+        if test_id not in outcomes or outcomes[test_id].outcome not in KEPT
+    ]
+    known = [outcomes[test_id] for test_id in left if test_id in outcomes]
+    return replace(
+        chosen,
+        test_ids=left,
+        names=_first([chosen.names, {one.test_id: one.test_name for one in known}]),
+        aids=_first([chosen.aids, {one.test_id: one.aid for one in known if one.aid}]),
+        carried={one.test_id: one for one in known if not one.needs_call(delivery)},
     )
 
 
@@ -100,7 +137,16 @@ def _first(by_group: Iterable[Mapping[str, Said]]) -> dict[str, Said]:
     return first
 
 
-def _agreed_credentials(groups: Mapping[str, EndpointTestGroup]) -> str | None:
+def credentials_of(
+    groups: Mapping[str, EndpointTestGroup], credentials: str | None
+) -> str | None:
+    """Return the name of the credentials block that a run is to use; None: the environment.
+
+    Raises:
+        SettingsError: The groups are of different organizations, and the run was given none.
+    """
+    if credentials:
+        return credentials
     by_credentials: dict[str | None, list[str]] = {}
     for name, group in groups.items():
         by_credentials.setdefault(group.credentials, []).append(name)

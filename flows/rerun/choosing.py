@@ -1,0 +1,94 @@
+"""Which tests a run is about: reads the blocks, the file, the list and the earlier run it names."""
+
+from pathlib import Path
+from typing import Final
+
+from prefect import get_run_logger
+from prefect.types import DateTime
+
+from flows.rerun.history import find_run, recorded
+from flows.rerun.parameters import Parameters
+from flows.rerun.selection import Selection, credentials_of, only_failed, select
+from tasks.blocks import load_groups, load_settings
+from thousandeyes.client import ThousandEyesClient
+from thousandeyes.errors import CallFailed, SettingsError
+from thousandeyes.finding import matching
+from thousandeyes.rerun import listed
+
+_COMMENT: Final = "#"
+
+
+async def choose(asked: Parameters, before: DateTime | None) -> Selection:
+    """Return the tests that a run is about; `selection` has the rules of precedence.
+
+    Args:
+        asked: What the run was given.
+        before: When the run began: of a deployment that it names, only earlier runs count.
+
+    Raises:
+        InvalidTestIds: There is no test at all, or an ID that can't be one.
+        SettingsError: A block, a file or a run is not there or wrong; a list can't be read.
+    """
+    reference = asked.options.only_failed_of
+    if not reference:
+        return await _choose(asked)
+    run = await find_run(reference, before)
+    if asked.name_tests:
+        chosen = await _choose(asked)
+    else:
+        then = Parameters.of(run)
+        if asked.credentials:
+            then = then.model_copy(update={"credentials": asked.credentials})
+        chosen = await choose(then, run.start_time)
+    left = only_failed(chosen, await recorded(run), asked.options.delivery)
+    get_run_logger().info(
+        "Of %d tests %d did not end well in run %r",
+        *(len(chosen.test_ids), len(left.test_ids), run.name),
+    )
+    return left
+
+
+async def _choose(asked: Parameters) -> Selection:
+    options = asked.options
+    test_ids = [*asked.test_ids, *(read_ids(options.test_ids_file) if options.test_ids_file else ())]
+    groups = await load_groups(listed(asked.groups), asked.credentials)
+    found = {}
+    if options.name_pattern:
+        credentials = credentials_of(groups, asked.credentials)
+        found = await _find(options.name_pattern, credentials)
+    return select(test_ids, groups, asked.credentials, found)
+
+
+def read_ids(path: str) -> list[str]:
+    """Return the test IDs in a text file: separated as people do, comments after `#` left out.
+
+    Raises:
+        SettingsError: It can't be read.
+    """
+    try:
+        lines = Path(path).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
+        raise SettingsError(
+            f"test_ids_file: {path} can't be read: {reason}. It must lie on the machine that the "
+            "run is executed on. Nothing was sent."
+        ) from None
+    return listed(line.partition(_COMMENT)[0] for line in lines)
+
+
+async def _find(pattern: str, credentials: str | None) -> dict[str, str]:
+    """Return the names of the listed tests that fit, by ID."""
+    async with ThousandEyesClient(await load_settings(credentials)) as client:
+        try:
+            tests = await client.tests()
+        except CallFailed as error:
+            raise SettingsError(
+                f"name_pattern: the API's list of tests can't be read: {error}. No test was sent."
+            ) from None
+    found = {test.test_id: test.test_name for test in matching(tests, name=pattern)}
+    if not found:
+        get_run_logger().warning(
+            "None of the %d tests that the API lists is named %r; it may not list instant tests",
+            *(len(tests), pattern),
+        )
+    return found

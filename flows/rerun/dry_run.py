@@ -1,0 +1,172 @@
+"""What a run would do, found out by reading alone: nothing is run, and little quota is spent."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from prefect import get_run_logger
+from prefect.artifacts import acreate_markdown_artifact
+
+from flows.rerun.plan import documented_plan
+from tasks.artifacts import refusals_logged, until_taken
+from tasks.summary import deployment_slug, plain
+from thousandeyes.client import ThousandEyesClient
+from thousandeyes.errors import CallFailed, Outcome, TokenRefused
+from thousandeyes.models import AccountGroup, Agent, EndpointTest
+from thousandeyes.rerun import Rerun
+
+KEY: Final = "endpoint-rerun-plan-"
+_SHOWN: Final = 20
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the API tells of a run's surroundings; None where it could not be read.
+
+    `tests` holds what it lists by account group and ID, `now` is the server's time in epoch
+    seconds, `unread` says of each thing that could not be read why.
+    """
+
+    aid: str | None
+    groups: Sequence[AccountGroup]
+    tests: Mapping[str | None, Mapping[str, EndpointTest] | None]
+    agents: Sequence[Agent] | None
+    now: float
+    unread: Sequence[str] = field(default=())
+
+    @property
+    def online(self) -> int | None:
+        """How many agents can answer now."""
+        if self.agents is None:
+            return None
+        return sum(agent.is_online(self.now) for agent in self.agents)
+
+
+async def read_known(client: ThousandEyesClient, records: Sequence[Rerun]) -> Known:
+    """Read what can be read before a run: account groups, tests and agents.
+
+    Raises:
+        CallFailed: The token is refused, or nothing answers at all.
+    """
+    groups = await client.account_groups()
+    unread: list[str] = []
+    tests: dict[str | None, dict[str, EndpointTest] | None] = {}
+    for aid in dict.fromkeys(record.aid for record in records):
+        try:
+            tests[aid] = {test.test_id: test for test in await client.tests(aid)}
+        except CallFailed as error:
+            unread.append(f"the tests of {_of(aid or client.settings.aid)}: {error}")
+            tests[aid] = None
+    try:
+        agents = await client.agents()
+    except TokenRefused:
+        raise
+    except CallFailed as error:
+        unread.append(f"the agents: {error}")
+        agents = None
+    now = client.server_time() or 0.0
+    return Known(client.settings.aid, groups, tests, agents, now, unread)
+
+
+def findings(records: Sequence[Rerun], known: Known) -> list[str]:
+    """Return what would keep the run from doing what it should, a sentence each. Pure."""
+    found = [f"Could not read {what}." for what in known.unread]
+    mine = {group.aid for group in known.groups}
+    wanted = {record.aid or known.aid for record in records} - {None}
+    if strangers := sorted(str(aid) for aid in wanted - mine):
+        found.append(f"The token's user is not in account group {', '.join(strangers)}.")
+    listed = {record.test_id: _listed(record, known) for record in records}
+    read = [record for record in records if known.tests.get(record.aid) is not None]
+    missing = [record.test_id for record in read if listed[record.test_id] is None]
+    if len(missing) == len(read) and read:
+        found.append(
+            "The API lists none of these tests. It may not list instant tests at all, so that "
+            "whether they exist shows when they are run."
+        )
+    elif missing:
+        found.append(f"Not listed, though others are, and perhaps gone: {_some(missing)}.")
+    disabled = [i for i, test in listed.items() if test and test.is_enabled is False]
+    if disabled:
+        found.append(f"Disabled: {_some(disabled)}.")
+    if known.online == 0:
+        found.append("No agent is online: nobody would measure.")
+    return found
+
+
+def markdown(records: Sequence[Rerun], known: Known, plan: str) -> str:
+    """Return the plan for people. Pure."""
+    online = "not known" if known.agents is None else f"{known.online} of {len(known.agents)}"
+    calls = len(records)
+    lines = [
+        f"**Dry run.** {plain(plan)}. Nothing was sent.",
+        "",
+        "| | |",
+        "| --- | --- |",
+        f"| quota it spends | {calls} calls of instant tests, {calls + 1} of the organization |",
+        f"| agents online | {online} |",
+        f"| account group | {_account_group(known)} |",
+        "",
+        "## What is wrong",
+        "",
+    ]
+    wrong = findings(records, known)
+    lines += [f"- {plain(one)}" for one in wrong] or ["Nothing that can be seen from here."]
+    lines += ["", "## What would run", "", "| test | name | type |", "| --- | --- | --- |"]
+    for record in records[:_SHOWN]:
+        test = _listed(record, known)
+        name = record.test_name or (test.test_name if test else "")
+        lines.append(f"| {record.test_id} | {plain(name)} | {plain(test.type) if test else ''} |")
+    if len(records) > _SHOWN:
+        lines += ["", f"and {len(records) - _SHOWN} more."]
+    return "\n".join(lines) + "\n"
+
+
+async def dry_run(
+    client: ThousandEyesClient, records: Sequence[Rerun], quota_reserve: float
+) -> str:
+    """Find out and record what a run would do; return it in one sentence.
+
+    The records end as `skipped`.
+
+    Raises:
+        CallFailed: The token is refused, or nothing answers at all.
+    """
+    known = await read_known(client, records)
+    plan = documented_plan(len(records), quota_reserve)
+    wrong = findings(records, known)
+    logger = get_run_logger()
+    for one in wrong:
+        logger.warning(one)
+    for record in records:
+        record.outcome, record.detail = Outcome.SKIPPED, "dry run"
+        if test := _listed(record, known):
+            record.test_name = record.test_name or test.test_name
+    with refusals_logged("the plan"):
+        text = markdown(records, known, plan)
+        await until_taken(
+            lambda: acreate_markdown_artifact(
+                markdown=text, key=KEY + deployment_slug(), description=plan
+            )
+        )
+    problems = f"; {len(wrong)} things look wrong, see the plan" if wrong else ""
+    return f"Dry run: {plan}{problems}. Nothing was sent."
+
+
+def _listed(record: Rerun, known: Known) -> EndpointTest | None:
+    return (known.tests.get(record.aid) or {}).get(record.test_id)
+
+
+def _account_group(known: Known) -> str:
+    for group in known.groups:
+        if group.aid == known.aid or (known.aid is None and group.is_current):
+            return plain(f"{group.name} ({group.aid})")
+    return plain(known.aid or "the token's own")
+
+
+def _of(aid: str | None) -> str:
+    return f"account group {aid}" if aid else "the token's own account group"
+
+
+def _some(test_ids: Sequence[str]) -> str:
+    rest = f" and {len(test_ids) - _SHOWN} more" if len(test_ids) > _SHOWN else ""
+    return ", ".join(test_ids[:_SHOWN]) + rest

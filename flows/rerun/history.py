@@ -1,0 +1,98 @@
+"""What flow runs recorded before: earlier attempts of a run, and runs that a new one refers to."""
+
+from typing import Final
+from uuid import UUID
+
+from prefect import get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterParentTaskRunId,
+    FlowRunFilterStartTime,
+)
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectNotFound
+from prefect.types import DateTime
+
+from flows.rerun.parameters import Parameters
+from tasks.artifacts import read_outcomes
+from thousandeyes.errors import SettingsError
+from thousandeyes.rerun import Rerun
+
+_PAGE: Final = 50
+
+
+async def recorded(flow_run: FlowRun) -> dict[str, Rerun]:
+    """Return what a run has recorded, by test ID, over all its attempts.
+
+    It may have been retried, or executed again. For a retried parent Prefect makes a new child
+    run each time, under the same task run.
+    """
+    same = [flow_run]
+    if parent := flow_run.parent_task_run_id:
+        async with get_client() as client:
+            same = await client.read_flow_runs(
+                flow_run_filter=FlowRunFilter(
+                    parent_task_run_id=FlowRunFilterParentTaskRunId(any_=[parent])
+                )
+            )
+    records = await read_outcomes(run.id for run in same)
+    return {record.test_id: record for record in records}
+
+
+async def find_run(reference: str, before: DateTime | None) -> FlowRun:
+    """Return the run that somebody means.
+
+    Args:
+        reference: The ID of a flow run, or a deployment as `<flow>/<deployment>`: its latest run
+            that sent something, or was about to.
+        before: Only runs of the deployment that began before this count.
+
+    Raises:
+        SettingsError: There is no such run; says what to do.
+    """
+    try:
+        flow_run_id = UUID(reference)
+    except ValueError:
+        return await _latest(reference, before)
+    async with get_client() as client:
+        try:
+            return await client.read_flow_run(flow_run_id)
+        except ObjectNotFound:
+            raise SettingsError(
+                f"only_failed_of: this Prefect server has no flow run {reference}. "
+                "Nothing was sent."
+            ) from None
+
+
+async def _latest(deployment: str, before: DateTime | None) -> FlowRun:
+    async with get_client() as client:
+        try:
+            found = await client.read_deployment_by_name(deployment)
+        except (ObjectNotFound, ValueError):
+            raise SettingsError(
+                f"only_failed_of: {deployment!r} is neither the ID of a flow run nor a deployment "
+                "of this Prefect server, such as rerun-endpoint-tests/scheduled. Nothing was sent."
+            ) from None
+        filters = FlowRunFilter(
+            deployment_id=FlowRunFilterDeploymentId(any_=[found.id]),
+            # One that a limit or a person cancelled before it began has nothing to tell.
+            start_time=FlowRunFilterStartTime(before_=before, is_null_=False),
+        )
+        offset = 0
+        while True:
+            page = await client.read_flow_runs(
+                flow_run_filter=filters,
+                sort=FlowRunSort.START_TIME_DESC,
+                limit=_PAGE,
+                offset=offset,
+            )
+            for run in page:
+                if run.start_time != before and not Parameters.of(run).options.dry_run:
+                    return run
+            if len(page) < _PAGE:
+                raise SettingsError(
+                    f"only_failed_of: {deployment} has not run yet. Nothing was sent."
+                )
+            offset += len(page)
