@@ -94,7 +94,7 @@ def counts(records: Iterable[Rerun]) -> str:
 def markdown(report: RunReport, table_link: str) -> str:
     """Return the summary: the sentence, the counts, and each test that needs a look."""
     counted = Counter(record.ending for record in report.records)
-    lines = [f"**{'Passed' if report.passed else 'Failed'}.** {_plain(report.sentence)}", ""]
+    lines = [f"**{'Passed' if report.passed else 'Failed'}.** {plain(report.sentence)}", ""]
     lines += [
         f"It took {report.took}.",
         "",
@@ -147,11 +147,16 @@ def deployment_slug() -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "local"
 
 
+def plain(text: str) -> str:
+    """Return a text that Markdown shows as it is: it may come from anywhere."""
+    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", " ".join(text.split()))
+
+
 def _line(record: Rerun) -> str:
-    name = _plain(f"{record.test_name} ({record.test_id})" if record.test_name else record.test_id)
+    name = plain(f"{record.test_name} ({record.test_id})" if record.test_name else record.test_id)
     # A test that never had its turn has no artifact to link to.
     link = _artifact_link(artifact_key(record.test_id)) if record.attempts else None
-    detail = _plain(record.why)
+    detail = plain(record.why)
     if record.maybe_duplicate:
         detail += " (may have run twice)"
     if record.verdict and record.app_link:
@@ -163,8 +168,3 @@ def _line(record: Rerun) -> str:
 def _artifact_link(key: str) -> str:
     # Prefect's url_for knows no artifacts. Without a known address, one from the UI's own root.
     return f"{(PREFECT_UI_URL.value() or '').rstrip('/')}/artifacts/key/{key}"
-
-
-def _plain(text: str) -> str:
-    """Return a text that Markdown shows as it is: it may come from anywhere."""
-    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", " ".join(text.split()))

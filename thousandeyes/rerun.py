@@ -179,6 +179,10 @@ class Rerun:
         if self.outcome is Outcome.NOT_ATTEMPTED:
             self.detail = reason
 
+    def skipped(self, reason: str) -> None:
+        """Note that the test is left out on purpose."""
+        self.outcome, self.detail = Outcome.SKIPPED, reason
+
     def accepted(self, status: int, message: str) -> None:
         """Note a success."""
         self.outcome, self.http_status, self.detail = Outcome.ACCEPTED, status, message

@@ -47,6 +47,7 @@ class Beforehand:
         self._sleep = sleep
         self._online: dict[str | None, frozenset[str]] = {}
         self._standing: dict[str, int] | None = None
+        self._first_minute = 0
 
     async def find_out(
         self,
@@ -65,7 +66,11 @@ class Beforehand:
         if self._options.wait_for_results:
             for aid in _by_aid([*to_send, *left_open]):
                 await self._look_for_agents(aid)
-        if self._options.wait_for_results or self._options.delivery is Delivery.AT_MOST_ONCE:
+        if (
+            self._options.wait_for_results
+            or self._options.delivery is Delivery.AT_MOST_ONCE
+            or self._options.skip_if_run_within_minutes
+        ):
             await self._look_for_rounds(to_send)
 
     def expected_agents(self, record: Rerun) -> int | None:
@@ -77,7 +82,21 @@ class Beforehand:
 
     def has_just_run(self, record: Rerun) -> bool:
         """Tell whether the test's latest round began in the minute in which this run did."""
-        return record.test_id in (self._standing or {})
+        return self._standing_round(record) >= self._first_minute > 0
+
+    def why_skip(self, record: Rerun) -> str | None:
+        """Return why a test is left out, if the run is to skip those that ran lately."""
+        minutes, now = self._options.skip_if_run_within_minutes, self._client.server_time()
+        latest = self._standing_round(record)
+        if minutes is None or now is None or not latest or record.attempts:
+            return None
+        age = (now - latest) / ROUND_SECONDS
+        if age >= minutes:
+            return None
+        return f"its latest round began {age:.0f} minutes ago, and those of {minutes:g} are skipped"
+
+    def _standing_round(self, record: Rerun) -> int:
+        return (self._standing or {}).get(record.test_id, 0)
 
     async def wait_for_a_new_minute(self, record: Rerun) -> None:
         """Wait until a round of this rerun can be told from the one that is there already.
@@ -85,9 +104,9 @@ class Beforehand:
         Rounds are named by the minute in which they begin.
         """
         server_time = self._client.server_time()
-        if not self._standing or server_time is None or not self.has_just_run(record):
+        if server_time is None or not self.has_just_run(record):
             return
-        left = self._standing[record.test_id] + ROUND_SECONDS - server_time
+        left = self._standing_round(record) + ROUND_SECONDS - server_time
         if 0 < left <= ROUND_SECONDS:
             self._logger.info(
                 "Test %s ran within this minute: waits %.0f s, so that its rounds differ",
@@ -100,7 +119,7 @@ class Beforehand:
         server_time = self._client.server_time()
         if record.rounds_after is None and self._standing is not None and server_time is not None:
             earlier = first_round(server_time) - ROUND_SECONDS
-            record.rounds_after = max(earlier, self._standing.get(record.test_id, 0))
+            record.rounds_after = max(earlier, self._standing_round(record))
 
     def rounds_after(self, record: Rerun) -> int | None:
         """Return after which round those of a test can be its own; None where it can't be told.
@@ -129,16 +148,17 @@ class Beforehand:
         now = self._client.server_time()
         if now is None:  # no reply has been heard, so there is nobody to ask
             return
+        since = now - ROUND_SECONDS * (self._options.skip_if_run_within_minutes or 0)
         standing: dict[str, int] = {}
         try:
             async with asyncio.timeout(_LONGEST):
                 for aid, test_ids in _by_aid(records).items():
-                    standing |= await newest_rounds(self._client, test_ids, since=now, aid=aid)
+                    standing |= await newest_rounds(self._client, test_ids, since=since, aid=aid)
         except (CallFailed, TimeoutError) as error:
             reason = str(error) or "no answer in time"
             self._logger.warning("Results can't be read before anything is sent: %s", reason)
         else:
-            self._standing = standing
+            self._standing, self._first_minute = standing, first_round(now)
 
 
 def _by_aid(records: Iterable[Rerun]) -> dict[str | None, list[str]]:

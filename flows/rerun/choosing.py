@@ -50,7 +50,9 @@ async def choose(asked: Parameters, before: DateTime | None) -> Selection:
 
 async def _choose(asked: Parameters) -> Selection:
     options = asked.options
-    test_ids = [*asked.test_ids, *(read_ids(options.test_ids_file) if options.test_ids_file else ())]
+    test_ids = list(asked.test_ids)
+    if options.test_ids_file:
+        test_ids += read_ids(options.test_ids_file)
     groups = await load_groups(listed(asked.groups), asked.credentials)
     found = {}
     if options.name_pattern:

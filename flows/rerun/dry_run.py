@@ -11,7 +11,7 @@ from flows.rerun.plan import documented_plan
 from tasks.artifacts import refusals_logged, until_taken
 from tasks.summary import deployment_slug, plain
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.errors import CallFailed, Outcome, TokenRefused
+from thousandeyes.errors import CallFailed, TokenRefused
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.rerun import Rerun
 
@@ -121,9 +121,7 @@ def markdown(records: Sequence[Rerun], known: Known, plan: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def dry_run(
-    client: ThousandEyesClient, records: Sequence[Rerun], quota_reserve: float
-) -> str:
+async def dry_run(client: ThousandEyesClient, records: Sequence[Rerun]) -> str:
     """Find out and record what a run would do; return it in one sentence.
 
     The records end as `skipped`.
@@ -132,13 +130,13 @@ async def dry_run(
         CallFailed: The token is refused, or nothing answers at all.
     """
     known = await read_known(client, records)
-    plan = documented_plan(len(records), quota_reserve)
+    plan = documented_plan(len(records), client.settings.quota_reserve)
     wrong = findings(records, known)
     logger = get_run_logger()
     for one in wrong:
         logger.warning(one)
     for record in records:
-        record.outcome, record.detail = Outcome.SKIPPED, "dry run"
+        record.skipped("dry run")
         if test := _listed(record, known):
             record.test_name = record.test_name or test.test_name
     with refusals_logged("the plan"):

@@ -5,24 +5,26 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import anyio
-from prefect import flow, get_client, get_run_logger
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentTaskRunId
+from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext, get_run_context
 from prefect.states import Completed, Failed
 
+from flows.rerun.choosing import choose
+from flows.rerun.dry_run import dry_run
+from flows.rerun.history import recorded
 from flows.rerun.options import RerunOptions
 from flows.rerun.ownership import OwnRun
+from flows.rerun.parameters import Parameters
 from flows.rerun.plan import duration
 from flows.rerun.results import wants_results
 from flows.rerun.run import Run
-from flows.rerun.selection import PastedIds, PastedNames, select
+from flows.rerun.selection import PastedIds, PastedNames, Selection
 from flows.rerun.verdict import RerunFailed, judge
-from tasks.artifacts import read_outcomes
-from tasks.blocks import CredentialsName, load_groups, load_settings
+from tasks.blocks import CredentialsName, load_settings
 from tasks.summary import RunReport, deployment_slug, publish
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.rerun import Rerun, listed
+from thousandeyes.rerun import Delivery, Rerun
 
 
 @flow(name="rerun-endpoint-tests", persist_result=False)
@@ -55,8 +57,29 @@ async def rerun_endpoint_tests(
     """
     began = time.monotonic()
     own_run = await OwnRun.of_this_process()
-    selection = select(test_ids, await load_groups(listed(groups), credentials), credentials)
-    earlier = await _recorded_earlier(own_run)
+    asked = Parameters(test_ids=test_ids, groups=groups, credentials=credentials, options=options)
+    selection = await choose(asked, own_run.flow_run.start_time)
+    if options.dry_run:
+        return _ended(await _look_ahead(selection, began))
+    return _ended(await _rerun(selection, options, own_run, began))
+
+
+async def _look_ahead(selection: Selection, began: float) -> RunReport:
+    """Find out and report what a run would do."""
+    records = selection.records({}, Delivery.AT_LEAST_ONCE)
+    async with ThousandEyesClient(await load_settings(selection.credentials)) as client:
+        sentence = await dry_run(client, records)
+    took = duration(time.monotonic() - began)
+    report = RunReport(records, passed=True, sentence=sentence, took=took)
+    await publish(report, deployment_slug())
+    return report
+
+
+async def _rerun(
+    selection: Selection, options: RerunOptions, own_run: OwnRun, began: float
+) -> RunReport:
+    """Run the tests, going on where an earlier attempt stood, and report in every ending."""
+    earlier = await recorded(own_run.flow_run)
     records = selection.records(earlier, options.delivery)
     pending = [record.taken_up() for record in records if record.needs_call(options.delivery)]
     if earlier:
@@ -76,18 +99,22 @@ async def rerun_endpoint_tests(
             async with ThousandEyesClient(settings) as client:
                 await run.execute(client)
         await own_run.confirm_or_abort()
-        report = await _conclude(records, run, options, began)
+        return await _conclude(records, run, options, began)
     except BaseException as error:
         if not own_run.lost:  # else it has another end, elsewhere
             run.cut_short(error)
             await _conclude(records, run, options, began)
         raise
+
+
+def _ended(report: RunReport) -> list[Rerun]:
+    """Return what the flow returns: the caller gets, or is raised, what the state holds."""
+    records = list(report.records)
     failure = None if report.passed else RerunFailed(report.sentence, records)
     if _prefect_retries():
         if failure:
             raise failure
         return records
-    # The caller gets, or is raised, what the state holds.
     state: State[Any] = (
         Failed(message=report.sentence, data=failure)
         if failure
@@ -104,23 +131,6 @@ def _prefect_retries() -> bool:
     """
     context = get_run_context()
     return isinstance(context, FlowRunContext) and bool(context.flow and context.flow.retries)
-
-
-async def _recorded_earlier(own_run: OwnRun) -> dict[str, Rerun]:
-    """Return what this run has recorded already: it may have been retried, or executed again.
-
-    For a retried parent Prefect makes a new child run each time, under the same task run.
-    """
-    same = [own_run.flow_run]
-    if parent := own_run.flow_run.parent_task_run_id:
-        async with get_client() as client:
-            same = await client.read_flow_runs(
-                flow_run_filter=FlowRunFilter(
-                    parent_task_run_id=FlowRunFilterParentTaskRunId(any_=[parent])
-                )
-            )
-    records = await read_outcomes(run.id for run in same)
-    return {record.test_id: record for record in records}
 
 
 async def _conclude(

@@ -7,6 +7,8 @@ from thousandeyes.quota import WINDOW, FamilyQuota
 from thousandeyes.replies import Told
 
 _MINUTE: Final = 60
+DOCUMENTED_LIMIT: Final = 24
+"""Reruns and creations a minute, for an organization. Replies tell the real one."""
 
 
 def plan(tests: int, quota: FamilyQuota, max_in_flight: int) -> str:
@@ -24,6 +26,18 @@ def plan(tests: int, quota: FamilyQuota, max_in_flight: int) -> str:
     windows = math.ceil(tests / max(1, told.limit - quota.kept_back)) - 1
     rate = "a minute" if window == WINDOW else f"every {window:.0f} s"
     return f"{tests} tests, {told.limit} {rate}: about {duration(windows * window)}"
+
+
+def documented_plan(tests: int, quota_reserve: float) -> str:
+    """Return the plan line before any reply has told the limit: by the vendor's documents.
+
+    Args:
+        tests: How many would be sent.
+        quota_reserve: The fraction of the quota that is left to other users.
+    """
+    quota = FamilyQuota(quota_reserve)
+    quota.told = Told(DOCUMENTED_LIMIT, DOCUMENTED_LIMIT, WINDOW, WINDOW)
+    return f"{plan(tests, quota, 1)}, by the limit that the API documents"
 
 
 def window_seconds(told: Told) -> float:

@@ -128,6 +128,9 @@ class Run:
         self, client: ThousandEyesClient, record: Rerun, before: Beforehand, results: Results
     ) -> None:
         """Rerun a test; the slot covers the call and its artifact."""
+        if reason := before.why_skip(record):
+            record.skipped(reason)
+            return
         if not self.stopped:
             await before.wait_for_a_new_minute(record)
         if self.stopped:

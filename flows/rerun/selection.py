@@ -101,9 +101,7 @@ def select(
     )
 
 
-def only_failed(
-    chosen: Selection, outcomes: Mapping[str, Rerun], delivery: Delivery
-) -> Selection:
+def only_failed(chosen: Selection, outcomes: Mapping[str, Rerun], delivery: Delivery) -> Selection:
     """Return what is left of a selection without the tests that ended well in an earlier run.
 
     Args:
@@ -137,9 +135,7 @@ def _first(by_group: Iterable[Mapping[str, Said]]) -> dict[str, Said]:
     return first
 
 
-def credentials_of(
-    groups: Mapping[str, EndpointTestGroup], credentials: str | None
-) -> str | None:
+def credentials_of(groups: Mapping[str, EndpointTestGroup], credentials: str | None) -> str | None:
     """Return the name of the credentials block that a run is to use; None: the environment.
 
     Raises:

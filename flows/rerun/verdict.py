@@ -29,6 +29,8 @@ def judge(
         fail_on: The outcomes and verdicts that fail the run.
         stopped: What made the run stop early, if anything did.
     """
+    if not records:
+        return True, "No test is left to run: all of them ended well before."
 
     def fails(record: Rerun) -> bool:
         return record.outcome in fail_on or record.ending in fail_on
@@ -39,6 +41,8 @@ def judge(
     sentence = f"{accepted} of {len(records)} tests accepted"
     if any(record.verdict for record in records):
         sentence += f", {sum(record.ending is VerdictName.PASSED for record in records)} passed"
+    if skipped := sum(record.outcome is Outcome.SKIPPED for record in records):
+        sentence += f", {skipped} skipped"
     if bad:
         sentence += f"; failed for {counts(bad)}"
     if tolerated:

@@ -1,0 +1,143 @@
+"""The command line's arguments: what they are, and the flow's parameters made of them."""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TextIO
+
+from prefect.settings import get_current_settings
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from flows.rerun.options import RerunOptions
+from flows.rerun.parameters import Parameters
+from flows.rerun.selection import select
+from thousandeyes.errors import InvalidTestIds, SettingsError
+from thousandeyes.rerun import Delivery, listed
+from thousandeyes.settings import ThousandEyesSettings
+from thousandeyes.thresholds import Thresholds
+
+
+def _fail_on(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _thresholds(text: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in text.split(",") if part.strip())
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+_VALUES: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
+    "fail_on": ("ENDING,…", _fail_on),
+    "max_in_flight": ("N", str),
+    "deadline_minutes": ("M", str),
+    "results_deadline_minutes": ("M", str),
+    "expected_agents": ("N", str),
+    "thresholds": ("NAME=VALUE,…", _thresholds),
+    "test_ids_file": ("FILE", str),
+    "name_pattern": ("PATTERN", str),
+    "only_failed_of": ("RUN", str),
+    "skip_if_run_within_minutes": ("M", str),
+}
+"""Of the options that take a value: what it looks like, and how it is read. The model checks it."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; its help is the command's documentation."""
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.rerun",
+        description="Run ThousandEyes endpoint instant tests again and show what became of each.",
+        epilog=(
+            "settings: TE_TOKEN, and as needed TE_AID, TE_BASE_URL and others, from the "
+            "environment or .env. exit status: 0 the run passed; 1 it ran and failed by --fail-on; "
+            "2 wrong arguments or settings, nothing was sent; 3 it broke, see the log; 130 "
+            "interrupted; 143 terminated."
+        ),
+    )
+    parser.add_argument(
+        "test_ids", nargs="*", metavar="ID", help="test IDs; - reads them from standard input"
+    )
+    parser.add_argument(
+        "--group",
+        action="append",
+        default=[],
+        dest="groups",
+        metavar="NAME",
+        help="an Endpoint Test Group block on the Prefect server; may be given several times",
+    )
+    parser.add_argument(
+        "--credentials",
+        metavar="NAME",
+        help="a ThousandEyes Credentials block, instead of the groups' or the environment's",
+    )
+    for name, field in RerunOptions.model_fields.items():
+        _add(parser, name, str(field.description))
+    return parser
+
+
+def parameters(arguments: Sequence[str] | None, stdin: TextIO) -> Parameters:
+    """Return the flow's parameters, checked as far as can be before Prefect is asked.
+
+    Exits with status 2, as argparse does, for arguments that it doesn't know.
+
+    Raises:
+        InvalidTestIds: No test is named, or one that can't be, or more than Prefect takes.
+        SettingsError: An option's value or the environment is wrong.
+    """
+    given = vars(parser().parse_args(arguments))
+    groups, credentials = listed(given.pop("groups")), given.pop("credentials")
+    try:
+        test_ids = _with_stdin(given.pop("test_ids"), stdin)
+        options = RerunOptions.model_validate(given)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_explain(problem) for problem in error.errors())) from None
+    except UnicodeDecodeError:
+        raise InvalidTestIds("standard input is not text in UTF-8. Nothing was sent.") from None
+    asked = Parameters(test_ids=test_ids, groups=groups, credentials=credentials, options=options)
+    if test_ids or not (asked.name_tests or options.only_failed_of):
+        checked = select(test_ids, {}, credentials).test_ids
+        asked = asked.model_copy(update={"test_ids": checked})
+    if not (groups or credentials or options.only_failed_of):
+        ThousandEyesSettings()
+    _check_size(asked)
+    return asked
+
+
+def _add(parser: argparse.ArgumentParser, name: str, description: str) -> None:
+    flag = _flag(name)
+    shared: dict[str, Any] = {"default": argparse.SUPPRESS, "help": description}
+    if name == "delivery":
+        parser.add_argument(flag, choices=[str(choice) for choice in Delivery], **shared)
+    elif name in _VALUES:
+        metavar, read = _VALUES[name]
+        if name == "thresholds":
+            shared["help"] += f" Names: {', '.join(Thresholds.model_fields)}."
+        parser.add_argument(flag, metavar=metavar, type=read, **shared)
+    else:
+        parser.add_argument(flag, action=argparse.BooleanOptionalAction, **shared)
+
+
+def _with_stdin(arguments: Sequence[str], stdin: TextIO) -> list[str]:
+    return listed(stdin.read() if argument == "-" else argument for argument in arguments)
+
+
+def _check_size(asked: Parameters) -> None:
+    limit = get_current_settings().server.api.max_parameter_size
+    values: dict[str, Any] = asked.model_dump(mode="json")
+    size = len(json.dumps(values, separators=(",", ":")).encode())
+    if size > limit > 0:
+        raise InvalidTestIds(
+            f"{len(asked.test_ids):,} test IDs are {size:,} bytes, and Prefect takes {limit:,} "
+            "bytes of parameters a run. Put them into a file and name it with --test-ids-file, or "
+            "raise PREFECT_SERVER_API_MAX_PARAMETER_SIZE here and on the server. Nothing was sent."
+        )
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _explain(problem: ErrorDetails) -> str:
+    option, *within = map(str, problem["loc"])
+    name = f" {within[0]}" if option == "thresholds" and within else ""
+    return f"{_flag(option)}{name}: {problem['msg']}"
