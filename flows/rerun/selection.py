@@ -16,7 +16,7 @@ The rules of precedence, which the README repeats for people:
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Annotated, Final, TypeVar
 
@@ -35,7 +35,6 @@ PastedNames = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[a-
 Said = TypeVar("Said")
 
 _NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
-_NOTHING: Final[Mapping[str, Rerun]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Selection:
     aids: Mapping[str, str]
     credentials: str | None
     """Name of the credentials block; None is the worker's environment."""
-    carried: Mapping[str, Rerun] = _NOTHING
+    carried: Mapping[str, Rerun] = field(default_factory=dict)
     """Tests in doubt of an earlier run, which this one settles and doesn't send again."""
 
     def records(self, earlier: Mapping[str, Rerun], delivery: Delivery) -> list[Rerun]:

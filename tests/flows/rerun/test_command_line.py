@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.objects import State
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.exceptions import TerminationSignal
 from prefect.settings import PREFECT_SERVER_API_MAX_PARAMETER_SIZE, temporary_settings
+from prefect.states import Completed
 from pydantic import SecretStr
 from rich.console import Console
 
@@ -41,9 +43,10 @@ def flow(monkeypatch: pytest.MonkeyPatch) -> Flow:
     def put(behave: Callable[..., Any]) -> list[dict[str, Any]]:
         calls = []
 
-        async def instead(**parameters: Any) -> list[Rerun]:
+        async def instead(*, return_state: bool, **parameters: Any) -> State[list[Rerun]]:
+            assert return_state
             calls.append(parameters)
-            return list(behave(parameters["test_ids"]))
+            return Completed(message="All well.", data=list(behave(parameters["test_ids"])))
 
         monkeypatch.setattr(flows.rerun.command_line, "rerun_endpoint_tests", instead)
         return calls
@@ -171,7 +174,7 @@ def test_a_run_that_breaks_exits_with_3(
     async def broken(_: object) -> list[Rerun]:
         raise ZeroDivisionError("by nought")
 
-    monkeypatch.setattr(flows.rerun.flow, "read_outcomes", broken)
+    monkeypatch.setattr(flows.rerun.flow, "recorded", broken)
     assert main(ids(1)) == 3
     assert "error: the run broke: ZeroDivisionError: by nought" in capsys.readouterr().err
     assert sent(simulator) == {}
@@ -317,7 +320,7 @@ def test_more_ids_than_prefect_takes_are_refused_before_it_is_asked(
     error = capsys.readouterr().err
     assert error.startswith("error: 100,000 test IDs are 1,200,")
     assert "Prefect takes 524,288 bytes" in error
-    assert "Split the list into several runs, or raise" in error
+    assert "name it with --test-ids-file, or raise" in error
     assert calls == []
 
 
