@@ -146,8 +146,8 @@ async def dry_run(client: ThousandEyesClient, records: Sequence[Rerun]) -> str:
                 markdown=text, key=KEY + deployment_slug(), description=plan
             )
         )
-    problems = f"; {len(wrong)} things look wrong, see the plan" if wrong else ""
-    return f"Dry run: {plan}{problems}. Nothing was sent."
+    problems = f"; what looks wrong: {' '.join(wrong)}" if wrong else "."
+    return f"Dry run: {plan}{problems} Nothing was sent."
 
 
 def _listed(record: Rerun, known: Known) -> EndpointTest | None:

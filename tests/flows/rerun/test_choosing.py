@@ -1,0 +1,175 @@
+"""What a run is about when it isn't told ID by ID: a file, names, what failed before."""
+
+import signal
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from prefect.client.schemas.objects import State
+
+from flows.rerun import RerunOptions, rerun_endpoint_tests
+from flows.rerun.choosing import read_ids
+from tasks.artifacts import read_outcomes
+from tasks.blocks import EndpointTestGroup
+from tests.flows.rerun.test_interruptions import deployed_run, process
+from tests.flows.scene import Simulate, ids, sent, wait_until
+from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
+from thousandeyes.rerun import Rerun
+from thousandeyes.simulator import Fault
+
+ANSWERS = {
+    "202702": Fault(replies=[404]),
+    "202703": Fault(replies=[400]),
+    "202704": Fault(replies=[403]),
+    "202705": Fault(replies=[503] * 4),
+    "202706": Fault(replies=["dropped_after"] * 4),
+}
+
+
+async def run(test_ids: list[str], **options: Any) -> State[list[Rerun]]:
+    return await rerun_endpoint_tests(
+        test_ids, options=RerunOptions.model_validate(options), return_state=True
+    )
+
+
+def id_of(state: State[Any]) -> UUID:
+    assert state.state_details.flow_run_id
+    return state.state_details.flow_run_id
+
+
+class TestFile:
+    def test_holds_ids_as_people_write_them(self, tmp_path: Path) -> None:
+        file = tmp_path / "ids.txt"
+        file.write_text("1, 2;3  # the first floor\n\n# 4\n5\n", "utf-8")
+        assert read_ids(str(file)) == ["1", "2", "3", "5"]
+
+    @pytest.mark.parametrize("content", [None, b"\xff\xfe1\x00"])
+    def test_that_can_not_be_read_is_told(self, tmp_path: Path, content: bytes | None) -> None:
+        file = tmp_path / "ids.txt"
+        if content:
+            file.write_bytes(content)
+        with pytest.raises(SettingsError, match=r"test_ids_file: .*ids\.txt can't be read: "):
+            read_ids(str(file))
+
+    async def test_comes_after_the_ids_and_before_the_groups(
+        self, simulate: Simulate, tmp_path: Path
+    ) -> None:
+        simulate(tests=ids(4))
+        await EndpointTestGroup(test_ids=["202701", "202704"]).save("of-file", overwrite=True)
+        file = tmp_path / "ids.txt"
+        file.write_text("202703 202702", "utf-8")
+        outcomes = await rerun_endpoint_tests(
+            ["202702"], ["of-file"], options=RerunOptions(test_ids_file=str(file))
+        )
+        assert [one.test_id for one in outcomes] == ["202702", "202703", "202701", "202704"]
+
+
+class TestName:
+    async def test_finds_what_the_api_lists(self, simulate: Simulate) -> None:
+        simulator = simulate(tests=ids(6))
+        assert all("(" in test.name for test in simulator.tests.values())
+        state = await run([], name_pattern="*(*)*")
+        assert set(sent(simulator)) == set(ids(6))
+        assert state.message == "6 of 6 tests accepted."
+
+    async def test_that_nothing_has_is_an_error_unless_other_tests_are_named(
+        self, simulate: Simulate
+    ) -> None:
+        simulator = simulate(tests=ids(2), hide_instant_tests=True)
+        with pytest.raises(InvalidTestIds, match="no tests given"):
+            await rerun_endpoint_tests(options=RerunOptions(name_pattern="*"))
+        assert sent(simulator) == {}
+        await run(ids(1), name_pattern="*")
+        assert sent(simulator) == {"202701": 1}
+
+
+class TestOnlyFailed:
+    @pytest.mark.parametrize(
+        ("delivery", "again"),
+        [
+            ("at_least_once", {"202704", "202705", "202706"}),
+            ("at_most_once", {"202704"}),
+        ],
+    )
+    async def test_sends_exactly_what_did_not_end_well(
+        self, simulate: Simulate, delivery: str, again: set[str]
+    ) -> None:
+        simulator = simulate(tests=ids(6), faults=ANSWERS)
+        quick = {"delivery": delivery, "results_deadline_minutes": 0.001}
+        before = await run(ids(6), **quick)
+        already = sent(simulator)
+        state = await run([], only_failed_of=str(id_of(before)), **quick)
+        assert set(sent(simulator) - already) == again
+        outcomes = {one.test_id for one in await read_outcomes([id_of(state)])}
+        assert outcomes == {"202704", "202705", "202706"}
+
+    async def test_with_tests_named_narrows_these_down(self, simulate: Simulate) -> None:
+        simulator = simulate(tests=ids(7), faults=ANSWERS)
+        before = await run(ids(6))
+        already = sent(simulator)
+        await run(["202701", "202704", "202707"], only_failed_of=str(id_of(before)))
+        assert set(sent(simulator) - already) == {"202704", "202707"}
+
+    async def test_after_a_run_that_went_well_does_nothing_and_passes(
+        self, simulate: Simulate
+    ) -> None:
+        simulator = simulate(tests=ids(2))
+        before = await run(ids(2))
+        state = await run([], only_failed_of=str(id_of(before)))
+        assert state.message == "No test is left to run: all of them ended well before."
+        assert state.is_completed()
+        assert sum(sent(simulator).values()) == 2
+
+    async def test_of_what_only_failed_was_sent_is_about_that_alone(
+        self, simulate: Simulate
+    ) -> None:
+        stubborn = ANSWERS | {"202705": Fault(replies=[503], repeat=True)}
+        simulator = simulate(tests=ids(6), faults=stubborn)
+        second = await run([], only_failed_of=str(id_of(await run(ids(6)))))
+        already = sent(simulator)
+        await run([], only_failed_of=str(id_of(second)))
+        assert set(sent(simulator) - already) == {"202705"}
+
+    async def test_of_a_deployment_is_of_its_latest_run_also_after_a_crash(
+        self, simulate: Simulate
+    ) -> None:
+        slow = {test_id: Fault(latency_seconds=0.2) for test_id in ids(12)}
+        simulator = simulate(tests=ids(12), faults=slow)
+        crashed = await deployed_run(ids(12), {"max_in_flight": 2})
+        async with process("-m", "prefect", "flow-run", "execute", str(crashed)) as killed:
+            await wait_until(lambda: len(sent(simulator)) >= 5)
+            killed.send_signal(signal.SIGKILL)
+            await killed.wait()
+        recorded = {one.test_id for one in await read_outcomes([crashed])}
+        already = sent(simulator)
+        await run([], only_failed_of="rerun-endpoint-tests/interrupted")
+        assert set(sent(simulator) - already) == set(ids(12)) - recorded
+        assert recorded
+
+    @pytest.mark.parametrize(
+        ("reference", "reason"),
+        [
+            (str(uuid4()), "this Prefect server has no flow run"),
+            ("rerun-endpoint-tests/nightly", "neither the ID of a flow run nor a deployment"),
+            ("yesterday", "neither the ID of a flow run nor a deployment"),
+        ],
+    )
+    async def test_of_no_run_at_all_is_refused(
+        self, simulate: Simulate, reference: str, reason: str
+    ) -> None:
+        simulator = simulate(tests=ids(1))
+        with pytest.raises(SettingsError, match=reason):
+            await rerun_endpoint_tests(options=RerunOptions(only_failed_of=reference))
+        assert sent(simulator) == {}
+
+
+async def test_a_test_that_ran_lately_is_skipped(simulate: Simulate) -> None:
+    simulator = simulate(tests=ids(3), results_after_seconds=0.0, healthy=True)
+    await run(ids(2))
+    state = await run(ids(3), skip_if_run_within_minutes=5)
+    assert state.message == "1 of 3 tests accepted, 2 skipped."
+    assert sent(simulator) == dict.fromkeys(ids(3), 1)
+    outcomes = {one.test_id: one for one in await read_outcomes([id_of(state)])}
+    assert outcomes["202701"].outcome is Outcome.SKIPPED
+    assert "its latest round began" in outcomes["202701"].detail

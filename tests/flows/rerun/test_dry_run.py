@@ -1,0 +1,132 @@
+"""What a run would do: found out, told and recorded, with nothing sent."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from flows.rerun import RerunOptions, rerun_endpoint_tests
+from flows.rerun.command_line import main
+from flows.rerun.dry_run import KEY, Known, findings, markdown
+from flows.rerun.plan import documented_plan
+from tests.flows.scene import SUMMARY, Simulate, artifacts_of, ids, sent
+from thousandeyes.errors import Outcome, TokenRefused
+from thousandeyes.models import AccountGroup, Agent, EndpointTest
+from thousandeyes.rerun import Rerun
+
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+MINE = AccountGroup(aid="7", accountGroupName="Berlin", isCurrentAccountGroup=True)
+AWAKE = Agent(id="a", lastSeen=NOW)
+RECORDS = [Rerun("1"), Rerun("2")]
+
+
+def known(
+    tests: Mapping[str, EndpointTest] | None = None, agents: list[Agent] | None = None, **told: Any
+) -> Known:
+    listed = {test_id: EndpointTest(testId=test_id, testName="A", type="x") for test_id in "12"}
+    return Known(
+        aid=told.get("aid"),
+        groups=[MINE],
+        tests={None: listed if tests is None else tests, **told.get("elsewhere", {})},
+        agents=[AWAKE] if agents is None else agents,
+        now=NOW.timestamp(),
+        unread=told.get("unread", ()),
+    )
+
+
+def test_nothing_is_found_where_all_is_well() -> None:
+    assert findings(RECORDS, known()) == []
+    assert "Nothing that can be seen from here." in markdown(RECORDS, known(), "2 tests")
+
+
+def test_a_test_that_is_missing_among_listed_ones_may_be_gone() -> None:
+    [found] = findings(RECORDS, known({"1": EndpointTest(testId="1")}))
+    assert found == "Not listed, though others are, and perhaps gone: 2."
+
+
+def test_when_none_is_listed_that_may_be_so_for_instant_tests() -> None:
+    [found] = findings(RECORDS, known({}))
+    assert "may not list instant tests at all" in found
+
+
+def test_disabled_tests_are_told() -> None:
+    tests = {test_id: EndpointTest(testId=test_id, isEnabled=False) for test_id in "12"}
+    assert findings(RECORDS, known(tests)) == ["Disabled: 1, 2."]
+
+
+def test_an_account_group_of_others_is_told() -> None:
+    records = [Rerun("1", aid="8")]
+    [first, *_] = findings(records, known(aid="9", elsewhere={"8": None}))
+    assert first == "The token's user is not in account group 8."
+    assert findings(RECORDS, known(aid="9")) == ["The token's user is not in account group 9."]
+
+
+def test_nobody_online_is_told() -> None:
+    asleep = Agent(id="a", lastSeen=datetime(2026, 11, 22, tzinfo=UTC))
+    assert findings(RECORDS, known(agents=[asleep])) == [
+        "No agent is online: nobody would measure."
+    ]
+
+
+def test_what_could_not_be_read_is_told_and_nothing_concluded_from_it() -> None:
+    records = [Rerun("1", aid="7")]
+    unread = known(elsewhere={"7": None}, unread=["the tests of account group 7: 403: Forbidden"])
+    assert findings(records, unread) == [
+        "Could not read the tests of account group 7: 403: Forbidden."
+    ]
+
+
+def test_the_plan_counts_with_the_documented_limit_and_the_reserve() -> None:
+    assert (
+        documented_plan(96, 0) == "96 tests, 24 a minute: about 3 minutes, by the limit that "
+        "the API documents"
+    )
+    assert "about 7 minutes" in documented_plan(96, 0.5)
+
+
+async def test_a_dry_run_records_its_plan_and_sends_no_rerun(simulate: Simulate) -> None:
+    simulator = simulate(tests=ids(30))
+    state = await rerun_endpoint_tests(
+        [*ids(30), "404404"], options=RerunOptions(dry_run=True), return_state=True
+    )
+    assert state.is_completed()
+    assert state.message == (
+        "Dry run: 31 tests, 24 a minute: about 60 s, by the limit that the API documents; "
+        "what looks wrong: Not listed, though others are, and perhaps gone: 404404. "
+        "Nothing was sent."
+    )
+    outcomes = await state.aresult()
+    assert {one.outcome for one in outcomes} == {Outcome.SKIPPED}
+    assert sent(simulator) == {}
+    assert {call.method for call in simulator.calls} == {"GET"}
+    assert state.state_details.flow_run_id
+    artifacts = await artifacts_of(state.state_details.flow_run_id)
+    plan = str(artifacts[KEY + "local"].data)
+    assert "perhaps gone: 404404" in plan
+    assert "31 calls of instant tests" in plan
+    assert simulator.tests["202701"].name.partition(" (")[0] in plan
+    assert "Dry run" in str(artifacts[SUMMARY].data)
+    assert not any(key.startswith("endpoint-test-") for key in artifacts)
+
+
+async def test_a_refused_token_fails_a_dry_run(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulate(tests=ids(1))
+    monkeypatch.setenv("TE_TOKEN", "expired")
+    with pytest.raises(TokenRefused):
+        await rerun_endpoint_tests(ids(1), options=RerunOptions(dry_run=True))
+
+
+def test_the_command_line_prints_the_plan(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulator = simulate(tests=ids(2))
+    assert main([*ids(2), "--dry-run"]) == 0
+    output = " ".join(capsys.readouterr().out.split())
+    assert output.endswith(
+        "Passed. Dry run: 2 tests, 24 a minute: about 1 s, by the limit that the API documents. "
+        "Nothing was sent."
+    )
+    assert sent(simulator) == {}
