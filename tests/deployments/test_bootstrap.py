@@ -31,8 +31,8 @@ def machines(machines: Topology) -> Iterator[Topology]:
 
 def objects(topology: Topology) -> dict[str, Any]:
     """Return what the API shows of all that bootstrap looks after."""
-    user = httpx.BasicAuth(*topology.auth.split(":")) if topology.auth else None
-    with httpx.Client(base_url=f"{topology.url}/api", auth=user, trust_env=False) as client:
+    auth = httpx.BasicAuth(*topology.auth.split(":")) if topology.auth else None
+    with httpx.Client(base_url=f"{topology.url}/api", auth=auth, trust_env=False) as client:
         return {
             kind: client.post(f"/{kind}/filter", json={}).raise_for_status().json()
             for kind in (
