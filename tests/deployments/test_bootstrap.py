@@ -95,6 +95,7 @@ def test_the_token_stands_in_nothing_that_the_api_shows(machines: Topology) -> N
     assert [form for form in forms(TOKEN) if form in shown] == []
 
 
+@pytest.mark.servers
 def test_without_the_password_it_tells_what_to_set(several_machines: Topology) -> None:
     done = several_machines.run(
         "deployments.bootstrap", cwd=several_machines.directory, PREFECT_API_AUTH_STRING=""

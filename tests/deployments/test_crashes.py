@@ -25,6 +25,8 @@ GOES_ON, SILENT = "thousandeyes-crashed-run-goes-on", "thousandeyes-silent-run-i
 PARAMETERS: Final = {"test_ids": TEST_IDS, "options": {"max_in_flight": 1}}
 SLOW: Final = {"tests": TEST_IDS, "latency_seconds": 1.0}
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.fixture
 def machines(machines: Topology) -> Iterator[Topology]:

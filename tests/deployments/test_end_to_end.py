@@ -25,6 +25,7 @@ def machines(machines: Topology) -> Iterator[Topology]:
         yield machines
 
 
+@pytest.mark.servers
 async def test_the_schedule_starts_the_scheduled_deployment(machines: Topology) -> None:
     async with get_client() as client:
         there = await client.read_deployment_by_name(SCHEDULED)
