@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import httpx
 
@@ -52,6 +52,16 @@ class Topology:
     auth: str | None = None
     database_url: str | None = None
     _server: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.callback(self.stop)
+            self.start()
+            stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     @property
     def url(self) -> str:
@@ -150,24 +160,18 @@ class Topology:
 @contextlib.contextmanager
 def on_sqlite(directory: Path) -> Iterator[Topology]:
     """Run what one machine runs: a server on SQLite, without a password."""
-    topology = Topology(directory, free_port())
-    topology.start()
-    try:
+    with Topology(directory, free_port()) as topology:
         yield topology
-    finally:
-        topology.stop()
 
 
 @contextlib.contextmanager
 def on_postgresql(directory: Path) -> Iterator[Topology]:
     """Run what several machines share: a server on PostgreSQL, with basic auth on its API."""
-    with _database() as url:
-        topology = Topology(directory, free_port(), auth=PASSWORD, database_url=url)
-        topology.start()
-        try:
-            yield topology
-        finally:
-            topology.stop()
+    with (
+        _database() as url,
+        Topology(directory, free_port(), auth=PASSWORD, database_url=url) as topology,
+    ):
+        yield topology
 
 
 @contextlib.contextmanager
