@@ -1,5 +1,6 @@
 """`make serve` on one machine: up, a run, and down with Ctrl-C."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from prefect.deployments import run_deployment
+from prefect.deployments import arun_deployment
 
 from tests.benchmarks.processes import environment, free_port
 from tests.deployments.scene import client_of, simulated
@@ -40,12 +41,13 @@ def test_it_serves_a_run_and_stops_with_ctrl_c(tmp_path: Path) -> None:
                 if "started!" in line:
                     break
             with client_of(Topology(tmp_path, port)):
-                run = run_deployment(
+                starting = arun_deployment(
                     "rerun-endpoint-tests/on-demand",
                     parameters={"test_ids": ["202701"]},
                     poll_interval=0.5,
                     timeout=120,
                 )
+                run = asyncio.run(starting)
             assert run.state, "".join(said)
             assert run.state.message == "1 of 1 tests accepted.", "".join(said)
             serving.send_signal(signal.SIGINT)
