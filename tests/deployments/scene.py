@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Final
 
+import httpx
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import (
@@ -27,6 +28,16 @@ def client_of(topology: Topology) -> Iterator[None]:
         {PREFECT_API_URL: f"{topology.url}/api", PREFECT_API_AUTH_STRING: topology.auth}
     ):
         yield
+
+
+def shown(topology: Topology, *kinds: str) -> dict[str, Any]:
+    """Return the first page of each kind of thing, as the API shows it to anybody."""
+    auth = httpx.BasicAuth(*topology.auth.split(":")) if topology.auth else None
+    with httpx.Client(base_url=f"{topology.url}/api", auth=auth, trust_env=False) as client:
+        return {
+            kind: client.post(f"/{kind}/filter", json={}).raise_for_status().json()
+            for kind in kinds
+        }
 
 
 @contextlib.contextmanager
