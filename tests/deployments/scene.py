@@ -30,12 +30,22 @@ def client_of(topology: Topology) -> Iterator[None]:
         yield
 
 
+_NEWEST: Final = {
+    "flow_runs": {"sort": "START_TIME_DESC"},
+    "task_runs": {"sort": "EXPECTED_START_TIME_DESC"},
+    "logs": {"sort": "TIMESTAMP_DESC"},
+    "artifacts": {"sort": "CREATED_DESC"},
+}
+
+
 def shown(topology: Topology, *kinds: str) -> dict[str, Any]:
-    """Return the first page of each kind of thing, as the API shows it to anybody."""
+    """Return a page of each kind of thing, the newest first, as the API shows it to anybody."""
     auth = httpx.BasicAuth(*topology.auth.split(":")) if topology.auth else None
     with httpx.Client(base_url=f"{topology.url}/api", auth=auth, trust_env=False) as client:
         return {
-            kind: client.post(f"/{kind}/filter", json={}).raise_for_status().json()
+            kind: client.post(f"/{kind}/filter", json=_NEWEST.get(kind, {}))
+            .raise_for_status()
+            .json()
             for kind in kinds
         }
 

@@ -1,6 +1,9 @@
 """`python -m deployments.bootstrap` on real servers: once, again, and where it can't."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +11,7 @@ from prefect import get_client
 from prefect.client.schemas.objects import DeploymentSchedule
 
 from deployments.bootstrap import main
+from deployments.project import FILE, ROOT
 from tests.deployments.scene import client_of, shown
 from tests.deployments.topology import TOKEN, Topology
 
@@ -76,6 +80,19 @@ async def test_what_was_changed_by_hand_is_set_right_and_a_dry_run_only_says_so(
         said = bootstrap(machines)
         assert "changed          deployment rerun-endpoint-tests/scheduled (schedules)" in said
         assert not (await schedule()).active
+
+
+def test_prefect_deploy_from_a_clean_clone_makes_the_same_deployments(
+    machines: Topology, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
+    shutil.copy(FILE, clone)  # one that isn't committed yet is tested too
+    done = machines.run("prefect", "--no-prompt", "deploy", "--all", cwd=clone)
+    assert done.returncode == 0, done.stdout + done.stderr
+    deployed = [line for line in bootstrap(machines).splitlines() if " deployment " in line]
+    assert len(deployed) == len(MADE) - 1
+    assert all(line.startswith("found") for line in deployed)
 
 
 @pytest.mark.servers
