@@ -71,7 +71,9 @@ def _fill_in_the_form(page: Page, url: str, pictures: Path) -> None:
     page.locator("input[type=text]").first.fill(RUN)
     page.get_by_role("button", name="Add item").first.click()
     # One item takes a whole list, pasted.
-    page.locator("textarea").first.fill("\n".join([*TEST_IDS, GONE]))
+    field = page.locator("textarea").first
+    field.fill(", ".join([*TEST_IDS, GONE]))
+    field.evaluate("element => { element.scrollTop = 0 }")
     page.screenshot(path=pictures / "run-form.png")
     page.get_by_role("button", name="Submit").click()
 
