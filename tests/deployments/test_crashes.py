@@ -16,11 +16,12 @@ from prefect.deployments import arun_deployment
 from prefect.states import Crashed
 
 from tasks.artifacts import read_outcomes
-from tests.deployments.scene import client_of, simulated, switched_on, until
+from tests.deployments.scene import client_of, runs_of, simulated, switched_on, until
 from tests.deployments.topology import Topology
 
 TEST_IDS: Final = [str(202_701 + number) for number in range(12)]
 ON_DEMAND: Final = "rerun-endpoint-tests/on-demand"
+RESTART: Final = "restart-crashed-run/restart"
 GOES_ON, SILENT = "thousandeyes-crashed-run-goes-on", "thousandeyes-silent-run-is-dead"
 PARAMETERS: Final = {"test_ids": TEST_IDS, "options": {"max_in_flight": 1}}
 SLOW: Final = {"tests": TEST_IDS, "latency_seconds": 1.0}
@@ -84,16 +85,10 @@ async def completed(flow_run: FlowRun, seconds: float = 120) -> FlowRun:
     return found
 
 
-async def restarts() -> list[FlowRun]:
-    async with get_client() as client:
-        there = await client.read_deployment_by_name("restart-crashed-run/restart")
-        return [run for run in await client.read_flow_runs() if run.deployment_id == there.id]
-
-
 async def test_a_crash_that_is_reported_twice_is_followed_by_one_restart(
     machines: Topology,
 ) -> None:
-    before = {run.id for run in await restarts()}
+    known = await runs_of(RESTART)
     async with switched_on(GOES_ON, schedule_after=6):
         with simulated(**SLOW) as (simulator, env), machines.worker("kills", **env):
             run = await started()
@@ -107,7 +102,7 @@ async def test_a_crash_that_is_reported_twice_is_followed_by_one_restart(
             ended = await completed(run)
 
             async def both() -> list[FlowRun] | None:
-                ours = [one for one in await restarts() if one.id not in before]
+                ours = [one for id_, one in (await runs_of(RESTART)).items() if id_ not in known]
                 over = all(one.state and one.state.is_final() for one in ours)
                 return ours if len(ours) == 2 and over else None
 

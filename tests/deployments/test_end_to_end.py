@@ -13,7 +13,7 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.deployments import arun_deployment
 
 from tasks.artifacts import read_outcomes
-from tests.deployments.scene import client_of, run_of, simulated, switched_on, until
+from tests.deployments.scene import client_of, next_run_of, runs_of, simulated, switched_on, until
 from tests.deployments.topology import Topology
 
 TEST_IDS = ["202701", "202702"]
@@ -30,6 +30,7 @@ def machines(machines: Topology) -> Iterator[Topology]:
 
 @pytest.mark.servers
 async def test_the_schedule_starts_the_scheduled_deployment(machines: Topology) -> None:
+    known = await runs_of(SCHEDULED)
     async with get_client() as client:
         there = await client.read_deployment_by_name(SCHEDULED)
         schedule = DeploymentScheduleCreate(
@@ -40,7 +41,7 @@ async def test_the_schedule_starts_the_scheduled_deployment(machines: Topology) 
         [made] = await client.create_deployment_schedules(there.id, [schedule])
         try:
             with simulated(tests=TEST_IDS) as (_, env), two_workers(machines, **env):
-                run = await run_of(SCHEDULED)
+                run = await next_run_of(SCHEDULED, known)
         finally:
             await client.delete_deployment_schedule(there.id, made.id)
     assert run.auto_scheduled
@@ -59,6 +60,7 @@ def two_workers(machines: Topology, **env: str) -> Iterator[None]:
 async def test_an_event_starts_the_after_change_deployment_with_its_payload(
     machines: Topology,
 ) -> None:
+    known = await runs_of(AFTER_CHANGE)
     payload = {"test_ids": TEST_IDS}
     command = ("prefect", "event", "emit", "network.change.finished")
     details = ("--resource-id", "network.change.CHG0042", "--payload", json.dumps(payload))
@@ -66,7 +68,7 @@ async def test_an_event_starts_the_after_change_deployment_with_its_payload(
         async with switched_on("thousandeyes-rerun-after-change"):
             done = machines.run(*command, *details, cwd=machines.directory)
             assert done.returncode == 0, done.stderr
-            run = await run_of(AFTER_CHANGE)
+            run = await next_run_of(AFTER_CHANGE, known)
     assert run.state
     assert run.state.message == "2 of 2 tests accepted."
     assert run.parameters["test_ids"] == TEST_IDS
