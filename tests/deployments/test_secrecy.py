@@ -20,6 +20,7 @@ KINDS = (
 FAULTS = {"202701": Fault(replies=["echo"]), "202702": Fault(replies=[401])}
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("of_a_block", [True, False], ids=["of a block", "of the worker"])
 async def test_the_token_is_shown_nowhere(machines: Topology, of_a_block: bool) -> None:  # noqa: FBT001
     with simulated(tests=list(FAULTS), faults=FAULTS) as (_, env), client_of(machines):

@@ -44,6 +44,8 @@ def test_on_demand_is_started_by_its_form_and_its_report_is_read_from_the_artifa
         expect.set_options(timeout=_SECONDS * 1000)
         _fill_in_the_form(page, one_machine.url, pictures)
         page.get_by_role("link", name=RUN).click()
+        page.wait_for_url("**/runs/flow-run/*")
+        page.reload()  # the page before shows runs that failed, too
         expect(page.get_by_text("Failed", exact=True).first).to_be_visible()
 
         page.goto(f"{one_machine.url}/artifacts/key/endpoint-reruns-on-demand")
