@@ -10,7 +10,7 @@ STAMP := .venv/.installed
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(STAMP) ## install the locked versions and the project into .venv
@@ -41,8 +41,12 @@ lint: setup ## check the style and the types
 	$(BIN)/mypy
 
 .PHONY: test
-test: setup ## run the whole test suite
-	$(BIN)/pytest
+test: setup ## run the tests, all but those of `make test-servers`
+	$(BIN)/pytest -m "not servers"
+
+.PHONY: test-servers
+test-servers: setup ## schedules, crashes and restarts, on SQLite and on PostgreSQL; takes 10 minutes
+	$(BIN)/pytest -m servers
 
 .PHONY: demo
 demo: setup ## the main job against a simulator: no account, no server, no token

@@ -126,8 +126,9 @@ def _as_prefect_has_it(entry: Entry, ids: dict[str, UUID]) -> AutomationCore:
                 f"{FILE.name}: {entry.name}: Prefect knows no {', '.join(sorted(unknown))} in "
                 f"{given.get('type')!r}"
             )
-    # With all defaults given: in an update, the server takes what is left out for missing.
-    return AutomationCore.model_validate(automation.model_dump())
+    # With all defaults given: in an update, the server takes what is left out for missing. An
+    # owner is what it doesn't take there.
+    return AutomationCore.model_validate(automation.model_dump(exclude={"owner_resource"}))
 
 
 def _action(values: dict[str, Any]) -> Any:  # noqa: ANN401 - any of Prefect's actions

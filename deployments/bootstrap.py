@@ -107,7 +107,7 @@ async def _bootstrap(*, dry_run: bool) -> None:
                 f"the Prefect server at {api.url} asks for a password: set "
                 "PREFECT_API_AUTH_STRING to user:password"
             ) from None
-        raise
+        raise BootstrapError(f"the Prefect server does not take this: {error}") from error
 
 
 async def _steps(client: PrefectClient, files: Files, *, dry_run: bool) -> AsyncIterator[Step]:

@@ -1,13 +1,14 @@
 """`make serve`: Prefect server, worker and deployments on one machine, until Ctrl-C.
 
-They live in `.prefect`: the user's Prefect home, profile and variables are neither read nor
-written. The token comes from the environment or from `.env`, as everywhere.
+All of it lives in a home of its own: the user's Prefect home, profile and variables are neither
+read nor written. The token comes from the environment or from `.env`, as everywhere.
 """
 
 import argparse
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -35,12 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until interrupted; returns 0 then, and 1 when one of the processes ended by itself."""
     parser = argparse.ArgumentParser(prog="python -m deployments.serve", description=__doc__)
     parser.add_argument("--port", type=int, default=4200, help="the server's port")
-    port: int = parser.parse_args(arguments).port
+    parser.add_argument("--home", type=Path, default=HOME, help="where it keeps its data")
+    given = parser.parse_args(arguments)
     # Both signals end it the same way.
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     console = Console(highlight=False, markup=False, soft_wrap=True)
     try:
-        _serve(port, console)
+        _serve(given.port, given.home, console)
     except KeyboardInterrupt:
         console.print("Stopped.")
         return 0
@@ -49,16 +51,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _serve(port: int, console: Console) -> NoReturn:
-    HOME.mkdir(exist_ok=True)
+def _serve(port: int, home: Path, console: Console) -> NoReturn:
+    with socket.socket() as there:
+        if not there.connect_ex(("127.0.0.1", port)):
+            raise ServeError(f"port {port} is taken: choose another one with PORT=N")
+    home.mkdir(exist_ok=True)
     url = f"http://127.0.0.1:{port}"
-    env = _environment(url)
+    env = _environment(url, home)
     with ExitStack() as stack:
-        log = stack.enter_context((HOME / "server.log").open("w"))
+        log = stack.enter_context((home / "server.log").open("w"))
         console.print(f"Prefect starts at {url}, which takes some seconds …")
         command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
         server = stack.enter_context(_running(command, env, log))
-        _wait_for(url, server)
+        _wait_for(url, server, log.name)
         with _running(("deployments.bootstrap",), env, None) as bootstrap:
             if bootstrap.wait():
                 raise ServeError("the server could not be brought to its state: see above")
@@ -75,10 +80,10 @@ def _serve(port: int, console: Console) -> NoReturn:
             time.sleep(0.5)
 
 
-def _environment(url: str) -> dict[str, str]:
+def _environment(url: str, home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return kept | {
-        "PREFECT_HOME": str(HOME),
+        "PREFECT_HOME": str(home.resolve()),
         "PREFECT_API_URL": f"{url}/api",
         "PREFECT_SERVER_UI_API_URL": f"{url}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -113,7 +118,7 @@ def _running(
             process.wait()
 
 
-def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+def _wait_for(url: str, server: subprocess.Popen[bytes], log: str) -> None:
     until = time.monotonic() + _SECONDS_TO_START
     while time.monotonic() < until:
         if server.poll() is not None:
@@ -122,10 +127,7 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
             if httpx.get(f"{url}/api/health", trust_env=False).is_success:
                 return
         time.sleep(0.2)
-    raise ServeError(
-        f"the Prefect server did not start: see {HOME / 'server.log'}. Is the port taken? Choose "
-        "another with PORT=N"
-    )
+    raise ServeError(f"the Prefect server did not start: see {log}")
 
 
 if __name__ == "__main__":

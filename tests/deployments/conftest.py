@@ -48,7 +48,7 @@ def several_machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topol
         yield topology
 
 
-@pytest.fixture(params=["one_machine", "several_machines"])
+@pytest.fixture(params=["one_machine", pytest.param("several_machines", marks=pytest.mark.servers)])
 def machines(request: pytest.FixtureRequest) -> Topology:
     topology: Topology = request.getfixturevalue(request.param)
     return topology

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator
 from typing import Any, Final
+from uuid import UUID
 
+import httpx
 from prefect import get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
@@ -27,6 +30,26 @@ def client_of(topology: Topology) -> Iterator[None]:
         {PREFECT_API_URL: f"{topology.url}/api", PREFECT_API_AUTH_STRING: topology.auth}
     ):
         yield
+
+
+_NEWEST: Final = {
+    "flow_runs": {"sort": "START_TIME_DESC"},
+    "task_runs": {"sort": "EXPECTED_START_TIME_DESC"},
+    "logs": {"sort": "TIMESTAMP_DESC"},
+    "artifacts": {"sort": "CREATED_DESC"},
+}
+
+
+def shown(topology: Topology, *kinds: str) -> dict[str, Any]:
+    """Return a page of each kind of thing, the newest first, as the API shows it to anybody."""
+    auth = httpx.BasicAuth(*topology.auth.split(":")) if topology.auth else None
+    with httpx.Client(base_url=f"{topology.url}/api", auth=auth, trust_env=False) as client:
+        return {
+            kind: client.post(f"/{kind}/filter", json=_NEWEST.get(kind, {}))
+            .raise_for_status()
+            .json()
+            for kind in kinds
+        }
 
 
 @contextlib.contextmanager
@@ -66,16 +89,22 @@ async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 90) ->
             await asyncio.sleep(0.3)
 
 
-async def run_of(deployment: str) -> FlowRun:
-    """Wait until a deployment has a run that came to its own end; return it."""
+async def runs_of(deployment: str) -> dict[UUID, FlowRun]:
+    """Return all runs of a deployment by ID."""
+    async with get_client() as client:
+        there = await client.read_deployment_by_name(deployment)
+        ours = DeploymentFilter(id=DeploymentFilterId(any_=[there.id]))
+        found = await client.read_flow_runs(deployment_filter=ours)
+    return {run.id: run for run in found}
+
+
+async def next_run_of(deployment: str, known: Container[UUID]) -> FlowRun:
+    """Wait until a run that was not known comes to its own end, and return it."""
 
     async def ended() -> FlowRun | None:
-        async with get_client() as client:
-            there = await client.read_deployment_by_name(deployment)
-            runs = await client.read_flow_runs()
-        for run in runs:
-            ended = run.state and (run.state.is_completed() or run.state.is_failed())
-            if run.deployment_id == there.id and ended:
+        for run in (await runs_of(deployment)).values():
+            over = run.state and (run.state.is_completed() or run.state.is_failed())
+            if over and run.id not in known:
                 return run
         return None
 

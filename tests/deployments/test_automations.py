@@ -142,7 +142,7 @@ async def test_the_team_is_told_of_a_failed_scheduled_run_and_of_the_test_that_m
     sentence = "2 of 3 tests accepted; failed for 1 not_found."
     body = told.pop("Endpoint tests: the scheduled run Failed")
     assert sentence in body
-    assert f"/runs/flow-run/{run.id}" in body
+    assert f"{one_machine.url}/runs/flow-run/{run.id}" in body
     [(subject, row)] = told.items()
     assert subject.endswith(": accepted")
     assert '"765231567"' in row

@@ -1,18 +1,19 @@
 """`python -m deployments.bootstrap` on real servers: once, again, and where it can't."""
 
-import json
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prefect import get_client
 from prefect.client.schemas.objects import DeploymentSchedule
 
 from deployments.bootstrap import main
-from tests.deployments.scene import client_of
+from deployments.project import FILE, ROOT
+from tests.deployments.scene import client_of, shown
 from tests.deployments.topology import TOKEN, Topology
-from tests.flows.rerun.test_secrecy import forms
 
 MADE = (
     "work pool thousandeyes",
@@ -31,23 +32,16 @@ def machines(machines: Topology) -> Iterator[Topology]:
 
 def objects(topology: Topology) -> dict[str, Any]:
     """Return what the API shows of all that bootstrap looks after."""
-    user = httpx.BasicAuth(*topology.auth.split(":")) if topology.auth else None
-    with httpx.Client(base_url=f"{topology.url}/api", auth=user, trust_env=False) as client:
-        return {
-            kind: client.post(f"/{kind}/filter", json={}).raise_for_status().json()
-            for kind in (
-                *("work_pools", "deployments", "automations"),
-                *("block_types", "block_schemas", "block_documents"),
-            )
-        }
+    blocks = ("block_types", "block_schemas", "block_documents")
+    return shown(topology, "work_pools", "deployments", "automations", *blocks)
 
 
-def stable(shown: dict[str, Any]) -> dict[str, Any]:
+def stable(found: dict[str, Any]) -> dict[str, Any]:
     """Leave out what a server changes by itself: whether workers were seen."""
     passing = ("status", "last_polled")
     return {
         kind: [{k: v for k, v in one.items() if k not in passing} for one in many]
-        for kind, many in shown.items()
+        for kind, many in found.items()
     }
 
 
@@ -88,13 +82,20 @@ async def test_what_was_changed_by_hand_is_set_right_and_a_dry_run_only_says_so(
         assert not (await schedule()).active
 
 
-def test_the_token_stands_in_nothing_that_the_api_shows(machines: Topology) -> None:
-    said = bootstrap(machines, TE_TOKEN=TOKEN)
-    shown = (json.dumps(objects(machines)) + said).encode()
-    assert b"thousandeyes-credentials" in shown
-    assert [form for form in forms(TOKEN) if form in shown] == []
+def test_prefect_deploy_from_a_clean_clone_makes_the_same_deployments(
+    machines: Topology, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
+    shutil.copy(FILE, clone)  # one that isn't committed yet is tested too
+    done = machines.run("prefect", "--no-prompt", "deploy", "--all", cwd=clone)
+    assert done.returncode == 0, done.stdout + done.stderr
+    deployed = [line for line in bootstrap(machines).splitlines() if " deployment " in line]
+    assert len(deployed) == len(MADE) - 1
+    assert all(line.startswith("found") for line in deployed)
 
 
+@pytest.mark.servers
 def test_without_the_password_it_tells_what_to_set(several_machines: Topology) -> None:
     done = several_machines.run(
         "deployments.bootstrap", cwd=several_machines.directory, PREFECT_API_AUTH_STRING=""

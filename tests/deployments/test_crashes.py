@@ -16,14 +16,17 @@ from prefect.deployments import arun_deployment
 from prefect.states import Crashed
 
 from tasks.artifacts import read_outcomes
-from tests.deployments.scene import client_of, simulated, switched_on, until
+from tests.deployments.scene import client_of, runs_of, simulated, switched_on, until
 from tests.deployments.topology import Topology
 
 TEST_IDS: Final = [str(202_701 + number) for number in range(12)]
 ON_DEMAND: Final = "rerun-endpoint-tests/on-demand"
+RESTART: Final = "restart-crashed-run/restart"
 GOES_ON, SILENT = "thousandeyes-crashed-run-goes-on", "thousandeyes-silent-run-is-dead"
 PARAMETERS: Final = {"test_ids": TEST_IDS, "options": {"max_in_flight": 1}}
 SLOW: Final = {"tests": TEST_IDS, "latency_seconds": 1.0}
+
+pytestmark = pytest.mark.servers
 
 
 @pytest.fixture
@@ -52,8 +55,13 @@ def runs(simulator: Any) -> list[str]:
     return [call.test_id for call in simulator.calls if call.path.endswith("/run")]
 
 
-def alive(process: int) -> bool:
-    return Path(f"/proc/{process}").exists()
+async def crashed(flow_run: FlowRun) -> bool:
+    state = (await read(flow_run.id)).state
+    return bool(state and state.is_crashed())
+
+
+async def gone(process: int) -> bool:
+    return not Path(f"/proc/{process}").exists()  # noqa: ASYNC240 - no real file
 
 
 def process_of(flow_run_id: UUID) -> int:
@@ -77,34 +85,24 @@ async def completed(flow_run: FlowRun, seconds: float = 120) -> FlowRun:
     return found
 
 
-async def restarts() -> list[FlowRun]:
-    async with get_client() as client:
-        there = await client.read_deployment_by_name("restart-crashed-run/restart")
-        return [run for run in await client.read_flow_runs() if run.deployment_id == there.id]
-
-
 async def test_a_crash_that_is_reported_twice_is_followed_by_one_restart(
     machines: Topology,
 ) -> None:
-    before = {run.id for run in await restarts()}
+    known = await runs_of(RESTART)
     async with switched_on(GOES_ON, schedule_after=6):
         with simulated(**SLOW) as (simulator, env), machines.worker("kills", **env):
             run = await started()
             await sent(simulator, 3)
             os.kill(process_of(run.id), signal.SIGKILL)
 
-            async def crashed() -> bool:
-                state = (await read(run.id)).state
-                return bool(state and state.is_crashed())
-
-            await until(crashed)
+            await until(lambda: crashed(run))
             await asyncio.sleep(1.7)  # as Prefect was seen to
             async with get_client() as client:
                 await client.set_flow_run_state(run.id, Crashed(message="Again"), force=True)
             ended = await completed(run)
 
             async def both() -> list[FlowRun] | None:
-                ours = [one for one in await restarts() if one.id not in before]
+                ours = [one for id_, one in (await runs_of(RESTART)).items() if id_ not in known]
                 over = all(one.state and one.state.is_final() for one in ours)
                 return ours if len(ours) == 2 and over else None
 
@@ -119,26 +117,25 @@ async def test_a_crash_that_is_reported_twice_is_followed_by_one_restart(
 async def test_a_silent_process_whose_run_goes_on_elsewhere_sends_nothing_when_it_wakes_up(
     machines: Topology,
 ) -> None:
-    async with switched_on(GOES_ON, schedule_after=0), switched_on(SILENT, within=10):
-        with (
-            simulated(**SLOW) as (simulator, env),
-            machines.worker("sleepy", PREFECT_FLOWS_HEARTBEAT_FREQUENCY="30", **env),
-        ):
-            run = await started()
-            await sent(simulator, 2)
-            process = process_of(run.id)
-            os.kill(process, signal.SIGSTOP)
+    with (
+        simulated(**SLOW) as (simulator, env),
+        machines.worker("sleepy", PREFECT_FLOWS_HEARTBEAT_FREQUENCY="30", **env),
+    ):
+        async with switched_on(GOES_ON, schedule_after=0):
+            # Sooner than the next heartbeat, so that this is over before it.
+            async with switched_on(SILENT, within=10):
+                run = await started()
+                await sent(simulator, 2)
+                process = process_of(run.id)
+                os.kill(process, signal.SIGSTOP)
+                await until(lambda: crashed(run))
             try:
-                with machines.worker("awake", PREFECT_FLOWS_HEARTBEAT_FREQUENCY="30", **env):
+                with machines.worker("awake", **env):
                     ended = await completed(run)
                     of_the_other = len(runs(simulator))
             finally:
                 os.kill(process, signal.SIGCONT)
-
-            async def gone() -> bool:
-                return not alive(process)
-
-            await until(gone)
+        await until(lambda: gone(process))
         after = await read(run.id)
     assert ended.run_count == 2
     assert len(runs(simulator)) == of_the_other

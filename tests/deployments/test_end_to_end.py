@@ -8,9 +8,12 @@ from datetime import timedelta
 import pytest
 from prefect import get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import IntervalSchedule
+from prefect.deployments import arun_deployment
 
-from tests.deployments.scene import client_of, run_of, simulated, switched_on
+from tasks.artifacts import read_outcomes
+from tests.deployments.scene import client_of, next_run_of, runs_of, simulated, switched_on, until
 from tests.deployments.topology import Topology
 
 TEST_IDS = ["202701", "202702"]
@@ -25,7 +28,9 @@ def machines(machines: Topology) -> Iterator[Topology]:
         yield machines
 
 
+@pytest.mark.servers
 async def test_the_schedule_starts_the_scheduled_deployment(machines: Topology) -> None:
+    known = await runs_of(SCHEDULED)
     async with get_client() as client:
         there = await client.read_deployment_by_name(SCHEDULED)
         schedule = DeploymentScheduleCreate(
@@ -36,7 +41,7 @@ async def test_the_schedule_starts_the_scheduled_deployment(machines: Topology) 
         [made] = await client.create_deployment_schedules(there.id, [schedule])
         try:
             with simulated(tests=TEST_IDS) as (_, env), two_workers(machines, **env):
-                run = await run_of(SCHEDULED)
+                run = await next_run_of(SCHEDULED, known)
         finally:
             await client.delete_deployment_schedule(there.id, made.id)
     assert run.auto_scheduled
@@ -55,6 +60,7 @@ def two_workers(machines: Topology, **env: str) -> Iterator[None]:
 async def test_an_event_starts_the_after_change_deployment_with_its_payload(
     machines: Topology,
 ) -> None:
+    known = await runs_of(AFTER_CHANGE)
     payload = {"test_ids": TEST_IDS}
     command = ("prefect", "event", "emit", "network.change.finished")
     details = ("--resource-id", "network.change.CHG0042", "--payload", json.dumps(payload))
@@ -62,7 +68,33 @@ async def test_an_event_starts_the_after_change_deployment_with_its_payload(
         async with switched_on("thousandeyes-rerun-after-change"):
             done = machines.run(*command, *details, cwd=machines.directory)
             assert done.returncode == 0, done.stderr
-            run = await run_of(AFTER_CHANGE)
+            run = await next_run_of(AFTER_CHANGE, known)
     assert run.state
     assert run.state.message == "2 of 2 tests accepted."
     assert run.parameters["test_ids"] == TEST_IDS
+
+
+@pytest.mark.servers
+async def test_a_run_outlives_a_restart_of_the_prefect_server(machines: Topology) -> None:
+    tests = [str(202_701 + number) for number in range(20)]
+    parameters = {"test_ids": tests, "options": {"max_in_flight": 1}}
+    with simulated(tests=tests, latency_seconds=0.5) as (simulator, env):
+        with machines.worker("patient", PREFECT_CLIENT_MAX_RETRIES="8", **env):
+            run = await arun_deployment(ON_DEMAND, parameters=parameters, timeout=0)
+
+            async def under_way() -> bool:
+                return bool(simulator.calls)
+
+            async def over() -> FlowRun | None:
+                async with get_client() as client:
+                    now = await client.read_flow_run(run.id)
+                return now if now.state and now.state.is_final() else None
+
+            await until(under_way)
+            machines.stop()
+            machines.start()
+            ended: FlowRun = await until(over)
+    assert ended.state
+    assert ended.state.message == "20 of 20 tests accepted."
+    assert ended.run_count == 1
+    assert len(await read_outcomes([run.id])) == len(tests)

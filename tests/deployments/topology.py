@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import httpx
 
@@ -45,13 +45,23 @@ def postgresql() -> Path | None:
 
 @dataclass
 class Topology:
-    """A Prefect server and what belongs to it; `restart` and `worker` change what runs."""
+    """A Prefect server and its workers, which run until the block that starts them ends."""
 
     directory: Path
     port: int
     auth: str | None = None
     database_url: str | None = None
     _server: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.callback(self.stop)
+            self.start()
+            stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     @property
     def url(self) -> str:
@@ -70,12 +80,16 @@ class Topology:
     def start(self) -> None:
         """Start the server, and wait until it answers."""
         env = self.environment(
-            PREFECT_UI_STATIC_DIRECTORY=str(self.directory / "ui"),
+            PREFECT_UI_URL=self.url,
             PREFECT_SERVER_UI_API_URL=f"{self.url}/api",
+            PREFECT_UI_STATIC_DIRECTORY=str(self.directory / "ui"),
+            PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED="events,flow_runs",
             **_SOONER,
         )
-        if self.auth:
-            env["PREFECT_SERVER_API_AUTH_STRING"] = self.auth
+        # A server is no client of its own.
+        del env["PREFECT_API_URL"]
+        if auth := env.pop("PREFECT_API_AUTH_STRING", None):
+            env["PREFECT_SERVER_API_AUTH_STRING"] = auth
         if self.database_url:
             env["PREFECT_API_DATABASE_CONNECTION_URL"] = self.database_url
         command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
@@ -98,7 +112,10 @@ class Topology:
         directory = self.directory / name
         directory.mkdir(exist_ok=True)
         env = self.environment(
-            PREFECT_WORKER_QUERY_SECONDS="1", PREFECT_WORKER_PREFETCH_SECONDS="0", **variables
+            PREFECT_HOME=str(directory / "home"),  # another machine's
+            PREFECT_WORKER_QUERY_SECONDS="1",
+            PREFECT_WORKER_PREFETCH_SECONDS="0",
+            **variables,
         )
         command = ("prefect", "worker", "start", "--pool", "thousandeyes", "--name", name)
         with running(*command, directory=directory, env=env, name="worker") as process:
@@ -150,24 +167,18 @@ class Topology:
 @contextlib.contextmanager
 def on_sqlite(directory: Path) -> Iterator[Topology]:
     """Run what one machine runs: a server on SQLite, without a password."""
-    topology = Topology(directory, free_port())
-    topology.start()
-    try:
+    with Topology(directory, free_port()) as topology:
         yield topology
-    finally:
-        topology.stop()
 
 
 @contextlib.contextmanager
 def on_postgresql(directory: Path) -> Iterator[Topology]:
     """Run what several machines share: a server on PostgreSQL, with basic auth on its API."""
-    with _database() as url:
-        topology = Topology(directory, free_port(), auth=PASSWORD, database_url=url)
-        topology.start()
-        try:
-            yield topology
-        finally:
-            topology.stop()
+    with (
+        _database() as url,
+        Topology(directory, free_port(), auth=PASSWORD, database_url=url) as topology,
+    ):
+        yield topology
 
 
 @contextlib.contextmanager

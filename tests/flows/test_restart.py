@@ -1,0 +1,43 @@
+"""Which crashed runs are started again."""
+
+from uuid import UUID, uuid4
+
+import pytest
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.states import AwaitingRetry, Cancelled, Completed, Crashed, Failed, Pending, Running
+
+from flows.restart import RESTARTS, why_not
+
+
+def run(state: State, run_count: int = 1) -> FlowRun:
+    return FlowRun(id=uuid4(), flow_id=uuid4(), state=state, run_count=run_count)
+
+
+@pytest.mark.parametrize("run_count", range(1, RESTARTS + 1))
+def test_a_crashed_run_is_started_again_three_times(run_count: int) -> None:
+    state: State[None] = Crashed()
+    assert why_not(run(state, run_count), state.id) is None
+
+
+def test_and_then_no_more() -> None:
+    state: State[None] = Crashed()
+    said = why_not(run(state, RESTARTS + 1), state.id)
+    assert said == "it was started 4 times, and crashed each time"
+
+
+def test_of_two_reports_of_one_crash_only_the_last_counts() -> None:
+    first: State[None] = Crashed()
+    last: State[None] = Crashed()
+    now = run(last)
+    assert why_not(now, first.id) == "its crash was reported again, and that report sees to it"
+    assert why_not(now, last.id) is None
+
+
+@pytest.mark.parametrize(
+    "state",
+    [AwaitingRetry(), Pending(), Running(), Completed(), Failed(), Cancelled()],
+    ids=lambda state: state.name,
+)
+def test_a_run_that_went_on_or_ended_otherwise_is_left_alone(state: State) -> None:
+    for reported in (uuid4(), UUID(str(state.id))):
+        assert why_not(run(state), reported) == f"its state is {state.name} by now"
