@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
-from thousandeyes.simulator import Fault, create_app, serve
+from thousandeyes.simulator import Behaviour, Fault, create_app, serve
+from thousandeyes.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from thousandeyes.rerun import Rerun
@@ -32,8 +33,14 @@ _FAULTS: Final = {
     27: Fault(replies=[403]),
     31: Fault(replies=["dropped_before"], repeat=True),
 }
+# What some agents measure in a network test and in a web test; all other tests are healthy.
+_AGENTS_OF: Final = {
+    12: [Behaviour(agents=[2], loss=100), Behaviour(agents=[7], loss=30)],
+    23: [Behaviour(agents=[0, 4], error_type="dns")],
+}
 EXPECTED: Final = {
-    "accepted": 36,
+    "passed": 34,
+    "failed": 2,
     "forbidden": 1,
     "invalid": 1,
     "not_found": 1,
@@ -54,18 +61,24 @@ def main() -> int:
     """Run the demo; returns 0 when every test ended as the scene has it."""
     console = Console()
     test_ids = [str(202_701_000 + 37 * number) for number in range(40)]
-    faults = {test_ids[place]: fault for place, fault in _FAULTS.items()}
-    app = create_app(tests=test_ids, faults=faults, window_seconds=WINDOW_SECONDS)
+    app = create_app(
+        tests=test_ids,
+        faults={test_ids[place]: fault for place, fault in _FAULTS.items()},
+        agents_of={test_ids[place]: behaviours for place, behaviours in _AGENTS_OF.items()},
+        healthy=True,
+        window_seconds=WINDOW_SECONDS,
+    )
     with serve(app, port=0) as simulator:
         _isolate(TE_TOKEN=app.state.simulator.token, TE_BASE_URL=simulator.url)
         console.print(
-            f"\nReruns {len(test_ids) + 1} tests of a simulated organization; one of them is gone, "
-            f"six misbehave.\nIts quota is real in all but time: 24 reruns every "
+            f"\nReruns {len(test_ids) + 1} tests of a simulated organization, and waits for what "
+            "its laptops measure.\nOne test is gone, six misbehave, and in two some laptops do "
+            "badly.\nThe quota is real in all but time: 24 reruns every "
             f"{WINDOW_SECONDS:.0f} s instead of every minute.\n"
             f"What reaches it shows {simulator.page}. Prefect starts, which takes some seconds …\n"
         )
         outcomes = _rerun([*test_ids, GONE], console)
-    counted = Counter(str(record.outcome) for record in outcomes)
+    counted = Counter(str(record.ending) for record in outcomes)
     if counted != EXPECTED:
         console.print(f"[red]The demo went wrong:[/] {dict(counted)} instead of {EXPECTED}")
         return 1
@@ -89,11 +102,13 @@ def _isolate(**environment: str) -> None:
 
 
 def _rerun(test_ids: Sequence[str], console: Console) -> "Sequence[Rerun]":
-    from flows.rerun import RerunFailed, rerun_endpoint_tests  # noqa: PLC0415 - see _isolate
+    # Imported here: see _isolate.
+    from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests  # noqa: PLC0415
     from flows.rerun.command_line import show  # noqa: PLC0415
 
     try:
-        outcomes = asyncio.run(rerun_endpoint_tests(list(test_ids)))
+        options = RerunOptions(wait_for_results=True, thresholds=Thresholds(max_loss_percent=20))
+        outcomes = asyncio.run(rerun_endpoint_tests(list(test_ids), options=options))
     except RerunFailed as failed:
         outcomes = failed.outcomes
         words = f"[red]Failed, as it should:[/] {failed}\n"

@@ -16,7 +16,7 @@ from tasks.artifacts import (
     Row,
     artifact_key,
     refusals_logged,
-    row,
+    rows_of,
     until_taken,
 )
 from thousandeyes.errors import Outcome
@@ -72,8 +72,7 @@ def table(records: Iterable[Rerun]) -> tuple[list[Row], str]:
     ordered = failures_first(records)
     rows: list[Row] = []
     size = 0
-    for record in ordered[:LARGEST_TABLE]:
-        values = row(record)
+    for values in rows_of(ordered[:LARGEST_TABLE]):
         # An event holds the table as a text: quotes and letters beyond ASCII are escaped twice.
         size += len(json.dumps(json.dumps(values)))
         if size > LARGEST_TABLE_BYTES:

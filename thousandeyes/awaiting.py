@@ -5,12 +5,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from thousandeyes.errors import CallFailed
+from thousandeyes.errors import CallFailed, TokenRefused
 from thousandeyes.results import Api, Kind, Page, http_rounds, network_rounds
 from thousandeyes.watch import TESTS_PER_CALL, Query, Watch, Watched, queries
 
 FAILURES_IN_A_ROW: Final = 3
-"""Looks in a row that may fail; with the next one, waiting for results ends."""
+"""Looks in a row that may fail; with the next one, or a refused token, the waiting ends."""
 
 READERS: Final[Mapping[Kind, Callable[..., AsyncIterator[Page[Any]]]]] = {
     Kind.NETWORK: network_rounds,
@@ -87,7 +87,7 @@ class Awaiting:
                     await self._read(query)
         except CallFailed as error:
             self._failures += 1
-            if self._failures > FAILURES_IN_A_ROW:
+            if self._failures > FAILURES_IN_A_ROW or isinstance(error, TokenRefused):
                 self.give_up(str(error))
         else:
             self._failures = 0

@@ -115,9 +115,12 @@ class Beforehand:
             await self._sleep(left)
 
     def sending(self, record: Rerun) -> None:
-        """Note, right before a test's first call goes out, which rounds can be its own."""
+        """Note, right before a call goes out, which rounds can be the test's own."""
         server_time = self._client.server_time()
-        if record.rounds_after is None and self._standing is not None and server_time is not None:
+        if self._standing is None or server_time is None:
+            return
+        # Under at_most_once no earlier call of a test that is sent was carried out.
+        if record.rounds_after is None or self._options.delivery is Delivery.AT_MOST_ONCE:
             earlier = first_round(server_time) - ROUND_SECONDS
             record.rounds_after = max(earlier, self._standing_round(record))
 

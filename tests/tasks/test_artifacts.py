@@ -34,6 +34,7 @@ from tasks.artifacts import (
     record_outcome,
     refusals_logged,
     row,
+    rows_of,
     until_taken,
 )
 from tests.flows.scene import artifacts_of
@@ -101,8 +102,18 @@ def test_what_a_later_version_adds_is_passed_over() -> None:
 
 
 def test_what_people_look_for_stands_first_since_the_ui_cuts_wide_tables() -> None:
-    first = ["test_id", "test_name", "outcome", "verdict", "http_status", "attempts", "detail"]
-    assert list(row(Rerun("1")))[: len(first)] == first
+    first = ["test_id", "test_name", "outcome", "http_status", "attempts", "detail"]
+    [values] = rows_of([Rerun("1")])
+    assert list(values)[: len(first)] == first
+
+
+@given(verdicts)
+def test_where_there_are_verdicts_they_stand_early_in_every_row(verdict: Verdict) -> None:
+    judged = Rerun("1", outcome=Outcome.ACCEPTED, verdict=verdict)
+    rows = rows_of([Rerun("2", outcome=Outcome.UNKNOWN), judged])
+    assert list(rows[0]) == list(rows[1])
+    assert list(rows[0])[:5] == ["test_id", "test_name", "outcome", "verdict", "verdict_detail"]
+    assert [set(values) for values in rows] == [set(row(judged))] * 2
 
 
 def test_without_results_the_columns_of_a_verdict_are_empty() -> None:

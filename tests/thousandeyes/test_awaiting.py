@@ -8,7 +8,14 @@ import pytest
 
 from tests.thousandeyes.virtual_time import run
 from thousandeyes.awaiting import FAILURES_IN_A_ROW, Awaiting, newest_rounds
-from thousandeyes.errors import CallFailed, Forbidden, QuotaExhausted, ReplyLost, ServerError
+from thousandeyes.errors import (
+    CallFailed,
+    Forbidden,
+    QuotaExhausted,
+    ReplyLost,
+    ServerError,
+    TokenRefused,
+)
 from thousandeyes.results import Kind
 from thousandeyes.watch import TESTS_PER_CALL, Watched
 
@@ -189,6 +196,13 @@ def test_then_all_tests_are_let_go_with_what_is_known(error: CallFailed) -> None
     _, test, trouble = done.tests["1"]
     assert (len(test.rows), trouble) == (1, str(error))
     assert done.tests["2"][2] == str(error)
+
+
+def test_a_refused_token_is_not_tried_again() -> None:
+    api = Api(lambda *_: TokenRefused("401: who", 401))
+    done = awaited(api, watched())
+    assert len(api.calls) == 1
+    assert done.tests["1"][2] == "401: who"
 
 
 def test_a_failure_on_a_later_page_keeps_the_rows_of_the_earlier_ones() -> None:

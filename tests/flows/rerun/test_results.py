@@ -252,6 +252,15 @@ class TestSettling:
         record = world.rerun([NETWORK], delivery="at_most_once")[NETWORK]
         assert record.outcome is Outcome.UNKNOWN
 
+    def test_the_call_that_was_lost_counts_and_not_one_that_was_refused_before_it(self) -> None:
+        """Somebody ran it while this one waited for quota: that round is not its own."""
+        faults = {NETWORK: Fault(replies=[429, "dropped_before"])}
+        world = World(tests=IDS, faults=faults, rate_headers=[], starts_at=NOON + 5)
+        world.simulator.run_times[NETWORK].append(NOON + 30)  # while this one waits a minute
+        record = world.rerun([NETWORK], delivery="at_most_once")[NETWORK]
+        assert record.attempts == 2
+        assert record.outcome is Outcome.UNKNOWN
+
     def test_under_at_least_once_nothing_is_read(self) -> None:
         world = World(tests=IDS, faults={NETWORK: Fault(replies=["dropped_after"], repeat=True)})
         assert world.rerun([NETWORK])[NETWORK].outcome is Outcome.UNKNOWN
