@@ -127,7 +127,8 @@ def _as_prefect_has_it(entry: Entry, ids: dict[str, UUID]) -> AutomationCore:
                 f"{given.get('type')!r}"
             )
     # With all defaults given: in an update, the server takes what is left out for missing.
-    return AutomationCore.model_validate(automation.model_dump())
+    # Since 3.9 it takes no owner there; Prefect's own update leaves it out as well.
+    return AutomationCore.model_validate(automation.model_dump(exclude={"owner_resource"}))
 
 
 def _action(values: dict[str, Any]) -> Any:  # noqa: ANN401 - any of Prefect's actions
