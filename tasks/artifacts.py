@@ -44,7 +44,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 _LONGEST_REASON = 300
 _RERUN = TypeAdapter(Rerun)
-_EARLY = ("test_id", "test_name", "outcome", "verdict", "verdict_detail")
 
 
 def row(record: Rerun) -> Row:
@@ -71,11 +70,18 @@ def row(record: Rerun) -> Row:
 
 
 def rows_of(records: Sequence[Rerun]) -> list[Row]:
-    """Return one row a record, as a table has them: verdicts come early where there are any."""
-    rows = [row(record) for record in records]
-    if any(record.verdict for record in records):
-        return [{**{name: values[name] for name in _EARLY}, **values} for values in rows]
-    return rows
+    """Return one row a record, as a table has them.
+
+    Where there are verdicts, these come early, and with them `why`, the one reason that counts.
+    """
+    if not any(record.verdict for record in records):
+        return [row(record) for record in records]
+    return [_with_verdict_early(row(record), record.why) for record in records]
+
+
+def _with_verdict_early(values: Row, why: str) -> Row:
+    early = {name: values[name] for name in ("test_id", "test_name", "outcome", "verdict")}
+    return {**early, "why": why, **values}
 
 
 def from_row(values: object) -> Rerun:

@@ -127,7 +127,7 @@ class Rerun:
         return not (self.in_doubt and delivery is Delivery.AT_MOST_ONCE)
 
     def taken_up(self) -> Self:
-        """Make ready for this run: attempts and doubts of an earlier one stay, the rest doesn't."""
+        """Make ready for this run: attempts and doubts stay, waits and rounds do not."""
         self.finished_at, self.quota_wait_seconds = None, 0.0
         self.rounds_after = None
         return self

@@ -1,6 +1,7 @@
 """When a run stops early, because to go on would be pointless."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Final
 
 from thousandeyes.errors import Outcome
@@ -13,23 +14,36 @@ _DOWN = frozenset({Outcome.SERVER_ERROR, Outcome.UNREACHABLE, Outcome.UNKNOWN})
 
 @dataclass
 class Breaker:
-    """Counts how tests ended, and opens when it is not about the tests any more."""
+    """Looks at how tests ended, in the order of their calls, and opens when it is not about them.
 
-    _ended: int = 0
-    _down_in_a_row: int = 0
-    _first: Outcome | None = None
-    _all_alike: bool = True
+    A test whose results are still to tell whether it ran keeps its place, and is neither good nor
+    bad until then.
+    """
 
-    def ended(self, outcome: Outcome) -> str | None:
-        """Note how a test ended; return why the run should stop, or None."""
-        self._ended += 1
-        self._first = self._first or outcome
-        self._all_alike = self._all_alike and outcome is self._first
-        self._down_in_a_row = self._down_in_a_row + 1 if outcome in _DOWN else 0
-        if self._down_in_a_row >= IN_A_ROW:
+    _ended: list[Outcome | None] = field(default_factory=list)
+
+    def place(self) -> int:
+        """Return the place of the next test, which has made its call."""
+        self._ended.append(None)
+        return len(self._ended) - 1
+
+    def ended(self, place: int, outcome: Outcome) -> str | None:
+        """Note how the test at this place ended; return why the run should stop, or None."""
+        self._ended[place] = outcome
+        if outcome in _DOWN and self._down_around(place) >= IN_A_ROW:
             return f"{IN_A_ROW} tests in a row got no useful answer, all their retries included"
-        if self._all_alike and self._ended == IN_A_ROW and self._first is Outcome.FORBIDDEN:
+        first = set(self._ended[:IN_A_ROW])
+        if place >= IN_A_ROW or len(self._ended) < IN_A_ROW:
+            return None
+        if first == {Outcome.FORBIDDEN}:
             return f"the first {IN_A_ROW} tests were all forbidden: look at the token's permissions"
-        if self._all_alike and self._ended == IN_A_ROW and self._first is Outcome.NOT_FOUND:
+        if first == {Outcome.NOT_FOUND}:
             return f"none of the first {IN_A_ROW} tests was found: look at the IDs and at TE_AID"
         return None
+
+    def _down_around(self, place: int) -> int:
+        """Return how many tests in a row got no answer, the one at this place among them."""
+        until_here = self._ended[max(0, place + 1 - IN_A_ROW) : place + 1]
+        after = self._ended[place + 1 : place + IN_A_ROW]
+        both = (reversed(until_here), after)
+        return sum(1 for side in both for _ in takewhile(_DOWN.__contains__, side))

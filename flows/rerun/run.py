@@ -65,7 +65,7 @@ class Run:
         self._breaker = Breaker()
         self._artifacts = Artifacts()
         self._under_way: dict[str, Rerun] = {}
-        self._uncounted: set[str] = set()
+        self._places: dict[str, int] = {}
         self._logger = get_run_logger()
 
     async def execute(self, client: ThousandEyesClient) -> None:
@@ -121,7 +121,7 @@ class Run:
 
             slots = min(self._options.max_in_flight, len(self._records))
             await all_or_first_error([work() for _ in range(slots)])
-        self._uncounted.clear()  # nothing is left that could be stopped
+        self._places.clear()  # nothing is left that could be stopped
         results.close()
 
     async def _take_turn(
@@ -137,23 +137,23 @@ class Run:
             record.failed(RunStopped(self.stopped))
             return
         await self._rerun(client, record, before)
+        place = self._breaker.place()
         # A lost answer tells nothing before it is known whether the test ran.
-        counts_later = results.begin(record) and record.outcome is Outcome.UNKNOWN
-        if counts_later:
-            self._uncounted.add(record.test_id)
+        is_open = results.begin(record) and record.outcome is Outcome.UNKNOWN
+        if is_open:
+            self._places[record.test_id] = place
         await self._finish(record)
         _forget_results()
-        if not counts_later:
-            self._count(client, record)
+        if not is_open:
+            self._count(client, place, record)
 
     async def _take_results(self, client: ThousandEyesClient, record: Rerun) -> None:
         await self._artifacts.keep(record)
-        if record.test_id in self._uncounted:
-            self._uncounted.remove(record.test_id)
-            self._count(client, record)
+        if (place := self._places.pop(record.test_id, None)) is not None:
+            self._count(client, place, record)
 
-    def _count(self, client: ThousandEyesClient, record: Rerun) -> None:
-        if reason := self._breaker.ended(record.outcome):
+    def _count(self, client: ThousandEyesClient, place: int, record: Rerun) -> None:
+        if reason := self._breaker.ended(place, record.outcome):
             self._stop(client, reason)
 
     async def _rerun(self, client: ThousandEyesClient, record: Rerun, before: Beforehand) -> None:

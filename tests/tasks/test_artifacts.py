@@ -108,12 +108,14 @@ def test_what_people_look_for_stands_first_since_the_ui_cuts_wide_tables() -> No
 
 
 @given(verdicts)
-def test_where_there_are_verdicts_they_stand_early_in_every_row(verdict: Verdict) -> None:
+def test_where_there_are_verdicts_they_and_the_reasons_stand_early(verdict: Verdict) -> None:
     judged = Rerun("1", outcome=Outcome.ACCEPTED, verdict=verdict)
-    rows = rows_of([Rerun("2", outcome=Outcome.UNKNOWN), judged])
+    lost = Rerun("2", outcome=Outcome.UNKNOWN, detail="lost")
+    rows = rows_of([lost, judged])
     assert list(rows[0]) == list(rows[1])
-    assert list(rows[0])[:5] == ["test_id", "test_name", "outcome", "verdict", "verdict_detail"]
-    assert [set(values) for values in rows] == [set(row(judged))] * 2
+    assert list(rows[0])[:5] == ["test_id", "test_name", "outcome", "verdict", "why"]
+    assert [values["why"] for values in rows] == ["lost", judged.why]
+    assert [from_row(values) for values in rows] == [lost, judged]
 
 
 def test_without_results_the_columns_of_a_verdict_are_empty() -> None:

@@ -1,6 +1,12 @@
+from itertools import groupby
+from random import Random
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flows.rerun.breaker import IN_A_ROW, Breaker
+from tests.thousandeyes.steady import steady
 from thousandeyes.errors import Outcome
 
 DOWN = (Outcome.SERVER_ERROR, Outcome.UNREACHABLE, Outcome.UNKNOWN)
@@ -8,7 +14,7 @@ DOWN = (Outcome.SERVER_ERROR, Outcome.UNREACHABLE, Outcome.UNKNOWN)
 
 def reasons(*outcomes: Outcome) -> list[str | None]:
     breaker = Breaker()
-    return [breaker.ended(outcome) for outcome in outcomes]
+    return [breaker.ended(breaker.place(), outcome) for outcome in outcomes]
 
 
 @pytest.mark.parametrize("outcome", DOWN)
@@ -47,3 +53,25 @@ def test_later_on_any_number_alike_is_about_the_tests(outcome: Outcome) -> None:
 @pytest.mark.parametrize("outcome", [Outcome.ACCEPTED, Outcome.INVALID, Outcome.QUOTA_EXHAUSTED])
 def test_other_outcomes_alike_never_open_it(outcome: Outcome) -> None:
     assert not any(reasons(*[outcome] * 50))
+
+
+@given(st.lists(st.sampled_from(DOWN * 9 + (Outcome.ACCEPTED,)), max_size=60), st.randoms())
+@steady(200)
+def test_tests_that_are_settled_later_count_where_they_were_sent(
+    outcomes: list[Outcome], random: Random
+) -> None:
+    breaker = Breaker()
+    places = [breaker.place() for _ in outcomes]
+    random.shuffle(places)
+    opened = [breaker.ended(place, outcomes[place]) for place in places]
+    rows = [len(list(row)) for down, row in groupby(outcomes, DOWN.__contains__) if down]
+    assert any(opened) is (max(rows, default=0) >= IN_A_ROW)
+
+
+def test_a_test_that_is_not_settled_yet_keeps_its_neighbours_apart() -> None:
+    breaker = Breaker()
+    for number in range(2 * IN_A_ROW - 1):
+        place = breaker.place()
+        if number != IN_A_ROW - 1:
+            assert breaker.ended(place, Outcome.UNKNOWN) is None
+    assert breaker.ended(IN_A_ROW - 1, Outcome.UNKNOWN)
