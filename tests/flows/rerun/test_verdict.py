@@ -24,8 +24,12 @@ def records(*outcomes: Outcome) -> list[Rerun]:
 def test_a_run_passes_when_all_is_accepted_or_skipped() -> None:
     assert judge(records(Outcome.ACCEPTED, Outcome.SKIPPED), DEFAULT) == (
         True,
-        "1 of 2 tests accepted.",
+        "1 of 2 tests accepted, 1 skipped.",
     )
+
+
+def test_with_nothing_left_to_run_a_run_passes_and_says_so() -> None:
+    assert judge([], DEFAULT) == (True, "No test is left to run: all of them ended well before.")
 
 
 def test_by_default_every_other_outcome_fails_it() -> None:
