@@ -15,13 +15,14 @@ help: ## list the targets
 .PHONY: setup
 setup: $(STAMP) ## install the locked versions and the project into .venv
 
+# The lock is whole. Left to look for what is needed, pip finds newer versions of what the lock names.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed: make setup PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 		{ echo "Python's venv module is not whole; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -30,7 +31,7 @@ lock: ## choose the newest allowed versions and write them to requirements.lock
 	$(PYTHON) -m venv --clear .venv-lock
 	.venv-lock/bin/pip install --quiet --disable-pip-version-check uv
 	.venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --group dev \
-		--generate-hashes --no-strip-extras --no-emit-index-url --custom-compile-command "make lock" \
+		--generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 		--output-file requirements.lock pyproject.toml
 	rm -rf .venv-lock
 

@@ -166,7 +166,7 @@ async def test_a_retried_run_takes_its_group_as_it_stands_by_then(
             await save_group("edited", "202701", "202704")
         return await load_groups(group_names, credentials)
 
-    monkeypatch.setattr(flows.rerun.flow, "load_groups", edit_first)
+    monkeypatch.setattr(flows.rerun.choosing, "load_groups", edit_first)
     outcomes = await rerun_endpoint_tests.with_options(retries=1)(groups=["edited"])
     assert [(record.test_id, record.outcome) for record in outcomes] == [
         *(("202701", Outcome.ACCEPTED), ("202704", Outcome.ACCEPTED))
