@@ -55,7 +55,7 @@ def test_on_demand_is_started_by_its_form_and_its_report_is_read_from_the_artifa
         expect(page.get_by_text(SENTENCE).first).to_be_visible()
         _open_the_newest(page)
         expect(page.get_by_role("cell", name=GONE)).to_be_visible()
-        page.screenshot(path=pictures / "summary.png")
+        page.screenshot(path=pictures / "summary.png", animations="disabled")
 
         # A link in a Markdown artifact opens a tab of its own.
         link = page.get_by_role("link", name="All tests of the last run, as a table")
@@ -65,7 +65,7 @@ def test_on_demand_is_started_by_its_form_and_its_report_is_read_from_the_artifa
         for test_id, outcome in ((TEST_IDS[5], "forbidden"), (TEST_IDS[0], "accepted")):
             row = page.get_by_role("row").filter(has_text=test_id)
             expect(row.get_by_text(outcome, exact=True)).to_be_visible()
-        page.screenshot(path=pictures / "outcome-table.png")
+        page.screenshot(path=pictures / "outcome-table.png", animations="disabled")
 
 
 def _fill_in_the_form(page: Page, url: str, pictures: Path) -> None:
@@ -79,7 +79,7 @@ def _fill_in_the_form(page: Page, url: str, pictures: Path) -> None:
     field = page.locator("textarea").first
     field.fill(", ".join([*TEST_IDS, GONE]))
     field.evaluate("element => { element.scrollTop = 0 }")
-    page.screenshot(path=pictures / "run-form.png")
+    page.screenshot(path=pictures / "run-form.png", animations="disabled")
     _submit(page)
 
 
