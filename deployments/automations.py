@@ -10,7 +10,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.events.actions import ActionTypes
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deployments.steps import BootstrapError, Found, Step, first_problem
 
@@ -157,9 +157,6 @@ async def _look_up(
 
 
 def _differences(there: AutomationCore, wanted: AutomationCore) -> list[str]:
-    core = TypeAdapter(AutomationCore)
-    old, new = (
-        core.dump_python(AutomationCore.model_validate(one.model_dump()), mode="json")
-        for one in (there, wanted)
-    )
-    return [field for field in new if old[field] != new[field]]
+    fields = AutomationCore.model_fields
+    old, new = there.model_dump(include=set(fields)), wanted.model_dump()
+    return [field for field in fields if old[field] != new[field]]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Response, sync_playwright
 
 CHROMIUM: Final = Path("/usr/bin/chromium")
 _FLAGS: Final = (
@@ -25,7 +25,18 @@ def page() -> Iterator[Page]:
     """Open an empty page of a size that suits a README."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.on("response", _told)
         try:
-            yield browser.new_page(viewport={"width": 1280, "height": 800})
+            yield page
+        except BaseException:
+            page.screenshot(path="failure.png")  # in the test's own directory
+            raise
         finally:
             browser.close()
+
+
+def _told(response: Response) -> None:
+    """Say what was refused, for the message of a test that fails."""
+    if not response.ok:
+        print(response.status, response.request.method, response.url)  # noqa: T201

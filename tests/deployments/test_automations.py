@@ -86,6 +86,31 @@ async def test_one_is_made_once_switched_off_and_on_again_and_else_left_alone() 
 
 
 @pytest.mark.usefixtures("one_machine")
+async def test_each_of_them_is_found_as_it_was_made() -> None:
+    await CustomWebhookNotificationBlock(name="a-team", url="http://127.0.0.1:9").save(
+        "a-team", overwrite=True
+    )
+    block = {"block": "custom-webhook/a-team"}
+    entries = [
+        entry.model_copy(
+            update={
+                "name": f"{entry.name}-copy",
+                "enabled": True,
+                "actions": [one | (block if "block" in one else {}) for one in entry.actions],
+            }
+        )
+        for entry in read_automations()
+    ]
+    async with get_client() as client:
+        for found in (Found.MISSING, Found.AS_IT_SHOULD_BE):
+            steps = [one async for one in apply_automations(client, entries, [], dry_run=False)]
+            assert [step.found for step in steps] == [found] * 5, steps
+        for entry in entries:
+            for there in await client.read_automations_by_name(entry.name):
+                await client.delete_automation(there.id)
+
+
+@pytest.mark.usefixtures("one_machine")
 async def test_one_that_names_a_block_that_is_not_there_says_so() -> None:
     with pytest.raises(BootstrapError, match="no block 'slack-webhook/network-team'"):
         async with switched_on(NEEDS_A_LOOK):

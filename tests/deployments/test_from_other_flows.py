@@ -75,6 +75,7 @@ async def waiting(client: PrefectClient, count: int) -> list[FlowRun]:
     return found if len(found) == count else []
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("example", ["as_subflow", "by_deployment"])
 def test_the_examples_run_as_they_are_written(one_machine: Topology, example: str) -> None:
     module = f"deployments.examples.{example}"
