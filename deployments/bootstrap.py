@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Self
@@ -25,6 +26,7 @@ from deployments.groups import GroupsError, read_groups
 from deployments.project import Deployment, deploy, read_deployments
 from deployments.steps import BootstrapError, Found, Step
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
+from tasks.known_tests import keeping_created
 from thousandeyes.errors import SettingsError
 from thousandeyes.settings import ThousandEyesSettings
 
@@ -115,7 +117,7 @@ async def _steps(client: PrefectClient, files: Files, *, dry_run: bool) -> Async
         yield await _work_pool(client, pool, dry_run=dry_run)
     yield await _credentials(dry_run=dry_run)
     for name, group in files.groups.items():
-        yield await _block(name, group, dry_run=dry_run)
+        yield await _group(name, group, dry_run=dry_run)
     async for step in _deployments(client, files.deployments, dry_run=dry_run):
         yield step
     planned = [one.full_name for one in files.deployments] if dry_run else []
@@ -144,6 +146,13 @@ async def _credentials(*, dry_run: bool) -> Step:
         token=settings.token, aid=settings.aid, base_url=settings.base_url
     )
     return await _block(BLOCK, block, dry_run=dry_run)
+
+
+async def _group(name: str, group: EndpointTestGroup, *, dry_run: bool) -> Step:
+    with suppress(ValueError):  # it is missing
+        there: EndpointTestGroup = await EndpointTestGroup.aload(name)
+        group = keeping_created(group, there)
+    return await _block(name, group, dry_run=dry_run)
 
 
 async def _block(name: str, block: Block, *, dry_run: bool) -> Step:

@@ -119,12 +119,17 @@ class EndpointTestGroup(Block):
     )
 
     test_ids: TestIds = Field(
-        min_length=1,
+        default=[],
         description='IDs of endpoint instant tests, as a list: ["765231567", "765231568"].',
     )
     names: dict[TestId, str] = Field(
         default={},
         description='Names for tables and summaries, by test ID: {"765231567": "Berlin VPN"}.',
+    )
+    created: list[TestId] = Field(default=[], description="IDs of tests that were created for it.")
+    creating: dict[str, str] = Field(
+        default={},
+        description="Names of tests that may exist, since an answer was lost; with its flow run.",
     )
     thresholds: Thresholds | None = Field(
         default=None, description="What the tests' measurements must keep to."
@@ -134,10 +139,7 @@ class EndpointTestGroup(Block):
     )
     credentials: CredentialsName = Field(
         default=None,
-        description=(
-            "Name of the ThousandEyes Credentials block of the tests' organization; the worker's "
-            "environment when left out."
-        ),
+        description="Name of a ThousandEyes Credentials block; the worker's environment if empty.",
     )
 
     @field_validator("names")

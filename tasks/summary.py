@@ -23,7 +23,17 @@ from thousandeyes.errors import Outcome
 from thousandeyes.rerun import GOOD, Ending, Rerun
 from thousandeyes.verdict import VerdictName
 
-SUMMARY_KEY: Final = "endpoint-reruns-"
+
+@dataclass(frozen=True)
+class ReportKeys:
+    """What the keys of a run's two artifacts begin with; the deployment's slug follows."""
+
+    summary: str
+    table: str
+
+
+RERUNS: Final = ReportKeys("endpoint-reruns-", OUTCOMES_KEY)
+CREATIONS: Final = ReportKeys("endpoint-creations-", "endpoint-creation-outcomes-")
 LARGEST_TABLE: Final = 1_000
 """Rows in a run's table. Prefect's list of artifacts loads every table whole."""
 LARGEST_TABLE_BYTES: Final = 1_000_000
@@ -44,7 +54,7 @@ MEANING: Final[dict[Ending, str]] = {
     VerdictName.NO_DATA: "It was accepted, and no agent answered: look whether any is online.",
     Outcome.NOT_ATTEMPTED: "The run stopped before its turn came.",
     Outcome.SKIPPED: "Left out on purpose.",
-    Outcome.ACCEPTED: "The API took the rerun.",
+    Outcome.ACCEPTED: "The API took the call.",
     VerdictName.PASSED: "It ran, and enough of the agents that answered measured well.",
 }
 """What each ending tells the reader; the order is the one in which they are shown."""
@@ -120,18 +130,18 @@ def markdown(report: RunReport, table_link: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def publish(report: RunReport, deployment: str) -> None:
+async def publish(report: RunReport, deployment: str, keys: ReportKeys = RERUNS) -> None:
     """Write the summary, then the table; waits as long as the Prefect server is away.
 
     One that the server refuses is left out: the run ends as it would have.
     """
     rows, words = table(report.records)
-    table_key = OUTCOMES_KEY + deployment
+    table_key = keys.table + deployment
     text = markdown(report, _artifact_link(table_key))
     with refusals_logged("the summary"):
         await until_taken(
             lambda: acreate_markdown_artifact(
-                markdown=text, key=SUMMARY_KEY + deployment, description=report.sentence
+                markdown=text, key=keys.summary + deployment, description=report.sentence
             )
         )
     with refusals_logged("the table of outcomes"):
@@ -152,15 +162,17 @@ def plain(text: str) -> str:
 
 
 def _line(record: Rerun) -> str:
-    name = plain(f"{record.test_name} ({record.test_id})" if record.test_name else record.test_id)
-    # A test that never had its turn has no artifact to link to.
-    link = _artifact_link(artifact_key(record.test_id)) if record.attempts else None
+    both = record.test_name and record.test_id
+    name = f"{record.test_name} ({record.test_id})" if both else record.test_name or record.test_id
+    # A test that never had its turn, or was not created, has no artifact to link to.
+    has_artifact = record.test_id and record.attempts
+    link = _artifact_link(artifact_key(record.test_id)) if has_artifact else None
     detail = plain(record.why)
     if record.maybe_duplicate:
         detail += " (may have run twice)"
     if record.verdict and record.app_link:
         detail += f" ([results]({record.app_link}))"
-    test = f"[{name}]({link})" if link else name
+    test = f"[{plain(name)}]({link})" if link else plain(name)
     return f"| {test} | {record.ending} | {record.attempts} | {detail} |"
 
 

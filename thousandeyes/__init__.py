@@ -1,7 +1,9 @@
 """The ThousandEyes v7 API as this project uses it; Prefect is not known here.
 
 * `settings`: where the token, the account group and the limits come from
-* `client`, `connection`: the calls themselves, through one connection pool
+* `client`: the calls themselves
+* `caller`, `calls`, `connection`: how a call gets to the API, through one connection pool
+* `definitions`: what a new test measures
 * `quota`, `gate`: what the replies tell of the rate limits, and who may send when
 * `replies`, `errors`: what a reply means, and the errors that say so
 * `rerun`: what becomes of one test, from asked for to its outcome

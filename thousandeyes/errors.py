@@ -4,6 +4,7 @@
 ThousandEyesError
 ├── SettingsError             a variable or a block is missing or wrong; nothing was sent
 ├── InvalidTestIds            an ID that can't be one, or none at all; nothing was sent
+├── InvalidDefinitions        a test that can't be created as it is defined; nothing was sent
 └── CallFailed                one call did not end well
     ├── Unreachable           no connection: the API has not seen the call
     ├── ReplyLost             sent, and no trustworthy answer came back
@@ -61,6 +62,10 @@ class SettingsError(ThousandEyesError):
 
 class InvalidTestIds(ThousandEyesError, ValueError):
     """A list of test IDs that can't be sent. Nothing was."""
+
+
+class InvalidDefinitions(ThousandEyesError, ValueError):
+    """Definitions of tests that can't be sent. Nothing was."""
 
 
 class CallFailed(ThousandEyesError):

@@ -25,6 +25,8 @@ class Family(StrEnum):
 
 
 _HTML = re.compile(r"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_ID = re.compile(r"[A-Za-z0-9_-]+")
+_LOCATION = re.compile(rf"/endpoint/tests/[a-z/-]+/({_ID.pattern})/?$")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,12}")
 _EPOCH = 1_000_000_000  # anything less is no date since 2001
 _LONGEST_WINDOW = 3600.0  # none is known of more than a minute: beyond is a wrong clock
@@ -137,6 +139,22 @@ def confirmation(body: object) -> str:
     """Return the API's words on an accepted rerun; the earlier version sent an empty body."""
     message = body.get("message") if isinstance(body, dict) else None
     return cut(message, LONGEST_PROBLEM) if isinstance(message, str) else ""
+
+
+def created_test_id(reply: Reply) -> str:
+    """Return the ID of the test that a creation made: its answer's, else its Location's.
+
+    Raises:
+        ReplyLost: The answer is none of the API's, or names no ID: the test may exist.
+        Refused: One of its subclasses, by status.
+    """
+    body = read(reply)
+    told = body.get("testId") if isinstance(body, dict) else None
+    if isinstance(told, str | int) and (found := _ID.fullmatch(str(told))):
+        return found[0]
+    if found := _LOCATION.search(reply.headers.get("location", "")):
+        return found[1]
+    raise ReplyLost(f"status {reply.status}, and the answer names no test ID")
 
 
 def _problem(reply: Reply) -> str:

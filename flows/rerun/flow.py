@@ -1,20 +1,16 @@
 """The flow: take the list, go on where an earlier attempt stood, run, report in every ending."""
 
 import time
-from collections.abc import Sequence
-from typing import Any, cast
 
 import anyio
 from prefect import flow, get_run_logger
-from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext, get_run_context
-from prefect.states import Completed, Failed
 
+from flows.flow_run import ended, to_its_end
+from flows.ownership import OwnRun
 from flows.rerun.choosing import choose
 from flows.rerun.dry_run import dry_run
 from flows.rerun.history import recorded
 from flows.rerun.options import RerunOptions
-from flows.rerun.ownership import OwnRun
 from flows.rerun.parameters import Parameters
 from flows.rerun.plan import duration
 from flows.rerun.results import wants_results
@@ -93,53 +89,25 @@ async def _rerun(
         if not record.needs_call(options.delivery) and wants_results(record, options)
     ]
     run = Run(pending, options, own_run, left_open=left_open, thresholds=selection.thresholds)
-    try:
+
+    async def work() -> None:
         if pending or left_open:
             settings = await load_settings(selection.credentials)
             async with ThousandEyesClient(settings) as client:
                 await run.execute(client)
-        await own_run.confirm_or_abort()
-        return await _conclude(records, run, options, began)
-    except BaseException as error:
-        if not own_run.lost:  # else it has another end, elsewhere
-            run.cut_short(error)
-            await _conclude(records, run, options, began)
-        raise
+
+    async def conclude() -> RunReport:
+        passed, sentence = judge(records, options.fail_on, run.stopped)
+        report = RunReport(records, passed, sentence, duration(time.monotonic() - began))
+        with anyio.CancelScope(shield=True):  # also while it is being cancelled
+            await publish(report, deployment_slug())
+            await run.close(report)
+        return report
+
+    return await to_its_end(work(), run, own_run, conclude)
 
 
 def _ended(report: RunReport) -> list[Rerun]:
-    """Return what the flow returns: the caller gets, or is raised, what the state holds."""
     records = list(report.records)
     failure = None if report.passed else RerunFailed(report.sentence, records)
-    if _prefect_retries():
-        if failure:
-            raise failure
-        return records
-    state: State[Any] = (
-        Failed(message=report.sentence, data=failure)
-        if failure
-        else Completed(message=report.sentence, data=records)
-    )
-    return cast("list[Rerun]", state)
-
-
-def _prefect_retries() -> bool:
-    """Tell whether this flow was given retries, so that Prefect may run it again in this process.
-
-    Prefect 3.8.8 does so after a raised error alone, and raises that error at the end in spite of
-    a state that a later attempt returned. A state's own words are for runs without retries.
-    """
-    context = get_run_context()
-    return isinstance(context, FlowRunContext) and bool(context.flow and context.flow.retries)
-
-
-async def _conclude(
-    records: Sequence[Rerun], run: Run, options: RerunOptions, began: float
-) -> RunReport:
-    """Judge the run and publish its report, also while it is being cancelled."""
-    passed, sentence = judge(records, options.fail_on, run.stopped)
-    report = RunReport(records, passed, sentence, duration(time.monotonic() - began))
-    with anyio.CancelScope(shield=True):
-        await publish(report, deployment_slug())
-        await run.close(report)
-    return report
+    return ended(records, report.sentence, failure)

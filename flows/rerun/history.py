@@ -23,8 +23,8 @@ from thousandeyes.rerun import Rerun
 _PAGE: Final = 50
 
 
-async def recorded(flow_run: FlowRun) -> dict[str, Rerun]:
-    """Return what a run has recorded, by test ID, over all its attempts.
+async def runs_of(flow_run: FlowRun) -> list[UUID]:
+    """Return the flow runs that are all attempts of this one.
 
     It may have been retried, or executed again. For a retried parent Prefect makes a new child
     run each time, under the same task run.
@@ -37,7 +37,12 @@ async def recorded(flow_run: FlowRun) -> dict[str, Rerun]:
                     parent_task_run_id=FlowRunFilterParentTaskRunId(any_=[parent])
                 )
             )
-    records = await read_outcomes(run.id for run in same)
+    return [run.id for run in same]
+
+
+async def recorded(flow_run: FlowRun) -> dict[str, Rerun]:
+    """Return what a run has recorded, by test ID, over all its attempts."""
+    records = await read_outcomes(await runs_of(flow_run))
     return {record.test_id: record for record in records}
 
 

@@ -10,11 +10,12 @@ from types import MappingProxyType
 from prefect import get_run_logger
 from prefect.context import FlowRunContext
 
+from flows.flow_run import why_cut_short
+from flows.ownership import OwnRun
 from flows.rerun.beforehand import Beforehand
 from flows.rerun.breaker import Breaker
 from flows.rerun.concurrency import all_or_first_error, in_background
 from flows.rerun.options import RerunOptions
-from flows.rerun.ownership import OwnRun
 from flows.rerun.plan import plan
 from flows.rerun.progress import Progress
 from flows.rerun.recording import Artifacts
@@ -22,7 +23,7 @@ from flows.rerun.results import Results
 from tasks.rerun import rerun_endpoint_test
 from tasks.summary import RunReport
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.errors import CallFailed, Outcome, RunStopped, ThousandEyesError, TokenRefused
+from thousandeyes.errors import CallFailed, Outcome, RunStopped, TokenRefused
 from thousandeyes.models import EndpointTest
 from thousandeyes.replies import Family, cut
 from thousandeyes.rerun import Delivery, Rerun
@@ -88,12 +89,7 @@ class Run:
 
     def cut_short(self, error: BaseException) -> None:
         """Note that the run ends here; what had no turn is told why."""
-        if isinstance(error, ThousandEyesError):
-            self.stopped = str(error)
-        elif isinstance(error, Exception):
-            self.stopped = f"unexpected {type(error).__name__}, see the log"
-        else:
-            self.stopped = "cancelled"
+        self.stopped = why_cut_short(error)
         for record in self._records:
             if record.outcome is Outcome.NOT_ATTEMPTED:
                 record.failed(RunStopped(self.stopped))

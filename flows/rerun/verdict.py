@@ -20,7 +20,10 @@ class RerunFailed(Exception):
 
 
 def judge(
-    records: Sequence[Rerun], fail_on: Collection[Ending], stopped: str | None = None
+    records: Sequence[Rerun],
+    fail_on: Collection[Ending],
+    stopped: str | None = None,
+    done: str = "accepted",
 ) -> tuple[bool, str]:
     """Return whether the run passed, and the sentence that tells people.
 
@@ -28,6 +31,7 @@ def judge(
         records: One a test, each with its outcome.
         fail_on: The outcomes and verdicts that fail the run.
         stopped: What made the run stop early, if anything did.
+        done: The word for what an accepted test is.
     """
     if not records:
         return True, "No test is left to run: all of them ended well before."
@@ -38,7 +42,7 @@ def judge(
     bad = [record for record in records if fails(record)]
     tolerated = [r for r in records if not fails(r) and r.ending not in GOOD]
     accepted = sum(record.outcome is Outcome.ACCEPTED for record in records)
-    sentence = f"{accepted} of {len(records)} tests accepted"
+    sentence = f"{accepted} of {len(records)} tests {done}"
     if any(record.verdict for record in records):
         sentence += f", {sum(record.ending is VerdictName.PASSED for record in records)} passed"
     if skipped := sum(record.outcome is Outcome.SKIPPED for record in records):

@@ -10,8 +10,10 @@ import pytest
 from prefect import get_client
 from prefect.client.schemas.objects import DeploymentSchedule
 
-from deployments.bootstrap import main
+from deployments.bootstrap import _group, main
 from deployments.project import FILE, ROOT
+from deployments.steps import Found
+from tasks.blocks import EndpointTestGroup
 from tests.deployments.scene import client_of, shown
 from tests.deployments.topology import TOKEN, Topology
 
@@ -115,3 +117,14 @@ def test_a_server_that_does_not_answer_is_an_error_and_not_another_server(
     assert f"no Prefect server answers at {nobody}" in done.stderr
     assert main([]) == 1
     assert "PREFECT_API_URL is not set" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("prefect_server")
+async def test_a_group_of_the_file_keeps_the_tests_that_were_created_for_it() -> None:
+    there = {"test_ids": ["9"], "names": {"9": "Voice"}, "created": ["9"]}
+    await EndpointTestGroup.model_validate(there).save("kept", overwrite=True)
+    of_the_file = EndpointTestGroup(test_ids=["1"])
+    steps = [await _group("kept", of_the_file, dry_run=False) for _ in range(2)]
+    assert [step.found for step in steps] == [Found.DIFFERENT, Found.AS_IT_SHOULD_BE]
+    group: EndpointTestGroup = await EndpointTestGroup.aload("kept")
+    assert (group.test_ids, group.names) == (["1", "9"], {"9": "Voice"})

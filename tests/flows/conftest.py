@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tasks.create import create_endpoint_test, list_endpoint_tests
 from tasks.rerun import rerun_endpoint_test
 from thousandeyes import watch
 from thousandeyes.simulator import Simulator, create_app, serve
@@ -42,4 +43,5 @@ def simulate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Simulato
 
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rerun_endpoint_test, "retry_delay_seconds", [0.01])
+    for task in (rerun_endpoint_test, create_endpoint_test, list_endpoint_tests):
+        monkeypatch.setattr(task, "retry_delay_seconds", [0.01])

@@ -4,6 +4,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from thousandeyes.simulator import Fault
+
 Make = Callable[..., Starlette]
 Connect = Callable[[Starlette], httpx.AsyncClient]
 TESTS = "/endpoint/tests/scheduled-tests"
@@ -80,6 +82,43 @@ async def test_a_password_is_never_told(make: Make, connect: Connect) -> None:
     assert "s3cret" not in reply.text
 
 
+async def test_a_selection_by_tags_is_told_in_the_definition(make: Make, connect: Connect) -> None:
+    tag = "c6b78e57-81a2-4c5f-a11a-d96c3c664d55"
+    body = {"testName": "x", "url": "x", "agentSelectorType": "agent-tags", "tagIds": [tag]}
+    created = await connect(make()).post(f"{TESTS}/http-server/instant", json=body)
+    assert created.json()["agentSelectorConfig"] == {
+        "agentSelectorType": "agent-tags",
+        "maxMachines": 25,
+        "tagIds": [tag],
+    }
+
+
+@pytest.mark.parametrize(
+    ("entry", "status", "created"),
+    [(503, 503, 0), ("html", 200, 0), ("empty", 200, 1), ("no_message", 200, 1), (202, 202, 1)],
+)
+async def test_a_creation_misbehaves_by_its_name(
+    make: Make, connect: Connect, entry: int | str, status: int, created: int
+) -> None:
+    app = make(tests=0, creation_faults={"Payroll": Fault(replies=[entry])})
+    api = connect(app)
+    for name, expected in (("Payroll", status), ("Other", 201), ("Payroll", 201)):
+        body = {"testName": name, "server": "x"}
+        reply = await api.post(f"{TESTS}/agent-to-server/instant", json=body)
+        assert reply.status_code == expected
+    names = [test.name for test in app.state.simulator.tests.values()]
+    assert names == ["Payroll"] * created + ["Other", "Payroll"]
+
+
+async def test_an_echo_of_a_creation_repeats_all_that_was_sent(
+    make: Make, connect: Connect
+) -> None:
+    api = connect(make(creation_faults={"x": Fault(replies=["echo"])}))
+    body = {"testName": "x", "url": "x", "authType": "basic", "username": "u", "password": "s3cret"}
+    reply = await api.post(f"{TESTS}/http-server/instant", json=body)
+    assert "s3cret" in reply.json()["errors"][1]["message"]
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "field"),
     [
@@ -100,6 +139,11 @@ async def test_a_password_is_never_told(make: Make, connect: Connect) -> None:
             "http-server",
             {"testName": "x", "url": "x", "agentSelectorType": "agent-labels"},
             "endpointAgentLabels",
+        ),
+        (
+            "agent-to-server",
+            {"testName": "x", "server": "x", "agentSelectorType": "agent-tags"},
+            "tagIds",
         ),
         ("http-server", [], ""),
     ],

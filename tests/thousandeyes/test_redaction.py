@@ -36,11 +36,28 @@ WAYS: dict[str, Callable[[str], str]] = {
 }
 
 
+# How these write a letter beyond ASCII is not theirs alone, or not possible.
+PLAIN_LETTERS_ALONE = {"json with all escaped", "address in small letters"}
+
+
 @pytest.mark.parametrize("way", WAYS)
 @given(token=tokens)
 @steady(25)
 def test_a_secret_is_masked_however_it_is_written(way: str, token: str) -> None:
     assert Redactor(token)(f"before {WAYS[way](token)} after") == f"before {MASK} after"
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way not in PLAIN_LETTERS_ALONE])
+@given(secret=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=8))
+@steady(25)
+def test_a_secret_of_any_letters_is_masked_however_it_is_written(way: str, secret: str) -> None:
+    assert Redactor(secret)(f"before {WAYS[way](secret)} after") == f"before {MASK} after"
+
+
+def test_each_of_several_secrets_is_masked_and_an_empty_one_masks_nothing() -> None:
+    text = f"{TOKEN} and {NASTY} and more"
+    assert Redactor(TOKEN, "", NASTY)(text) == f"{MASK} and {MASK} and more"
+    assert Redactor("")(text) == Redactor()(text) == text
 
 
 def test_what_is_not_the_secret_is_left_alone() -> None:

@@ -10,19 +10,27 @@ from pydantic.alias_generators import to_camel
 from .inventory import DEFAULT_MAX_MACHINES, EndpointTest, Kind, server_ip
 from .replies import InvalidFieldsError, iso_utc
 
-_SELECTOR_FIELDS = {"agent_selector_type", "agents", "endpoint_agent_labels", "max_machines"}
+_SELECTOR_FIELDS = {
+    *("agent_selector_type", "agents", "endpoint_agent_labels", "tag_ids", "max_machines")
+}
 _NEVER_TOLD = {"password", "test_name", "has_ping", "has_traceroute", "target_response_time"}
 
 
 class InstantTestRequest(BaseModel):
-    """The fields that both kinds have; names, defaults and bounds are those of OpenAPI 7.0.85."""
+    """The fields that both kinds have; names, defaults and bounds are those of OpenAPI 7.0.85.
+
+    Tags are those of 7.0.110.
+    """
 
     model_config = ConfigDict(alias_generator=to_camel, strict=True)
 
     test_name: str
-    agent_selector_type: Literal["all-agents", "specific-agents", "agent-labels"] = "all-agents"
+    agent_selector_type: Literal["all-agents", "specific-agents", "agent-labels", "agent-tags"] = (
+        "all-agents"
+    )
     agents: list[UUID] = Field(default_factory=list)
     endpoint_agent_labels: list[str] = Field(default_factory=list)
+    tag_ids: list[UUID] = Field(default_factory=list)
     max_machines: int = DEFAULT_MAX_MACHINES
     ip_version: Literal["V4_ONLY", "V6_ONLY", "V6_PREFER", "OS_DEFAULT"] = "OS_DEFAULT"
 
@@ -31,6 +39,7 @@ class InstantTestRequest(BaseModel):
         needed = {
             "specific-agents": ("agents", self.agents),
             "agent-labels": ("endpointAgentLabels", self.endpoint_agent_labels),
+            "agent-tags": ("tagIds", self.tag_ids),
         }
         name, chosen = needed.get(self.agent_selector_type, ("", ["all"]))
         if not chosen:
@@ -47,6 +56,8 @@ class InstantTestRequest(BaseModel):
             config["agents"] = [str(agent) for agent in self.agents]
         if self.agent_selector_type == "agent-labels":
             config["endpointAgentLabels"] = self.endpoint_agent_labels
+        if self.agent_selector_type == "agent-tags":
+            config["tagIds"] = [str(tag) for tag in self.tag_ids]
         return config
 
     def settings(self) -> dict[str, Any]:

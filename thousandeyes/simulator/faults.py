@@ -1,4 +1,4 @@
-"""How run calls, result calls and agents can be told to misbehave."""
+"""How run calls, creations, result calls and agents can be told to misbehave."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -30,7 +30,7 @@ _APPLIED: frozenset[Reply] = frozenset(
 
 
 class Fault(BaseModel):
-    """What one test's run calls get instead of the usual reply, one entry a call.
+    """What one test's run calls, or its creations, get instead of the usual reply, one a call.
 
     An entry is an HTTP status, or one of:
 
@@ -41,7 +41,8 @@ class Fault(BaseModel):
     - `html`: a proxy's page with status 200, not applied;
     - `plain_text`, `empty`, `no_message`: applied, status 200, with a body of that kind (the
       API's earlier version sent an empty one, and 7.0.85 requires no `message`);
-    - `echo`: 400 that repeats the caller's token in its detail, its field errors and a header.
+    - `echo`: 400 that repeats the caller's token in its detail, its field errors and a header,
+      and what was sent among the field errors.
 
     Statuses of 200 to 299 are applied, all others are not.
     """

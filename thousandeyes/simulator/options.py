@@ -58,6 +58,9 @@ class Options(BaseModel):
     faults: dict[str, Fault] = Field(
         default_factory=dict, description="How the run calls of these tests misbehave, by test ID."
     )
+    creation_faults: dict[str, Fault] = Field(
+        default_factory=dict, description="How the creations of tests misbehave, by test name."
+    )
     agents_of: dict[str, list[Behaviour]] = Field(
         default_factory=dict, description="What agents do in these tests, by test ID, * for all."
     )

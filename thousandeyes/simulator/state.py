@@ -40,6 +40,7 @@ class Simulator:
             reset_rounding=options.reset_rounding,
         )
         self.faults = FaultPlan(options.faults)
+        self.creation_faults = FaultPlan(options.creation_faults)
         self.result_faults = ResultFaults(options.result_replies)
         self.agents = seeded_agents(options.seed, options.agents)
         self.tests = {

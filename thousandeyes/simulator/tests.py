@@ -9,8 +9,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .definitions import definition, new_test
+from .faults import is_applied
 from .gate import base_url, call_of, find_test, simulator_of
 from .inventory import KINDS, EndpointTest, Kind
+from .misbehaviour import answer
 from .replies import HalJSONResponse
 
 _PATH = "/endpoint/tests/scheduled-tests"
@@ -36,16 +38,22 @@ async def read(request: Request, kind: Kind) -> Response:
 
 
 async def create(request: Request, kind: Kind) -> Response:
-    """Create an instant test and run it once; 201 with its definition and its URL."""
+    """Create an instant test and run it once; 201 with its definition and its URL.
+
+    Or what the fault of its name says.
+    """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise HTTPException(415)
     simulator = simulator_of(request)
     test = new_test(kind, await request.body(), *simulator.new_id(), simulator.now())
-    simulator.add(test)
-    simulator.run(test.id, call_of(request))
+    reply, latency_seconds = simulator.creation_faults.take(test.name)
+    if is_applied(reply):
+        simulator.add(test)
+        simulator.run(test.id, call_of(request))
     location = f"{base_url(request)}{_PATH}/{kind}/{test.id}"
-    return HalJSONResponse(_tell(request, test), 201, headers={"Location": location})
+    usual = HalJSONResponse(_tell(request, test), 201, headers={"Location": location})
+    return await answer(request, reply, latency_seconds, usual)
 
 
 def _tell(request: Request, test: EndpointTest) -> dict[str, Any]:

@@ -1,0 +1,111 @@
+"""The definitions that a run is given: as parameters, from a file, and never with a password."""
+
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Self
+
+import yaml
+from prefect.blocks.system import Secret
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError, model_validator
+
+from thousandeyes.definitions import (
+    AgentToServerTest,
+    HttpServerSettings,
+    HttpServerTest,
+    InstantTest,
+)
+from thousandeyes.errors import InvalidDefinitions, SettingsError
+
+
+class HttpServerDefinition(HttpServerSettings):
+    """An HTTP test as a run is given it: Prefect keeps parameters in clear."""
+
+    password_block: str | None = Field(
+        default=None,
+        description="Name of the Prefect Secret block with the password; basic and ntlm need it.",
+    )
+
+    @model_validator(mode="after")
+    def _check_login(self) -> Self:
+        self.check_login(self.password_block, "password_block")
+        return self
+
+
+Definition = Annotated[AgentToServerTest | HttpServerDefinition, Field(discriminator="type")]
+
+_DEFINITIONS: TypeAdapter[list[Definition]] = TypeAdapter(list[Definition])
+
+
+def read_definitions(path: Path) -> list[Definition]:
+    """Return the definitions of a YAML file, which holds a list of them.
+
+    Raises:
+        InvalidDefinitions: It can't be read, or holds what can't be a definition; names each.
+    """
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidDefinitions(f"{path} can't be read: {error}. Nothing was sent.") from None
+    try:
+        return _DEFINITIONS.validate_python(content)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        told = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
+            for problem in problems
+        )
+        raise InvalidDefinitions(f"{path}: {told}. Nothing was sent.") from None
+
+
+def check_names(definitions: Iterable[Definition], create_again: Iterable[str]) -> None:
+    """Make sure that there is a definition, that each has a name of its own, and all are known.
+
+    Args:
+        definitions: What a run is given.
+        create_again: Names that it refers to.
+
+    Raises:
+        InvalidDefinitions: It is not so.
+    """
+    counted = Counter(definition.test_name for definition in definitions)
+    if not counted:
+        raise InvalidDefinitions("no definitions given: give tests, a file, or both.")
+    if twice := [name for name, count in counted.items() if count > 1]:
+        raise InvalidDefinitions(
+            f"more than one definition has the name {', '.join(map(repr, twice))}: a group knows "
+            "its tests by their names. Nothing was sent."
+        )
+    if strange := [name for name in create_again if name not in counted]:
+        raise InvalidDefinitions(
+            f"create_again: no definition has the name {', '.join(map(repr, strange))}. "
+            "Nothing was sent."
+        )
+
+
+async def with_password(definition: Definition) -> InstantTest:
+    """Return what is sent: the password is looked up now, and stays in this process.
+
+    Raises:
+        SettingsError: There is no such Secret block, or it holds something else than a text.
+    """
+    if isinstance(definition, AgentToServerTest):
+        return definition
+    fields = definition.model_dump(exclude={"password_block"})
+    if name := definition.password_block:
+        fields["password"] = await _password(name, definition.test_name)
+    return HttpServerTest.model_validate(fields)
+
+
+async def _password(block: str, test_name: str) -> SecretStr:
+    value = None
+    with suppress(ValueError):  # there is none
+        secret: Secret[str] = await Secret.aload(block)
+        value = secret.value.get_secret_value()
+    if not isinstance(value, str):
+        raise SettingsError(
+            f"there is no Secret block named {block!r} with a text in it, and the definition of "
+            f"{test_name!r} needs it. Nothing was sent."
+        )
+    return SecretStr(value)

@@ -1,0 +1,89 @@
+"""The flow: see what the group has, create the rest one by one, report in every ending."""
+
+import time
+from pathlib import Path
+
+import anyio
+from prefect import flow
+
+from flows.create.definitions import Definition, check_names, read_definitions, with_password
+from flows.create.options import CreateOptions
+from flows.create.run import CreationRun
+from flows.flow_run import ended, to_its_end
+from flows.ownership import OwnRun
+from flows.rerun.history import recorded, runs_of
+from flows.rerun.plan import duration
+from flows.rerun.verdict import RerunFailed, judge
+from tasks.blocks import load_groups, load_settings
+from tasks.known_tests import KnownTests, known_id
+from tasks.summary import CREATIONS, RunReport, deployment_slug, publish
+from thousandeyes.client import ThousandEyesClient
+from thousandeyes.rerun import Rerun
+
+
+class CreationFailed(RerunFailed):
+    """A run of `create-endpoint-tests` failed; raised in the flow that called it."""
+
+
+@flow(name="create-endpoint-tests", persist_result=False)
+async def create_endpoint_tests(
+    group: str,
+    tests: list[Definition] = [],  # noqa: B006 - never changed; the form shows it
+    file: str | None = None,
+    options: CreateOptions = CreateOptions(),  # noqa: B008 - frozen
+) -> list[Rerun]:
+    """Create the ThousandEyes endpoint instant tests that a group doesn't have yet, each once.
+
+    A created test runs once, and belongs to the group from then on. A test whose ID the group
+    holds under the definition's name exists; one of that name and type that the API lists is
+    adopted. When an answer was lost, the test may exist: it is not created again unless
+    `options.create_again` names it.
+
+    Args:
+        group: Name of the Endpoint Test Group block that the tests belong to. One run at a time
+            may change it.
+        tests: What is to exist.
+        file: Path of a YAML file with more definitions, on the worker.
+        options: How to go about it.
+
+    Returns:
+        One record a definition, in the order given. `skipped` is a test that exists already; one
+        that was not created has no ID.
+
+    Raises:
+        CreationFailed: A test ended in one of `options.fail_on`.
+        InvalidDefinitions: There is none, a name comes twice or is unknown, or the file is wrong;
+            nothing was sent.
+        SettingsError: The token or a block is missing, or a setting is wrong; nothing was sent.
+    """
+    began = time.monotonic()
+    wanted = [*tests, *(read_definitions(Path(file)) if file else [])]
+    check_names(wanted, options.create_again)
+    found = (await load_groups([group]))[group]
+    definitions = [await with_password(definition) for definition in wanted]
+    settings = await load_settings(found.credentials)
+    own_run = await OwnRun.of_this_process()
+    own_runs = await runs_of(own_run.flow_run)
+    created = await recorded(own_run.flow_run)  # in an earlier attempt
+    records = [
+        created.get(known_id(found, definition.test_name) or "")
+        or Rerun("", definition.test_name, aid=found.aid)
+        for definition in definitions
+    ]
+    known = KnownTests(group, own_run.flow_run.id)
+    run = CreationRun(definitions, records, known, own_run, {str(one) for one in own_runs}, options)
+
+    async def work() -> None:
+        async with ThousandEyesClient(settings) as client:
+            await run.execute(client)
+
+    async def conclude() -> RunReport:
+        passed, sentence = judge(records, options.fail_on, run.stopped, done="created")
+        report = RunReport(records, passed, sentence, duration(time.monotonic() - began))
+        with anyio.CancelScope(shield=True):
+            await publish(report, deployment_slug(), CREATIONS)
+        return report
+
+    report = await to_its_end(work(), run, own_run, conclude)
+    failure = None if report.passed else CreationFailed(report.sentence, records)
+    return ended(records, report.sentence, failure)

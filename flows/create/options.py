@@ -1,0 +1,24 @@
+"""What the person who starts a creation may choose; each description stands in the UI's form."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from thousandeyes.errors import Outcome
+from thousandeyes.rerun import GOOD
+
+
+class CreateOptions(BaseModel):
+    """How a run goes about its tests."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    create_again: list[str] = Field(
+        default=[],
+        description=(
+            "Names of tests to create although an earlier creation may have gone through: its "
+            "answer was lost, and you have seen that the test doesn't exist."
+        ),
+    )
+    fail_on: list[Outcome] = Field(
+        default=[outcome for outcome in Outcome if outcome not in GOOD],
+        description="The run fails when a test ends in one of these; with an empty list, never.",
+    )

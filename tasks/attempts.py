@@ -1,0 +1,102 @@
+"""How a task tries its call: Prefect's retries where a failure may pass, and the log's words."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast
+
+from prefect import Task, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext, get_run_context
+
+from thousandeyes.errors import CallFailed, Refused
+from thousandeyes.rerun import Delivery, Rerun, may_send_again
+
+RETRY_DELAYS: Final = (2.0, 6.0, 18.0)
+"""Mean seconds before each retry; Prefect spreads each by up to half of it, either way."""
+
+Parameters = ParamSpec("Parameters")
+Returned = TypeVar("Returned")
+
+
+class Send(Protocol):
+    """A client's method with all but this argument given."""
+
+    def __call__(self, *, on_quota_refusal: Callable[[CallFailed], None]) -> Awaitable[object]:
+        """Send the call; raise `CallFailed`."""
+
+
+def _send_again(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001
+    # A plain function, since Prefect 3.8.8 takes any other callable for "no".
+    return isinstance(state.data, CallFailed) and state.data.send_again
+
+
+def calling_task(
+    name: str, run_name: str
+) -> Callable[[Callable[Parameters, Returned]], Task[Parameters, Returned]]:
+    """Make a function that uses `attempt` a Prefect task with retries."""
+    return task(
+        name=name,
+        task_run_name=run_name,
+        retries=len(RETRY_DELAYS),
+        retry_delay_seconds=list(RETRY_DELAYS),
+        retry_jitter_factor=0.5,
+        retry_condition_fn=_send_again,
+        # What is asked for twice is sent twice, and a credential is nobody's cache key.
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
+
+
+def task_context() -> TaskRunContext:
+    """Return the context of the task that this runs in."""
+    return cast("TaskRunContext", get_run_context())
+
+
+async def attempt(send: Send, record: Rerun, delivery: Delivery) -> Rerun:
+    """Send a call once, 429s aside, and decide whether Prefect may send it again.
+
+    Raises:
+        CallFailed: One of its subclasses; the record holds it.
+    """
+    logger = get_run_logger()
+
+    def refused(error: CallFailed) -> None:
+        logger.warning("%s; waits for quota, then it is sent again", _at(record, error))
+
+    try:
+        await send(on_quota_refusal=refused)
+    except CallFailed as error:
+        error.send_again = may_send_again(error, delivery)
+        context = task_context()
+        retry, retries = context.task_run.run_count, context.task.retries
+        if error.send_again and retry <= retries:
+            # Prefect's own line tells when.
+            logger.warning("%s; retry %d of %d follows", _at(record, error), retry, retries)
+        else:
+            # Prefect logs the traceback where it is worth one.
+            logger.error("%s; not sent again: %s", _at(record, error), _why(error))  # noqa: TRY400
+        raise
+    logger.info(
+        "%s, attempt %d: accepted%s",
+        *(_test(record), record.attempts, f" ({record.detail})" if record.detail else ""),
+    )
+    return record
+
+
+def _at(record: Rerun, error: CallFailed) -> str:
+    attempt = f", attempt {record.attempts}" if record.attempts else ""
+    return f"{_test(record)}{attempt}: {error}"
+
+
+def _test(record: Rerun) -> str:
+    return f"Test {record.test_id or repr(record.test_name)}"
+
+
+def _why(error: CallFailed) -> str:
+    if error.send_again:
+        return "the retries are used up"
+    if error.may_pass:
+        return "it may have run already, and at_most_once sends nothing twice"
+    if not isinstance(error, Refused):
+        return "its time is over"
+    return "the same call would end the same way"

@@ -1,0 +1,63 @@
+"""The tasks that find out which endpoint tests there are, and create one that there isn't."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from tasks.attempts import attempt, calling_task
+from thousandeyes.caller import nothing
+from thousandeyes.client import ThousandEyesClient
+from thousandeyes.definitions import InstantTest
+from thousandeyes.errors import CallFailed
+from thousandeyes.models import EndpointTest
+from thousandeyes.rerun import Delivery, Rerun
+
+
+@calling_task("list-endpoint-tests", "list-endpoint-tests")
+async def list_endpoint_tests(
+    client: ThousandEyesClient, aid: str | None = None
+) -> list[EndpointTest]:
+    """List the endpoint scheduled tests; whether instant tests are among them is not documented.
+
+    Args:
+        client: The run's client.
+        aid: Account group; the client's when left out.
+
+    Raises:
+        CallFailed: One of its subclasses: the last attempt's error.
+    """
+    try:
+        return await client.tests(aid)
+    except CallFailed as error:
+        error.send_again = error.may_pass
+        raise
+
+
+@calling_task("create-endpoint-test", "create-{definition.test_name}")
+async def create_endpoint_test(
+    definition: InstantTest,
+    client: ThousandEyesClient,
+    *,
+    record: Rerun,
+    before_sending: Callable[[], Awaitable[None]] = nothing,
+) -> Rerun:
+    """Create an endpoint instant test, which also runs it once.
+
+    Retried only while it is certain that nothing was created: a second creation is a second test.
+
+    Args:
+        definition: What the test measures.
+        client: The run's client.
+        record: Is kept up to date by every attempt; is given the test's ID. Its account group
+            counts, the client's where it has none.
+        before_sending: Awaited right before each call goes out.
+
+    Returns:
+        The record, with outcome `accepted`.
+
+    Raises:
+        CallFailed: One of its subclasses: the last attempt's error.
+    """
+    send = partial(
+        client.create, definition, record.aid, record=record, before_sending=before_sending
+    )
+    return await attempt(send, record, Delivery.AT_MOST_ONCE)

@@ -1,0 +1,112 @@
+"""What a group knows of its tests by name: which exist, and which may since an answer was lost.
+
+Each step of a creation is on record in the group's block before the next one begins, so that no
+run creates a test twice, wherever an earlier one ended. One run at a time may change a group.
+"""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from prefect import get_client
+from prefect.client.schemas.actions import BlockDocumentUpdate
+
+from tasks.artifacts import until_taken
+from tasks.blocks import EndpointTestGroup
+
+
+def known_id(group: EndpointTestGroup, test_name: str) -> str | None:
+    """Return the ID of the group's test of this name; of several, the first."""
+    return next((test_id for test_id, name in group.names.items() if name == test_name), None)
+
+
+def keeping_created(group: EndpointTestGroup, there: EndpointTestGroup) -> EndpointTestGroup:
+    """Return a group to be saved, with what creations have noted in the one that is there.
+
+    Without it the next run would create all of them again.
+    """
+    brought_in = [test_id for test_id in there.created if test_id in there.names]
+    return group.model_copy(
+        update={
+            "test_ids": list(dict.fromkeys([*group.test_ids, *brought_in])),
+            "names": group.names | {test_id: there.names[test_id] for test_id in brought_in},
+            "created": there.created,
+            "creating": there.creating,
+        }
+    )
+
+
+class KnownTests:
+    """A group's tests on the Prefect server: read and changed as they are at that moment.
+
+    All methods wait as long as the server is away.
+
+    Args:
+        group: The name of the EndpointTestGroup block.
+        flow_run_id: The flow run that changes it.
+
+    Raises:
+        ObjectNotFound: The block is gone.
+        PrefectHTTPStatusError: The server refuses the change.
+    """
+
+    def __init__(self, group: str, flow_run_id: UUID) -> None:
+        self._name = group
+        self._flow_run_id = str(flow_run_id)
+
+    async def read(self) -> EndpointTestGroup:
+        """Return the group as it is now."""
+        return (await until_taken(self._load))[1]
+
+    async def creating(self, test_name: str) -> None:
+        """Note that a creation of this test goes out next."""
+
+        def change(group: EndpointTestGroup) -> None:
+            group.creating[test_name] = self._flow_run_id
+
+        await self._change(change)
+
+    async def created(self, test_name: str, test_id: str) -> None:
+        """Note that the test exists."""
+
+        def change(group: EndpointTestGroup) -> None:
+            for test_ids in (group.test_ids, group.created):
+                if test_id not in test_ids:
+                    test_ids.append(test_id)
+            group.names[test_id] = test_name
+            group.creating.pop(test_name, None)
+
+        await self._change(change)
+
+    async def not_created(self, test_name: str, before: str | None) -> None:
+        """Note that the latest creation did not take place.
+
+        Args:
+            test_name: The test's name.
+            before: The flow run whose creation of it was in doubt before, if any.
+        """
+
+        def change(group: EndpointTestGroup) -> None:
+            group.creating.pop(test_name, None)
+            if before:
+                group.creating[test_name] = before
+
+        await self._change(change)
+
+    async def _change(self, change: Callable[[EndpointTestGroup], None]) -> None:
+        async def load_and_save() -> None:
+            document_id, group = await self._load()
+            change(group)
+            # Not by the block's own `save`: that writes what somebody else has changed meanwhile
+            # in other fields, and takes a quarter of a second to describe the block's type anew.
+            changed = group.model_dump(include={"test_ids", "names", "created", "creating"})
+            async with get_client() as client:
+                await client.update_block_document(document_id, BlockDocumentUpdate(data=changed))
+
+        await until_taken(load_and_save)
+
+    async def _load(self) -> tuple[UUID, EndpointTestGroup]:
+        async with get_client() as client:
+            document = await client.read_block_document_by_name(
+                self._name, EndpointTestGroup.get_block_type_slug()
+            )
+        return document.id, EndpointTestGroup.model_validate(document.data)

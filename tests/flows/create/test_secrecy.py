@@ -1,0 +1,115 @@
+"""A test's password appears nowhere: in no log, artifact, parameter or database."""
+
+import json
+import logging
+import sqlite3
+from contextlib import closing
+
+import pytest
+from prefect import get_client
+from prefect.blocks.system import Secret
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import get_current_settings
+
+from flows.create import CreateOptions, create_endpoint_tests
+from flows.create.definitions import HttpServerDefinition
+from tests.flows.create.scene import CREATIONS, group_of, save_group, voice
+from tests.flows.rerun.test_form import submit
+from tests.flows.rerun.test_secrecy import forms
+from tests.flows.scene import Simulate, artifacts_of
+from thousandeyes.simulator import Fault
+
+PASSWORD = "pa$$+w0rd/\"of&the<test>'\\="
+
+
+def definition(name: str, block: str = "the-password") -> HttpServerDefinition:
+    return HttpServerDefinition(
+        test_name=name,
+        url="https://intranet.example.com",
+        auth_type="basic",
+        username="ada",
+        password_block=block,
+    )
+
+
+def database() -> bytes:
+    """Return what the Prefect server has stored, as it stands in its file."""
+    url = get_current_settings().server.database.connection_url
+    assert url
+    path = url.get_secret_value().partition(":///")[2]
+    with closing(sqlite3.connect(path)) as connection:
+        return "\n".join(connection.iterdump()).encode("utf-8", "surrogatepass")
+
+
+async def test_a_password_is_in_no_log_no_artifact_no_parameter_and_no_database(
+    simulate: Simulate, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thousandeyes.replies.LONGEST_PROBLEM", 5_000)  # all that is echoed
+    faults = {
+        "echoed": Fault(replies=["echo"]),
+        "lost": Fault(replies=["half_body"]),
+        "broken": Fault(replies=[500]),
+    }
+    simulator = simulate(tests=0, creation_faults=faults)
+    await Secret(value=PASSWORD).save("the-password", overwrite=True)
+    await save_group("secret")
+    caplog.set_level(logging.DEBUG)
+    await create_endpoint_tests(
+        "secret",
+        [definition(name) for name in [*faults, "well"]],
+        options=CreateOptions(fail_on=[]),
+    )
+    assert [test.name for test in simulator.tests.values()] == ["lost", "well"]
+    [flow_run_id] = set((await group_of("secret")).creating.values())
+    async with get_client() as client:
+        parameters = (await client.read_flow_run(flow_run_id)).parameters  # type: ignore[arg-type]
+    artifacts = await artifacts_of(flow_run_id)  # type: ignore[arg-type]
+    found = {
+        "parameters": json.dumps(parameters).encode(),
+        "artifacts": "".join(str(artifact) for artifact in artifacts.values()).encode(),
+        "logs": caplog.text.encode() + "".join(f"{vars(r)}" for r in caplog.records).encode(),
+        "database": database(),
+    }
+    assert not {(name, form) for name in found for form in forms(PASSWORD) if form in found[name]}
+    # Else the search would prove nothing.
+    assert '"password":"***"' in str(artifacts[CREATIONS[1]].data).replace("\\", "")
+    assert "the-password" in json.dumps(parameters)
+    assert b"echoed" in found["database"]
+
+
+async def test_a_password_in_a_parameter_is_refused_and_not_repeated(simulate: Simulate) -> None:
+    simulator = simulate(tests=0)
+    fields = definition("x").model_dump(exclude={"password_block"}) | {"password": PASSWORD}
+    with pytest.raises(Exception, match=r"password: Extra inputs") as refused:
+        await create_endpoint_tests("any", [fields])  # type: ignore[list-item]
+    assert PASSWORD not in str(refused.value)
+    assert simulator.calls == []
+
+
+async def test_a_deployment_takes_definitions_and_refuses_a_password_before_it_is_stored() -> None:
+    tests = [voice().model_dump(mode="json"), definition("x").model_dump(mode="json")]
+    with_password = {**tests[1], "password": PASSWORD}
+    async with get_client() as client:
+        deployment_id = await client.create_deployment(
+            await client.create_flow(create_endpoint_tests),
+            name="create",
+            entrypoint="flows.create.create_endpoint_tests",
+            parameter_openapi_schema=create_endpoint_tests.parameters.model_dump_for_openapi(),
+            enforce_parameter_schema=True,
+        )
+        taken = await submit(deployment_id, group="any", tests=tests, file=None)
+        assert taken.parameters["tests"] == tests
+        with pytest.raises(PrefectHTTPStatusError):
+            await submit(deployment_id, group="any", tests=[with_password])
+        await client.delete_deployment(deployment_id)
+    assert not [form for form in forms(PASSWORD) if form in database()]
+
+
+def test_every_parameter_is_described_for_who_fills_in_the_form() -> None:
+    schema = create_endpoint_tests.parameters
+    kinds = [schema.definitions[kind] for kind in ("AgentToServerTest", "HttpServerDefinition")]
+    for fields in (schema.properties, *(kind["properties"] for kind in kinds)):
+        assert [name for name, field in fields.items() if not field.get("description")] in (
+            [],
+            ["type"],
+        )

@@ -1,0 +1,76 @@
+"""What a group knows of its tests: written step by step, and only what is ours."""
+
+from uuid import uuid4
+
+import pytest
+from prefect.exceptions import ObjectNotFound
+
+from tasks.blocks import EndpointTestGroup
+from tasks.known_tests import KnownTests, keeping_created, known_id
+from thousandeyes.thresholds import Thresholds
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+RUN = uuid4()
+
+
+async def known(name: str, **values: object) -> KnownTests:
+    await EndpointTestGroup.model_validate(values).save(name, overwrite=True)
+    return KnownTests(name, RUN)
+
+
+def test_a_name_is_looked_up_among_the_groups_tests() -> None:
+    group = EndpointTestGroup(test_ids=["1", "2", "3"], names={"2": "a", "3": "a", "1": "b"})
+    assert [known_id(group, name) for name in ("a", "b", "c")] == ["2", "1", None]
+
+
+async def test_a_creation_is_noted_with_its_run_and_then_with_its_id() -> None:
+    tests = await known("noted", test_ids=["1"], names={"1": "old"})
+    await tests.creating("new")
+    assert (await tests.read()).creating == {"new": str(RUN)}
+    await tests.created("new", "2")
+    await tests.created("new", "2")  # as after a lost answer of the Prefect server
+    group = await tests.read()
+    assert (group.test_ids, group.names) == (["1", "2"], {"1": "old", "2": "new"})
+    assert (group.created, group.creating) == (["2"], {})
+
+
+def test_a_group_that_is_saved_from_a_file_keeps_what_was_created() -> None:
+    there = EndpointTestGroup(
+        test_ids=["1", "8", "9"],
+        names={"1": "gone", "9": "made", "8": "made too"},
+        created=["9", "8"],
+        creating={"lost": "x"},
+    )
+    kept = keeping_created(EndpointTestGroup(test_ids=["2", "8"], names={"8": "mine"}), there)
+    assert kept.test_ids == ["2", "8", "9"]
+    assert kept.names == {"8": "made too", "9": "made"}, "by these names they are known"
+    assert (kept.created, kept.creating) == (there.created, there.creating)
+    assert keeping_created(kept, there) == kept
+
+
+@pytest.mark.parametrize("before", [None, "an-earlier-run"])
+async def test_a_creation_that_did_not_take_place_leaves_what_was_before(
+    before: str | None,
+) -> None:
+    doubts = {"new": before} if before else {}
+    tests = await known("left", creating=doubts | {"other": "x"})
+    await tests.creating("new")
+    await tests.not_created("new", before)
+    assert (await tests.read()).creating == doubts | {"other": "x"}
+
+
+async def test_what_somebody_else_changes_meanwhile_stays() -> None:
+    tests = await known("shared", test_ids=["1"])
+    await tests.read()
+    thresholds = Thresholds(max_loss_percent=5)
+    await known("shared", test_ids=["1", "7"], thresholds=thresholds, aid="12")
+    await tests.created("new", "2")
+    group: EndpointTestGroup = await EndpointTestGroup.aload("shared")
+    assert (group.test_ids, group.thresholds, group.aid) == (["1", "7", "2"], thresholds, "12")
+
+
+async def test_a_group_that_is_gone_is_told() -> None:
+    tests = KnownTests("nobodys", RUN)
+    with pytest.raises(ObjectNotFound):
+        await tests.creating("new")

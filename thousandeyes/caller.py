@@ -1,0 +1,168 @@
+"""How a call gets to the API: one connection pool, within the quota, secrets masked."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Self
+
+import httpx
+
+from thousandeyes.calls import Call, CallRecord, Reading, reason
+from thousandeyes.connection import NOT_SENT, http_client, longest_call
+from thousandeyes.errors import CallFailed, ReplyLost, Unreachable
+from thousandeyes.gate import Admission, QuotaGate
+from thousandeyes.redaction import Redactor
+from thousandeyes.replies import Family, Reply, read, refused
+from thousandeyes.settings import ThousandEyesSettings
+
+
+async def nothing() -> None:
+    """Do nothing, before a call that nobody writes ahead of."""
+
+
+def ignore(_: object) -> None:
+    """Leave a refusal for quota alone: it is waited out."""
+
+
+class Caller:
+    """One organization's API, within its quota.
+
+    Use it as an async context manager; the pool lives as long as that. Proxy and CA variables
+    (`HTTPS_PROXY`, `SSL_CERT_FILE` …) work as in httpx, and loopback goes through no proxy.
+
+    Args:
+        settings: Token, account group, address and limits.
+        gate: Who may send when; one of its own when left out.
+        transport: Stands in for the network, as `httpx.ASGITransport` does.
+        clock: The time in epoch seconds.
+
+    Raises:
+        SettingsError: A proxy or CA variable can't be used.
+    """
+
+    def __init__(
+        self,
+        settings: ThousandEyesSettings,
+        *,
+        gate: QuotaGate | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self.gate = gate or QuotaGate(
+            reserve=settings.quota_reserve, max_wait=settings.max_quota_wait
+        )
+        self.redact = Redactor(settings.token.get_secret_value())
+        self._http = http_client(settings, transport)
+        self._longest_call = longest_call(settings)
+        self._clock = clock
+        self._server_ahead: float | None = None
+        self._resources = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._resources.enter_context(self.redact.guarding_http_logs())
+        await self._resources.enter_async_context(self._http)
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._resources.aclose()
+
+    async def read(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        aid: str | None = None,
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Make a call that changes nothing, and return its JSON: what `results` reads through.
+
+        Raises:
+            CallFailed: One of its subclasses.
+        """
+        call = Call(method, path, (Family.ORGANIZATION,), aid, params or {}, body)
+        return read(await self.call(call, Reading()))
+
+    def server_time(self, at: float | None = None) -> float | None:
+        """Return the server's time in epoch seconds, None before its first reply.
+
+        By the latest reply's `Date`. Never later than it is there, and earlier by no more than
+        that reply's way here and the second that a `Date` is cut to.
+
+        Args:
+            at: A moment in epoch seconds by the local clock; now when left out.
+        """
+        if self._server_ahead is None:
+            return None
+        return (self._clock() if at is None else at) + self._server_ahead
+
+    async def call(
+        self,
+        call: Call,
+        record: CallRecord,
+        before_sending: Callable[[], Awaitable[None]] = nothing,
+        on_quota_refusal: Callable[[CallFailed], None] = ignore,
+    ) -> Reply:
+        """Send a call as often as it takes to get another answer than 429.
+
+        Args:
+            call: The call.
+            record: Is told of each time that it goes out, and of each 429.
+            before_sending: Awaited when the call may go out, right before it does.
+            on_quota_refusal: Is told each 429.
+
+        Returns:
+            The whole reply, whatever its status.
+
+        Raises:
+            CallFailed: There is no reply.
+        """
+
+        def waited(seconds: float) -> None:
+            record.quota_wait_seconds += seconds
+
+        while True:
+            async with self.gate.admit(
+                call.spends,
+                begun=record.begun,
+                waited=record.quota_wait_seconds,
+                on_wait=waited,
+            ) as admission:
+                record.sending(datetime.fromtimestamp(self._clock(), UTC))
+                await before_sending()
+                reply = await self._send(call, admission)
+            if reply.status != HTTPStatus.TOO_MANY_REQUESTS:
+                return reply
+            error = refused(reply)
+            record.failed(error)
+            on_quota_refusal(error)
+
+    async def _send(self, call: Call, admission: Admission) -> Reply:
+        aid = call.aid or self.settings.aid
+        params = {**call.params, "aid": aid} if aid else call.params
+        admission.sent = True
+        try:
+            async with asyncio.timeout(self._longest_call):
+                response = await self._http.request(
+                    call.method, call.path, params=params, json=call.body
+                )
+        except NOT_SENT as error:
+            admission.sent = False
+            why = reason(error, self.redact, call.redact)
+            raise Unreachable(f"no connection to the API ({why})") from None
+        except (httpx.RequestError, TimeoutError) as error:
+            why = reason(error, self.redact, call.redact)
+            raise ReplyLost(f"sent, and no answer came back ({why})") from None
+        admission.reply = Reply(
+            status=response.status_code,
+            headers=response.headers,
+            # Not by the charset that the reply names: Python knows some that are no text.
+            body=call.redact(self.redact(response.content.decode("utf-8-sig", "replace"))),
+            arrived=self._clock(),
+        )
+        self._server_ahead = admission.reply.date - admission.reply.arrived
+        return admission.reply
