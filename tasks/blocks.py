@@ -221,8 +221,8 @@ async def _load(
     return found, problems
 
 
-async def _existing(kind: type[Block]) -> str:
-    """Tell which blocks of this kind there are."""
+async def block_names(kind: type[Block]) -> list[str]:
+    """Return the names of all blocks of this kind, in alphabetical order."""
     async with get_client() as client:
         try:
             documents = await client.read_block_documents_by_type(
@@ -231,8 +231,13 @@ async def _existing(kind: type[Block]) -> str:
         except PrefectHTTPStatusError as error:
             if error.response.status_code != HTTPStatus.NOT_FOUND:
                 raise
-            documents = []  # not one was ever saved
-    names = sorted(document.name for document in documents if document.name)
+            return []  # not one was ever saved
+    return sorted(document.name for document in documents if document.name)
+
+
+async def _existing(kind: type[Block]) -> str:
+    """Tell which blocks of this kind there are."""
+    names = await block_names(kind)
     if not names:
         return "this Prefect server has none"
     rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""

@@ -64,12 +64,16 @@ _RANK = {ending: rank for rank, ending in enumerate(MEANING)}
 
 @dataclass(frozen=True)
 class RunReport:
-    """A run as it ended: one record a test, the sentence that says why, and whether it passed."""
+    """A run as it ended: one record a test, the sentence that says why, and whether it passed.
+
+    `preface` is Markdown that stands before the counts.
+    """
 
     records: Sequence[Rerun]
     passed: bool
     sentence: str
     took: str
+    preface: str = ""
 
 
 def failures_first(records: Iterable[Rerun]) -> list[Rerun]:
@@ -107,6 +111,7 @@ def markdown(report: RunReport, table_link: str) -> str:
     lines += [
         f"It took {report.took}.",
         "",
+        *([report.preface, ""] if report.preface else ()),
         "| outcome | tests | what it tells |",
         "| --- | ---: | --- |",
     ]

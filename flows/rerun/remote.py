@@ -1,11 +1,14 @@
 """For flows of other projects: run the deployment somewhere, and get what the flow would return."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
+from prefect import get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound
+from prefect.states import AwaitingRetry
 
 from flows.rerun.options import RerunOptions
 from flows.rerun.verdict import RerunFailed
@@ -30,7 +33,7 @@ class RerunUnfinished(Exception):
         self.outcomes = list(outcomes)
 
 
-async def rerun_by_deployment(
+async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how to wait
     test_ids: Sequence[str] = (),
     groups: Sequence[str] = (),
     credentials: str | None = None,
@@ -39,6 +42,7 @@ async def rerun_by_deployment(
     deployment: str = ON_DEMAND,
     timeout: float | None = None,  # noqa: ASYNC109 - Prefect's own name for it
     poll_interval: float = 5,
+    idempotency_key: str | None = None,
 ) -> list[Rerun]:
     """Run a deployment of `rerun-endpoint-tests`, wait for its end, and return its outcomes.
 
@@ -53,6 +57,8 @@ async def rerun_by_deployment(
         deployment: `<flow>/<deployment>`.
         timeout: Seconds to wait for the end; the run goes on after that. None: no limit.
         poll_interval: Seconds between two looks.
+        idempotency_key: What a caller that is retried gives again, to find the run that it has
+            started before; if that did not complete, it is started again where it stood.
 
     Returns:
         One record a test, read from the run's artifacts.
@@ -67,13 +73,18 @@ async def rerun_by_deployment(
         "credentials": credentials,
         "options": options.model_dump(mode="json", exclude_unset=True) if options else None,
     }
+    start = partial(
+        arun_deployment,
+        deployment,
+        # What isn't given is the deployment's to say.
+        parameters={name: value for name, value in given.items() if value},
+        idempotency_key=idempotency_key,
+    )
     try:
-        flow_run = await arun_deployment(
-            deployment,
-            # What isn't given is the deployment's to say.
-            parameters={name: value for name, value in given.items() if value},
-            timeout=timeout,
-            poll_interval=poll_interval,
+        if idempotency_key:
+            await _start_again_unless_completed(await start(timeout=0))
+        flow_run = await start(
+            timeout=timeout, poll_interval=poll_interval, as_subflow=not idempotency_key
         )
     except ObjectNotFound:
         raise RerunUnfinished(
@@ -87,6 +98,16 @@ async def rerun_by_deployment(
     if state and state.is_failed():
         raise RerunFailed(state.message or "The run failed and says no more.", outcomes)
     raise RerunUnfinished(_unfinished(flow_run, timeout, len(outcomes)), flow_run, outcomes)
+
+
+async def _start_again_unless_completed(flow_run: FlowRun) -> None:
+    state = flow_run.state
+    if not state or not state.is_final() or state.is_completed():
+        return
+    async with get_client() as client:
+        await client.set_flow_run_state(
+            flow_run.id, AwaitingRetry(message="Started again by a caller that was retried.")
+        )
 
 
 def _unfinished(flow_run: FlowRun, timeout: float | None, recorded: int) -> str:

@@ -142,9 +142,7 @@ def credentials_of(groups: Mapping[str, EndpointTestGroup], credentials: str | N
     """
     if credentials:
         return credentials
-    by_credentials: dict[str | None, list[str]] = {}
-    for name, group in groups.items():
-        by_credentials.setdefault(group.credentials, []).append(name)
+    by_credentials = by_organization(groups)
     if len(by_credentials) > 1:
         told = ", ".join(
             f"{credentials or 'the environment'} for {', '.join(names)}"
@@ -152,6 +150,14 @@ def credentials_of(groups: Mapping[str, EndpointTestGroup], credentials: str | N
         )
         raise SettingsError(
             f"the groups need different credentials ({told}), and one run is one organization. "
-            "Start one run for each, or give the run its credentials. Nothing was sent."
+            "Start rerun-organizations, or give the run its credentials. Nothing was sent."
         )
     return next(iter(by_credentials), None)
+
+
+def by_organization(groups: Mapping[str, EndpointTestGroup]) -> dict[str | None, list[str]]:
+    """Return the names of the groups by the credentials that they name; None: the environment."""
+    found: dict[str | None, list[str]] = {}
+    for name, group in groups.items():
+        found.setdefault(group.credentials, []).append(name)
+    return found

@@ -1,0 +1,148 @@
+"""The flow: one run of the on-demand deployment for each organization, one summary of all."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import anyio
+import prefect.runtime
+from prefect import flow, get_run_logger
+
+from flows.flow_run import ended
+from flows.rerun.options import RerunOptions
+from flows.rerun.plan import duration
+from flows.rerun.remote import ON_DEMAND, RerunUnfinished, rerun_by_deployment
+from flows.rerun.selection import PastedNames, by_organization
+from flows.rerun.verdict import RerunFailed, judge
+from tasks.blocks import EndpointTestGroup, block_names, load_groups
+from tasks.summary import RunReport, deployment_slug, plain, publish
+from thousandeyes.errors import SettingsError
+from thousandeyes.rerun import Rerun, listed
+
+ENVIRONMENT = "environment"
+"""What the organization is called whose token is in the workers' environment."""
+
+
+_HEAD = ("| organization | groups | tests | how it ended |", "| --- | --- | ---: | --- |")
+
+
+@dataclass(frozen=True)
+class Organization:
+    """How the run of one organization ended; `name` is that of its credentials block."""
+
+    name: str
+    groups: Sequence[str]
+    records: Sequence[Rerun]
+    passed: bool
+    sentence: str
+
+
+@flow(name="rerun-organizations", persist_result=False)
+async def rerun_organizations(
+    groups: list[PastedNames] = [],  # noqa: B006 - never changed; the form shows it
+    credentials: list[PastedNames] = [],  # noqa: B006
+    options: RerunOptions = RerunOptions(),  # noqa: B008 - frozen
+    deployment: str = ON_DEMAND,
+) -> list[Rerun]:
+    """Run the tests of several ThousandEyes organizations again, side by side.
+
+    Quotas are the organizations' own, so that each gets a run of its own, on any worker. One that
+    fails does not stop the others. When this run is retried, those that passed are left alone, and
+    the others go on where they stood.
+
+    Args:
+        groups: Names of Endpoint Test Group blocks, of any organization.
+        credentials: Names of ThousandEyes Credentials blocks: all groups that name one of them are
+            run as well.
+        options: How to go about it, in every organization.
+        deployment: The deployment of rerun-endpoint-tests that runs each organization.
+
+    Returns:
+        One record a test, the organizations one after the other in the order of their groups.
+
+    Raises:
+        RerunFailed: The run of an organization failed, or came to no end.
+        SettingsError: No group is named, or one that isn't there; nothing was sent.
+    """
+    began = time.monotonic()
+    chosen = await _groups(listed(groups), listed(credentials))
+    organizations = by_organization(chosen)
+    get_run_logger().info(
+        "%d groups of %d organizations: %s",
+        *(len(chosen), len(organizations)),
+        ", ".join(_name(one) for one in organizations),
+    )
+    results = await asyncio.gather(
+        *(_run(one, names, options, deployment) for one, names in organizations.items())
+    )
+    report = conclude(results, duration(time.monotonic() - began))
+    with anyio.CancelScope(shield=True):
+        await publish(report, deployment_slug())
+    records = list(report.records)
+    return ended(
+        records, report.sentence, None if report.passed else RerunFailed(report.sentence, records)
+    )
+
+
+def conclude(results: Sequence[Organization], took: str) -> RunReport:
+    """Bring the organizations' runs together. Pure."""
+    failed = [one for one in results if not one.passed]
+    sentence = f"{len(results) - len(failed)} of {len(results)} organizations passed"
+    if failed:
+        sentence += "; " + " ".join(f"{one.name}: {one.sentence}" for one in failed)
+    else:
+        sentence += "."
+    rows = [
+        f"| {plain(one.name)} | {plain(', '.join(one.groups))} | {len(one.records)} "
+        f"| {plain(one.sentence)} |"
+        for one in results
+    ]
+    return RunReport(
+        records=[record for one in results for record in one.records],
+        passed=not failed,
+        sentence=sentence,
+        took=took,
+        preface="\n".join(
+            [
+                "| organization | groups | tests | how it ended |",
+                "| --- | --- | ---: | --- |",
+                *rows,
+            ]
+        ),
+    )
+
+
+async def _groups(names: Sequence[str], credentials: Sequence[str]) -> dict[str, EndpointTestGroup]:
+    """Return the groups named, then those of the credentials named, by name."""
+    chosen = await load_groups(names)
+    if credentials:
+        others = await load_groups(await block_names(EndpointTestGroup))
+        chosen |= {n: g for n, g in others.items() if g.credentials in credentials}
+    if idle := [one for one in credentials if one not in by_organization(chosen)]:
+        raise SettingsError(f"no group names the credentials {', '.join(idle)}. Nothing was sent.")
+    if not chosen:
+        raise SettingsError("no groups given: name groups or credentials. Nothing was sent.")
+    return chosen
+
+
+async def _run(
+    credentials: str | None, groups: Sequence[str], options: RerunOptions, deployment: str
+) -> Organization:
+    name = _name(credentials)
+    try:
+        records = await rerun_by_deployment(
+            groups=groups,
+            options=options,
+            deployment=deployment,
+            idempotency_key=f"{prefect.runtime.flow_run.id} {name}",
+        )
+    except (RerunFailed, RerunUnfinished) as error:
+        get_run_logger().error("%s: %s", name, error)
+        return Organization(name, groups, error.outcomes, passed=False, sentence=str(error))
+    sentence = judge(records, options.fail_on)[1]
+    return Organization(name, groups, records, passed=True, sentence=sentence)
+
+
+def _name(credentials: str | None) -> str:
+    return credentials or ENVIRONMENT

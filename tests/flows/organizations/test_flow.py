@@ -1,0 +1,96 @@
+"""Several organizations: who is run, and how the runs come together."""
+
+from collections.abc import Iterator
+
+import pytest
+from prefect.client.schemas.objects import State
+
+from flows.organizations import rerun_organizations
+from flows.organizations.flow import Organization, conclude
+from flows.rerun import RerunFailed, RerunOptions
+from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
+from tasks.summary import markdown
+from thousandeyes.errors import Outcome, SettingsError
+from thousandeyes.rerun import Rerun
+
+GOOD = Rerun("1", outcome=Outcome.ACCEPTED, attempts=1)
+BAD = Rerun("2", outcome=Outcome.FORBIDDEN, attempts=1, detail="401: token refused")
+EAST = Organization("east", ["a", "b"], [GOOD], passed=True, sentence="1 of 1 tests accepted.")
+WEST = Organization("west", ["c"], [BAD], passed=False, sentence="0 of 1 tests accepted.")
+
+
+def test_all_passed_when_each_did() -> None:
+    report = conclude([EAST, EAST], "9 s")
+    assert report.passed
+    assert report.sentence == "2 of 2 organizations passed."
+
+
+def test_the_sentence_names_those_that_failed_and_why() -> None:
+    report = conclude([EAST, WEST], "9 s")
+    assert not report.passed
+    assert report.sentence == "1 of 2 organizations passed; west: 0 of 1 tests accepted."
+    assert report.records == [GOOD, BAD]
+
+
+def test_the_summary_has_a_line_for_each_and_the_tests_that_need_a_look() -> None:
+    text = markdown(conclude([EAST, WEST], "9 s"), "/table")
+    assert "| east | a, b | 1 | 1 of 1 tests accepted. |" in text
+    assert text.index("| west | c | 1 |") < text.index("| forbidden | 1 |")
+    assert "401: token refused" in text
+
+
+@pytest.mark.usefixtures("prefect_server")
+class TestChoice:
+    @pytest.fixture(autouse=True)
+    def _instead(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def run(*, groups: list[str], idempotency_key: str, **_: object) -> list[Rerun]:
+            self.started[idempotency_key.partition(" ")[2]] = groups
+            if "west" in idempotency_key:
+                raise RerunFailed("0 of 1 tests accepted.", [BAD])
+            return [GOOD]
+
+        self.started: dict[str, list[str]] = {}
+        monkeypatch.setattr("flows.organizations.flow.rerun_by_deployment", run)
+
+    @pytest.fixture(autouse=True)
+    async def _blocks(self, _instead: Iterator[None]) -> None:
+        await ThousandEyesCredentials(token="x").save("org-east", overwrite=True)
+        for name, credentials in (("org-a", "org-east"), ("org-b", "org-east"), ("org-c", None)):
+            group = EndpointTestGroup(test_ids=["1"], credentials=credentials)
+            await group.save(name, overwrite=True)
+        await EndpointTestGroup(test_ids=["2"], credentials="org-west").save(
+            "org-d", overwrite=True
+        )
+
+    async def test_each_organization_is_run_once_with_all_its_groups(self) -> None:
+        await rerun_organizations(["org-c", "org-a", "org-b"])
+        assert self.started == {"environment": ["org-c"], "org-east": ["org-a", "org-b"]}
+
+    async def test_credentials_stand_for_all_groups_that_name_them(self) -> None:
+        await rerun_organizations(["org-c"], ["org-east"])
+        assert self.started == {"environment": ["org-c"], "org-east": ["org-a", "org-b"]}
+
+    async def test_one_that_fails_does_not_stop_the_others(self) -> None:
+        state: State[list[Rerun]] = await rerun_organizations(
+            ["org-d", "org-a"], options=RerunOptions(max_in_flight=2), return_state=True
+        )
+        assert set(self.started) == {"org-west", "org-east"}
+        assert state.message == "1 of 2 organizations passed; org-west: 0 of 1 tests accepted."
+        with pytest.raises(RerunFailed) as failed:
+            await state.aresult()
+        assert failed.value.outcomes == [BAD, GOOD]
+
+    @pytest.mark.parametrize(
+        ("groups", "credentials", "reason"),
+        [
+            ([], [], "no groups given"),
+            ([], ["org-nobody"], "no group names the credentials org-nobody"),
+            (["org-missing"], [], "no Endpoint Test Group block named 'org-missing'"),
+        ],
+    )
+    async def test_nothing_is_started_where_the_choice_is_wrong(
+        self, groups: list[str], credentials: list[str], reason: str
+    ) -> None:
+        with pytest.raises(SettingsError, match=reason):
+            await rerun_organizations(groups, credentials)
+        assert self.started == {}
