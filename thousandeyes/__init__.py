@@ -8,7 +8,7 @@
 * `replies`, `errors`: what a reply means, and the errors that say so
 * `rerun`: what becomes of one test, from asked for to its outcome
 * `results`, `rounds`: what the laptops measured, read page by page
-* `expected`, `watch`, `awaiting`: whose results are to come, and the one loop that looks for them
+* `expected`, `watch`, `queries`, `awaiting`: whose results are to come, and who looks for them
 * `thresholds`, `verdict`: whether what was measured is good enough
 * `app_links`: where people look at it
 * `simulator`: the same API on this machine, for a first run and for tests

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from typing import Any, Final
 
 from thousandeyes.errors import CallFailed, TokenRefused
+from thousandeyes.queries import TESTS_PER_CALL, Query, queries
 from thousandeyes.results import Api, Kind, Page, http_rounds, network_rounds
-from thousandeyes.watch import TESTS_PER_CALL, Query, Watch, Watched, queries
+from thousandeyes.watch import Watch, Watched
 
 FAILURES_IN_A_ROW: Final = 3
 """Looks in a row that may fail; with the next one, or a refused token, the waiting ends."""

@@ -16,8 +16,9 @@ from thousandeyes.errors import (
     ServerError,
     TokenRefused,
 )
+from thousandeyes.queries import TESTS_PER_CALL
 from thousandeyes.results import Kind
-from thousandeyes.watch import TESTS_PER_CALL, Watched
+from thousandeyes.watch import Watched
 
 BEFORE, ROUND = 600, 660
 ERRORS = [

@@ -6,6 +6,7 @@ import pytest
 from prefect.client.schemas.objects import State
 from pydantic import SecretStr
 
+import flows.rerun.choosing
 import flows.rerun.flow
 from flows.rerun import RerunFailed, rerun_endpoint_tests
 from flows.rerun.run import Run

@@ -135,7 +135,7 @@ async def test_a_killed_run_goes_on_where_it_stood(simulate: Simulate, delivery:
     slots = 4
     flow_run_id = await deployed_run(
         ids(40),
-        {"delivery": delivery, "max_in_flight": slots, "results_deadline_minutes": 0.1},
+        {"delivery": delivery, "max_in_flight": slots, "results_deadline_minutes": 0.02},
     )
     async with process("-m", "prefect", "flow-run", "execute", str(flow_run_id)) as killed:
         await wait_until(lambda: len(sent(simulator)) >= 15)
