@@ -5,27 +5,21 @@ installed offers them in its UI, any other does once one was saved.
 """
 
 import re
-from collections.abc import Iterable
-from http import HTTPStatus
-from typing import Annotated, ClassVar, Final, TypeVar
+from typing import Annotated, ClassVar, Final
 
-from prefect import get_client
 from prefect.blocks.abstract import CredentialsBlock
 from prefect.blocks.core import Block
-from prefect.exceptions import PrefectHTTPStatusError
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
     HttpUrl,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
 
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.errors import SettingsError
 from thousandeyes.rerun import is_test_id, listed
 from thousandeyes.settings import API_URL, AccountGroupId, BaseUrl, ThousandEyesSettings, Token
 from thousandeyes.thresholds import Thresholds
@@ -154,102 +148,3 @@ class EndpointTestGroup(Block):
 def is_block_name(text: str) -> bool:
     """Tell whether Prefect lets a block be named so."""
     return bool(_BLOCK_NAME.fullmatch(text))
-
-
-AnyBlock = TypeVar("AnyBlock", bound=Block)
-
-
-async def load_groups(
-    names: Iterable[str], credentials: str | None = None
-) -> dict[str, EndpointTestGroup]:
-    """Load groups of tests by name.
-
-    Args:
-        names: The names of the blocks.
-        credentials: The credentials block that the same run will need, so that one error tells of
-            it too when a group is missing.
-
-    Raises:
-        SettingsError: Names every block that is missing or wrong, and what there is instead.
-    """
-    groups, problems = await _load(EndpointTestGroup, names)
-    if problems and credentials:
-        problems += (await _load(ThousandEyesCredentials, [credentials]))[1]
-    if problems:
-        raise SettingsError("; ".join(problems) + _ADVICE)
-    return groups
-
-
-async def load_settings(credentials: str | None) -> ThousandEyesSettings:
-    """Return the settings that a credentials block makes, or without one the environment.
-
-    Raises:
-        SettingsError: The block is missing or wrong, or a variable is; tells no value.
-    """
-    if credentials is None:
-        return ThousandEyesSettings()
-    found, problems = await _load(ThousandEyesCredentials, [credentials])
-    if problems:
-        raise SettingsError("; ".join(problems) + _ADVICE)
-    return found[credentials].settings()
-
-
-_ADVICE: Final = (
-    ". Blocks are made and mended in Prefect's UI; PREFECT_API_URL says which server is asked. "
-    "Nothing was sent."
-)
-
-
-async def _load(
-    kind: type[AnyBlock], names: Iterable[str]
-) -> tuple[dict[str, AnyBlock], list[str]]:
-    """Return the blocks found, and what is wrong with the others."""
-    title = kind.get_block_type_name()
-    found: dict[str, AnyBlock] = {}
-    problems, missing = [], []
-    for name in dict.fromkeys(names):
-        try:
-            if not is_block_name(name):  # it becomes part of an address
-                raise ValueError  # noqa: TRY301 - what Prefect raises too
-            found[name] = await kind.aload(name)
-        except ValueError:
-            missing.append(repr(name))
-        except RuntimeError as error:
-            problems.append(f"{title} {name!r} can't be used: {_explain(error)}")
-    if missing:
-        problems.append(f"no {title} block named {', '.join(missing)} ({await _existing(kind)})")
-    return found, problems
-
-
-async def block_names(kind: type[Block]) -> list[str]:
-    """Return the names of all blocks of this kind, in alphabetical order."""
-    async with get_client() as client:
-        try:
-            documents = await client.read_block_documents_by_type(
-                kind.get_block_type_slug(), include_secrets=False
-            )
-        except PrefectHTTPStatusError as error:
-            if error.response.status_code != HTTPStatus.NOT_FOUND:
-                raise
-            return []  # not one was ever saved
-    return sorted(document.name for document in documents if document.name)
-
-
-async def _existing(kind: type[Block]) -> str:
-    """Tell which blocks of this kind there are."""
-    names = await block_names(kind)
-    if not names:
-        return "this Prefect server has none"
-    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"this Prefect server has {', '.join(names[:_SHOWN])}{rest}"
-
-
-def _explain(error: RuntimeError) -> str:
-    """Return where and why a block can't be read, without a value: one may be a token."""
-    if not isinstance(cause := error.__cause__, ValidationError):
-        return type(cause).__name__
-    problems = cause.errors(include_url=False, include_context=False, include_input=False)
-    return ", ".join(
-        f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
-        for problem in problems
-    )

@@ -9,8 +9,9 @@
 * `rerun`: what becomes of one test, from asked for to its outcome
 * `results`, `rounds`: what the laptops measured, read page by page
 * `expected`, `watch`, `queries`, `awaiting`: whose results are to come, and who looks for them
-* `thresholds`, `verdict`: whether what was measured is good enough
+* `thresholds`, `judging`, `verdict`: whether what was measured is good enough
 * `app_links`: where people look at it
+* `finding`: which of the listed tests somebody looks for
 * `simulator`: the same API on this machine, for a first run and for tests
 """
 

@@ -14,8 +14,8 @@ from flows.ownership import OwnRun
 from flows.rerun.history import recorded, runs_of
 from flows.rerun.plan import duration
 from flows.rerun.verdict import RerunFailed, judge
-from tasks.blocks import load_groups, load_settings
 from tasks.known_tests import KnownTests, known_id
+from tasks.loading import load_groups, load_settings
 from tasks.summary import CREATIONS, RunReport, deployment_slug, publish
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.rerun import Rerun

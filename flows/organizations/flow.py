@@ -15,7 +15,8 @@ from flows.rerun.plan import duration
 from flows.rerun.remote import ON_DEMAND, RerunUnfinished, rerun_by_deployment
 from flows.rerun.selection import PastedNames, by_organization
 from flows.rerun.verdict import RerunFailed, judge
-from tasks.blocks import EndpointTestGroup, block_names, load_groups
+from tasks.blocks import EndpointTestGroup
+from tasks.loading import block_names, load_groups
 from tasks.summary import RunReport, deployment_slug, plain, publish
 from thousandeyes.errors import SettingsError
 from thousandeyes.rerun import Rerun, listed

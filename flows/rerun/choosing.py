@@ -9,7 +9,7 @@ from prefect.types import DateTime
 from flows.rerun.history import find_run, recorded
 from flows.rerun.parameters import Parameters
 from flows.rerun.selection import Selection, credentials_of, only_failed, select
-from tasks.blocks import load_groups, load_settings
+from tasks.loading import load_groups, load_settings
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, SettingsError
 from thousandeyes.finding import matching

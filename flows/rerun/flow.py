@@ -17,7 +17,8 @@ from flows.rerun.results import wants_results
 from flows.rerun.run import Run
 from flows.rerun.selection import PastedIds, PastedNames, Selection
 from flows.rerun.verdict import RerunFailed, judge
-from tasks.blocks import CredentialsName, load_settings
+from tasks.blocks import CredentialsName
+from tasks.loading import load_settings
 from tasks.summary import RunReport, deployment_slug, publish
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.rerun import Delivery, Rerun

@@ -13,11 +13,12 @@ from thousandeyes.awaiting import Awaiting
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import Outcome
 from thousandeyes.expected import kinds_of
+from thousandeyes.judging import judge
 from thousandeyes.rerun import Delivery, Rerun
 from thousandeyes.results import Kind
 from thousandeyes.rounds import HttpRound
 from thousandeyes.thresholds import Thresholds
-from thousandeyes.verdict import VerdictName, judge
+from thousandeyes.verdict import VerdictName
 from thousandeyes.watch import Watched
 
 

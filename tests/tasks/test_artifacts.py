@@ -39,8 +39,9 @@ from tasks.artifacts import (
 )
 from tests.flows.scene import artifacts_of
 from thousandeyes.errors import Outcome
+from thousandeyes.judging import NO_VERDICT
 from thousandeyes.rerun import Rerun
-from thousandeyes.verdict import NO_VERDICT, FailingAgent, Spread, Verdict, VerdictName
+from thousandeyes.verdict import FailingAgent, Spread, Verdict, VerdictName
 
 server = pytest.mark.usefixtures("prefect_server")
 

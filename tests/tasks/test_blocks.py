@@ -1,25 +1,18 @@
-"""The blocks: what they take, what they refuse, and how a run loads them."""
+"""The blocks: what they take, what they refuse, and what a server keeps of them."""
 
-import traceback
 from typing import Any
 
 import pytest
 from prefect import get_client
 from prefect.blocks.core import Block
-from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.plugins import load_prefect_collections
 from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
 from pydantic import SecretStr, ValidationError
 
 import tasks.blocks
-from tasks.blocks import (
-    EndpointTestGroup,
-    ThousandEyesCredentials,
-    load_groups,
-    load_settings,
-)
+from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
+from tasks.loading import load_groups
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.errors import SettingsError
 from thousandeyes.settings import API_URL
 from thousandeyes.thresholds import Thresholds
 
@@ -160,52 +153,3 @@ class TestOnAServer:
             )
         assert document.data["aid"] == "7"
         assert set(document.data["token"]) == {"*"}
-
-    async def test_a_run_gets_its_settings_from_the_block_that_it_names(self) -> None:
-        await credentials(aid="7").save("named")
-        settings = await load_settings("named")
-        assert (settings.token.get_secret_value(), settings.aid) == (TOKEN, "7")
-
-    async def test_without_a_name_the_environment_counts(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("TE_TOKEN", "the worker's")
-        with pytest.raises(SettingsError, match="TE_TOKEN: holds a blank"):
-            await load_settings(None)
-
-    async def test_all_blocks_that_are_missing_are_told_at_once_with_what_there_is(self) -> None:
-        await EndpointTestGroup(test_ids=["1"]).save("morning", overwrite=True)
-        with pytest.raises(SettingsError) as caught:
-            await load_groups(["no-such-group", "morning", "../night"], "lost")
-        text = str(caught.value)
-        assert "no Endpoint Test Group block named 'no-such-group', '../night' (" in text
-        assert "morning" in text.partition("this Prefect server has ")[2].partition(")")[0]
-        assert "no ThousandEyes Credentials block named 'lost'" in text
-        assert "PREFECT_API_URL" in text
-
-    async def test_a_server_that_never_heard_of_a_kind_of_block_has_none(self) -> None:
-        class NeverSaved(Block): ...
-
-        _, [problem] = await tasks.blocks._load(NeverSaved, ["lost"])
-        assert problem == "no NeverSaved block named 'lost' (this Prefect server has none)"
-
-    async def test_a_block_that_was_stored_wrong_is_told_without_its_values(self) -> None:
-        await credentials().save("spoilt")
-        async with get_client() as client:
-            document = await client.read_block_document_by_name(
-                "spoilt", "thousandeyes-credentials"
-            )
-            data = document.data | {"token": "5ecret token", "base_url": "ftp://5ecret"}
-            await client.update_block_document(
-                document.id,
-                BlockDocumentUpdate(block_schema_id=document.block_schema_id, data=data),
-            )
-        with pytest.raises(RuntimeError) as raised:
-            await ThousandEyesCredentials.aload("spoilt")
-        assert "5ecret" not in "".join(traceback.format_exception(raised.value))
-        with pytest.raises(SettingsError) as caught:
-            await load_settings("spoilt")
-        assert "'spoilt' can't be used: token: holds a blank" in str(caught.value)
-        assert "base_url: must be an address" in str(caught.value)
-        assert "5ecret" not in str(caught.value)
-        assert caught.value.__context__ is None

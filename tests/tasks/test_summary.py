@@ -30,10 +30,11 @@ from tasks.summary import (
 )
 from tests.flows.scene import TABLE, artifacts_of
 from thousandeyes.errors import Outcome
+from thousandeyes.judging import judge
 from thousandeyes.rerun import Rerun
 from thousandeyes.rounds import NetworkRound
 from thousandeyes.thresholds import Thresholds
-from thousandeyes.verdict import VerdictName, judge
+from thousandeyes.verdict import VerdictName
 
 EVENT_LIMIT = 1_500_000
 TEST = "http://prefect/artifacts/key/endpoint-test-"

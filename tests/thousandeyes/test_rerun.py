@@ -23,9 +23,10 @@ from thousandeyes.errors import (
     TooManyRequests,
     Unreachable,
 )
+from thousandeyes.judging import judge
 from thousandeyes.rerun import KEPT, Delivery, Rerun, clean_test_ids, listed, may_send_again
 from thousandeyes.thresholds import Thresholds
-from thousandeyes.verdict import Verdict, VerdictName, judge
+from thousandeyes.verdict import Verdict, VerdictName
 
 
 def verdict(name: VerdictName) -> Verdict:

@@ -3,7 +3,8 @@
 from collections import Counter
 from typing import Any
 
-from tasks.blocks import EndpointTestGroup, load_groups
+from tasks.blocks import EndpointTestGroup
+from tasks.loading import load_groups
 from thousandeyes.definitions import AgentToServerTest
 from thousandeyes.simulator import Simulator
 

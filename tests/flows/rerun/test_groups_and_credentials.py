@@ -11,7 +11,8 @@ import flows.rerun.flow
 from flows.rerun import RerunFailed, rerun_endpoint_tests
 from flows.rerun.run import Run
 from tasks.artifacts import read_outcomes
-from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials, load_groups
+from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
+from tasks.loading import load_groups
 from tests.flows.conftest import TOKEN
 from tests.flows.scene import SUMMARY, Simulate, artifacts_of, ids, sent
 from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError

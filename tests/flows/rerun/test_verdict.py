@@ -4,10 +4,10 @@ from dataclasses import replace
 from flows.rerun.options import RerunOptions
 from flows.rerun.verdict import RerunFailed, judge
 from thousandeyes.errors import Outcome
+from thousandeyes.judging import judge as judge_rounds
 from thousandeyes.rerun import Rerun
 from thousandeyes.thresholds import Thresholds
 from thousandeyes.verdict import Verdict, VerdictName
-from thousandeyes.verdict import judge as judge_rounds
 
 DEFAULT = RerunOptions().fail_on
 

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.thousandeyes.steady import steady
+from thousandeyes.judging import judge
 from thousandeyes.rounds import HttpRound, Measured, NetworkRound, rows_of
 from thousandeyes.thresholds import Thresholds
-from thousandeyes.verdict import Spread, Verdict, judge
+from thousandeyes.verdict import Spread, Verdict
 
 LIMITS = Thresholds(
     max_loss_percent=5,

@@ -1,0 +1,160 @@
+"""Judges one test by what its agents measured: rows in, a verdict out. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from types import MappingProxyType
+from typing import Final
+
+from thousandeyes.replies import cut
+from thousandeyes.rounds import HttpRound, Measured
+from thousandeyes.thresholds import Reason, Thresholds, is_measured, reasons
+from thousandeyes.verdict import METRICS, WORST_TOLD, FailingAgent, Spread, Verdict, VerdictName
+
+_LONGEST_NAME: Final = 60
+_LONGEST_NAMES: Final = 400
+_NAMELESS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def judge(
+    rounds: Iterable[Measured],
+    thresholds: Thresholds,
+    *,
+    expected: int | None,
+    complete: bool,
+    agent_names: Mapping[str, str] = _NAMELESS,
+) -> Verdict:
+    """Judge one test by what its agents measured; neither order nor repetition of rows matters.
+
+    Of each agent the rows of its newest round count, network and HTTP each by itself, since they
+    need not arrive together. Two different rows of one round both count: nothing tells which is
+    the later, and a failure must not hide behind a success. An agent passes when none of its rows
+    fails; where all it could tell is that ICMP is blocked, it passes too.
+
+    Args:
+        rounds: The rows of this test that count, network and HTTP together.
+        thresholds: What they must keep to.
+        expected: How many agents should answer, if known. It is told and not judged: laptops sleep.
+        complete: Whether no more answers are to come, rather than a deadline being over. It is
+            told and not judged either: too few answers are `timed_out` both ways, since nothing
+            that was measured was bad.
+        agent_names: The agents' names by ID; an agent without one goes by its ID.
+    """
+    agents = _newest_rows(rounds)
+    failing = _failing(agents, thresholds, agent_names)
+    name = _name(len(agents), len(agents) - len(failing), thresholds)
+    measured = {agent: [r for r in rows if is_measured(r)] for agent, rows in agents.items()}
+    http = [row for rows in measured.values() for row in rows if isinstance(row, HttpRound)]
+    count = _Count(
+        answered=len(agents),
+        blocked=sum(len(measured[agent]) < len(rows) for agent, rows in agents.items()),
+        expected=expected,
+        complete=complete,
+    )
+    return Verdict(
+        name=name,
+        sentence=f"{name}: {_because(name, count, failing, thresholds)}",
+        agents_expected=expected,
+        agents_answered=count.answered,
+        agents_passed=count.answered - len(failing),
+        agents_icmp_blocked=count.blocked,
+        agents_failed=cut(", ".join(agent.name for agent in failing), _LONGEST_NAMES) or None,
+        failing=failing,
+        **{metric: _spread(measured.values(), metric) for metric in METRICS},
+        http_status_worst=max((r.response_code for r in http if r.response_code), default=None),
+        error_types=tuple(sorted({row.error for row in http if row.error})),
+    )
+
+
+def _newest_rows(rounds: Iterable[Measured]) -> dict[str, list[Measured]]:
+    newest: dict[tuple[str, type[Measured]], list[Measured]] = {}
+    for row in rounds:
+        rows = newest.setdefault((row.agent_id, type(row)), [])
+        if rows and row.round_id > rows[0].round_id:
+            rows.clear()
+        if not rows or row.round_id == rows[0].round_id:
+            rows.append(row)
+    agents: dict[str, list[Measured]] = {}
+    for (agent_id, _), rows in newest.items():
+        agents.setdefault(agent_id, []).extend(rows)
+    return agents
+
+
+def _failing(
+    agents: Mapping[str, list[Measured]], thresholds: Thresholds, names: Mapping[str, str]
+) -> tuple[FailingAgent, ...]:
+    found: list[tuple[float, FailingAgent]] = []
+    for agent_id, rows in agents.items():
+        whys: set[Reason] = {why for row in rows for why in reasons(row, thresholds)}
+        if whys:
+            worst_first = sorted(whys, key=lambda why: (-why.weight, why.text))
+            name = cut(names.get(agent_id) or agent_id, _LONGEST_NAME)
+            agent = FailingAgent(agent_id, name, tuple(why.text for why in worst_first))
+            found.append((worst_first[0].weight, agent))
+    found.sort(key=lambda item: (-item[0], item[1].name, item[1].agent_id))
+    return tuple(agent for _, agent in found)
+
+
+def _name(answered: int, passed: int, thresholds: Thresholds) -> VerdictName:
+    if not answered:
+        return VerdictName.NO_DATA
+    if answered < thresholds.min_agents:
+        return VerdictName.TIMED_OUT
+    if 100 * passed < thresholds.min_agents_passing_percent * answered:
+        return VerdictName.FAILED
+    return VerdictName.PASSED
+
+
+def _spread(agents: Iterable[list[Measured]], metric: str) -> Spread:
+    model, attribute = METRICS[metric]
+    values = []
+    for rows in agents:
+        told = [getattr(row, attribute) for row in rows if isinstance(row, model)]
+        if known := [value for value in told if value is not None]:
+            values.append(max(known))
+    return Spread(max(values), median(values)) if values else Spread()
+
+
+@dataclass(frozen=True)
+class _Count:
+    answered: int
+    blocked: int
+    expected: int | None
+    complete: bool
+
+    @property
+    def notes(self) -> str:
+        """What the reader should know of those that don't count, in brackets."""
+        notes = []
+        if self.expected is not None and self.answered < self.expected:
+            late = "" if self.complete else " in time"
+            notes.append(f"{self.expected - self.answered} more did not answer{late}")
+        if self.blocked:
+            notes.append(f"{self.blocked} with ICMP blocked")
+        return f" ({', '.join(notes)})" if notes else ""
+
+
+def _because(
+    name: VerdictName, count: _Count, failing: tuple[FailingAgent, ...], thresholds: Thresholds
+) -> str:
+    of = "" if count.expected is None else f" of {count.expected} expected"
+    if name is VerdictName.NO_DATA:
+        return f"none{of} agents answered" if count.expected else "no agent answered"
+    if name is VerdictName.TIMED_OUT:
+        when = "and no more came" if count.complete else "by the deadline"
+        return (
+            f"{count.answered}{of} agents answered {when}, at least {thresholds.min_agents} needed"
+        )
+    if name is VerdictName.PASSED:
+        text = f"{count.answered - len(failing)} of {count.answered} agents{count.notes}"
+    else:
+        text = f"{len(failing)} of {count.answered} agents{count.notes}"
+    shown = "; ".join(f"{agent.name}: {', '.join(agent.reasons)}" for agent in failing[:WORST_TOLD])
+    rest = f"; and {len(failing) - WORST_TOLD} more" if len(failing) > WORST_TOLD else ""
+    return f"{text}, {shown}{rest}" if shown else text
+
+
+NO_VERDICT: Final = MappingProxyType(
+    dict.fromkeys(judge((), Thresholds(), expected=None, complete=True).row())
+)
+"""The columns of a test that has no verdict."""
