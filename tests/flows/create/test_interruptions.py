@@ -148,7 +148,7 @@ async def test_a_run_that_is_another_process_s_by_now_sends_nothing_more_and_lea
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulator = simulate(tests=0)
-    await save_group("lost", creating={"b": "the-other-process"})
+    await save_group("taken-over", creating={"b": "the-other-process"})
 
     async def gone(self: OwnRun, trusted: float = 0.0) -> None:  # noqa: ARG001
         if simulator.tests:
@@ -159,10 +159,10 @@ async def test_a_run_that_is_another_process_s_by_now_sends_nothing_more_and_lea
     options = CreateOptions(create_again=["b"])
     wanted: list[Definition] = [voice(name) for name in "abc"]
     await asyncio.wait(
-        [asyncio.ensure_future(create_endpoint_tests("lost", wanted, options=options))]
+        [asyncio.ensure_future(create_endpoint_tests("taken-over", wanted, options=options))]
     )
     assert held(simulator) == {"a": 1}
-    group = await group_of("lost")
+    group = await group_of("taken-over")
     assert (list(group.names.values()), group.creating) == (["a"], {"b": "the-other-process"})
 
 
