@@ -22,6 +22,8 @@ MADE = (
     "deployment rerun-endpoint-tests/scheduled",
     "deployment rerun-endpoint-tests/on-demand",
     "deployment rerun-endpoint-tests/after-change",
+    "deployment rerun-organizations/organizations",
+    "deployment create-endpoint-tests/create",
     "deployment restart-crashed-run/restart",
 )
 

@@ -76,9 +76,10 @@ def forms(token: str) -> Iterator[bytes]:
 
 def _copy_database(to: Path) -> None:
     """Copy the test server's database: to make a new one takes long with everything logged."""
-    url = str(get_current_settings().server.database.connection_url)
+    url = get_current_settings().server.database.connection_url
+    assert url
     with (
-        closing(sqlite3.connect(url.partition(":///")[2])) as source,
+        closing(sqlite3.connect(url.get_secret_value().partition(":///")[2])) as source,
         closing(sqlite3.connect(to)) as target,
     ):
         source.backup(target)
