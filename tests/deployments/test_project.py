@@ -28,6 +28,7 @@ def test_the_project_has_its_deployments() -> None:
         "rerun-endpoint-tests/scheduled",
         "rerun-endpoint-tests/on-demand",
         "rerun-endpoint-tests/after-change",
+        "rerun-organizations/organizations",
         "restart-crashed-run/restart",
     ]
 
