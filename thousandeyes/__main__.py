@@ -13,8 +13,8 @@ from rich.table import Table
 
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, SettingsError
-from thousandeyes.finding import matching
-from thousandeyes.models import AccountGroup, EndpointTest
+from thousandeyes.finding import is_named, matching
+from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.replies import cut
 from thousandeyes.settings import ThousandEyesSettings
 
@@ -38,20 +38,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _answer(given: argparse.Namespace) -> int:
-    console = Console()
     async with ThousandEyesClient(ThousandEyesSettings()) as client:
-        if given.what == "account-groups":
-            console.print(_account_groups(await client.account_groups()))
-            return _LISTED
-        found = matching(
-            await client.tests(given.aid), name=given.name, kind=given.type, enabled=given.enabled
-        )
+        await given.answer(client, given, Console())
+    return _LISTED
+
+
+async def _list_tests(
+    client: ThousandEyesClient, given: argparse.Namespace, console: Console
+) -> None:
+    tests = await client.tests(given.aid)
+    found = matching(tests, name=given.name, kind=given.type, enabled=given.enabled)
     if given.ids:
         sys.stdout.writelines(f"{test.test_id}\n" for test in found)
-        return _LISTED
+        return
     console.print(_tests(found))
     console.print(f"{len(found)} tests. {_NOT_LISTED}")
-    return _LISTED
+
+
+async def _list_agents(
+    client: ThousandEyesClient, given: argparse.Namespace, console: Console
+) -> None:
+    agents = [agent for agent in await client.agents(given.aid) if is_named(agent.name, given.name)]
+    now = client.server_time() or 0.0
+    online = [agent for agent in agents if agent.is_online(now)]
+    console.print(_agents(online if given.online else agents, now))
+    console.print(f"{len(online)} of {len(agents)} agents are online: seen within the last hour.")
+
+
+async def _list_account_groups(
+    client: ThousandEyesClient, _: argparse.Namespace, console: Console
+) -> None:
+    console.print(_account_groups(await client.account_groups()))
+
+
+def _agents(agents: Sequence[Agent], now: float) -> Table:
+    table = _table("agent", "name", "last contact", "online")
+    for agent in sorted(agents, key=lambda agent: (agent.name.casefold(), agent.agent_id)):
+        seen = f"{agent.last_seen:%Y-%m-%d %H:%M} UTC" if agent.last_seen else "not told"
+        _add(table, agent.agent_id, agent.name, seen, "yes" if agent.is_online(now) else "no")
+    return table
 
 
 def _tests(tests: Sequence[EndpointTest]) -> Table:
@@ -92,19 +117,29 @@ def _parser() -> argparse.ArgumentParser:
     )
     what = parser.add_subparsers(dest="what", required=True)
     tests = what.add_parser("tests", help="endpoint scheduled tests", description=_NOT_LISTED)
-    tests.add_argument("--name", default="*", metavar="PATTERN", help="such as 'Payroll*'")
+    tests.set_defaults(answer=_list_tests)
+    _name_and_aid(tests)
     tests.add_argument("--type", help="such as agent-to-server or http-server")
     switch = tests.add_mutually_exclusive_group()
     switch.add_argument("--enabled", action="store_const", const=True, help="only those enabled")
     switch.add_argument(
         "--disabled", dest="enabled", action="store_const", const=False, help="only those not"
     )
-    tests.add_argument("--aid", help="account group; TE_AID, else the token's own, when left out")
     tests.add_argument(
         "--ids", action="store_true", help="print IDs alone, to be read by flows.rerun -"
     )
-    what.add_parser("account-groups", help="account groups of the token's user")
+    agents = what.add_parser("agents", help="endpoint agents and their last contact")
+    agents.set_defaults(answer=_list_agents)
+    _name_and_aid(agents)
+    agents.add_argument("--online", action="store_true", help="only those that can answer now")
+    groups = what.add_parser("account-groups", help="account groups of the token's user")
+    groups.set_defaults(answer=_list_account_groups)
     return parser
+
+
+def _name_and_aid(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", default="*", metavar="PATTERN", help="such as 'Payroll*'")
+    parser.add_argument("--aid", help="account group; TE_AID, else the token's own, when left out")
 
 
 def _error(error: Exception, status: int) -> int:

@@ -65,6 +65,21 @@ def test_it_says_that_instant_tests_may_not_be_listed(
     assert "0 tests. The API's documents don't say" in " ".join(capsys.readouterr().out.split())
 
 
+def test_it_lists_agents_with_their_last_contact(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agents = simulate(agents=40).agents
+    online = [agent for agent in agents if agent.is_online]
+    assert 0 < len(online) < len(agents)
+    assert main(["agents"]) == 0
+    shown = capsys.readouterr().out
+    assert all(agent.name in shown for agent in agents)
+    assert f"{len(online)} of 40 agents are online" in shown
+    assert main(["agents", "--online", "--name", "*"]) == 0
+    listed = [line.split()[1] for line in capsys.readouterr().out.splitlines() if "UTC" in line]
+    assert listed == sorted(agent.name for agent in online)
+
+
 def test_it_lists_account_groups(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
     simulate(aid="4321")
     assert main(["account-groups"]) == 0
