@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.benchmarks import memory, quota, speed, spent
+from tests.benchmarks import memory, organizations, quota, speed, spent
 
 Benchmark = Callable[..., None]
 
@@ -17,6 +17,7 @@ _BENCHMARKS: Final[dict[str, tuple[Benchmark, int]]] = {
     "speed": (speed.benchmark, speed.REPEAT),
     "quota": (quota.benchmark, quota.REPEAT),
     "spent": (spent.benchmark, spent.REPEAT),
+    "organizations": (organizations.benchmark, organizations.REPEAT),
     "memory": (memory.benchmark, memory.REPEAT),
 }
 

@@ -39,6 +39,7 @@ async def parent(test_ids: list[str], **options: Any) -> list[Rerun]:
     return await rerun_by_deployment(test_ids, poll_interval=0.3, timeout=120, **options)
 
 
+@pytest.mark.servers
 async def test_a_parent_gets_what_the_flow_would_have_returned_or_raised(
     machines: Topology,
 ) -> None:

@@ -26,6 +26,7 @@ from thousandeyes.simulator import Fault
 PROJECT = Path(__file__).parents[3]
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("hidden", [False, True], ids=["listed", "hidden"])
 async def test_a_run_killed_between_any_two_steps_creates_nothing_twice(
     simulate: Simulate, *, hidden: bool
@@ -73,6 +74,7 @@ async def table_of(flow_run_id: UUID) -> dict[str, str]:
     return {row["test_name"]: row["outcome"] for row in rows}
 
 
+@pytest.mark.servers
 async def test_a_run_told_to_create_again_does_so_once_however_often_it_is_executed(
     simulate: Simulate,
 ) -> None:

@@ -131,6 +131,7 @@ class TestOnlyFailed:
         await run([], only_failed_of=str(id_of(second)))
         assert set(sent(simulator) - already) == {"202705"}
 
+    @pytest.mark.servers
     async def test_of_a_deployment_is_of_its_latest_run_also_after_a_crash(
         self, simulate: Simulate
     ) -> None:

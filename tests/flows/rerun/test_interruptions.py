@@ -129,6 +129,7 @@ async def test_a_parents_retry_sends_no_accepted_test_again(simulate: Simulate) 
     assert sent(simulator) == dict.fromkeys(ids(8)[:4], 1) | dict.fromkeys(ids(8)[4:], 5)
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("delivery", list(Delivery))
 async def test_a_killed_run_goes_on_where_it_stood(simulate: Simulate, delivery: Delivery) -> None:
     simulator = simulate(tests=ids(40), latency_seconds=0.1)
@@ -171,6 +172,7 @@ async def test_a_killed_run_goes_on_where_it_stood(simulate: Simulate, delivery:
     assert SUMMARY.replace("local", "interrupted") in await artifacts_of(flow_run_id)
 
 
+@pytest.mark.servers
 async def test_a_cancelled_run_of_4000_tests_still_writes_its_summary(simulate: Simulate) -> None:
     simulator = simulate(tests=ids(4000), instant_limit=24)
     flow_run_id = await deployed_run(ids(4000), {})

@@ -85,7 +85,7 @@ class TestCredentials:
         with pytest.raises(SettingsError) as caught:
             of(groups)
         assert "(prod for a, c, the environment for b)" in str(caught.value)
-        assert "Start one run for each, or give the run its credentials." in str(caught.value)
+        assert "Start rerun-organizations, or give the run its credentials." in str(caught.value)
         assert of(groups, credentials="prod").test_ids == ["1", "2", "3"]
 
 
