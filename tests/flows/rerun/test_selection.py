@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.rerun.selection import Selection, select
+from flows.rerun.selection import Selection, only_failed, select
 from tasks.blocks import EndpointTestGroup
 from tests.thousandeyes.steady import steady
 from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
@@ -114,6 +114,37 @@ class TestRecords:
         chosen = of({"a": group("1", aid="8")})
         earlier = {"1": Rerun("1", outcome=Outcome.UNKNOWN, aid="7")}
         assert chosen.records(earlier, Delivery.AT_MOST_ONCE)[0].aid == "7"
+
+
+SENT_AGAIN = {
+    Outcome.FORBIDDEN,
+    Outcome.UNREACHABLE,
+    Outcome.QUOTA_EXHAUSTED,
+    Outcome.NOT_ATTEMPTED,
+}
+IN_DOUBT = {Outcome.SERVER_ERROR, Outcome.UNKNOWN}
+
+
+class TestOnlyFailed:
+    @pytest.mark.parametrize("delivery", Delivery)
+    @pytest.mark.parametrize("outcome", Outcome)
+    def test_is_what_did_not_end_well_and_a_doubt_is_settled_where_it_may_not_be_sent(
+        self, outcome: Outcome, delivery: Delivery
+    ) -> None:
+        before = Rerun("1", "Berlin", outcome, aid="7")
+        left = only_failed(of({}, "1", "2"), {"1": before}, delivery)
+        settled = outcome in IN_DOUBT and delivery is Delivery.AT_MOST_ONCE
+        assert left.test_ids == (["1", "2"] if outcome in SENT_AGAIN | IN_DOUBT else ["2"])
+        assert dict(left.carried) == ({"1": before} if settled else {})
+        to_send = [one.test_id for one in left.records({}, delivery) if one.needs_call(delivery)]
+        assert ("1" in to_send) is (outcome in SENT_AGAIN or (outcome in IN_DOUBT and not settled))
+
+    def test_names_and_account_groups_of_the_earlier_run_are_known(self) -> None:
+        before = Rerun("1", "Berlin", Outcome.FORBIDDEN, attempts=1, aid="7")
+        [record] = only_failed(of({}, "1"), {"1": before}, Delivery.AT_LEAST_ONCE).records(
+            {}, Delivery.AT_LEAST_ONCE
+        )
+        assert record == Rerun("1", "Berlin", aid="7")
 
 
 TEST_IDS = st.lists(st.sampled_from("123456"), max_size=5)
