@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from prefect import get_client
 from prefect.client.schemas.objects import DeploymentSchedule
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.bootstrap import _group, main
 from deployments.project import FILE, ROOT, read_deployments
@@ -110,7 +111,8 @@ def test_a_server_that_does_not_answer_is_an_error_and_not_another_server(
     )
     assert done.returncode == 1
     assert f"no Prefect server answers at {nobody}" in done.stderr
-    assert main([]) == 1
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        assert main([]) == 1
     assert "PREFECT_API_URL is not set" in capsys.readouterr().err
 
 
