@@ -72,10 +72,10 @@ async def _list_account_groups(
 
 
 def _agents(agents: Sequence[Agent], now: float) -> Table:
-    table = _table("agent", "name", "last contact", "online")
+    table = _table("name", "last contact", "online", "agent")
     for agent in sorted(agents, key=lambda agent: (agent.name.casefold(), agent.agent_id)):
         seen = f"{agent.last_seen:%Y-%m-%d %H:%M} UTC" if agent.last_seen else "not told"
-        _add(table, agent.agent_id, agent.name, seen, "yes" if agent.is_online(now) else "no")
+        _add(table, agent.name, seen, "yes" if agent.is_online(now) else "no", agent.agent_id)
     return table
 
 

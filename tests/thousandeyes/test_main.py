@@ -76,7 +76,7 @@ def test_it_lists_agents_with_their_last_contact(
     assert all(agent.name in shown for agent in agents)
     assert f"{len(online)} of 40 agents are online" in shown
     assert main(["agents", "--online", "--name", "*"]) == 0
-    listed = [line.split()[1] for line in capsys.readouterr().out.splitlines() if "UTC" in line]
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "UTC" in line]
     assert listed == sorted(agent.name for agent in online)
 
 
