@@ -1,8 +1,8 @@
 """What a run would do, found out by reading alone: nothing is run, and little quota is spent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from prefect import get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
@@ -11,12 +11,14 @@ from flows.rerun.plan import documented_plan
 from tasks.artifacts import refusals_logged, until_taken
 from tasks.summary import deployment_slug, plain
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.errors import CallFailed, TokenRefused
+from thousandeyes.errors import CallFailed, TokenRefused, Unreachable
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.rerun import Rerun
 
 KEY: Final = "endpoint-rerun-plan-"
 _SHOWN: Final = 20
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Known:
     """
 
     aid: str | None
-    groups: Sequence[AccountGroup]
+    groups: Sequence[AccountGroup] | None
     tests: Mapping[str | None, Mapping[str, EndpointTest] | None]
     agents: Sequence[Agent] | None
     now: float
@@ -46,24 +48,25 @@ async def read_known(client: ThousandEyesClient, records: Sequence[Rerun]) -> Kn
     """Read what can be read before a run: account groups, tests and agents.
 
     Raises:
-        CallFailed: The token is refused, or nothing answers at all.
+        CallFailed: The token is refused, or there is no connection.
     """
-    groups = await client.account_groups()
     unread: list[str] = []
+
+    async def read(what: str, reading: Awaitable[list[Item]]) -> list[Item] | None:
+        try:
+            return await reading
+        except (TokenRefused, Unreachable):
+            raise
+        except CallFailed as error:
+            unread.append(f"{what}: {error}")
+            return None
+
+    groups = await read("the account groups", client.account_groups())
     tests: dict[str | None, dict[str, EndpointTest] | None] = {}
     for aid in dict.fromkeys(record.aid for record in records):
-        try:
-            tests[aid] = {test.test_id: test for test in await client.tests(aid)}
-        except CallFailed as error:
-            unread.append(f"the tests of {_of(aid or client.settings.aid)}: {error}")
-            tests[aid] = None
-    try:
-        agents = await client.agents()
-    except TokenRefused:
-        raise
-    except CallFailed as error:
-        unread.append(f"the agents: {error}")
-        agents = None
+        listed = await read(f"the tests of {_of(aid or client.settings.aid)}", client.tests(aid))
+        tests[aid] = None if listed is None else {test.test_id: test for test in listed}
+    agents = await read("the agents", client.agents())
     now = client.server_time() or 0.0
     return Known(client.settings.aid, groups, tests, agents, now, unread)
 
@@ -71,8 +74,8 @@ async def read_known(client: ThousandEyesClient, records: Sequence[Rerun]) -> Kn
 def findings(records: Sequence[Rerun], known: Known) -> list[str]:
     """Return what would keep the run from doing what it should, a sentence each. Pure."""
     found = [f"Could not read {what}." for what in known.unread]
-    mine = {group.aid for group in known.groups}
     wanted = {record.aid or known.aid for record in records} - {None}
+    mine = wanted if known.groups is None else {group.aid for group in known.groups}
     if strangers := sorted(str(aid) for aid in wanted - mine):
         found.append(f"The token's user is not in account group {', '.join(strangers)}.")
     listed = {record.test_id: _listed(record, known) for record in records}
@@ -127,7 +130,7 @@ async def dry_run(client: ThousandEyesClient, records: Sequence[Rerun]) -> str:
     The records end as `skipped`.
 
     Raises:
-        CallFailed: The token is refused, or nothing answers at all.
+        CallFailed: The token is refused, or there is no connection.
     """
     known = await read_known(client, records)
     plan = documented_plan(len(records), client.settings.quota_reserve)
@@ -155,7 +158,7 @@ def _listed(record: Rerun, known: Known) -> EndpointTest | None:
 
 
 def _account_group(known: Known) -> str:
-    for group in known.groups:
+    for group in known.groups or ():
         if group.aid == known.aid or (known.aid is None and group.is_current):
             return plain(f"{group.name} ({group.aid})")
     return plain(known.aid or "the token's own")

@@ -27,7 +27,7 @@ def known(
     listed = {test_id: EndpointTest(testId=test_id, testName="A", type="x") for test_id in "12"}
     return Known(
         aid=told.get("aid"),
-        groups=[MINE],
+        groups=told.get("groups", [MINE]),
         tests={None: listed if tests is None else tests, **told.get("elsewhere", {})},
         agents=[AWAKE] if agents is None else agents,
         now=NOW.timestamp(),
@@ -60,6 +60,10 @@ def test_an_account_group_of_others_is_told() -> None:
     [first, *_] = findings(records, known(aid="9", elsewhere={"8": None}))
     assert first == "The token's user is not in account group 8."
     assert findings(RECORDS, known(aid="9")) == ["The token's user is not in account group 9."]
+
+
+def test_account_groups_that_can_not_be_read_accuse_nobody() -> None:
+    assert findings(RECORDS, known(aid="9", groups=None)) == []
 
 
 def test_nobody_online_is_told() -> None:
