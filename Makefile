@@ -46,7 +46,7 @@ test: setup ## run the tests, all but those of `make test-servers`
 	$(BIN)/pytest -m "not servers"
 
 .PHONY: test-servers
-test-servers: setup ## schedules, kills and restarts, on SQLite and on PostgreSQL; takes 15 minutes
+test-servers: setup ## schedules, kills and restarts, on SQLite and on PostgreSQL; takes 10 minutes
 	$(BIN)/pytest -m servers
 
 .PHONY: demo
