@@ -2,11 +2,14 @@
 
 `rerun-organizations` runs them on a Prefect server with two workers: two organizations with quotas
 of their own, and one whose token is dead. The clock of each runs from its first rerun call to its
-last, by its own simulator; the ideal is the windows that it had to wait out, all but the last.
+last, by its own simulator. The ideal is what the API told to wait, as in `quota`: for each window
+but the last from the Date of its last accepted reply to its Reset, both in whole seconds, Reset
+rounded up.
 """
 
 import asyncio
 import contextlib
+import math
 import tempfile
 from pathlib import Path
 from typing import Any, Final
@@ -65,7 +68,7 @@ def _run(directory: Path, windows: int, shown: Any) -> str:
         stack.enter_context(client_of(topology))
         sentence = asyncio.run(_execute(served))
         for name, (simulator, _) in served.items():
-            _add(shown, name, simulator, windows)
+            _add(shown, name, simulator)
     return sentence
 
 
@@ -83,14 +86,18 @@ async def _execute(served: dict[str, Any]) -> str:
     return str(flow_run.state and flow_run.state.message)
 
 
-def _add(shown: Any, name: str, simulator: Any, windows: int) -> None:
+def _add(shown: Any, name: str, simulator: Any) -> None:
     reruns = [call for call in simulator.calls if call.path.endswith("/run")]
     applied = [call.at for call in reruns if call.applied]
     took = max(applied) - min(applied) if applied else 0.0
-    ideal = (windows - 1) * _WINDOW
+    limit = simulator.options.instant_limit
+    ideal = sum(
+        math.ceil(applied[first] + _WINDOW) - math.floor(applied[first + limit - 1])
+        for first in range(0, len(applied) - limit, limit)
+    )
     shown.add_row(
         name,
-        str(simulator.options.instant_limit),
+        str(limit),
         str(len(simulator.test_ids)),
         str(len(applied)),
         str(sum(call.status == 429 for call in reruns)),
