@@ -1,6 +1,7 @@
 """The artifacts of a run's tests: each created once and kept up to date, one write at a time."""
 
 import asyncio
+from functools import partial
 from uuid import UUID
 
 from tasks.artifacts import record_outcome, refusals_logged
@@ -39,8 +40,15 @@ class Artifacts:
             if known or record.outcome is not Outcome.NOT_ATTEMPTED:
                 self._known[record.test_id] = await record_outcome(record, known)
 
-        self._writing[record.test_id] = asyncio.ensure_future(write())
-        await asyncio.shield(self._writing[record.test_id])
+        writing = self._writing[record.test_id] = asyncio.ensure_future(write())
+        writing.add_done_callback(partial(self._ended, record.test_id))
+        await asyncio.shield(writing)
+
+    def _ended(self, test_id: str, writing: asyncio.Future[None]) -> None:
+        # 10,000 that have ended are megabytes.
+        if self._writing.get(test_id) is writing and not writing.cancelled():
+            writing.exception()  # whoever waits for it is raised it; nobody may
+            del self._writing[test_id]
 
     async def written(self) -> None:
         """Return when every write that has begun has ended."""
