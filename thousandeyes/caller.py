@@ -11,7 +11,7 @@ from typing import Any, Self
 import httpx
 
 from thousandeyes.calls import Call, CallRecord, Reading, reason
-from thousandeyes.connection import NOT_SENT, http_client, longest_call
+from thousandeyes.connection import Tunnel, http_client, longest_call, never_sent
 from thousandeyes.errors import CallFailed, ReplyLost, Unreachable
 from thousandeyes.gate import Admission, QuotaGate
 from thousandeyes.redaction import Redactor
@@ -144,18 +144,23 @@ class Caller:
     async def _send(self, call: Call, admission: Admission) -> Reply:
         aid = call.aid or self.settings.aid
         params = {**call.params, "aid": aid} if aid else call.params
+        tunnel = Tunnel()
         admission.sent = True
         try:
             async with asyncio.timeout(self._longest_call):
                 response = await self._http.request(
-                    call.method, call.path, params=params, json=call.body
+                    call.method,
+                    call.path,
+                    params=params,
+                    json=call.body,
+                    extensions={"trace": tunnel.trace},
                 )
-        except NOT_SENT as error:
-            admission.sent = False
-            why = reason(error, self.redact, call.redact)
-            raise Unreachable(f"no connection to the API ({why})") from None
         except (httpx.RequestError, TimeoutError) as error:
             why = reason(error, self.redact, call.redact)
+            if never_sent(error, tunnel):
+                admission.sent = False
+                where = "no tunnel through the proxy" if tunnel.in_the_making else "no connection"
+                raise Unreachable(f"{where} to the API ({why})") from None
             raise ReplyLost(f"sent, and no answer came back ({why})") from None
         admission.reply = Reply(
             status=response.status_code,

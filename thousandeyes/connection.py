@@ -1,7 +1,8 @@
 """How the API is reached: headers, time limits, proxy, TLS; and what never reached it."""
 
 import platform
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import httpx
 
@@ -18,14 +19,34 @@ USER_AGENT: Final = (
 MOST_CALLS: Final = 200
 """Calls that may be under way at a time, so connections in the pool."""
 
-NOT_SENT: Final = (
+_NOT_SENT: Final = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
-"""What httpx raises before a byte of the call is on its way. All else leaves a doubt."""
+"""What httpx raises before a byte of the call is on its way."""
+
+
+class Tunnel:
+    """Whether a call still waits for a proxy's tunnel, so that no byte of it reached the API.
+
+    An error in a tunnel's making looks like one of the call itself: both are HTTP requests.
+    """
+
+    def __init__(self) -> None:
+        self.in_the_making = False
+
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Follow a call, as httpx's extension `trace` tells of it step by step."""
+        if event.startswith("http11.") and (request := info.get("request")):
+            self.in_the_making = request.method == b"CONNECT"
+
+
+def never_sent(error: Exception, tunnel: Tunnel) -> bool:
+    """Tell whether a call failed before a byte of it reached the API. All else leaves a doubt."""
+    return tunnel.in_the_making or isinstance(error, _NOT_SENT)
 
 
 def http_client(

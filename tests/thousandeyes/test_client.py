@@ -17,7 +17,18 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from tests.thousandeyes.wire import Answer, Wire, drips, drops, resets, says, sends, stalls, wire
+from tests.thousandeyes.wire import (
+    Answer,
+    Wire,
+    drips,
+    drops,
+    resets,
+    says,
+    sends,
+    stalls,
+    tunnel,
+    wire,
+)
 from thousandeyes.client import LARGEST_LISTING, ThousandEyesClient
 from thousandeyes.connection import MOST_CALLS, longest_call
 from thousandeyes.errors import (
@@ -303,6 +314,50 @@ class TestProxies:
         assert request.startswith("CONNECT api.thousandeyes.com:443 ")
         assert TOKEN not in request
 
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            drops,
+            resets,
+            stalls,
+            sends(b"HTTP/1.1 2", then_drop=True),
+            sends(b"SSH-2.0-a proxy of another kind\r\n\r\n"),
+            sends(b"HTTP/1.1 200 OK\r\n\r\n", then_drop=True),
+            sends(b"HTTP/1.1 200 OK\r\n\r\nno TLS"),
+        ],
+    )
+    async def test_a_tunnel_that_never_stood_is_unreachable(
+        self, answer: Answer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        record = Rerun("765231567")
+        async with wire(answer) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+            client = client_of("https://api.thousandeyes.com", **HASTY, connect_timeout=0.2)
+            error = await failure(client, record)
+        assert isinstance(error, Unreachable)
+        assert record.outcome is Outcome.UNREACHABLE
+        assert not record.in_doubt
+
+    async def test_a_tunnel_that_takes_longer_than_a_call_may_is_unreachable(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with wire(stalls) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+            monkeypatch.setattr("thousandeyes.caller.longest_call", lambda _: 0.3)
+            assert isinstance(await failure(client_of("https://api.thousandeyes.com")), Unreachable)
+
+    async def test_what_is_lost_behind_a_tunnel_that_stood_is_in_doubt(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tls, certificate = self_signed(tmp_path)
+        async with wire(drops, tls=tls) as server, tunnel(server) as proxy:
+            monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy}")
+            record = Rerun("765231567")
+            error = await failure(client_of("https://api.thousandeyes.com"), record)
+        assert isinstance(error, ReplyLost)
+        assert record.outcome is Outcome.UNKNOWN
+
     async def test_one_that_is_not_there_is_unreachable(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -328,7 +383,7 @@ class TestProxies:
 
 
 def self_signed(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """Make a server's TLS context with a certificate for 127.0.0.1, and that certificate's file."""
+    """Make a server's TLS context, for 127.0.0.1 and the API, and its certificate's file."""
     pytest.importorskip("cryptography")
     from cryptography import x509  # noqa: PLC0415 - not among what this project asks for
     from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
@@ -342,7 +397,12 @@ def self_signed(folder: Path) -> tuple[ssl.SSLContext, Path]:
         .not_valid_before(today - datetime.timedelta(days=1))
         .not_valid_after(today + datetime.timedelta(days=1))
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            x509.SubjectAlternativeName(
+                [
+                    x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+                    x509.DNSName("api.thousandeyes.com"),
+                ]
+            ),
             critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)

@@ -94,3 +94,24 @@ async def wire(*answers: Answer, tls: ssl.SSLContext | None = None) -> AsyncIter
         for task in list(under_way):
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def tunnel(server: Wire) -> AsyncIterator[int]:
+    """Run a proxy that connects whoever asks to this server; yields its port."""
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        there = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(forward(reader, there[1]), forward(there[0], writer))
+
+    async with await asyncio.start_server(connect, "127.0.0.1", 0) as proxy:
+        yield proxy.sockets[0].getsockname()[1]
