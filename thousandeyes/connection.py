@@ -7,7 +7,7 @@ from typing import Any, Final
 import httpx
 
 from thousandeyes import __version__
-from thousandeyes.errors import SettingsError
+from thousandeyes.proxies import UNUSABLE, unusable
 from thousandeyes.settings import ThousandEyesSettings, is_loopback
 
 ACCEPT: Final = "application/json, application/hal+json, application/problem+json"
@@ -79,12 +79,8 @@ def http_client(
             transport=transport,
             mounts={f"all://{_in_url(host)}": None} if is_loopback(host) else None,
         )
-    except (OSError, ValueError, ImportError, httpx.InvalidURL):
-        # The error may quote a proxy's address, and that its password.
-        raise SettingsError(
-            "a variable for the HTTP library can't be used: look at HTTPS_PROXY, HTTP_PROXY, "
-            "ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"
-        ) from None
+    except UNUSABLE:
+        raise unusable() from None
 
 
 def longest_call(settings: ThousandEyesSettings) -> float:

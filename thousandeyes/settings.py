@@ -1,7 +1,9 @@
 """Settings from the environment or `.env`; every variable begins with `TE_`."""
 
+import os
 from ipaddress import ip_address
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import httpx
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -10,7 +12,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from thousandeyes.errors import SettingsError
 
 API_URL = "https://api.thousandeyes.com/v7"
+ENV_FILE: Final = "TE_ENV_FILE"
+"""The variable that names another file than `.env` in the working directory.
+
+Prefect's workers execute runs in directories of their own, where no `.env` lies.
+"""
+
 _LAST_PORT = 65535
+_WHERE = (
+    f"put it into the environment, into .env, or into the file that {ENV_FILE} names; a run on a "
+    "worker reads the worker's environment"
+)
 
 
 def is_loopback(host: str) -> bool:
@@ -85,7 +97,7 @@ class ThousandEyesSettings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="TE_",
-        env_file=".env",
+        env_file_encoding="utf-8-sig",  # editors on Windows begin a file with a mark
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -107,13 +119,31 @@ class ThousandEyesSettings(BaseSettings):
     pool_timeout: float = Field(default=30, gt=0, description="Seconds for a free connection.")
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - any field, by name
+        file = _env_file()
         try:
-            super().__init__(**values)
+            super().__init__(_env_file=file, **values)
         except ValidationError as error:
             # Only the places and reasons: pydantic's own text is for the author of a model.
             raise SettingsError(_explain(error)) from None
         except (OSError, UnicodeDecodeError):
-            raise SettingsError(".env can't be read: it must be a text file in UTF-8") from None
+            raise SettingsError(f"{file} can't be read: it must be a text file in UTF-8") from None
+
+
+def _env_file() -> Path:
+    """Return the file that may hold settings.
+
+    Raises:
+        SettingsError: The one that is named is not there.
+    """
+    named = os.environ.get(ENV_FILE)
+    if not named:
+        return Path(".env")
+    if not Path(named).is_file():
+        raise SettingsError(
+            f"{ENV_FILE}: there is no file {named}; give its whole path, since runs are executed "
+            "in directories of their own"
+        )
+    return Path(named)
 
 
 def _explain(error: ValidationError) -> str:
@@ -121,7 +151,7 @@ def _explain(error: ValidationError) -> str:
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         variable = "TE_" + "_".join(str(part) for part in problem["loc"]).upper()
         if problem["type"] == "missing":
-            lines.append(f"{variable} is not set: put it into the environment or into .env")
+            lines.append(f"{variable} is not set: {_WHERE}")
         else:
             lines.append(f"{variable}: {problem['msg'].removeprefix('Value error, ')}")
     return "; ".join(lines)

@@ -52,6 +52,30 @@ class TestSources:
         chosen = ThousandEyesSettings()
         assert (chosen.token.get_secret_value(), chosen.aid) == (TOKEN, "2")
 
+    def test_another_file_can_be_named_for_where_no_dotenv_lies(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        Path(".env").write_text("TE_TOKEN=of-another-project\nTE_AID=1\n")
+        (tmp_path / "somewhere").mkdir()
+        named = tmp_path / "somewhere" / "worker.env"
+        named.write_text(f"TE_TOKEN={TOKEN}\n")
+        monkeypatch.setenv("TE_ENV_FILE", str(named))
+        chosen = ThousandEyesSettings()
+        assert (chosen.token.get_secret_value(), chosen.aid) == (TOKEN, None)
+
+    @pytest.mark.parametrize("named", ["worker.env", "/nowhere/worker.env", "."])
+    def test_a_named_file_that_is_not_there_is_told(
+        self, token: str, named: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert token
+        monkeypatch.setenv("TE_ENV_FILE", named)
+        with pytest.raises(SettingsError, match=f"^TE_ENV_FILE: there is no file {named}"):
+            ThousandEyesSettings()
+
+    def test_a_byte_order_mark_before_the_token_is_no_part_of_its_name(self) -> None:
+        Path(".env").write_text(f"TE_TOKEN={TOKEN}\r\n", "utf-8-sig")
+        assert ThousandEyesSettings().token.get_secret_value() == TOKEN
+
     def test_an_empty_variable_is_as_good_as_none(
         self, token: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
