@@ -5,6 +5,7 @@ What is there and as it should be stays untouched, so it can be run as often as 
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
@@ -28,6 +29,7 @@ from deployments.steps import BootstrapError, Found, Step
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tasks.known_tests import keeping_created
 from thousandeyes.errors import SettingsError
+from thousandeyes.proxies import prepare
 from thousandeyes.settings import ThousandEyesSettings
 
 BLOCK: Final = "thousandeyes"
@@ -56,7 +58,10 @@ class Files:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns 0 when all is as it should be, 1 when it can't be brought so."""
+    """Run the command; returns 0 when all is as it should be, 1 when it can't be brought so.
+
+    2 when a variable is wrong, and nothing was asked.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m deployments.bootstrap",
         description=(
@@ -72,7 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     dry_run: bool = parser.parse_args(arguments).dry_run
     try:
+        prepare(os.environ)
         asyncio.run(_bootstrap(dry_run=dry_run))
+    except SettingsError as error:
+        _console(stderr=True).print(f"error: {error}")
+        return 2
     except BootstrapError as error:
         _console(stderr=True).print(f"error: {error}")
         return 1

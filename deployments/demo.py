@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
+from tasks.server import ServerNotStarted, start_temporary_server
+from thousandeyes.errors import SettingsError
+from thousandeyes.proxies import prepare
 from thousandeyes.simulator import Behaviour, Fault, create_app, serve
 from thousandeyes.thresholds import Thresholds
 
@@ -58,8 +61,23 @@ _NEXT: Final = """\
 
 
 def main() -> int:
-    """Run the demo; returns 0 when every test ended as the scene has it."""
+    """Run the demo; returns 0 when every test ended as the scene has it.
+
+    1 when not, 2 when a variable is wrong, 3 when Prefect does not start.
+    """
     console = Console()
+    try:
+        prepare(os.environ)
+        return _demonstrate(console)
+    except SettingsError as error:
+        console.print(f"error: {error}", markup=False, soft_wrap=True)
+        return 2
+    except ServerNotStarted as error:
+        console.print(f"error: {error}", markup=False, soft_wrap=True)
+        return 3
+
+
+def _demonstrate(console: Console) -> int:
     test_ids = [str(202_701_000 + 37 * number) for number in range(40)]
     app = create_app(
         tests=test_ids,
@@ -75,8 +93,9 @@ def main() -> int:
             "its laptops measure.\nOne test is gone, six misbehave, and in two some laptops do "
             "badly.\nThe quota is real in all but time: 24 reruns every "
             f"{WINDOW_SECONDS:.0f} s instead of every minute.\n"
-            f"What reaches it shows {simulator.page}. Prefect starts, which takes some seconds …\n"
+            f"What reaches it shows {simulator.page}.\n"
         )
+        start_temporary_server(console.print)
         outcomes = _rerun([*test_ids, GONE], console)
     counted = Counter(str(record.ending) for record in outcomes)
     if counted != EXPECTED:

@@ -1,7 +1,8 @@
 """`make serve`: Prefect server, worker and deployments on one machine, until Ctrl-C.
 
 All of it lives in a home of its own: the user's Prefect home, profile and variables are neither
-read nor written. The token comes from the environment or from `.env`, as everywhere.
+read nor written. The token comes from the environment or from the project's `.env`, and reaches
+the worker alone: the server has no use for it.
 """
 
 import argparse
@@ -17,23 +18,30 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Final, NoReturn
 
-import httpx
 from rich.console import Console
+
+from tasks.server import ServerNotStarted, wait_until_up
+from thousandeyes.errors import SettingsError
+from thousandeyes.proxies import prepare
+from thousandeyes.settings import ENV_FILE
 
 ROOT: Final = Path(__file__).parents[1]
 HOME: Final = ROOT / ".prefect"
 
 _POOL: Final = "thousandeyes"
-_SECONDS_TO_START: Final = 120
+_LOG: Final = "server.log"
 _SECONDS_TO_END: Final = 40  # a cancelled run may take 30 to write its report
 
 
 class ServeError(Exception):
-    """One of the processes did not start, or ended; the message says which and why."""
+    """One of the processes ended, or could not be started; the message says which and why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until interrupted; returns 0 then, and 1 when one of the processes ended by itself."""
+    """Serve until interrupted; returns 0 then.
+
+    1 when one of the processes did not start or ended by itself, 2 when a variable is wrong.
+    """
     parser = argparse.ArgumentParser(prog="python -m deployments.serve", description=__doc__)
     parser.add_argument("--port", type=int, default=4200, help="the server's port")
     parser.add_argument("--home", type=Path, default=HOME, help="where it keeps its data")
@@ -42,10 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     console = Console(highlight=False, markup=False, soft_wrap=True)
     try:
+        prepare(os.environ)
         _serve(given.port, given.home, console)
     except KeyboardInterrupt:
         console.print("Stopped.")
         return 0
+    except SettingsError as error:
+        console.print(f"error: {error}")
+        return 2
+    except ServerNotStarted as error:
+        console.print(f"error: {error}; all it said stands in {given.home / _LOG}")
+        return 1
     except ServeError as error:
         console.print(f"error: {error}")
         return 1
@@ -57,13 +72,14 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
             raise ServeError(f"port {port} is taken: choose another one with PORT=N")
     home.mkdir(exist_ok=True)
     url = f"http://127.0.0.1:{port}"
-    env = _environment(url, home)
+    server_env = _environment(url, home)
+    env = server_env | _settings()
     with ExitStack() as stack:
-        log = stack.enter_context((home / "server.log").open("w"))
+        log = stack.enter_context((home / _LOG).open("w+b"))
         console.print(f"Prefect starts at {url}, which takes some seconds …")
         command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-        server = stack.enter_context(_running(command, env, log))
-        _wait_for(url, server, log.name)
+        server = stack.enter_context(_running(command, server_env, log))
+        wait_until_up(url, server, log, console.print)
         with _running(("deployments.bootstrap",), env, None) as bootstrap:
             if bootstrap.wait():
                 raise ServeError("the server could not be brought to its state: see above")
@@ -81,20 +97,33 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
 
 
 def _environment(url: str, home: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    """Return the environment of all processes: nothing of the user's Prefect, no token."""
+    not_kept = ("PREFECT_", "TE_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(not_kept)}
     return kept | {
         "PREFECT_HOME": str(home.resolve()),
         "PREFECT_API_URL": f"{url}/api",
         "PREFECT_SERVER_UI_API_URL": f"{url}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        # Loopback goes through no proxy.
-        "NO_PROXY": ",".join(filter(None, (kept.get("NO_PROXY"), "127.0.0.1"))),
     }
+
+
+def _settings() -> dict[str, str]:
+    """Return what runs on the worker need: variables, and the file that has the others.
+
+    Runs are executed in directories of their own, where the project's `.env` does not lie.
+    """
+    variables = {name: value for name, value in os.environ.items() if name.startswith("TE_")}
+    if named := variables.get(ENV_FILE):
+        return variables | {ENV_FILE: str(Path(named).resolve())}
+    if (file := ROOT / ".env").is_file():
+        return variables | {ENV_FILE: str(file)}
+    return variables
 
 
 @contextlib.contextmanager
 def _running(
-    module: Sequence[str], env: Mapping[str, str], log: IO[str] | None
+    module: Sequence[str], env: Mapping[str, str], log: IO[bytes] | None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a module until the block ends. A Ctrl-C reaches it through us alone, in our order."""
     process = subprocess.Popen(  # noqa: S603 - our own commands
@@ -116,18 +145,6 @@ def _running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _wait_for(url: str, server: subprocess.Popen[bytes], log: str) -> None:
-    until = time.monotonic() + _SECONDS_TO_START
-    while time.monotonic() < until:
-        if server.poll() is not None:
-            break
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{url}/api/health", trust_env=False).is_success:
-                return
-        time.sleep(0.2)
-    raise ServeError(f"the Prefect server did not start: see {log}")
 
 
 if __name__ == "__main__":

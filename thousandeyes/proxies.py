@@ -12,9 +12,7 @@ from thousandeyes.errors import SettingsError
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
-VARIABLES: Final = (
-    "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"
-)
+VARIABLES: Final = "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"
 
 UNUSABLE: Final = (OSError, ValueError, ImportError, httpx.InvalidURL)
 """What httpx raises for a variable that it can't use."""

@@ -1,6 +1,7 @@
 """The command line of the flow: arguments in, a table of outcomes and an exit status out."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
@@ -17,8 +18,10 @@ from flows.rerun.arguments import parameters
 from flows.rerun.flow import rerun_endpoint_tests
 from flows.rerun.parameters import Parameters
 from flows.rerun.verdict import RerunFailed
+from tasks.server import ServerNotStarted, start_temporary_server
 from tasks.summary import counts, failures_first
 from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
+from thousandeyes.proxies import prepare
 from thousandeyes.rerun import Ending, Rerun
 from thousandeyes.verdict import VerdictName
 
@@ -50,6 +53,7 @@ class ExitStatus(IntEnum):
 def main(arguments: Sequence[str] | None = None, stdin: TextIO = sys.stdin) -> ExitStatus:
     """Run the flow as the arguments say, print its outcomes, return the exit status."""
     try:
+        prepare(os.environ)
         return _run(parameters(arguments, stdin))
     except (InvalidTestIds, SettingsError) as error:
         return _error(str(error), ExitStatus.NOT_STARTED)
@@ -57,6 +61,8 @@ def main(arguments: Sequence[str] | None = None, stdin: TextIO = sys.stdin) -> E
         return ExitStatus.INTERRUPTED
     except TerminationSignal:
         return ExitStatus.TERMINATED
+    except ServerNotStarted as error:
+        return _error(str(error), ExitStatus.BROKEN)
     except Exception as error:  # noqa: BLE001 - Prefect has logged it
         return _error(f"the run broke: {type(error).__name__}: {error}", ExitStatus.BROKEN)
 
@@ -67,6 +73,7 @@ async def _executed(asked: Parameters) -> State[list[Rerun]]:
 
 def _run(asked: Parameters) -> ExitStatus:
     console = Console()
+    start_temporary_server(_say)
     try:
         state = asyncio.run(_executed(asked))
         outcomes = state.result()
@@ -109,6 +116,10 @@ def _detail(record: Rerun) -> str:
         notes.append(f"waited {record.quota_wait_seconds:.0f} s for quota")
     detail = "" if record.ending is Outcome.ACCEPTED else record.why
     return f"{detail} ({', '.join(notes)})".strip() if notes else detail
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr)  # noqa: T201
 
 
 def _error(message: str, status: ExitStatus) -> ExitStatus:

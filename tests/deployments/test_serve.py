@@ -1,7 +1,9 @@
 """`make serve` on one machine: up, a run, and down with Ctrl-C."""
 
 import asyncio
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,22 +13,53 @@ import httpx
 import pytest
 from prefect.deployments import arun_deployment
 
+from deployments.serve import ROOT
 from tests.benchmarks.processes import environment, free_port
 from tests.deployments.scene import client_of, simulated
 from tests.deployments.topology import Topology
 
 pytestmark = pytest.mark.servers
 
+NOBODY = "http://127.0.0.1:9"
 
-def test_it_serves_a_run_and_stops_with_ctrl_c(tmp_path: Path) -> None:
-    port = free_port()
-    home = tmp_path / "home"
-    with simulated(tests=["202701"]) as (_, env):
+
+def clone(directory: Path) -> Path:
+    """Copy the project's own files as they are now, committed or not."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (source := ROOT / name).exists():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, directory / name)
+    return directory
+
+
+def test_it_serves_a_run_with_the_token_of_the_dotenv_file_and_stops_with_ctrl_c(
+    tmp_path: Path,
+) -> None:
+    port, project, elsewhere = free_port(), clone(tmp_path / "project"), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with simulated(tests=["202701"]) as (_, settings):
+        (project / ".env").write_text("".join(f"{k}={v}\n" for k, v in settings.items()))
+        env = environment(
+            tmp_path / "of-the-user",
+            # A user's own profile, which it must leave alone, and proxies that nobody runs.
+            PREFECT_API_URL=NOBODY,
+            http_proxy=NOBODY,
+            HTTPS_PROXY=NOBODY,
+            no_proxy="example.org",
+            PYTHONPATH=str(project),
+        )
+        del env["NO_PROXY"]
         serving = subprocess.Popen(
-            [sys.executable, "-m", "deployments.serve", "--port", str(port), "--home", str(home)],
-            cwd=tmp_path,
-            # A user's own profile, which it must leave alone.
-            env=environment(tmp_path / "of-the-user", PREFECT_API_URL="http://127.0.0.1:9", **env),
+            [sys.executable, "-m", "deployments.serve", "--port", str(port)],
+            cwd=elsewhere,
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -50,6 +83,7 @@ def test_it_serves_a_run_and_stops_with_ctrl_c(tmp_path: Path) -> None:
                 run = asyncio.run(starting)
             assert run.state, "".join(said)
             assert run.state.message == "1 of 1 tests accepted.", "".join(said)
+            assert settings["TE_TOKEN"] not in server_environment(project / ".prefect")
             serving.send_signal(signal.SIGINT)
             rest = serving.communicate(timeout=90)[0]
         finally:
@@ -60,6 +94,17 @@ def test_it_serves_a_run_and_stops_with_ctrl_c(tmp_path: Path) -> None:
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/api/health", trust_env=False)
     assert not (tmp_path / "of-the-user").exists()
+
+
+def server_environment(home: Path) -> str:
+    """Return the environment of the server that lives in this home."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has just ended
+            text = (process / "environ").read_text()
+            is_server = b"server\0start" in (process / "cmdline").read_bytes()
+            if is_server and f"PREFECT_HOME={home}\0" in text:
+                return text
+    raise AssertionError("there is no server")
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path, one_machine: Topology) -> None:

@@ -106,16 +106,22 @@ class Topology:
     def worker(self, name: str, **variables: str) -> Iterator[Path]:
         """Run a process worker in a directory of its own, until the block ends.
 
+        What it is given for the runs, `TE_…`, stands in a file that its environment names, as the
+        README tells.
+
         Yields:
             The directory.
         """
         directory = self.directory / name
         directory.mkdir(exist_ok=True)
+        for_runs = [f"{k}={v}\n" for k, v in variables.items() if k.startswith("TE_")]
+        (env_file := directory / "thousandeyes.env").write_text("".join(for_runs))
         env = self.environment(
             PREFECT_HOME=str(directory / "home"),  # another machine's
             PREFECT_WORKER_QUERY_SECONDS="1",
             PREFECT_WORKER_PREFETCH_SECONDS="0",
-            **variables,
+            TE_ENV_FILE=str(env_file),
+            **{k: v for k, v in variables.items() if not k.startswith("TE_")},
         )
         command = ("prefect", "worker", "start", "--pool", "thousandeyes", "--name", name)
         with running(*command, directory=directory, env=env, name="worker") as process:

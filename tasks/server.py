@@ -1,0 +1,144 @@
+"""A Prefect server on this machine: started, and waited for as long as it shows life.
+
+Prefect gives its temporary server 20 seconds to start, which a busy machine does not keep to, and
+lets a Ctrl-C end it before the run has written its report. Executed, this file is that server; it
+ends with the process that started it, however that one ends.
+"""
+
+import atexit
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from typing import IO, Final
+
+import httpx
+
+LONGEST_START: Final = 600.0
+"""Seconds after which a live server is given up. 10 are usual, and 40 on a busy machine."""
+_TOLD_EVERY: Final = 15.0
+_LAST_LINES: Final = 3
+_READ_BACK: Final = 10_000
+
+Say = Callable[[str], object]
+
+
+class ServerNotStarted(Exception):
+    """A Prefect server on this machine did not start; the message has its last words."""
+
+
+def wait_until_up(url: str, server: subprocess.Popen[bytes], log: IO[bytes], say: Say) -> None:
+    """Return when the server answers; wait as long as its process lives, up to ten minutes.
+
+    Args:
+        url: Its address, without `/api`.
+        server: Its process.
+        log: What it writes, open for reading.
+        say: Is told now and then what is waited for.
+
+    Raises:
+        ServerNotStarted: It ended, or is silent for too long.
+    """
+    began = told = time.monotonic()
+    with httpx.Client(trust_env=False) as client:
+        while not _answers(client, url):
+            now = time.monotonic()
+            if server.poll() is not None:
+                what = f"ended with status {server.returncode} while it started"
+                raise ServerNotStarted(f"Prefect's server {what}: {_last_words(log)}")
+            if now - began > LONGEST_START:
+                what = f"does not answer at {url} after {LONGEST_START:.0f} s"
+                raise ServerNotStarted(f"Prefect's server {what}: {_last_words(log)}")
+            if now - told > _TOLD_EVERY:
+                say(f"Prefect's server is still starting, after {now - began:.0f} s …")
+                told = now
+            time.sleep(0.1)
+
+
+def start_temporary_server(say: Say) -> None:
+    """Start the server that Prefect's clients would start by themselves, if there is none to use.
+
+    They find it as one of their own. It ends with this process.
+
+    Raises:
+        ServerNotStarted: It did not start.
+    """
+    # Slow to import, and Prefect reads its settings then.
+    from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415
+    from prefect.settings import get_current_settings  # noqa: PLC0415
+
+    settings = get_current_settings()
+    temporary = SubprocessASGIServer()
+    if settings.api.url or not settings.server.ephemeral.enabled or temporary.running:
+        return
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    say(f"Prefect starts a temporary server at {url} …")
+    log = tempfile.TemporaryFile()  # noqa: SIM115 - it is the server's as long as that runs
+    env = {
+        **os.environ,
+        **settings.to_environment_variables(exclude_unset=True),
+        "PREFECT_UI_ENABLED": "0",
+        "PREFECT__SERVER_EPHEMERAL": "1",
+        "PREFECT__SERVER_FINAL": "1",
+    }
+    server = subprocess.Popen(  # noqa: S603 - our own command
+        # Not as a module: the caller's directory may have a package `tasks` of its own.
+        [sys.executable, "-P", __file__, str(port)],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # a Ctrl-C is for the run, which has a report to write
+    )
+    try:
+        wait_until_up(url, server, log, say)
+    except ServerNotStarted:
+        server.kill()
+        raise
+    temporary.port, temporary.server_process, temporary.running = port, server, True
+    # After what Prefect still sends when the process exits: it asks for that later.
+    atexit.register(temporary.stop)
+
+
+def _answers(client: httpx.Client, url: str) -> bool:
+    try:
+        return client.get(f"{url}/api/health").is_success
+    except httpx.TransportError:
+        return False
+
+
+def _last_words(log: IO[bytes]) -> str:
+    size = os.fstat(log.fileno()).st_size
+    end = os.pread(log.fileno(), _READ_BACK, max(0, size - _READ_BACK)).decode(errors="replace")
+    lines = [line.strip() for line in end.splitlines() if line.strip()]
+    return " ".join(lines[-_LAST_LINES:]) or "it said nothing"
+
+
+def _free_port() -> int:
+    with socket.socket() as there:
+        there.bind(("127.0.0.1", 0))
+        port: int = there.getsockname()[1]
+        return port
+
+
+def _end_with_parent() -> None:
+    os.read(0, 1)  # nothing is ever written there: it ends when the parent does
+    signal.raise_signal(signal.SIGTERM)
+
+
+def _serve(port: int) -> None:
+    import uvicorn  # noqa: PLC0415 - the process that starts this one needs it not
+
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    app = "prefect.server.api.server:create_app"
+    uvicorn.run(app, factory=True, host="127.0.0.1", port=port, log_level="error", lifespan="on")
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

@@ -1,0 +1,189 @@
+"""A Prefect server on this machine: waited for while it lives, and gone with who started it."""
+
+import contextlib
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import IO
+
+import httpx
+import pytest
+
+from tasks import server
+from tasks.server import ServerNotStarted, wait_until_up
+from tests.benchmarks.processes import environment, free_port
+from thousandeyes.simulator import create_app, serve
+
+TOKEN = "tkn-5ecret-0f-the-tests"
+NOBODY = "http://127.0.0.1:9"
+
+
+class Healthy(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/api/health" else 404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@contextlib.contextmanager
+def child(*python: str) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    with tempfile.TemporaryFile() as log:
+        started = subprocess.Popen(
+            [sys.executable, "-c", *python],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield started, log
+        finally:
+            started.kill()
+            started.wait()
+
+
+class TestWaiting:
+    def test_goes_on_as_long_as_the_server_lives_and_says_so(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(server, "_TOLD_EVERY", 0.0)
+        port, told = free_port(), []
+        started: list[ThreadingHTTPServer] = []
+
+        def say(words: str) -> None:
+            told.append(words)
+            if len(told) == 3:  # by now it has been waited for
+                started.append(ThreadingHTTPServer(("127.0.0.1", port), Healthy))
+                threading.Thread(target=started[0].serve_forever, daemon=True).start()
+
+        with child("input()") as (alive, log):
+            wait_until_up(f"http://127.0.0.1:{port}", alive, log, say)
+        started[0].shutdown()
+        started[0].server_close()
+        assert re.fullmatch(r"Prefect's server is still starting, after \d+ s …", told[0])
+
+    def test_ends_with_the_last_words_of_a_server_that_dies(self) -> None:
+        with child("import sys; print('starts'); print(); sys.exit('the disk is full')") as (
+            dying,
+            log,
+        ):
+            with pytest.raises(ServerNotStarted) as caught:
+                wait_until_up(f"http://127.0.0.1:{free_port()}", dying, log, lambda _: None)
+        assert str(caught.value) == (
+            "Prefect's server ended with status 1 while it started: starts the disk is full"
+        )
+
+    def test_gives_up_one_that_lives_and_never_answers(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(server, "LONGEST_START", 0.0)
+        url = f"http://127.0.0.1:{free_port()}"
+        with child("input()") as (silent, log):
+            with pytest.raises(ServerNotStarted, match=f"does not answer at {url} after 0 s: "):
+                wait_until_up(url, silent, log, lambda _: None)
+
+
+def rerun(home: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """Start the command line as a user would, with no Prefect server to go to."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows.rerun", *arguments],
+        cwd=home,
+        env=environment(home / "prefect", **variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_one_that_can_not_start_ends_a_run_with_one_sentence(tmp_path: Path) -> None:
+    database = "sqlite+aiosqlite:////nowhere/at/all.db"
+    run = rerun(tmp_path, "1", TE_TOKEN=TOKEN, PREFECT_SERVER_DATABASE_CONNECTION_URL=database)
+    _, said = run.communicate()
+    assert run.returncode == 3
+    [starting, error] = said.splitlines()
+    assert starting.startswith("Prefect starts a temporary server at http://127.0.0.1:")
+    assert error.startswith("error: Prefect's server ended with status 3 while it started: ")
+    assert "unable to open database file" in error
+
+
+def test_a_run_reaches_loopback_past_every_proxy_and_all_of_it_is_recorded(tmp_path: Path) -> None:
+    names = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY", "ws_proxy")
+    proxies = dict.fromkeys(names, NOBODY)
+    with serve(create_app(tests=["202701"], token=TOKEN)) as simulator:
+        variables = {"TE_TOKEN": TOKEN, "TE_BASE_URL": simulator.url, "no_proxy": "example.org"}
+        run = rerun(tmp_path, "202701", NO_PROXY="", **variables, **proxies)
+        said, problems = run.communicate()
+    assert run.returncode == 0, said + problems
+    with contextlib.closing(sqlite3.connect(tmp_path / "prefect" / "prefect.db")) as database:
+        [states] = database.execute("SELECT state_name FROM task_run").fetchall()
+    # Prefect's events bring it there, by a WebSocket.
+    assert states == ("Completed",)
+
+
+UNUSABLE = (
+    "error: a variable for the HTTP library can't be used: look at HTTPS_PROXY, HTTP_PROXY, "
+    "ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR\n"
+)
+
+
+def refusal(directory: Path, *command: str, **variables: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=directory,
+        env=environment(directory, TE_TOKEN=TOKEN, **variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("flows.rerun", "1"),
+        ("deployments.bootstrap",),
+        ("deployments.demo",),
+        ("deployments.serve", "--home", "home"),
+        ("thousandeyes", "tests"),
+    ],
+    ids=lambda command: str(command[0]),
+)
+def test_a_variable_that_no_client_can_use_is_told_before_anything_starts(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    assert refusal(tmp_path, *command, https_proxy="gopher://user:s3cret@proxy") == UNUSABLE
+
+
+def test_so_is_one_that_prefect_stumbles_over_when_it_is_imported(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "flows.rerun", "1", SSL_CERT_FILE="/nowhere/s3cret.pem")
+    assert said.endswith(UNUSABLE)
+    assert "s3cret" not in said
+
+
+@pytest.mark.servers
+def test_it_ends_with_a_run_that_is_killed(tmp_path: Path) -> None:
+    with serve(create_app(tests=["202701"], token=TOKEN, latency_seconds=600)) as simulator:
+        run = rerun(tmp_path, "202701", TE_TOKEN=TOKEN, TE_BASE_URL=simulator.url)
+        assert run.stderr
+        found = re.search(r"http://[\d.:]+", run.stderr.readline())
+        assert found
+        assert next(line for line in run.stderr if "Beginning flow run" in line)
+        assert httpx.get(f"{found[0]}/api/health", trust_env=False).is_success
+        os.kill(run.pid, signal.SIGKILL)
+        run.communicate()
+    with contextlib.suppress(httpx.TransportError):
+        while True:
+            httpx.get(f"{found[0]}/api/health", trust_env=False)

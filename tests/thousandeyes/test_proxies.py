@@ -1,0 +1,67 @@
+"""Loopback goes through no proxy, whatever is set in whichever spelling."""
+
+import urllib.request
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thousandeyes.errors import SettingsError
+from thousandeyes.proxies import LOOPBACK, direct_to_loopback, prepare
+
+HOSTS = st.lists(st.sampled_from(["example.org", ".internal", "10.1.2.3", "*", "127.0.0.1", ""]))
+TEXTS = st.one_of(st.none(), HOSTS.map(",".join), HOSTS.map(" , ".join))
+
+
+@given(TEXTS, TEXTS)
+def test_both_spellings_name_loopback_and_all_that_either_named(
+    small: str | None, large: str | None
+) -> None:
+    given_ = {"no_proxy": small, "NO_PROXY": large}
+    environ = {name: value for name, value in given_.items() if value is not None}
+    ours = direct_to_loopback(environ)
+    assert ours["no_proxy"] == ours["NO_PROXY"]
+    hosts = ours["no_proxy"].split(",")
+    named = {host.strip() for text in environ.values() for host in text.split(",")} - {""}
+    assert hosts == ["*"] if "*" in named else set(hosts) == named | set(LOOPBACK)
+    assert direct_to_loopback(ours) == ours
+
+
+@pytest.mark.parametrize("no_proxy", [{}, {"no_proxy": "example.org"}, {"NO_PROXY": "a, b"}])
+def test_http_and_websocket_libraries_go_to_loopback_directly_and_elsewhere_by_the_proxy(
+    no_proxy: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = "http://127.0.0.1:9"
+    for name in ("http_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    for name, value in {**no_proxy, **direct_to_loopback(no_proxy)}.items():
+        monkeypatch.setenv(name, value)
+    with httpx.Client() as client:
+        for url in ("http://127.0.0.1:4200", "http://localhost:4200", "http://[::1]:4200"):
+            assert client._transport_for_url(httpx.URL(url)) is client._transport
+        there = client._transport_for_url(httpx.URL("https://api.thousandeyes.com"))
+        assert there is not client._transport
+    # What the WebSocket library asks.
+    for host in ("127.0.0.1:4200", "localhost:4200", "::1:4200"):
+        assert urllib.request.proxy_bypass(host)
+    assert not urllib.request.proxy_bypass("prefect.example.net:4200")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTPS_PROXY", "gopher://user:s3cret@proxy"),
+        ("http_proxy", "http://user:s3cret/@proxy:port"),
+        ("ALL_PROXY", "socks5://user:s3cret@proxy:1080"),
+        ("no_proxy", "[::1"),
+        ("SSL_CERT_FILE", "/nowhere/s3cret.pem"),
+    ],
+)
+def test_a_value_that_no_client_can_use_is_told_without_it(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=r"look at HTTPS_PROXY, .* and SSL_CERT_DIR$") as caught:
+        prepare({})
+    assert "s3cret" not in str(caught.value)
