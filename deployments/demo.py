@@ -63,12 +63,14 @@ _NEXT: Final = """\
 def main() -> int:
     """Run the demo; returns 0 when every test ended as the scene has it.
 
-    1 when not, 2 when a variable is wrong, 3 when Prefect does not start.
+    1 when not, 2 when a variable is wrong, 3 when Prefect does not start, 130 after Ctrl-C.
     """
     console = Console()
     try:
         prepare(os.environ)
         return _demonstrate(console)
+    except KeyboardInterrupt:
+        return 130
     except SettingsError as error:
         console.print(f"error: {error}", markup=False, soft_wrap=True)
         return 2

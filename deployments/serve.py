@@ -116,9 +116,10 @@ def _settings() -> dict[str, str]:
     variables = {name: value for name, value in os.environ.items() if name.startswith("TE_")}
     if named := variables.get(ENV_FILE):
         return variables | {ENV_FILE: str(Path(named).resolve())}
-    if (file := ROOT / ".env").is_file():
-        return variables | {ENV_FILE: str(file)}
-    return variables
+    file = ROOT / ".env"
+    if "TE_TOKEN" in variables and not file.is_file():
+        return variables
+    return variables | {ENV_FILE: str(file)}  # one that is made later counts for the runs then
 
 
 @contextlib.contextmanager

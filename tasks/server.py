@@ -68,18 +68,20 @@ def start_temporary_server(say: Say) -> None:
     Raises:
         ServerNotStarted: It did not start.
     """
-    # Slow to import, and Prefect reads its settings then.
-    from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415
+    # Not before: Prefect reads its settings when it is imported.
     from prefect.settings import get_current_settings  # noqa: PLC0415
 
     settings = get_current_settings()
+    if settings.api.url or not settings.server.ephemeral.enabled:
+        return
+    from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415 - slow
+
     temporary = SubprocessASGIServer()
-    if settings.api.url or not settings.server.ephemeral.enabled or temporary.running:
+    if temporary.running:
         return
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     say(f"Prefect starts a temporary server at {url} …")
-    log = tempfile.TemporaryFile()  # noqa: SIM115 - it is the server's as long as that runs
     env = {
         **os.environ,
         **settings.to_environment_variables(exclude_unset=True),
@@ -87,20 +89,21 @@ def start_temporary_server(say: Say) -> None:
         "PREFECT__SERVER_EPHEMERAL": "1",
         "PREFECT__SERVER_FINAL": "1",
     }
-    server = subprocess.Popen(  # noqa: S603 - our own command
-        # Not as a module: the caller's directory may have a package `tasks` of its own.
-        [sys.executable, "-P", __file__, str(port)],
-        env=env,
-        stdin=subprocess.PIPE,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,  # a Ctrl-C is for the run, which has a report to write
-    )
-    try:
-        wait_until_up(url, server, log, say)
-    except ServerNotStarted:
-        server.kill()
-        raise
+    with tempfile.TemporaryFile() as log:
+        server = subprocess.Popen(  # noqa: S603 - our own command
+            # Not as a module: the caller's directory may have a package `tasks` of its own.
+            [sys.executable, "-P", __file__, str(port)],
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a Ctrl-C is for the run, which has a report to write
+        )
+        try:
+            wait_until_up(url, server, log, say)
+        except ServerNotStarted:
+            server.kill()
+            raise
     temporary.port, temporary.server_process, temporary.running = port, server, True
     # After what Prefect still sends when the process exits: it asks for that later.
     atexit.register(temporary.stop)

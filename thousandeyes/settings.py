@@ -140,8 +140,8 @@ def _env_file() -> Path:
         return Path(".env")
     if not Path(named).is_file():
         raise SettingsError(
-            f"{ENV_FILE}: there is no file {named}; give its whole path, since runs are executed "
-            "in directories of their own"
+            f"{ENV_FILE} names {named}, and there is no such file: put TE_TOKEN into it, or name "
+            "another by its whole path"
         )
     return Path(named)
 

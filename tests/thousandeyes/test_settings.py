@@ -69,7 +69,9 @@ class TestSources:
     ) -> None:
         assert token
         monkeypatch.setenv("TE_ENV_FILE", named)
-        with pytest.raises(SettingsError, match=f"^TE_ENV_FILE: there is no file {named}"):
+        with pytest.raises(
+            SettingsError, match=f"^TE_ENV_FILE names {named}, and there is no such file: "
+        ):
             ThousandEyesSettings()
 
     def test_a_byte_order_mark_before_the_token_is_no_part_of_its_name(self) -> None:
