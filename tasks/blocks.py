@@ -5,6 +5,7 @@ installed offers them in its UI, any other does once one was saved.
 """
 
 import re
+from itertools import chain
 from typing import Annotated, ClassVar, Final
 
 from prefect.blocks.abstract import CredentialsBlock
@@ -14,13 +15,17 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetPydanticSchema,
     HttpUrl,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
 )
+from pydantic_core import CoreSchema, core_schema
 
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.rerun import is_test_id, listed
+from thousandeyes.errors import SettingsError
+from thousandeyes.lists import entries, gathered, ids_in, one_test_id
 from thousandeyes.settings import API_URL, AccountGroupId, BaseUrl, ThousandEyesSettings, Token
 from thousandeyes.thresholds import Thresholds
 
@@ -68,24 +73,19 @@ class ThousandEyesCredentials(CredentialsBlock):
         return ThousandEyesClient(self.settings())
 
 
-def _as_typed(items: object) -> object:
-    # Prefect's first UI has an editor for JSON in this place, and an ID looks like a number.
-    if isinstance(items, list) and all(type(item) in (str, int) for item in items):
-        return listed(map(str, items))
-    return items
+def _read_by_item(_source: object, _handler: object) -> CoreSchema:
+    # Item by item, so that a mistake is told with the place of the item that holds it.
+    items = core_schema.list_schema(core_schema.no_info_plain_validator_function(ids_in))
+    return core_schema.no_info_after_validator_function(
+        lambda found: list(dict.fromkeys(chain.from_iterable(found))), items
+    )
 
 
-def _clean_test_id(test_id: str) -> str:
-    if not is_test_id(test_id := test_id.strip()):
-        raise ValueError(f"not a test ID: {test_id[:40]!r}, it is letters, digits, '-' and '_'")
-    return test_id
-
-
-TestId = Annotated[str, AfterValidator(_clean_test_id)]
+TestId = Annotated[str, BeforeValidator(one_test_id)]
 TestIds = Annotated[
-    list[TestId],
-    BeforeValidator(_as_typed),
-    AfterValidator(lambda test_ids: list(dict.fromkeys(test_ids))),
+    list[str],
+    GetPydanticSchema(_read_by_item),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}}),
 ]
 
 CredentialsName = Annotated[str | None, AfterValidator(lambda name: (name or "").strip() or None)]
@@ -148,3 +148,19 @@ class EndpointTestGroup(Block):
 def is_block_name(text: str) -> bool:
     """Tell whether Prefect lets a block be named so."""
     return bool(_BLOCK_NAME.fullmatch(text))
+
+
+def read_names(written: object, where: str) -> list[str]:
+    """Return the names of blocks in a list, whose items may hold several each.
+
+    Args:
+        written: The list.
+        where: What it is called, for the message.
+
+    Raises:
+        SettingsError: It is no list of texts and whole numbers.
+    """
+    try:
+        return gathered(written, where, lambda item: [name.text for name in entries(item)])
+    except ValueError as error:
+        raise SettingsError(f"{error}. Nothing was sent.") from None

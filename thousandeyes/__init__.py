@@ -11,6 +11,7 @@
 * `expected`, `watch`, `queries`, `awaiting`: whose results are to come, and who looks for them
 * `thresholds`, `judging`, `verdict`: whether what was measured is good enough
 * `app_links`: where people look at it
+* `lists`: lists of test IDs, however people write them
 * `finding`: which of the listed tests somebody looks for
 * `simulator`: the same API on this machine, for a first run and for tests
 """

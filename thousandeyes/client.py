@@ -9,10 +9,11 @@ from thousandeyes.caller import Caller, ignore, nothing
 from thousandeyes.calls import Call
 from thousandeyes.definitions import InstantTest
 from thousandeyes.errors import CallFailed, ReplyLost
+from thousandeyes.lists import clean_test_id
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.redaction import Redactor
 from thousandeyes.replies import Family, confirmation, created_test_id, read
-from thousandeyes.rerun import Rerun, clean_test_ids
+from thousandeyes.rerun import Rerun
 from thousandeyes.results import next_cursor
 
 TESTS: Final = "/endpoint/tests/scheduled-tests"
@@ -56,7 +57,7 @@ class ThousandEyesClient(Caller):
             InvalidTestIds: This can't be an ID; nothing was sent.
         """
         # It becomes part of the address: an empty one, or one with a slash, would name another.
-        [test_id] = clean_test_ids([test_id])
+        test_id = clean_test_id(test_id)
         record = record or Rerun(test_id)
         call = Call("POST", f"{TESTS}/{test_id}/run", _INSTANT, aid)
         try:

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from thousandeyes.errors import Refused, ReplyLost, refusal
+from thousandeyes.lists import TEST_ID
 
 LONGEST_PROBLEM: Final = 400
 """Characters of the API's own words in an error."""
@@ -25,7 +26,7 @@ class Family(StrEnum):
 
 
 _HTML = re.compile(r"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
-_ID = re.compile(r"[A-Za-z0-9_-]+")
+_ID = re.compile(TEST_ID)
 _LOCATION = re.compile(rf"/endpoint/tests/[a-z/-]+/({_ID.pattern})/?$")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,12}")
 _EPOCH = 1_000_000_000  # anything less is no date since 2001

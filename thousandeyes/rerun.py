@@ -1,7 +1,5 @@
 """What becomes of one test: from asked for, over its attempts, to the outcome that names it."""
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +7,6 @@ from typing import Final, Self
 
 from thousandeyes.errors import (
     CallFailed,
-    InvalidTestIds,
     Outcome,
     Refused,
     ReplyLost,
@@ -25,10 +22,6 @@ Ending = Outcome | VerdictName
 GOOD: Final = frozenset({Outcome.ACCEPTED, Outcome.SKIPPED, VerdictName.PASSED})
 """Endings that need nobody's attention."""
 
-_TEST_ID = re.compile(r"[A-Za-z0-9_-]+")
-_SEPARATORS = re.compile(r"[\s,;]+")
-_SHOWN = 5
-
 KEPT = frozenset({Outcome.ACCEPTED, Outcome.NOT_FOUND, Outcome.INVALID, Outcome.SKIPPED})
 """Outcomes that another try would not change."""
 
@@ -43,43 +36,6 @@ class Delivery(StrEnum):
     """Sent again: the test certainly ran, now and then twice."""
     AT_MOST_ONCE = "at_most_once"
     """Not sent again: the test never runs twice, and now and then it stays unknown."""
-
-
-def is_test_id(text: str) -> bool:
-    """Tell whether this can be a test's ID.
-
-    IDs are opaque, though all known ones are digits: letters, digits, `-` and `_` are allowed.
-    """
-    return bool(_TEST_ID.fullmatch(text))
-
-
-def clean_test_ids(test_ids: Iterable[str]) -> list[str]:
-    """Trim blanks and drop repeats, keeping the order.
-
-    Raises:
-        InvalidTestIds: One or more can't be an ID, or there is none.
-    """
-    trimmed = [test_id.strip() for test_id in test_ids]
-    wrong = [test_id for test_id in trimmed if not is_test_id(test_id)]
-    if wrong:
-        shown = ", ".join(repr(test_id[:40]) for test_id in wrong[:_SHOWN])
-        rest = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        raise InvalidTestIds(
-            f"not a test ID: {shown}{rest}. An ID is letters, digits, '-' and '_', such as "
-            "765231567. Nothing was sent."
-        )
-    if not trimmed:
-        raise InvalidTestIds("no test IDs given: name at least one. Nothing was sent.")
-    return list(dict.fromkeys(trimmed))
-
-
-def listed(items: Iterable[str]) -> list[str]:
-    """Return the single IDs or names of a list that people typed or pasted.
-
-    One item may hold many, separated by commas, semicolons, blanks or line breaks, since that is
-    what pasting into one field of a form leaves. Empty items are passed over.
-    """
-    return [part for item in items for part in _SEPARATORS.split(item) if part]
 
 
 def may_send_again(error: CallFailed, delivery: Delivery) -> bool:

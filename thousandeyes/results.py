@@ -21,7 +21,7 @@ from typing import Any, Final, Generic, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from thousandeyes.errors import ReplyLost
-from thousandeyes.rerun import clean_test_ids
+from thousandeyes.lists import clean_test_id
 from thousandeyes.rounds import AnyRow, HttpRound, NetworkRound, PathSummary, rows_of
 
 RESULTS: Final = "/endpoint/test-results/scheduled-tests"
@@ -205,7 +205,7 @@ def _of_one(
     kind: Kind, model: type[AnyRow], test_id: str, since: float, *, filtered: bool
 ) -> _Query[AnyRow]:
     # It becomes part of the path.
-    [test_id] = clean_test_ids([test_id])
+    test_id = clean_test_id(test_id)
     path, wanted, first = f"{RESULTS}/{test_id}/{kind}", frozenset({test_id}), first_round(since)
     if filtered:
         return _Query("POST", f"{path}/filter", model, wanted, first, _newest_first())

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import httpx
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from thousandeyes.errors import SettingsError
+from thousandeyes.lists import as_text
 
 API_URL = "https://api.thousandeyes.com/v7"
 ENV_FILE: Final = "TE_ENV_FILE"
@@ -78,6 +79,7 @@ Token = Annotated[
 ]
 AccountGroupId = Annotated[
     str | None,
+    BeforeValidator(lambda aid: None if aid is None else as_text(aid)),
     AfterValidator(_clean_aid),
     Field(description="Account group; the user's login account group when left out."),
 ]

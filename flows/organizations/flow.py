@@ -15,11 +15,11 @@ from flows.rerun.plan import duration
 from flows.rerun.remote import ON_DEMAND, RerunUnfinished, rerun_by_deployment
 from flows.rerun.selection import PastedNames, by_organization
 from flows.rerun.verdict import RerunFailed, judge
-from tasks.blocks import EndpointTestGroup
+from tasks.blocks import EndpointTestGroup, read_names
 from tasks.loading import block_names, load_groups
 from tasks.summary import RunReport, deployment_slug, plain, publish
 from thousandeyes.errors import SettingsError
-from thousandeyes.rerun import Rerun, listed
+from thousandeyes.rerun import Rerun
 
 ENVIRONMENT = "environment"
 """What the organization is called whose token is in the workers' environment."""
@@ -41,8 +41,8 @@ class Organization:
 
 @flow(name="rerun-organizations", persist_result=False)
 async def rerun_organizations(
-    groups: list[PastedNames] = [],  # noqa: B006 - never changed; the form shows it
-    credentials: list[PastedNames] = [],  # noqa: B006
+    groups: PastedNames = [],  # noqa: B006 - never changed; the form shows it
+    credentials: PastedNames = [],  # noqa: B006
     options: RerunOptions = RerunOptions(),  # noqa: B008 - frozen
     deployment: str = ON_DEMAND,
 ) -> list[Rerun]:
@@ -67,7 +67,7 @@ async def rerun_organizations(
         SettingsError: No group is named, or one that isn't there; nothing was sent.
     """
     began = time.monotonic()
-    chosen = await _groups(listed(groups), listed(credentials))
+    chosen = await _groups(read_names(groups, "groups"), read_names(credentials, "credentials"))
     organizations = by_organization(chosen)
     get_run_logger().info(
         "%d groups of %d organizations: %s",

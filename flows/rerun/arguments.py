@@ -12,8 +12,10 @@ from pydantic_core import ErrorDetails
 from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import Parameters
 from flows.rerun.selection import select
+from tasks.blocks import read_names
 from thousandeyes.errors import InvalidTestIds, SettingsError
-from thousandeyes.rerun import Delivery, listed
+from thousandeyes.lists import read_test_ids_text
+from thousandeyes.rerun import Delivery
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.thresholds import Thresholds
 
@@ -85,14 +87,12 @@ def parameters(arguments: Sequence[str] | None, stdin: TextIO) -> Parameters:
         SettingsError: An option's value or the environment is wrong.
     """
     given = vars(parser().parse_args(arguments))
-    groups, credentials = listed(given.pop("groups")), given.pop("credentials")
+    groups, credentials = read_names(given.pop("groups"), "--group"), given.pop("credentials")
+    test_ids = _with_stdin(given.pop("test_ids"), stdin)
     try:
-        test_ids = _with_stdin(given.pop("test_ids"), stdin)
         options = RerunOptions.model_validate(given)
     except ValidationError as error:
         raise SettingsError("; ".join(_explain(problem) for problem in error.errors())) from None
-    except UnicodeDecodeError:
-        raise InvalidTestIds("standard input is not text in UTF-8. Nothing was sent.") from None
     asked = Parameters(test_ids=test_ids, groups=groups, credentials=credentials, options=options)
     if test_ids or not (asked.name_tests or options.only_failed_of):
         checked = select(test_ids, {}, credentials).test_ids
@@ -118,7 +118,13 @@ def _add(parser: argparse.ArgumentParser, name: str, description: str) -> None:
 
 
 def _with_stdin(arguments: Sequence[str], stdin: TextIO) -> list[str]:
-    return listed(stdin.read() if argument == "-" else argument for argument in arguments)
+    test_ids: list[str] = []
+    for number, argument in enumerate(arguments, 1):
+        if argument == "-":
+            test_ids += read_test_ids_text(stdin.buffer.read(), "standard input")
+        else:
+            test_ids += read_test_ids_text(argument, f"ID {number} of the command line")
+    return test_ids
 
 
 def _check_size(asked: Parameters) -> None:

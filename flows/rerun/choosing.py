@@ -1,7 +1,6 @@
 """Which tests a run is about: reads the blocks, the file, the list and the earlier run it names."""
 
 from pathlib import Path
-from typing import Final
 
 from prefect import get_run_logger
 from prefect.types import DateTime
@@ -13,9 +12,7 @@ from tasks.loading import load_groups, load_settings
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, SettingsError
 from thousandeyes.finding import matching
-from thousandeyes.rerun import listed
-
-_COMMENT: Final = "#"
+from thousandeyes.lists import read_test_ids_text
 
 
 async def choose(asked: Parameters, before: DateTime | None) -> Selection:
@@ -53,7 +50,7 @@ async def _choose(asked: Parameters) -> Selection:
     test_ids = list(asked.test_ids)
     if options.test_ids_file:
         test_ids += read_ids(options.test_ids_file)
-    groups = await load_groups(listed(asked.groups), asked.credentials)
+    groups = await load_groups(asked.groups, asked.credentials)
     found = {}
     if options.name_pattern:
         credentials = credentials_of(groups, asked.credentials)
@@ -62,20 +59,21 @@ async def _choose(asked: Parameters) -> Selection:
 
 
 def read_ids(path: str) -> list[str]:
-    """Return the test IDs in a text file: separated as people do, comments after `#` left out.
+    """Return the test IDs in a text file.
 
     Raises:
+        InvalidTestIds: It holds something else; says where.
         SettingsError: It can't be read.
     """
     try:
-        lines = Path(path).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
+        content = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no file has such a name"
         raise SettingsError(
             f"test_ids_file: {path} can't be read: {reason}. It must lie on the machine that the "
             "run is executed on. Nothing was sent."
         ) from None
-    return listed(line.partition(_COMMENT)[0] for line in lines)
+    return read_test_ids_text(content, f"test_ids_file: {path}")
 
 
 async def _find(pattern: str, credentials: str | None) -> dict[str, str]:

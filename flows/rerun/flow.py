@@ -26,8 +26,8 @@ from thousandeyes.rerun import Delivery, Rerun
 
 @flow(name="rerun-endpoint-tests", persist_result=False)
 async def rerun_endpoint_tests(
-    test_ids: list[PastedIds] = [],  # noqa: B006 - never changed; the form shows it
-    groups: list[PastedNames] = [],  # noqa: B006
+    test_ids: PastedIds = [],  # noqa: B006 - never changed; the form shows it
+    groups: PastedNames = [],  # noqa: B006
     credentials: CredentialsName = None,
     options: RerunOptions = RerunOptions(),  # noqa: B008 - frozen
 ) -> list[Rerun]:
@@ -48,13 +48,15 @@ async def rerun_endpoint_tests(
         One record a test, in the order asked for: `flows.rerun.selection` has the rules.
 
     Raises:
-        InvalidTestIds: There is no test at all, or an ID that can't be one; nothing was sent.
+        InvalidTestIds: There is no test at all, or something that is no ID; nothing was sent.
         RerunFailed: A test ended in one of `options.fail_on`.
         SettingsError: The token or a block is missing, or a setting is wrong; nothing was sent.
     """
     began = time.monotonic()
     own_run = await OwnRun.of_this_process()
-    asked = Parameters(test_ids=test_ids, groups=groups, credentials=credentials, options=options)
+    asked = Parameters.read(
+        test_ids=test_ids, groups=groups, credentials=credentials, options=options
+    )
     selection = await choose(asked, own_run.flow_run.start_time)
     if options.dry_run:
         return _ended(await _look_ahead(selection, began))

@@ -90,8 +90,8 @@ class RerunOptions(BaseModel):
     test_ids_file: str | None = Field(
         default=None,
         description=(
-            "Also run the tests whose IDs stand in this text file on the worker, separated by "
-            "blanks, commas or lines; # begins a comment."
+            "Also run the tests whose IDs stand in this text file on the worker: one a line, or "
+            "as a spreadsheet or a person writes them; # begins a comment."
         ),
     )
     name_pattern: str | None = Field(

@@ -1,13 +1,14 @@
 """What a run is asked for: the flow's parameters as one value."""
 
-from typing import Self
+from typing import Any, Self
 
 from prefect.client.schemas.objects import FlowRun
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flows.rerun.options import RerunOptions
-from thousandeyes.errors import SettingsError
-from thousandeyes.rerun import listed
+from tasks.blocks import read_names
+from thousandeyes.errors import InvalidTestIds, SettingsError
+from thousandeyes.lists import read_test_ids
 
 
 class Parameters(BaseModel):
@@ -24,7 +25,22 @@ class Parameters(BaseModel):
     def name_tests(self) -> bool:
         """Whether they name any tests themselves, in whatever way."""
         chosen = self.options.name_pattern or self.options.test_ids_file
-        return bool(chosen or listed(self.test_ids) or listed(self.groups))
+        return bool(chosen or self.test_ids or self.groups)
+
+    @classmethod
+    def read(cls, **given: Any) -> Self:  # noqa: ANN401 - the flow's parameters
+        """Return what the flow was given, its lists taken apart.
+
+        Raises:
+            InvalidTestIds: The test IDs are no list of IDs.
+            SettingsError: The groups are no list of names.
+            ValidationError: Another parameter is wrong.
+        """
+        lists = {
+            "test_ids": read_test_ids(given.get("test_ids", [])),
+            "groups": read_names(given.get("groups", []), "groups"),
+        }
+        return cls.model_validate(given | lists)
 
     @classmethod
     def of(cls, flow_run: FlowRun) -> Self:
@@ -34,8 +50,8 @@ class Parameters(BaseModel):
             SettingsError: They are not this flow's.
         """
         try:
-            return cls.model_validate(flow_run.parameters)
-        except ValidationError:
+            return cls.read(**flow_run.parameters)
+        except (InvalidTestIds, SettingsError, ValidationError):
             raise SettingsError(
                 f"only_failed_of: {flow_run.name!r} is no run of rerun-endpoint-tests, or one of "
                 "a version whose parameters are not known here. Nothing was sent."

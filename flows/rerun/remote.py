@@ -2,20 +2,26 @@
 
 from collections.abc import Sequence
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Final
 
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments import arun_deployment
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import AwaitingRetry
 
 from flows.rerun.options import RerunOptions
 from flows.rerun.verdict import RerunFailed
 from tasks.artifacts import read_outcomes
+from tasks.blocks import read_names
+from thousandeyes.lists import read_test_ids
 from thousandeyes.rerun import Rerun
 
 ON_DEMAND: Final = "rerun-endpoint-tests/on-demand"
+
+_REFUSED: Final = (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+"""What the server answers to parameters that don't fit the deployment's schema, or are too long."""
 
 
 class RerunUnfinished(Exception):
@@ -34,8 +40,8 @@ class RerunUnfinished(Exception):
 
 
 async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how to wait
-    test_ids: Sequence[str] = (),
-    groups: Sequence[str] = (),
+    test_ids: Sequence[str | int] = (),
+    groups: Sequence[str | int] = (),
     credentials: str | None = None,
     options: RerunOptions | None = None,
     *,
@@ -64,12 +70,15 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         One record a test, read from the run's artifacts.
 
     Raises:
+        InvalidTestIds: There is something among the test IDs that is none; nothing was sent.
         RerunFailed: A test ended in one of `options.fail_on`, or nothing could be sent.
-        RerunUnfinished: No such deployment; or the run crashed, was cancelled, or takes longer.
+        RerunUnfinished: No such deployment, or one that refuses these parameters; or the run
+            crashed, was cancelled, or takes longer.
+        SettingsError: The groups are no list of names; nothing was sent.
     """
     given: dict[str, Any] = {
-        "test_ids": list(test_ids),
-        "groups": list(groups),
+        "test_ids": read_test_ids(test_ids),
+        "groups": read_names(groups, "groups"),
         "credentials": credentials,
         "options": options.model_dump(mode="json", exclude_unset=True) if options else None,
     }
@@ -91,6 +100,14 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
             f"There is no deployment {deployment!r} on this Prefect server: make it with "
             "`python -m deployments.bootstrap`, or look at PREFECT_API_URL. Nothing was sent."
         ) from None
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code not in _REFUSED:
+            raise
+        raise RerunUnfinished(
+            f"The Prefect server refuses the parameters for {deployment!r}: they are too long, or "
+            "the deployment is of another version: `python -m deployments.bootstrap` brings it up "
+            "to date. Nothing was sent."
+        ) from error
     outcomes = await read_outcomes([flow_run.id])
     state: State[Any] | None = flow_run.state
     if state and state.is_completed():

@@ -15,22 +15,32 @@ The rules of precedence, which the README repeats for people:
   is chosen, of all that the run was about.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Annotated, Final, TypeVar
 
-from pydantic import WithJsonSchema
+from pydantic import SkipValidation, WithJsonSchema
 
 from tasks.blocks import EndpointTestGroup
 from thousandeyes.errors import InvalidTestIds, SettingsError
-from thousandeyes.rerun import KEPT, Delivery, Rerun, clean_test_ids, listed
+from thousandeyes.lists import form_pattern
+from thousandeyes.rerun import KEPT, Delivery, Rerun
 from thousandeyes.thresholds import Thresholds
 
-PastedIds = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9_,;\s-]*$"})]
-"""One test ID or several; the form refuses what can't be, and `select` tells of it in words."""
-PastedNames = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[a-z0-9,;\s-]*$"})]
-"""One name of a block or several."""
+
+def _in_the_form(entry: str) -> WithJsonSchema:
+    # Both forms of Prefect take a whole list in a field of texts alone: one that takes numbers too
+    # has a switch, an editor for JSON, or nothing at all in its place.
+    items = {"type": "string", "pattern": form_pattern(entry)}
+    return WithJsonSchema({"type": "array", "items": items})
+
+
+PastedIds = Annotated[Sequence[str | int], SkipValidation, _in_the_form(r"\w")]
+"""Test IDs, one or several an item; the form refuses most of what can't be, and
+`read_test_ids` tells in words of all of it."""
+PastedNames = Annotated[Sequence[str | int], SkipValidation, _in_the_form("a-z0-9")]
+"""Names of blocks, one or several an item; `read_names` reads them."""
 
 Said = TypeVar("Said")
 
@@ -76,23 +86,23 @@ def select(
     """Return what a run is about.
 
     Args:
-        test_ids: IDs given one by one; an item may hold several, as pasting leaves them.
+        test_ids: IDs given one by one.
         groups: The groups asked for, by name, in order.
         credentials: Name of the credentials block given for the run, if any.
         found: The names of the tests that were found by name, by ID.
 
     Raises:
-        InvalidTestIds: An ID can't be one, or there is none at all.
+        InvalidTestIds: There is none at all.
         SettingsError: The groups are of different organizations.
     """
     in_turn = list(groups.values())
-    wanted = [*listed(test_ids), *(one for group in in_turn for one in group.test_ids), *found]
+    wanted = [*test_ids, *(one for group in in_turn for one in group.test_ids), *found]
     if not wanted:
         raise InvalidTestIds(
             "no tests given: name test IDs, groups of tests, or both. Nothing was sent."
         )
     return Selection(
-        test_ids=clean_test_ids(wanted),
+        test_ids=list(dict.fromkeys(wanted)),
         names=_first([*(group.names for group in in_turn), found]),
         thresholds=_first(_each(group, group.thresholds) for group in in_turn),
         aids=_first(_each(group, group.aid) for group in in_turn),

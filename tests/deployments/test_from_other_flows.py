@@ -15,7 +15,7 @@ from flows.rerun import RerunFailed
 from flows.rerun.remote import RerunUnfinished, rerun_by_deployment
 from tests.deployments.scene import client_of, simulated, until
 from tests.deployments.topology import Topology
-from thousandeyes.errors import Outcome
+from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
 from thousandeyes.rerun import Rerun
 
 TEST_IDS = ["202701", "202702"]
@@ -59,9 +59,17 @@ async def test_a_parent_gets_what_the_flow_would_have_returned_or_raised(
 async def test_a_parent_is_told_what_to_do_when_there_is_no_end_to_report() -> None:
     with pytest.raises(RerunUnfinished, match=r"deployments\.bootstrap"):
         await rerun_by_deployment(TEST_IDS, deployment="rerun-endpoint-tests/nowhere")
+    too_many = range(100_000_000, 100_100_000)
+    with pytest.raises(RerunUnfinished, match=r"refuses the parameters .* Nothing was sent\.$"):
+        await rerun_by_deployment(too_many)
+    with pytest.raises(InvalidTestIds, match="test_ids, item 2: neither text nor a whole number"):
+        await rerun_by_deployment(["1", 1.5])  # type: ignore[list-item]
+    with pytest.raises(SettingsError, match="groups, item 1: neither text nor a whole number"):
+        await rerun_by_deployment(groups=[True])
     with pytest.raises(RerunUnfinished, match="is a worker up that serves its pool") as late:
-        await rerun_by_deployment(TEST_IDS, timeout=0)
+        await rerun_by_deployment([202701, "202702"], timeout=0)
     assert late.value.flow_run
+    assert late.value.flow_run.parameters["test_ids"] == TEST_IDS
     waits = asyncio.create_task(rerun_by_deployment(TEST_IDS, poll_interval=0.3))
     async with get_client() as client:
         for run in await until(lambda: waiting(client, 2)):

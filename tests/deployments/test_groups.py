@@ -13,6 +13,11 @@ from tasks.blocks import EndpointTestGroup
 from tests.thousandeyes.steady import steady
 from thousandeyes.thresholds import Thresholds
 
+NO_ID = (
+    "no test ID at line {}, column {}: an ID is up to 64 letters, digits, '-' and '_', with at "
+    "least one digit, such as 765231567"
+)
+
 
 def read(text: str) -> dict[str, EndpointTestGroup]:
     path = Path("groups.yaml")
@@ -61,9 +66,17 @@ def test_the_file_of_the_project_makes_nothing_as_it_is_and_a_group_without_its_
     assert groups["morning-checks"].credentials == "production"
 
 
-@pytest.mark.parametrize("written", ["0765", "1_000", "0x1f", "1e5", "0o17", "2026-11-24", "yes"])
+@pytest.mark.parametrize("written", ["0765", "1_000", "0x1f", "1e5", "0o17", "2026-11-24"])
 def test_an_id_is_taken_as_it_is_written(written: str) -> None:
     assert read(f"a: {{test_ids: [{written}]}}")["a"].test_ids == [written]
+
+
+def test_a_list_in_one_item_is_taken_apart_and_its_mistakes_told_by_the_items_line() -> None:
+    file = "a:\n  test_ids:\n    - 1, 2\n    - |\n      3 # Berlin\n      {}\n    - 4\n"
+    assert read(file.format("'5'"))["a"].test_ids == ["1", "2", "3", "5", "4"]
+    assert mistakes(file.format("TE_TOKEN=5ecret")) == [
+        f"line 4: a.test_ids.1: {NO_ID.format(2, 1)}"
+    ]
 
 
 def test_an_anchor_may_say_once_what_holds_for_several_groups() -> None:
@@ -95,12 +108,12 @@ def test_all_mistakes_are_told_at_once_with_their_lines() -> None:
         "  aid: [1]\n"
     ) == [
         f"line 1: Morning Checks: {_NAME}",
-        "line 6: evening.test_ids.1: not a test ID: '../2', it is letters, digits, '-' and '_'",
+        f"line 6: evening.test_ids.1: {NO_ID.format(1, 1)}",
         "line 8: evening.thresholds.max_loss: Extra inputs are not permitted",
         f"line 9: evening.thresholds.min_agents: {integer}, unable to parse string as an integer",
         "line 10: evening.threshold: Extra inputs are not permitted",
         "line 13: empty: a group has test_ids at least",
-        "line 16: night.aid: Input should be a valid string",
+        "line 16: night.aid: neither text nor a whole number",
     ]
 
 

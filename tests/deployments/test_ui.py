@@ -7,10 +7,12 @@ import contextlib
 import os
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 from playwright.sync_api import TimeoutError as NotInTime
 
+from flows.rerun.parameters import Parameters
 from tests.deployments import browser
 from tests.deployments.scene import simulated
 from tests.deployments.topology import Topology
@@ -79,6 +81,27 @@ def test_on_demand_is_started_by_its_form_and_its_report_is_read_from_the_artifa
             row = page.get_by_role("row").filter(has_text=test_id)
             expect(row.get_by_text(ending, exact=True)).to_be_visible()
         page.screenshot(path=pictures / "outcome-table.png", animations="disabled")
+
+
+@pytest.mark.usefixtures("chromium")
+@pytest.mark.parametrize("ui", ["", "/v2"], ids=["V1", "V2"])
+def test_one_field_of_the_form_takes_a_list_as_a_spreadsheet_leaves_it(
+    one_machine: Topology, ui: str
+) -> None:
+    pasted = "\ufeff\"202701\";\t# Büro, 3rd floor\r\n'202738';\u00a0\n[202775]"
+    with browser.page() as page:
+        page.set_default_timeout(_SECONDS * 1000)
+        page.goto(f"{one_machine.url}{ui}/deployments")
+        page.get_by_role("link", name="on-demand").click()
+        page.wait_for_url("**/deployments/deployment/*")
+        page.goto(f"{page.url.partition('?')[0]}/run")
+        page.get_by_role("button", name="Add item").first.click()
+        page.locator("textarea").first.fill(pasted)
+        with page.expect_response("**/create_flow_run") as answer:
+            page.get_by_role("button", name="Submit").click()
+        run = answer.value.json()
+    assert httpx.delete(f"{one_machine.url}/api/flow_runs/{run['id']}").is_success
+    assert Parameters.read(**run["parameters"]).test_ids == ["202701", "202738", "202775"]
 
 
 def _fill_in_the_form(page: Page, url: str, pictures: Path) -> None:

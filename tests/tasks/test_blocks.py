@@ -96,30 +96,41 @@ class TestCredentials:
 
 class TestGroup:
     def test_takes_ids_as_people_type_and_paste_them(self) -> None:
-        group = EndpointTestGroup(test_ids=[" 1 ", "2,3\n4", "", "2"])
+        group = EndpointTestGroup(test_ids=[" 1 ", "\ufeff'2',3\r4 # Berlin", "", "2"])
         assert group.test_ids == ["1", "2", "3", "4"]
         assert EndpointTestGroup(test_ids=[" "]).test_ids == [], "its tests may be created yet"
 
     def test_takes_ids_written_as_numbers(self) -> None:
-        """As an editor for JSON leaves them."""
-        group = EndpointTestGroup.model_validate({"test_ids": [765231567, "2"]})
+        """As an editor for JSON leaves them, and a program."""
+        group = EndpointTestGroup.model_validate(
+            {"test_ids": [765231567, "2"], "names": {765231567: "Berlin"}, "aid": 1234}
+        )
         assert group.test_ids == ["765231567", "2"]
+        assert (group.names, group.aid) == ({"765231567": "Berlin"}, "1234")
+        assert credentials(aid=1234).aid == "1234"
 
     @pytest.mark.parametrize(
         ("wrong", "reason"),
         [
-            ({"test_ids": [True]}, "valid string"),
-            ({"test_ids": [1.5]}, "valid string"),
+            ({"test_ids": [True]}, r"test_ids\.0\s+Value error, neither text nor a whole number"),
+            ({"test_ids": [1.5]}, "neither text nor a whole number"),
+            ({"test_ids": [["1"]]}, "neither text nor a whole number"),
+            ({"test_ids": ["1"], "names": {True: "b"}}, "neither text nor a whole number"),
+            ({"test_ids": ["1"], "aid": True}, r"aid\s+Value error, neither text nor"),
             ({"test_ids": "12"}, "valid list"),
-            ({"test_ids": ["1", "../x"]}, r"test_ids\.1\s+Value error, not a test ID: '\.\./x'"),
+            (
+                {"test_ids": ["1, 2", "3 ../x"]},
+                r"test_ids\.1\s+.*no test ID at line 1, column 3",
+            ),
             ({"test_ids": ["1"], "names": {"2": "b"}}, "test_ids does not hold 2"),
             ({"test_ids": ["1"], "thresholds": {"max_loss": 1}}, r"max_loss\s+Extra inputs"),
             ({"test_ids": ["1"], "theshold": {}}, "Extra inputs"),
         ],
     )
     def test_refuses_what_can_not_be_meant(self, wrong: dict[str, Any], reason: str) -> None:
-        with pytest.raises(ValidationError, match=reason):
+        with pytest.raises(ValidationError, match=reason) as caught:
             EndpointTestGroup(**wrong)
+        assert "../x" not in f"{caught.value!r} {caught.value}"
 
     def test_an_empty_field_of_a_form_is_as_good_as_none(self) -> None:
         group = EndpointTestGroup(test_ids=["1"], aid=" ", credentials="")

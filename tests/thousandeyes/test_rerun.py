@@ -1,4 +1,3 @@
-import string
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -11,7 +10,6 @@ from thousandeyes.errors import (
     CallFailed,
     Forbidden,
     InvalidCall,
-    InvalidTestIds,
     NotFound,
     Outcome,
     QuotaExhausted,
@@ -24,7 +22,7 @@ from thousandeyes.errors import (
     Unreachable,
 )
 from thousandeyes.judging import judge
-from thousandeyes.rerun import KEPT, Delivery, Rerun, clean_test_ids, listed, may_send_again
+from thousandeyes.rerun import KEPT, Delivery, Rerun, may_send_again
 from thousandeyes.thresholds import Thresholds
 from thousandeyes.verdict import Verdict, VerdictName
 
@@ -36,52 +34,6 @@ def verdict(name: VerdictName) -> Verdict:
 
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
-ALLOWED = string.ascii_letters + string.digits + "-_"
-test_ids = st.text(ALLOWED, min_size=1, max_size=20)
-blanks = st.text(" \t\n", max_size=3)
-
-
-class TestIds:
-    @given(st.lists(st.tuples(test_ids, st.text(" ,;\t\r\n", min_size=1)), max_size=8), st.data())
-    @steady(100)
-    def test_a_list_is_the_same_however_it_was_typed_and_pasted(
-        self, typed: list[tuple[str, str]], data: st.DataObject
-    ) -> None:
-        """Whatever stands between the IDs, and wherever it was cut into items."""
-        items = [""]
-        for test_id, between in typed:
-            items[-1] += test_id + between
-            if data.draw(st.booleans()):
-                items.append("")
-        assert listed(items) == [test_id for test_id, _ in typed]
-
-    @given(st.lists(st.tuples(blanks, test_ids, blanks), min_size=1))
-    @steady(100)
-    def test_blanks_are_trimmed_and_repeats_dropped_with_the_order_kept(
-        self, typed: list[tuple[str, str, str]]
-    ) -> None:
-        cleaned = clean_test_ids("".join(parts) for parts in typed)
-        meant = [test_id for _, test_id, _ in typed]
-        assert set(cleaned) == set(meant)
-        assert len(cleaned) == len(set(cleaned))
-        assert cleaned == sorted(cleaned, key=meant.index)
-
-    @given(st.text().filter(lambda text: not text.strip() or set(text.strip()) - set(ALLOWED)))
-    @steady(100)
-    def test_anything_else_is_refused_also_among_good_ones(self, wrong: str) -> None:
-        with pytest.raises(InvalidTestIds, match="Nothing was sent") as caught:
-            clean_test_ids(["765231567", wrong])
-        assert len(str(caught.value)) < 600
-
-    def test_an_empty_list_is_refused(self) -> None:
-        with pytest.raises(InvalidTestIds, match="no test IDs given"):
-            clean_test_ids([])
-
-    def test_only_some_of_many_wrong_ones_are_shown(self) -> None:
-        with pytest.raises(InvalidTestIds, match=r"'a/0', .*'a/4' and 995 more"):
-            clean_test_ids(f"a/{number}" for number in range(1000))
-
-
 REFUSALS: list[Refused] = [
     NotFound("404: no such test", 404),
     InvalidCall("400: no", 400),

@@ -39,18 +39,22 @@ def id_of(state: State[Any]) -> UUID:
 
 
 class TestFile:
-    def test_holds_ids_as_people_write_them(self, tmp_path: Path) -> None:
-        file = tmp_path / "ids.txt"
-        file.write_text("1, 2;3  # the first floor\n\n# 4\n5\n", "utf-8")
-        assert read_ids(str(file)) == ["1", "2", "3", "5"]
+    @pytest.mark.parametrize(
+        ("name", "reason"),
+        [("lost.txt", "No such file"), (".", "Is a directory"), ("\0", "no file has such a name")],
+    )
+    def test_that_can_not_be_read_is_told(self, name: str, reason: str) -> None:
+        with pytest.raises(SettingsError, match=rf"^test_ids_file: .* can't be read: {reason}"):
+            read_ids(name)
 
-    @pytest.mark.parametrize("content", [None, b"\xff\xfe1\x00"])
-    def test_that_can_not_be_read_is_told(self, tmp_path: Path, content: bytes | None) -> None:
-        file = tmp_path / "ids.txt"
-        if content:
-            file.write_bytes(content)
-        with pytest.raises(SettingsError, match=r"test_ids_file: .*ids\.txt can't be read: "):
-            read_ids(str(file))
+    def test_that_holds_something_else_is_told_by_line_and_column_without_its_content(self) -> None:
+        Path(".env").write_text("# mine\nTE_TOKEN=5ecret\n", "utf-8")
+        with pytest.raises(InvalidTestIds) as caught:
+            read_ids(".env")
+        assert str(caught.value).startswith(
+            "test_ids_file: .env: no test ID at line 2, column 1: an ID is up to 64 letters,"
+        )
+        assert "5ecret" not in str(caught.value)
 
     async def test_comes_after_the_ids_and_before_the_groups(
         self, simulate: Simulate, tmp_path: Path

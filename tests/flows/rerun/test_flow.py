@@ -133,14 +133,27 @@ async def test_a_run_passes_with_outcomes_that_fail_on_leaves_out_and_says_so(
     assert state.message == "1 of 2 tests accepted; fail_on lets pass 1 not_found."
 
 
-@pytest.mark.parametrize("wrong", [["202701", "20:2701"], ["/../"], [""], []])
-async def test_a_bad_id_and_an_empty_list_are_refused_before_anything_is_sent(
-    simulate: Simulate, wrong: list[str]
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *(["202701", "20:2701"], ["/../"], ["all of them"], [""], []),
+        *([202701, True], [1.5], [None], [["202701"]], [{"id": "202701"}], "202701", None),
+    ],
+)
+async def test_what_is_no_list_of_ids_is_refused_before_anything_is_sent(
+    simulate: Simulate, wrong: Any
 ) -> None:
     simulator = simulate(tests=ids(1))
     with pytest.raises(InvalidTestIds, match="Nothing was sent"):
         await rerun_endpoint_tests(wrong)
     assert simulator.calls == []
+
+
+async def test_numbers_are_taken_for_the_ids_that_they_are(simulate: Simulate) -> None:
+    simulator = simulate(tests=ids(3))
+    outcomes = await rerun_endpoint_tests([202702, 202701.0, "202703", 202702])  # type: ignore[list-item]
+    assert [one.test_id for one in outcomes] == ["202702", "202701", "202703"]
+    assert sent(simulator) == dict.fromkeys(ids(3), 1)
 
 
 async def test_without_a_token_the_run_fails_with_the_variables_name_and_loses_no_test(

@@ -22,12 +22,12 @@ TOKEN = "tkn+5ecret/0f=\"the&<tests>'\\=="
 MASK = b"***"
 
 FAULTS = {
-    "echo": Fault(replies=["echo"], repeat=True),
-    "dropped": Fault(replies=["dropped_after", "dropped_before"]),
-    "forbidden": Fault(replies=[500, 403]),
-    "strange": Fault(replies=["html", "half_body", 302]),
-    "buggy": Fault(replies=[]),
-    "refused": Fault(replies=[401], repeat=True),
+    "echo-1": Fault(replies=["echo"], repeat=True),
+    "dropped-1": Fault(replies=["dropped_after", "dropped_before"]),
+    "forbidden-1": Fault(replies=[500, 403]),
+    "strange-1": Fault(replies=["html", "half_body", 302]),
+    "buggy-1": Fault(replies=[]),
+    "refused-1": Fault(replies=[401], repeat=True),
 }
 
 # One test meets a bug: a frame of its traceback holds the client and its headers. The second run
@@ -44,7 +44,7 @@ rerun_endpoint_test.retry_delay_seconds = [0.01]
 confirmation = thousandeyes.client.confirmation
 
 def broken(body):
-    if "testId=buggy" in str(body):
+    if "testId=buggy-1" in str(body):
         raise ZeroDivisionError
     return confirmation(body)
 
@@ -135,12 +135,12 @@ def test_where_the_server_repeated_it_stands_a_mask(leavings: dict[str, bytes]) 
     """Else the search would prove nothing."""
     output = leavings["stdout"] + leavings["stderr"]
     masked = [line for line in output.splitlines() if MASK in line]
-    echoed = [line for line in masked if b"Test echo, attempt 1: 400: Bad Request: Bad h" in line]
+    echoed = [line for line in masked if b"Test echo-1, attempt 1: 400: Bad Request: Bad h" in line]
     assert len(echoed) >= 2  # one a run at least
     assert any(b"authorization *** is refused" in line for line in masked)
     assert any(b"x-debug-token" in line for line in masked)  # httpcore's own line at DEBUG
     database = leavings["prefect.db"] + leavings.get("prefect.db-wal", b"")
-    assert b"Test echo, attempt 1: 400: Bad Request: Bad header: Bearer ***" in database
+    assert b"Test echo-1, attempt 1: 400: Bad Request: Bad header: Bearer ***" in database
 
 
 def test_the_run_met_everything_it_should(leavings: dict[str, bytes]) -> None:

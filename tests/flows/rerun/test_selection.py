@@ -1,13 +1,19 @@
 """Which tests a run is about, and what goes before what."""
 
+import io
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows.rerun.arguments import parameters
+from flows.rerun.choosing import read_ids
+from flows.rerun.parameters import Parameters
 from flows.rerun.selection import Selection, only_failed, select
 from tasks.blocks import EndpointTestGroup
+from tests.thousandeyes.as_written import written
 from tests.thousandeyes.steady import steady
 from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
 from thousandeyes.rerun import Delivery, Rerun
@@ -29,22 +35,32 @@ def test_ids_come_first_then_the_groups_in_order_and_repeats_count_once() -> Non
     assert of(groups, "2", "1", "2").test_ids == ["2", "1", "5", "3", "4"]
 
 
-@pytest.mark.parametrize(
-    "pasted", [["1", "2", "3"], ["1,2,3"], ["1\n2\r\n3\n"], [" 1; 2", "", "\t3 "], ["1 2 3"]]
-)
-def test_a_pasted_list_is_taken_apart_however_it_was_pasted(pasted: list[str]) -> None:
-    assert of({}, *pasted).test_ids == ["1", "2", "3"]
+@given(written(), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
+@steady(50)
+def test_a_list_is_the_same_wherever_it_is_read(
+    drawn: tuple[list[str], list[str]], encoding: str
+) -> None:
+    meant, pieces = drawn
+    content = "".join(pieces).encode(encoding)
+    file = Path("ids.txt")
+    file.write_bytes(content)
+    stdin = io.TextIOWrapper(io.BytesIO(content), encoding="ascii")
+    group = ["--group", "another"]  # so that there may be no ID at all
+    read = {
+        "file": read_ids(str(file)),
+        "standard input": parameters([*group, "-"], stdin).test_ids,
+        "arguments": parameters([*group, "--", *pieces], stdin).test_ids,
+        "form": Parameters.read(test_ids=pieces).test_ids,
+        "group": EndpointTestGroup(test_ids=pieces).test_ids,
+    }
+    assert {place: list(dict.fromkeys(ids)) for place, ids in read.items()} == dict.fromkeys(
+        read, meant
+    )
 
 
-@pytest.mark.parametrize("nothing", [[], [""], [" ", ",\n"]])
-def test_without_any_test_it_is_told_what_to_name(nothing: list[str]) -> None:
+def test_without_any_test_it_is_told_what_to_name() -> None:
     with pytest.raises(InvalidTestIds, match=r"no tests given: name test IDs, groups of tests"):
-        of({}, *nothing)
-
-
-def test_what_can_not_be_an_id_is_told() -> None:
-    with pytest.raises(InvalidTestIds, match=r"not a test ID: '\.\./x'"):
-        of({"a": group("1")}, "../x")
+        of({})
 
 
 def test_a_group_says_name_thresholds_and_account_group_of_its_tests() -> None:

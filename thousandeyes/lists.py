@@ -1,0 +1,189 @@
+"""Lists of test IDs and of names, read as people write, paste and export them. Pure.
+
+What stands between the entries: blanks of any kind, line ends and blanks of no width included,
+commas, semicolons, quotes and square brackets. `#` begins a comment, which ends with its line. So a
+column of a spreadsheet, a line of a chat and a list in JSON are read alike, whether they come from
+a file, from standard input, in a form's field or in a program's list.
+
+No message repeats what was read: a file that was named by mistake may hold a secret.
+"""
+
+import codecs
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from numbers import Integral
+from typing import Final, NamedTuple
+
+from thousandeyes.errors import InvalidTestIds
+
+LONGEST_ID: Final = 64
+"""Characters. All known IDs are digits, nine or so."""
+
+TEST_ID: Final = rf"(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{{1,{LONGEST_ID}}}"
+"""What an ID looks like, as a pattern.
+
+IDs are opaque. One digit is asked for, so that no words are sent: the heading of a column, the
+names of files.
+"""
+
+_COMMENT: Final = "#"
+# Web pages and dialogs leave blanks of no width and marks of direction behind; the byte order mark
+# is one of the former, and stands wherever files were put together.
+_ENTRY: Final = re.compile(
+    r"""[^\s,;"'\[\]\u2018-\u201f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+"""
+)
+_ID: Final = re.compile(TEST_ID)
+_AN_ID: Final = (
+    f"an ID is up to {LONGEST_ID} letters, digits, '-' and '_', with at least one digit, such as "
+    "765231567"
+)
+_EXACT: Final = 2**53
+"""From here on a float may differ from the number that was written."""
+
+
+class Entry(NamedTuple):
+    """One entry of a list, and where it begins, counted from 1."""
+
+    text: str
+    line: int
+    column: int
+
+
+def entries(written: object) -> Iterator[Entry]:
+    """Yield what stands in one item of a list, which may hold a whole list itself.
+
+    Raises:
+        ValueError: It is neither text nor a whole number.
+    """
+    for number, line in enumerate(as_text(written).splitlines(), 1):
+        for found in _ENTRY.finditer(line.partition(_COMMENT)[0]):
+            yield Entry(found[0], number, found.start() + 1)
+
+
+def as_text(written: object) -> str:
+    """Return as text what JSON, YAML and programs may hold as a number.
+
+    Raises:
+        ValueError: It is neither text nor a whole number.
+    """
+    if isinstance(written, str):
+        return written
+    if isinstance(written, float) and written.is_integer() and abs(written) < _EXACT:
+        written = int(written)
+    if isinstance(written, Integral) and not isinstance(written, bool):
+        if 0 <= (number := int(written)) < 10**LONGEST_ID:
+            return str(number)
+        raise ValueError("a number that is no ID")
+    raise ValueError("neither text nor a whole number")
+
+
+def gathered(written: object, where: str, read: Callable[[object], Iterable[str]]) -> list[str]:
+    """Return what all items of a list hold.
+
+    Args:
+        written: The list.
+        where: What it is called, for the message.
+        read: Reads one item.
+
+    Raises:
+        ValueError: It is no list, or `read` refuses an item; says where.
+    """
+    if isinstance(written, str | bytes | Mapping) or not isinstance(written, Iterable):
+        raise ValueError(f"{where}: not a list")  # noqa: TRY004 - what the readers turn into theirs
+    found: list[str] = []
+    for number, item in enumerate(written, 1):
+        try:
+            found += read(item)
+        except ValueError as error:
+            raise ValueError(f"{where}, item {number}: {error}") from None
+    return found
+
+
+def ids_in(written: object) -> list[str]:
+    """Return the test IDs in one item of a list, such as a form's field, in their order.
+
+    Raises:
+        ValueError: It holds something else; says where.
+    """
+    found = list(entries(written))
+    for text, line, column in found:
+        if not _ID.fullmatch(text):
+            raise ValueError(f"no test ID at line {line}, column {column}: {_AN_ID}")
+    return [text for text, _, _ in found]
+
+
+def one_test_id(written: object) -> str:
+    """Return the only test ID in what was written.
+
+    Raises:
+        ValueError: There is none, or more than one, or something else.
+    """
+    found = ids_in(written)
+    if len(found) != 1:
+        raise ValueError(f"not one test ID: {_AN_ID}")
+    return found[0]
+
+
+def clean_test_id(test_id: object) -> str:
+    """Return a test's ID as it is sent.
+
+    Raises:
+        InvalidTestIds: It can't be one.
+    """
+    try:
+        return one_test_id(test_id)
+    except ValueError as error:
+        raise _invalid(f"test_id: {error}") from None
+
+
+def read_test_ids(written: object, where: str = "test_ids") -> list[str]:
+    """Return the test IDs of a list of texts and whole numbers, each of which may hold several.
+
+    Args:
+        written: The list.
+        where: What it is called, for the message.
+
+    Raises:
+        InvalidTestIds: It is no such list; says where.
+    """
+    try:
+        return gathered(written, where, ids_in)
+    except ValueError as error:
+        raise _invalid(str(error)) from None
+
+
+def read_test_ids_text(content: str | bytes, where: str) -> list[str]:
+    """Return the test IDs of a text, such as a file's content.
+
+    Bytes are UTF-16 where a byte order mark says so, as in Excel's "Unicode text", else UTF-8.
+
+    Args:
+        content: The text.
+        where: What it is called, for the message.
+
+    Raises:
+        InvalidTestIds: It holds something else; says where.
+    """
+    if isinstance(content, bytes):
+        utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        # What can't be decoded is no ID, and told by its place like all that is none.
+        content = content.decode("utf-16" if utf_16 else "utf-8-sig", errors="replace")
+    try:
+        return ids_in(content)
+    except ValueError as error:
+        raise _invalid(f"{where}: {error}") from None
+
+
+def form_pattern(entry: str) -> str:
+    """Return the pattern of a form's field that holds a list; it takes all that can be read.
+
+    Args:
+        entry: The characters of an entry, as they stand within a pattern's brackets.
+    """
+    some = rf"""[{entry}\s,;"'\[\]\u0080-\uffff-]*"""
+    # Each character can be taken in one way only, so that no text takes long to refuse.
+    return rf"^{some}(#[^\n]*(\n{some}|$))*$"
+
+
+def _invalid(problem: str) -> InvalidTestIds:
+    return InvalidTestIds(f"{problem}. Nothing was sent.")
