@@ -25,7 +25,9 @@ GOOD: Final = frozenset({Outcome.ACCEPTED, Outcome.SKIPPED, VerdictName.PASSED})
 KEPT = frozenset({Outcome.ACCEPTED, Outcome.NOT_FOUND, Outcome.INVALID, Outcome.SKIPPED})
 """Outcomes that another try would not change."""
 
-_NO_ANSWER = frozenset({Outcome.NOT_ATTEMPTED, Outcome.UNREACHABLE, Outcome.QUOTA_EXHAUSTED})
+NO_ANSWER = frozenset({Outcome.NOT_ATTEMPTED, Outcome.UNREACHABLE, Outcome.QUOTA_EXHAUSTED})
+"""Outcomes of which the API knows nothing."""
+
 _THEN = "; then "
 
 
@@ -78,9 +80,11 @@ class Rerun:
 
     def needs_call(self, delivery: Delivery) -> bool:
         """Tell whether a run that goes on from here sends this test."""
-        if self.outcome in KEPT:
-            return False
-        return not (self.in_doubt and delivery is Delivery.AT_MOST_ONCE)
+        return self.outcome not in KEPT and not self.needs_settling(delivery)
+
+    def needs_settling(self, delivery: Delivery) -> bool:
+        """Tell whether it may have run and must not run twice, so that its results are to tell."""
+        return self.in_doubt and delivery is Delivery.AT_MOST_ONCE
 
     def taken_up(self) -> Self:
         """Make ready for this run: attempts and doubts stay, waits and rounds do not."""
@@ -153,7 +157,7 @@ class Rerun:
             self.outcome, self.detail, self.maybe_duplicate = self._before
         if isinstance(error, Refused):
             self.http_status = error.status
-        stands = self.outcome not in _NO_ANSWER
+        stands = self.outcome not in NO_ANSWER
         if isinstance(error, TooManyRequests):
             if not stands:
                 self.outcome, self.detail = Outcome.NOT_ATTEMPTED, str(error)

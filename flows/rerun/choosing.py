@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import get_run_logger
 from prefect.types import DateTime
 
-from flows.rerun.history import find_run, recorded
+from flows.rerun.history import find_run, heard, recorded
 from flows.rerun.parameters import Parameters
 from flows.rerun.selection import Selection, credentials_of, only_failed, select
 from tasks.loading import load_groups, load_settings
@@ -13,6 +13,7 @@ from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, SettingsError
 from thousandeyes.finding import matching
 from thousandeyes.lists import read_test_ids_text
+from thousandeyes.rerun import Delivery
 
 
 async def choose(asked: Parameters, before: DateTime | None) -> Selection:
@@ -29,15 +30,15 @@ async def choose(asked: Parameters, before: DateTime | None) -> Selection:
     reference = asked.options.only_failed_of
     if not reference:
         return await _choose(asked)
-    run = await find_run(reference, before)
+    run, then = await find_run(reference, before)
     if asked.name_tests:
         chosen = await _choose(asked)
     else:
-        then = Parameters.of(run)
-        if asked.credentials:
-            then = then.model_copy(update={"credentials": asked.credentials})
-        chosen = await choose(then, run.start_time)
-    left = only_failed(chosen, await recorded(run), asked.options.delivery)
+        credentials = asked.credentials or then.credentials
+        chosen = await choose(then.model_copy(update={"credentials": credentials}), run.start_time)
+    delivery = asked.options.delivery
+    outcomes = await (heard(run, then) if delivery is Delivery.AT_MOST_ONCE else recorded(run))
+    left = only_failed(chosen, outcomes, then.options, delivery)
     get_run_logger().info(
         "Of %d tests %d did not end well in run %r",
         *(len(chosen.test_ids), len(left.test_ids), run.name),

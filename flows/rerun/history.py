@@ -18,7 +18,7 @@ from prefect.types import DateTime
 from flows.rerun.parameters import Parameters
 from tasks.artifacts import read_outcomes
 from thousandeyes.errors import SettingsError
-from thousandeyes.rerun import Rerun
+from thousandeyes.rerun import NO_ANSWER, Rerun
 
 _PAGE: Final = 50
 
@@ -46,8 +46,27 @@ async def recorded(flow_run: FlowRun) -> dict[str, Rerun]:
     return {record.test_id: record for record in records}
 
 
-async def find_run(reference: str, before: DateTime | None) -> FlowRun:
-    """Return the run that somebody means.
+async def heard(flow_run: FlowRun, asked: Parameters) -> dict[str, Rerun]:
+    """Return what is known of tests since a run, by test ID.
+
+    That is what it has recorded. Where it is itself about what failed in another one, a doubt of
+    that stays, until the API answered this one.
+
+    Args:
+        flow_run: The run.
+        asked: Its parameters.
+    """
+    known = await recorded(flow_run)
+    if reference := asked.options.only_failed_of:
+        earlier = await heard(*await find_run(reference, flow_run.start_time))
+        for test_id, record in earlier.items():
+            if record.in_doubt and (test_id not in known or known[test_id].outcome in NO_ANSWER):
+                known[test_id] = record
+    return known
+
+
+async def find_run(reference: str, before: DateTime | None) -> tuple[FlowRun, Parameters]:
+    """Return the run that somebody means, and what it was asked for.
 
     Args:
         reference: The ID of a flow run, or a deployment as `<flow>/<deployment>`: its latest run
@@ -55,7 +74,7 @@ async def find_run(reference: str, before: DateTime | None) -> FlowRun:
         before: Only runs of the deployment that began before this count.
 
     Raises:
-        SettingsError: There is no such run; says what to do.
+        SettingsError: There is no such run, or it sent nothing; says what to do.
     """
     try:
         flow_run_id = UUID(reference)
@@ -63,15 +82,22 @@ async def find_run(reference: str, before: DateTime | None) -> FlowRun:
         return await _latest(reference, before)
     async with get_client() as client:
         try:
-            return await client.read_flow_run(flow_run_id)
+            run = await client.read_flow_run(flow_run_id)
         except ObjectNotFound:
             raise SettingsError(
                 f"only_failed_of: this Prefect server has no flow run {reference}. "
                 "Nothing was sent."
             ) from None
+    asked = Parameters.of(run)
+    if asked.options.dry_run:
+        raise SettingsError(
+            f"only_failed_of: {run.name!r} was a dry run, in which nothing can fail: name one that "
+            "sent tests. Nothing was sent."
+        )
+    return run, asked
 
 
-async def _latest(deployment: str, before: DateTime | None) -> FlowRun:
+async def _latest(deployment: str, before: DateTime | None) -> tuple[FlowRun, Parameters]:
     async with get_client() as client:
         try:
             found = await client.read_deployment_by_name(deployment)
@@ -94,8 +120,8 @@ async def _latest(deployment: str, before: DateTime | None) -> FlowRun:
                 offset=offset,
             )
             for run in page:
-                if run.start_time != before and not Parameters.of(run).options.dry_run:
-                    return run
+                if run.start_time != before and not (asked := Parameters.of(run)).options.dry_run:
+                    return run, asked
             if len(page) < _PAGE:
                 raise SettingsError(
                     f"only_failed_of: {deployment} has not run yet. Nothing was sent."

@@ -105,8 +105,10 @@ class RerunOptions(BaseModel):
         default=None,
         description=(
             "Run only what did not end well in an earlier run: a flow run's ID, or a deployment "
-            "such as rerun-endpoint-tests/scheduled for its latest run. Needs no other tests "
-            "named; with some, it narrows these down."
+            "such as rerun-endpoint-tests/scheduled for its latest run. A test ended well when it "
+            "was accepted and, where that run waited for results, passed, or when it was skipped; "
+            "never when that run failed for it. Needs no other tests named; with some, it narrows "
+            "these down."
         ),
     )
     skip_if_run_within_minutes: float | None = Field(

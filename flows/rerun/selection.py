@@ -12,7 +12,8 @@ The rules of precedence, which the README repeats for people:
 * `credentials` given for the run goes before those of the groups, which must otherwise agree: one
   run is one organization, since the quota is the organization's.
 * With `only_failed_of`, what did not end well in that run is left of all this; where nothing else
-  is chosen, of all that the run was about.
+  is chosen, of all that the run was about. A test ended well when it was accepted and, where that
+  run waited for results, passed, or when it was skipped; never when that run failed for it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,10 +23,12 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import SkipValidation, WithJsonSchema
 
+from flows.rerun.options import RerunOptions
+from flows.rerun.verdict import ended_well
 from tasks.blocks import EndpointTestGroup
 from thousandeyes.errors import InvalidTestIds, SettingsError
 from thousandeyes.lists import form_pattern
-from thousandeyes.rerun import KEPT, Delivery, Rerun
+from thousandeyes.rerun import Delivery, Rerun
 from thousandeyes.thresholds import Thresholds
 
 
@@ -110,18 +113,21 @@ def select(
     )
 
 
-def only_failed(chosen: Selection, outcomes: Mapping[str, Rerun], delivery: Delivery) -> Selection:
+def only_failed(
+    chosen: Selection, outcomes: Mapping[str, Rerun], then: RerunOptions, delivery: Delivery
+) -> Selection:
     """Return what is left of a selection without the tests that ended well in an earlier run.
 
     Args:
         chosen: The tests to look at.
         outcomes: What that run recorded. A test without a record had no turn, and is left.
+        then: The options of that run.
         delivery: Under `at_most_once` a test in doubt is settled, and not sent again.
     """
     left = [
         test_id
         for test_id in chosen.test_ids
-        if test_id not in outcomes or outcomes[test_id].outcome not in KEPT
+        if test_id not in outcomes or not ended_well(outcomes[test_id], then)
     ]
     known = [outcomes[test_id] for test_id in left if test_id in outcomes]
     return replace(
@@ -129,7 +135,7 @@ def only_failed(chosen: Selection, outcomes: Mapping[str, Rerun], delivery: Deli
         test_ids=left,
         names=_first([chosen.names, {one.test_id: one.test_name for one in known}]),
         aids=_first([chosen.aids, {one.test_id: one.aid for one in known if one.aid}]),
-        carried={one.test_id: one for one in known if not one.needs_call(delivery)},
+        carried={one.test_id: one for one in known if one.needs_settling(delivery)},
     )
 
 

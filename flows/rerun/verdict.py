@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+from flows.rerun.options import RerunOptions
 from tasks.summary import counts
 from thousandeyes.errors import Outcome
 from thousandeyes.rerun import GOOD, Ending, Rerun
@@ -36,11 +37,8 @@ def judge(
     if not records:
         return True, "No test is left to run: all of them ended well before."
 
-    def fails(record: Rerun) -> bool:
-        return record.outcome in fail_on or record.ending in fail_on
-
-    bad = [record for record in records if fails(record)]
-    tolerated = [r for r in records if not fails(r) and r.ending not in GOOD]
+    bad = [record for record in records if _fails(record, fail_on)]
+    tolerated = [r for r in records if not _fails(r, fail_on) and r.ending not in GOOD]
     accepted = sum(record.outcome is Outcome.ACCEPTED for record in records)
     sentence = f"{accepted} of {len(records)} tests {done}"
     if any(record.verdict for record in records):
@@ -54,3 +52,17 @@ def judge(
     if stopped:
         sentence += f"; stopped early: {stopped}"
     return not bad, sentence + "."
+
+
+def ended_well(record: Rerun, options: RerunOptions) -> bool:
+    """Tell whether a test is done with, after a run with these options.
+
+    It is when it was accepted and, where the run waited for results, passed, or when it was
+    skipped; never when the run failed for it.
+    """
+    good = GOOD - {Outcome.ACCEPTED} if options.wait_for_results else GOOD
+    return record.ending in good and not _fails(record, options.fail_on)
+
+
+def _fails(record: Rerun, fail_on: Collection[Ending]) -> bool:
+    return record.outcome in fail_on or record.ending in fail_on

@@ -6,7 +6,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from prefect import get_client
 from prefect.client.schemas.objects import State
+from prefect.states import Crashed
 
 from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.choosing import read_ids
@@ -16,7 +18,7 @@ from tests.flows.rerun.test_interruptions import deployed_run, process
 from tests.flows.scene import Simulate, ids, sent, wait_until
 from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
 from thousandeyes.rerun import Rerun
-from thousandeyes.simulator import Fault
+from thousandeyes.simulator import Behaviour, Fault
 
 ANSWERS = {
     "202702": Fault(replies=[404]),
@@ -31,6 +33,15 @@ async def run(test_ids: list[str], **options: Any) -> State[list[Rerun]]:
     return await rerun_endpoint_tests(
         test_ids, options=RerunOptions.model_validate(options), return_state=True
     )
+
+
+async def crashed_run(**options: Any) -> UUID:
+    """Return a run that recorded nothing."""
+    async with get_client() as client:
+        flow_run = await client.create_flow_run(
+            rerun_endpoint_tests, parameters={"options": options}, state=Crashed()
+        )
+    return flow_run.id
 
 
 def id_of(state: State[Any]) -> UUID:
@@ -92,8 +103,8 @@ class TestOnlyFailed:
     @pytest.mark.parametrize(
         ("delivery", "again"),
         [
-            ("at_least_once", {"202704", "202705", "202706"}),
-            ("at_most_once", {"202704"}),
+            ("at_least_once", {"202702", "202703", "202704", "202705", "202706"}),
+            ("at_most_once", {"202702", "202703", "202704"}),
         ],
     )
     async def test_sends_exactly_what_did_not_end_well(
@@ -106,7 +117,21 @@ class TestOnlyFailed:
         state = await run([], only_failed_of=str(id_of(before)), **quick)
         assert set(sent(simulator) - already) == again
         outcomes = {one.test_id for one in await read_outcomes([id_of(state)])}
-        assert outcomes == {"202704", "202705", "202706"}
+        assert outcomes == set(ids(6)[1:])
+
+    async def test_runs_again_what_a_run_failed_for_that_waited_for_results(
+        self, simulate: Simulate
+    ) -> None:
+        bad = {test_id: [Behaviour(loss=100)] for test_id in ("202702", "202704")}
+        simulator = simulate(
+            tests=ids(4), agents_of=bad, results_after_seconds=0.1, healthy=True, agents=9
+        )
+        before = await run(ids(4), wait_for_results=True)
+        assert before.message == "4 of 4 tests accepted, 2 passed; failed for 2 failed."
+        already = sent(simulator)
+        state = await run([], only_failed_of=str(id_of(before)))
+        assert sent(simulator) - already == {"202702": 1, "202704": 1}
+        assert state.message == "2 of 2 tests accepted."
 
     async def test_with_tests_named_narrows_these_down(self, simulate: Simulate) -> None:
         simulator = simulate(tests=ids(7), faults=ANSWERS)
@@ -134,6 +159,32 @@ class TestOnlyFailed:
         already = sent(simulator)
         await run([], only_failed_of=str(id_of(second)))
         assert set(sent(simulator) - already) == {"202705"}
+
+    @pytest.mark.parametrize("named", [[], ["202705", "202706"]], ids=["all", "narrowed down"])
+    async def test_of_a_run_that_died_sends_no_test_that_was_in_doubt_before(
+        self, simulate: Simulate, named: list[str]
+    ) -> None:
+        """Under at_most_once, over any number of runs that go on from one another."""
+        simulator = simulate(tests=ids(6), faults=ANSWERS)
+        quick = {"delivery": "at_most_once", "results_deadline_minutes": 0.001}
+        first = await run(ids(6), **quick)
+        died = await crashed_run(only_failed_of=str(id_of(first)), **quick)
+        already = sent(simulator)
+        state = await run(named, only_failed_of=str(died), **quick)
+        expected = set() if named else {"202702", "202703", "202704"}
+        assert set(sent(simulator) - already) == expected
+        outcomes = {one.test_id: one.outcome for one in await read_outcomes([id_of(state)])}
+        assert outcomes["202705"] is Outcome.SERVER_ERROR
+        assert outcomes["202706"] is Outcome.UNKNOWN
+
+    async def test_of_a_dry_run_is_refused(self, simulate: Simulate) -> None:
+        simulator = simulate(tests=ids(1))
+        looked = await run(ids(1), dry_run=True)
+        for named in ([], ids(1)):
+            state: State[Any] = await run(named, only_failed_of=str(id_of(looked)))
+            with pytest.raises(SettingsError, match=r"was a dry run.* Nothing was sent\."):
+                await state.result()
+        assert sent(simulator) == {}
 
     @pytest.mark.servers
     async def test_of_a_deployment_is_of_its_latest_run_also_after_a_crash(

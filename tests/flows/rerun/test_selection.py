@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,18 @@ from hypothesis import strategies as st
 
 from flows.rerun.arguments import parameters
 from flows.rerun.choosing import read_ids
+from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import Parameters
 from flows.rerun.selection import Selection, only_failed, select
+from flows.rerun.verdict import judge
 from tasks.blocks import EndpointTestGroup
 from tests.thousandeyes.as_written import written
 from tests.thousandeyes.steady import steady
+from tests.thousandeyes.test_rerun import verdict
 from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
-from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.rerun import Delivery, Ending, Rerun
 from thousandeyes.thresholds import Thresholds
+from thousandeyes.verdict import VerdictName
 
 STRICT, LAX = Thresholds(max_loss_percent=1), Thresholds(max_loss_percent=50)
 
@@ -132,35 +137,57 @@ class TestRecords:
         assert chosen.records(earlier, Delivery.AT_MOST_ONCE)[0].aid == "7"
 
 
-SENT_AGAIN = {
-    Outcome.FORBIDDEN,
-    Outcome.UNREACHABLE,
-    Outcome.QUOTA_EXHAUSTED,
-    Outcome.NOT_ATTEMPTED,
-}
-IN_DOUBT = {Outcome.SERVER_ERROR, Outcome.UNKNOWN}
+PASSED = VerdictName.PASSED
+ENDINGS: list[Ending] = [*Outcome, *VerdictName]
+
+
+def ended(ending: Ending) -> Rerun:
+    """Return the record of a test that ended so in an earlier run."""
+    if isinstance(ending, Outcome):
+        return Rerun("1", "Berlin", ending, "so it was", 200, 3, aid="7")
+    return replace(ended(Outcome.ACCEPTED), verdict=verdict(ending))
 
 
 class TestOnlyFailed:
     @pytest.mark.parametrize("delivery", Delivery)
-    @pytest.mark.parametrize("outcome", Outcome)
-    def test_is_what_did_not_end_well_and_a_doubt_is_settled_where_it_may_not_be_sent(
-        self, outcome: Outcome, delivery: Delivery
+    @pytest.mark.parametrize("waited", [False, True], ids=["sent only", "waited for results"])
+    @pytest.mark.parametrize("ending", ENDINGS)
+    def test_is_all_but_what_ended_well_and_a_doubt_is_settled_where_it_may_not_be_sent(
+        self, ending: Ending, delivery: Delivery, *, waited: bool
     ) -> None:
-        before = Rerun("1", "Berlin", outcome, aid="7")
-        left = only_failed(of({}, "1", "2"), {"1": before}, delivery)
-        settled = outcome in IN_DOUBT and delivery is Delivery.AT_MOST_ONCE
-        assert left.test_ids == (["1", "2"] if outcome in SENT_AGAIN | IN_DOUBT else ["2"])
-        assert dict(left.carried) == ({"1": before} if settled else {})
-        to_send = [one.test_id for one in left.records({}, delivery) if one.needs_call(delivery)]
-        assert ("1" in to_send) is (outcome in SENT_AGAIN or (outcome in IN_DOUBT and not settled))
+        well = ending in {Outcome.SKIPPED, PASSED, *([] if waited else [Outcome.ACCEPTED])}
+        doubt = ending in {Outcome.UNKNOWN, Outcome.SERVER_ERROR}
+        before, then = ended(ending), RerunOptions(wait_for_results=waited)
+        left = only_failed(of({}, "1", "2"), {"1": before}, then, delivery)
+        records = {one.test_id: one for one in left.records({}, delivery)}
+        assert records.pop("2") == Rerun("2"), "it had no turn"
+        if well:
+            assert records == {}
+        elif doubt and delivery is Delivery.AT_MOST_ONCE:
+            assert records == {"1": before}
+            assert not before.needs_call(delivery)
+        else:
+            assert records == {"1": Rerun("1", "Berlin", aid="7")}, "a fresh record"
+            assert records["1"].needs_call(delivery)
 
-    def test_names_and_account_groups_of_the_earlier_run_are_known(self) -> None:
-        before = Rerun("1", "Berlin", Outcome.FORBIDDEN, attempts=1, aid="7")
-        [record] = only_failed(of({}, "1"), {"1": before}, Delivery.AT_LEAST_ONCE).records(
-            {}, Delivery.AT_LEAST_ONCE
-        )
-        assert record == Rerun("1", "Berlin", aid="7")
+    @given(
+        st.sampled_from(ENDINGS),
+        st.lists(st.sampled_from(ENDINGS)),
+        st.booleans(),
+        st.sampled_from(Delivery),
+    )
+    @steady(200)
+    def test_holds_whatever_made_that_run_red(
+        self,
+        ending: Ending,
+        fail_on: list[Ending],
+        waited: bool,  # noqa: FBT001
+        delivery: Delivery,
+    ) -> None:
+        then = RerunOptions(fail_on=fail_on, wait_for_results=waited)
+        left = only_failed(of({}, "1"), {"1": ended(ending)}, then, delivery)
+        passed, _ = judge([ended(ending)], fail_on)
+        assert passed or left.test_ids == ["1"]
 
 
 TEST_IDS = st.lists(st.sampled_from("123456"), max_size=5)
