@@ -32,17 +32,23 @@ from thousandeyes.rerun import Delivery, Rerun
 from thousandeyes.thresholds import Thresholds
 
 
-def _in_the_form(entry: str) -> WithJsonSchema:
-    # Both forms of Prefect take a whole list in a field of texts alone: one that takes numbers too
-    # has a switch, an editor for JSON, or nothing at all in its place.
-    items = {"type": "string", "pattern": form_pattern(entry)}
-    return WithJsonSchema({"type": "array", "items": items})
+def _texts(entry: str) -> dict[str, object]:
+    return {"type": "array", "items": {"type": "string", "pattern": form_pattern(entry)}}
 
 
-PastedIds = Annotated[Sequence[str | int], SkipValidation, _in_the_form(r"\w")]
+# What programs send may be numbers. A list of both kinds of items would have an editor for JSON in
+# Prefect's forms, or nothing at all, where a text takes a whole list. And with `items`, a good text
+# would be told to be no number in place of what is wrong with a bad one.
+_NUMBERS: Final = {"type": "array", "not": {"contains": {"not": {"type": "integer"}}}}
+
+PastedIds = Annotated[
+    Sequence[str | int],
+    SkipValidation,
+    WithJsonSchema({"anyOf": [_texts(r"\w") | {"title": "Text"}, _NUMBERS | {"title": "Numbers"}]}),
+]
 """Test IDs, one or several an item; the form refuses most of what can't be, and
 `read_test_ids` tells in words of all of it."""
-PastedNames = Annotated[Sequence[str | int], SkipValidation, _in_the_form("a-z0-9")]
+PastedNames = Annotated[Sequence[str | int], SkipValidation, WithJsonSchema(_texts("a-z0-9"))]
 """Names of blocks, one or several an item; `read_names` reads them."""
 
 Said = TypeVar("Said")
