@@ -12,7 +12,8 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from deployments.steps import BootstrapError, Found, Step, first_problem
+from deployments.ownership import NOT_THERE, automation_differences, mended, renamed
+from deployments.steps import BootstrapError, Found, Step, first_problem, left
 
 FILE: Final = Path(__file__).with_name("automations.yaml")
 
@@ -44,7 +45,7 @@ def read_automations(path: Path = FILE) -> list[Entry]:
     try:
         entries = _File.model_validate(yaml.safe_load(path.read_text("utf-8"))).automations
         for entry in entries:
-            _as_prefect_has_it(entry, dict.fromkeys(_references(entry), UUID(int=0)))
+            _as_prefect_has_it(entry, dict.fromkeys(_references(entry), NOT_THERE))
     except (OSError, yaml.YAMLError) as error:
         raise BootstrapError(f"{path.name} can't be read: {error}") from None
     except ValidationError as error:
@@ -53,7 +54,12 @@ def read_automations(path: Path = FILE) -> list[Entry]:
 
 
 async def apply_automations(
-    client: PrefectClient, entries: Collection[Entry], planned: Collection[str], *, dry_run: bool
+    client: PrefectClient,
+    entries: Collection[Entry],
+    planned: Collection[str],
+    *,
+    dry_run: bool,
+    overwrite: bool,
 ) -> AsyncIterator[Step]:
     """Bring the automations onto the server, and say of each how it was found.
 
@@ -62,33 +68,37 @@ async def apply_automations(
         entries: What `read_automations` returned.
         planned: Deployments, as `<flow>/<deployment>`, that a dry run would have made by now.
         dry_run: Only say it.
+        overwrite: Set by the file, too, what people set in the UI.
 
     Raises:
-        BootstrapError: One that is switched on names a block or a deployment that isn't there.
+        BootstrapError: One names a deployment that isn't there, or is to be switched on and names
+            a block that isn't there.
     """
+    names, on_the_server = [entry.name for entry in entries], await client.read_automations()
     for entry in entries:
         what = f"automation {entry.name}"
-        [there, *_] = [*await client.read_automations_by_name(entry.name), None]
-        if not entry.enabled:
-            if there and there.enabled:
-                if not dry_run:
-                    await client.pause_automation(there.id)
-                yield Step(Found.DIFFERENT, what, "switched off")
-            else:
-                yield Step(Found.NOT_WANTED, what, "enabled: false in automations.yaml")
-            continue
         ids = {name: await _look_up(client, entry, name, planned) for name in _references(entry)}
         wanted = _as_prefect_has_it(entry, ids)
+        named = await client.read_automations_by_name(entry.name)
+        there = next(iter(named or renamed(wanted, names, on_the_server)), None)
         if not there:
+            _check_that_it_can_tell(entry, wanted)
             if not dry_run:
                 await client.create_automation(wanted)
-            yield Step(Found.MISSING, what)
-        elif changes := _differences(there, wanted):
+            yield Step(Found.MISSING, what, _state(wanted))
+            continue
+        by_the_file = mended(there, wanted, overwrite=True)
+        result = by_the_file if overwrite else mended(there, wanted, overwrite=False)
+        if changed := automation_differences(there, result):
+            if result.enabled and not there.enabled:
+                _check_that_it_can_tell(entry, result)
             if not dry_run:
-                await client.update_automation(there.id, wanted)
-            yield Step(Found.DIFFERENT, what, ", ".join(changes))
-        else:
-            yield Step(Found.AS_IT_SHOULD_BE, what)
+                await client.update_automation(there.id, result)
+            yield Step(Found.DIFFERENT, what, ", ".join(changed))
+        if kept := automation_differences(result, by_the_file):
+            yield left(what, FILE.name, kept, *filter(None, [_state(result)]))
+        elif not changed:
+            yield Step(Found.AS_IT_SHOULD_BE, what, _state(result))
 
 
 _ID_FIELD: Final = {"deployment": "deployment_id", "block": "block_document_id"}
@@ -148,15 +158,32 @@ async def _look_up(
         block_type, _, block = name.partition("/")
         return (await client.read_block_document_by_name(block, block_type)).id
     except ObjectNotFound:
-        if name in planned:
-            return UUID(int=0)
+        if kind == "block" or name in planned:
+            return NOT_THERE
         raise BootstrapError(
-            f"automation {entry.name} is switched on, and there is no {kind} {name!r} on this "
-            f"server: make it in the UI, or name another in {FILE.name}"
+            f"automation {entry.name}: there is no deployment {name!r} on this server: name "
+            f"another in {FILE.name}"
         ) from None
 
 
-def _differences(there: AutomationCore, wanted: AutomationCore) -> list[str]:
-    fields = AutomationCore.model_fields
-    old, new = there.model_dump(include=set(fields)), wanted.model_dump()
-    return [field for field in fields if old[field] != new[field]]
+def _check_that_it_can_tell(entry: Entry, automation: AutomationCore) -> None:
+    if automation.enabled and _lacks_a_block(automation):
+        blocks = " or ".join(repr(one["block"]) for one in entry.actions if "block" in one)
+        raise BootstrapError(
+            f"automation {entry.name} is switched on, and there is no block {blocks} on this "
+            f"server: make it in the UI, or name another in {FILE.name}"
+        )
+
+
+def _state(automation: AutomationCore) -> str:
+    if not _lacks_a_block(automation):
+        return "" if automation.enabled else "switched off"
+    if automation.enabled:
+        return "it sends nothing: choose a block for its notification in the UI"
+    return "switched off, and without a block for its notification"
+
+
+def _lacks_a_block(automation: AutomationCore) -> bool:
+    return any(
+        getattr(action, "block_document_id", None) == NOT_THERE for action in automation.actions
+    )

@@ -23,8 +23,9 @@ from prefect.settings import get_current_settings
 from rich.console import Console
 
 from deployments.automations import Entry, apply_automations, read_automations
+from deployments.deploy import apply_deployments
 from deployments.groups import GroupsError, read_groups
-from deployments.project import Deployment, deploy, read_deployments
+from deployments.project import Deployment, read_deployments
 from deployments.steps import BootstrapError, Found, Step
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tasks.known_tests import keeping_created
@@ -69,16 +70,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "expect, and says of each thing how it was found: the work pool, a credentials block "
             "(from TE_TOKEN, if it is set), the groups of deployments/groups.yaml, the "
             "deployments of prefect.yaml, the automations of deployments/automations.yaml. "
-            "What is as it should be stays untouched."
+            "What is as it should be stays untouched, and so does what people set in the UI."
         ),
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="only say what would be made or changed"
     )
-    dry_run: bool = parser.parse_args(arguments).dry_run
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="set by the files, too, what people set in the UI, such as whether a schedule is on",
+    )
+    given = parser.parse_args(arguments)
     try:
         prepare(os.environ)
-        asyncio.run(_bootstrap(dry_run=dry_run))
+        asyncio.run(_bootstrap(dry_run=given.dry_run, overwrite=given.overwrite))
     except SettingsError as error:
         _console(stderr=True).print(f"error: {error}")
         return 2
@@ -92,7 +98,7 @@ def _console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
 
 
-async def _bootstrap(*, dry_run: bool) -> None:
+async def _bootstrap(*, dry_run: bool, overwrite: bool) -> None:
     api = get_current_settings().api
     if not api.url:
         raise BootstrapError(
@@ -105,7 +111,7 @@ async def _bootstrap(*, dry_run: bool) -> None:
     console.print(f"Prefect server at {api.url}{words}")
     try:
         async with get_client() as client:
-            async for step in _steps(client, files, dry_run=dry_run):
+            async for step in _steps(client, files, dry_run=dry_run, overwrite=overwrite):
                 console.print(step.told(dry_run=dry_run))
     except httpx.TransportError as error:
         raise BootstrapError(
@@ -121,16 +127,22 @@ async def _bootstrap(*, dry_run: bool) -> None:
         raise BootstrapError(f"the Prefect server does not take this: {error}") from error
 
 
-async def _steps(client: PrefectClient, files: Files, *, dry_run: bool) -> AsyncIterator[Step]:
+async def _steps(
+    client: PrefectClient, files: Files, *, dry_run: bool, overwrite: bool
+) -> AsyncIterator[Step]:
     for pool in dict.fromkeys(one.work_pool.name for one in files.deployments):
         yield await _work_pool(client, pool, dry_run=dry_run)
     yield await _credentials(dry_run=dry_run)
     for name, group in files.groups.items():
         yield await _group(name, group, dry_run=dry_run)
-    async for step in _deployments(client, files.deployments, dry_run=dry_run):
+    async for step in apply_deployments(
+        client, files.deployments, dry_run=dry_run, overwrite=overwrite
+    ):
         yield step
     planned = [one.full_name for one in files.deployments] if dry_run else []
-    async for step in apply_automations(client, files.automations, planned, dry_run=dry_run):
+    async for step in apply_automations(
+        client, files.automations, planned, dry_run=dry_run, overwrite=overwrite
+    ):
         yield step
 
 
@@ -178,30 +190,6 @@ async def _block(name: str, block: Block, *, dry_run: bool) -> Step:
     if found is not Found.AS_IT_SHOULD_BE and not dry_run:
         await block.save(name, overwrite=True)
     return Step(found, what)
-
-
-async def _deployments(
-    client: PrefectClient, deployments: Sequence[Deployment], *, dry_run: bool
-) -> AsyncIterator[Step]:
-    steps: list[Step] = []
-    stale: list[Deployment] = []
-    for one in deployments:
-        what = f"deployment {one.full_name}"
-        try:
-            changes = one.differences(await client.read_deployment_by_name(one.full_name))
-        except ObjectNotFound:
-            steps.append(Step(Found.MISSING, what))
-            stale.append(one)
-            continue
-        if changes:
-            steps.append(Step(Found.DIFFERENT, what, ", ".join(changes)))
-            stale.append(one)
-        else:
-            steps.append(Step(Found.AS_IT_SHOULD_BE, what))
-    if stale and not dry_run:
-        await asyncio.to_thread(deploy, stale)
-    for step in steps:
-        yield step
 
 
 if __name__ == "__main__":

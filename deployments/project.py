@@ -1,14 +1,10 @@
 """`prefect.yaml`: read more strictly than Prefect does, which passes over what it doesn't know."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import yaml
 from prefect import Flow
-from prefect.client.schemas.objects import DeploymentSchedule
-from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import load_flow_from_entrypoint
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -35,6 +31,15 @@ class Schedule(_Strict):
     timezone: str
     active: bool
     parameters: dict[str, Any] = {}
+
+    @property
+    def time(self) -> CronSchedule:
+        """The schedule as Prefect has it.
+
+        Raises:
+            ValueError: It is none, or there is no such time zone.
+        """
+        return CronSchedule(cron=self.cron, timezone=self.timezone)
 
 
 class _ConcurrencyLimit(_Strict):
@@ -65,36 +70,10 @@ class Deployment(_Strict):
         """`<flow>/<deployment>`, as Prefect names it."""
         return f"{self.flow.name}/{self.name}"
 
-    def differences(self, there: DeploymentResponse) -> list[str]:
-        """Return what differs from the deployment on a server, as names of fields."""
-        limit, options = there.global_concurrency_limit, there.concurrency_options
-        ours = self.concurrency_limit
-        flow = self.flow
-        pairs: dict[str, tuple[object, object]] = {
-            "description": (self.description, there.description),
-            "entrypoint": (self.entrypoint, there.entrypoint),
-            "tags": (sorted(self.tags), sorted(there.tags)),
-            "parameters": (self.parameters, there.parameters),
-            "form": (
-                flow.parameters.model_dump(exclude_unset=True),
-                there.parameter_openapi_schema,
-            ),
-            "enforce_parameter_schema": (True, there.enforce_parameter_schema),
-            "work_pool": (self.work_pool.name, there.work_pool_name),
-            "job_variables": ({}, there.job_variables),
-            "pull": ([], there.pull_steps or []),
-            "concurrency_limit": (
-                ours and (ours.limit, ours.collision_strategy),
-                limit and (limit.limit, options.collision_strategy if options else None),
-            ),
-        }
-        # Without schedules in the file, those that were made in the UI stay.
-        if self.schedules:
-            pairs["schedules"] = (
-                {str(one.slug): one.model_dump() for one in self.schedules},
-                {str(one.slug): _as_in_the_file(one) for one in there.schedules},
-            )
-        return [field for field, (wanted, found) in pairs.items() if wanted != found]
+    @property
+    def form(self) -> dict[str, Any]:
+        """The flow's parameters as Prefect's UI shows them, in JSON Schema."""
+        return self.flow.parameters.model_dump(exclude_unset=True)
 
 
 class _File(_Strict):
@@ -121,25 +100,6 @@ def read_deployments(path: Path = FILE) -> list[Deployment]:
     return deployments
 
 
-def deploy(deployments: list[Deployment]) -> None:
-    """Deploy these, as `prefect deploy` does.
-
-    Raises:
-        BootstrapError: Prefect refuses; with its own words.
-    """
-    names = [word for one in deployments for word in ("--name", one.name)]
-    done = subprocess.run(  # noqa: S603 - our own command, and names from our file
-        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", *names],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise BootstrapError(f"prefect deploy failed:\n{done.stdout}{done.stderr}")
-
-
 def _check(deployment: Deployment, path: Path) -> None:
     where = f"{path.name}: {deployment.name}"
     try:
@@ -152,7 +112,7 @@ def _check(deployment: Deployment, path: Path) -> None:
     given += [deployment.parameters | schedule.parameters for schedule in deployment.schedules]
     for schedule in deployment.schedules:
         try:
-            CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
+            _ = schedule.time
         except ValueError as error:
             raise BootstrapError(f"{where}: {schedule.slug}: {error}") from None
     for parameters in given:
@@ -162,14 +122,3 @@ def _check(deployment: Deployment, path: Path) -> None:
             flow.validate_parameters(parameters)
         except Exception as error:  # noqa: BLE001 - whatever the flow's own types raise
             raise BootstrapError(f"{where}: the flow does not take {parameters}: {error}") from None
-
-
-def _as_in_the_file(schedule: DeploymentSchedule) -> dict[str, Any]:
-    own = schedule.schedule
-    return {
-        "slug": schedule.slug,
-        "cron": getattr(own, "cron", None),
-        "timezone": getattr(own, "timezone", None),
-        "active": schedule.active,
-        "parameters": schedule.parameters or {},
-    }

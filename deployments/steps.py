@@ -1,5 +1,6 @@
 """What bootstrap says of each thing that it looks after."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,6 +24,7 @@ class Found(StrEnum):
     AS_IT_SHOULD_BE = "found"
     MISSING = "made"
     DIFFERENT = "changed"
+    KEPT = "left"
     NOT_WANTED = "off"
 
 
@@ -39,3 +41,9 @@ class Step:
         done = self.found in (Found.MISSING, Found.DIFFERENT)
         verb = f"would be {self.found}" if dry_run and done else str(self.found)
         return f"{verb:17}{self.what}{f' ({self.detail})' if self.detail else ''}"
+
+
+def left(what: str, file: str, differing: Sequence[str], *more: str) -> Step:
+    """Return the step for what people set in the UI other than the file has it."""
+    unlike = f"not as in {file}: {', '.join(differing)}; --overwrite sets it by the file"
+    return Step(Found.KEPT, what, "; ".join([unlike, *more] if differing else more))

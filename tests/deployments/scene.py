@@ -63,20 +63,24 @@ def simulated(**options: Any) -> Iterator[tuple[Any, dict[str, str]]]:
 @contextlib.asynccontextmanager
 async def switched_on(name: str, **action: Any) -> AsyncIterator[None]:
     """Put an automation of the file to work, with changes to its action or `within`."""
-    [entry] = [one for one in read_automations() if one.name == name]
-    trigger = entry.trigger | {key: action.pop(key) for key in list(action) if key == "within"}
-    actions = [one | action for one in entry.actions]
-    entry = entry.model_copy(update={"enabled": True, "trigger": trigger, "actions": actions})
+    [as_in_the_file] = [one for one in read_automations() if one.name == name]
+    trigger = as_in_the_file.trigger | {
+        key: action.pop(key) for key in list(action) if key == "within"
+    }
+    actions = [one | action for one in as_in_the_file.actions]
+    entry = as_in_the_file.model_copy(
+        update={"enabled": True, "trigger": trigger, "actions": actions}
+    )
     await _apply(entry)
     try:
         yield
     finally:
-        await _apply(entry.model_copy(update={"enabled": False}))
+        await _apply(as_in_the_file)
 
 
 async def _apply(entry: Entry) -> None:
     async with get_client() as client:
-        async for _ in apply_automations(client, [entry], [], dry_run=False):
+        async for _ in apply_automations(client, [entry], [], dry_run=False, overwrite=True):
             pass
 
 

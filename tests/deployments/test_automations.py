@@ -2,8 +2,9 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import yaml
 from prefect import get_client
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.deployments import arun_deployment
+from prefect.events.schemas.automations import Automation, AutomationCore
 
-from deployments.automations import FILE, apply_automations, read_automations
-from deployments.steps import BootstrapError, Found, Step
+from deployments.automations import FILE, Entry, apply_automations, read_automations
+from deployments.ownership import automation_differences
+from deployments.steps import BootstrapError
 from tests.deployments.scene import client_of, simulated, switched_on, until
 from tests.deployments.topology import Topology
 
@@ -64,57 +67,110 @@ def one_machine(one_machine: Topology) -> Iterator[Topology]:
         yield one_machine
 
 
-async def applied(enabled: bool, *, dry_run: bool = False) -> Step:  # noqa: FBT001
-    [entry] = [one for one in read_automations() if one.name == "thousandeyes-rerun-after-change"]
-    entry = entry.model_copy(update={"enabled": enabled})
+async def applied(
+    *entries: Entry, dry_run: bool = False, overwrite: bool = False
+) -> list[tuple[str, str]]:
+    """Apply automations; returns how each was found, and what was told of it."""
     async with get_client() as client:
-        [step] = [one async for one in apply_automations(client, [entry], [], dry_run=dry_run)]
-    return step
+        return [
+            (str(step.found), step.detail)
+            async for step in apply_automations(
+                client, entries, [], dry_run=dry_run, overwrite=overwrite
+            )
+        ]
 
 
-@pytest.mark.usefixtures("one_machine")
-async def test_one_is_made_once_switched_off_and_on_again_and_else_left_alone() -> None:
-    assert (await applied(enabled=True, dry_run=True)).found is Found.MISSING
-    found = [(await applied(enabled)).found for enabled in (True, True, False, False, True)]
-    assert found[1:] == [
-        Found.AS_IT_SHOULD_BE,
-        Found.DIFFERENT,
-        Found.NOT_WANTED,
-        Found.DIFFERENT,
-    ]
-    await applied(enabled=False)
-
-
-@pytest.mark.usefixtures("one_machine")
-async def test_each_of_them_is_found_as_it_was_made() -> None:
-    await CustomWebhookNotificationBlock(name="a-team", url="http://127.0.0.1:9").save(
-        "a-team", overwrite=True
-    )
-    block = {"block": "custom-webhook/a-team"}
+@pytest.fixture
+async def copied(one_machine: Topology) -> AsyncIterator[list[Entry]]:
+    """The automations of the file under names of their own, none of which is on the server."""
+    assert one_machine
     entries = [
         entry.model_copy(
-            update={
-                "name": f"{entry.name}-copy",
-                "enabled": True,
-                "actions": [one | (block if "block" in one else {}) for one in entry.actions],
-            }
+            update={"name": f"copy-{entry.name}", "trigger": entry.trigger | {"threshold": 2}}
         )
         for entry in read_automations()
     ]
+    yield entries
     async with get_client() as client:
-        for found in (Found.MISSING, Found.AS_IT_SHOULD_BE):
-            steps = [one async for one in apply_automations(client, entries, [], dry_run=False)]
-            assert [step.found for step in steps] == [found] * 5, steps
-        for entry in entries:
-            for there in await client.read_automations_by_name(entry.name):
+        for there in await client.read_automations():
+            if there.name.startswith("copy-"):
                 await client.delete_automation(there.id)
 
 
-@pytest.mark.usefixtures("one_machine")
-async def test_one_that_names_a_block_that_is_not_there_says_so() -> None:
+def saved(there: Automation, **changes: Any) -> AutomationCore:
+    """Return what the UI sends when it saves an automation."""
+    fields = set(AutomationCore.model_fields) - {"owner_resource"}
+    return AutomationCore.model_validate(there.model_dump(include=fields) | changes)
+
+
+OFF = "switched off"
+NO_BLOCK = f"{OFF}, and without a block for its notification"
+
+
+async def test_they_are_made_switched_off_and_found_as_they_were_made(copied: list[Entry]) -> None:
+    told = [NO_BLOCK, OFF, NO_BLOCK, OFF, OFF]
+    for found in ("made", "found"):
+        assert await applied(*copied) == [(found, detail) for detail in told]
+
+
+async def test_what_is_set_in_the_ui_stays_until_the_file_is_to_count(copied: list[Entry]) -> None:
+    await CustomWebhookNotificationBlock(name="a-team", url="http://127.0.0.1:9").save(
+        "a-team", overwrite=True
+    )
+    entry = copied[0]
+    await applied(entry)
+    async with get_client() as client:
+        [made] = await client.read_automations_by_name(entry.name)
+        block = await client.read_block_document_by_name("a-team", "custom-webhook")
+        await client.resume_automation(made.id)
+        nowhere = "it sends nothing: choose a block for its notification in the UI"
+        by_people = "not as in automations.yaml: {}; --overwrite sets it by the file"
+        assert await applied(entry) == [("left", f"{by_people.format('enabled')}; {nowhere}")]
+
+        # As the UI saves the page of an automation.
+        action = made.actions[0].model_copy(
+            update={"block_document_id": block.id, "subject": "Look!"}
+        )
+        by_hand = saved(made, enabled=True, name="copy-mine", actions=[action])
+        await client.update_automation(made.id, by_hand)
+        left = [("left", by_people.format("name, enabled, action 1 subject"))]
+        assert await applied(entry) == left
+        assert await applied(entry, dry_run=True) == left
+        there = await client.read_automation(made.id)
+        assert there
+        assert automation_differences(there, by_hand) == []
+
+        changed = [("changed", "name, enabled, action 1 subject")]
+        assert await applied(entry, dry_run=True, overwrite=True) == changed
+        assert await applied(entry, overwrite=True) == changed
+        # The block that the file names isn't there, so the one that was chosen stays.
+        assert await applied(entry) == [("found", OFF)]
+        [there] = await client.read_automations_by_name(entry.name)
+        assert there.id == made.id
+
+
+async def test_one_that_runs_something_else_is_mended_and_stays_switched_on(
+    copied: list[Entry],
+) -> None:
+    entry = copied[4]
+    await applied(entry)
+    async with get_client() as client:
+        [made] = await client.read_automations_by_name(entry.name)
+        # The UI leaves this out of all that it saves.
+        action = made.actions[0].model_copy(update={"schedule_after": timedelta(0)})
+        await client.update_automation(made.id, saved(made, enabled=True, actions=[action]))
+    left = ("left", "not as in automations.yaml: enabled; --overwrite sets it by the file")
+    assert await applied(entry) == [("changed", "action 1 schedule_after"), left]
+    assert await applied(entry) == [left]
+
+
+async def test_one_that_names_what_is_not_there_says_so(copied: list[Entry]) -> None:
+    switched_on = copied[0].model_copy(update={"enabled": True})
     with pytest.raises(BootstrapError, match="no block 'slack-webhook/network-team'"):
-        async with switched_on(NEEDS_A_LOOK):
-            pass
+        await applied(switched_on)
+    actions = [copied[1].actions[0] | {"deployment": "no/such"}]
+    with pytest.raises(BootstrapError, match="no deployment 'no/such'"):
+        await applied(copied[1].model_copy(update={"actions": actions}))
 
 
 @contextmanager

@@ -3,15 +3,24 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from prefect import get_client
-from prefect.client.schemas.objects import DeploymentSchedule
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import (
+    DeploymentScheduleCreate,
+    DeploymentUpdate,
+    GlobalConcurrencyLimitCreate,
+)
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.bootstrap import _group, main
+from deployments.deploy import apply_deployments
 from deployments.project import FILE, ROOT, read_deployments
 from deployments.steps import Found
 from tasks.blocks import EndpointTestGroup
@@ -49,6 +58,21 @@ def bootstrap(topology: Topology, *arguments: str, **variables: str) -> str:
     return done.stdout
 
 
+async def attach(client: PrefectClient, deployment: UUID, limit: UUID | None) -> None:
+    """Give a deployment a limit, or none, as the UI does."""
+    changes = {"global_concurrency_limit_id": limit and str(limit)}
+    await client.request("PATCH", "/deployments/{id}", path_params={"id": deployment}, json=changes)
+
+
+def without_times(deployment: dict[str, Any]) -> Any:
+    """Leave out what tells when a part was made, and which part that was."""
+    passing = ("id", "created", "updated")
+    parts = [*deployment["schedules"], deployment["global_concurrency_limit"]]
+    deployment["parts"] = [{k: v for k, v in one.items() if k not in passing} for one in parts]
+    del deployment["schedules"], deployment["global_concurrency_limit"]
+    return deployment
+
+
 def test_a_second_time_finds_all_as_it_is_and_changes_nothing(machines: Topology) -> None:
     bootstrap(machines, TE_TOKEN=TOKEN)
     before = objects(machines)
@@ -62,22 +86,143 @@ def test_a_second_time_finds_all_as_it_is_and_changes_nothing(machines: Topology
     assert stable(before) == stable(after)
 
 
-async def test_what_was_changed_by_hand_is_set_right_and_a_dry_run_only_says_so(
-    machines: Topology,
-) -> None:
-    async def schedule() -> DeploymentSchedule:
-        there = await client.read_deployment_by_name("rerun-endpoint-tests/scheduled")
-        return there.schedules[0]
+async def applied(*, dry_run: bool = False, overwrite: bool = False) -> list[str]:
+    """Apply the deployments; returns what was told of those that were not just found."""
+    async with get_client() as client:
+        return [
+            step.told(dry_run=dry_run)
+            async for step in apply_deployments(
+                client, read_deployments(), dry_run=dry_run, overwrite=overwrite
+            )
+            if step.found is not Found.AS_IT_SHOULD_BE
+        ]
 
+
+async def test_a_schedule_that_was_switched_on_in_the_ui_stays_on(machines: Topology) -> None:
+    async def active() -> bool:
+        there = await client.read_deployment_by_name("rerun-endpoint-tests/scheduled")
+        return there.schedules[0].active
+
+    name = "deployment rerun-endpoint-tests/scheduled"
     async with get_client() as client:
         there = await client.read_deployment_by_name("rerun-endpoint-tests/scheduled")
         await client.update_deployment_schedule(there.id, there.schedules[0].id, active=True)
-        said = bootstrap(machines, "--dry-run")
-        assert "would be changed deployment rerun-endpoint-tests/scheduled (schedules)" in said
-        assert (await schedule()).active
         said = bootstrap(machines)
-        assert "changed          deployment rerun-endpoint-tests/scheduled (schedules)" in said
-        assert not (await schedule()).active
+        assert (
+            f"left             {name} (not as in prefect.yaml: schedule weekdays-at-10 active; "
+            "--overwrite sets it by the file)"
+        ) in said
+        assert await active()
+        said = bootstrap(machines, "--overwrite", "--dry-run")
+        assert f"would be changed {name} (schedule weekdays-at-10 active)" in said
+        assert await active()
+        assert await applied(overwrite=True) == [
+            f"changed          {name} (schedule weekdays-at-10 active)"
+        ]
+        assert not await active()
+
+
+async def test_what_people_set_stays_and_what_the_file_owns_is_mended(
+    machines: Topology,
+) -> None:
+    assert machines
+    name = "deployment rerun-endpoint-tests/scheduled"
+    left = (
+        f"left             {name} (not as in prefect.yaml: description, tags, paused, "
+        "concurrency_limit, parameters, schedule weekdays-at-10 time; --overwrite sets it by the "
+        "file)"
+    )
+    async with get_client() as client:
+
+        async def there() -> dict[str, Any]:
+            found = await client.read_deployment_by_name("rerun-endpoint-tests/scheduled")
+            return found.model_dump(exclude={"updated", "status", "last_polled", "version"})
+
+        made = await there()
+        set_by_people = DeploymentUpdate(
+            paused=True, tags=["mine"], description="Mine.", parameters={"groups": ["mine"]}
+        )
+        await client.update_deployment(made["id"], set_by_people)
+        await attach(client, made["id"], None)
+        tokyo = CronSchedule(cron="0 7 * * *", timezone="Asia/Tokyo")
+        await client.update_deployment_schedule(
+            made["id"], made["schedules"][0]["id"], schedule=tokyo
+        )
+        by_people = await there()
+        assert await applied() == [left]
+        assert await there() == by_people
+
+        # A worker can't load this one, and the form doesn't know what it takes.
+        form = {"type": "object", "properties": {}}
+        broken = DeploymentUpdate(entrypoint="flows.gone", parameter_openapi_schema=form)
+        await client.update_deployment(made["id"], broken)
+        mended = f"{name} (entrypoint, parameter_openapi_schema)"
+        assert await applied(dry_run=True) == [f"would be changed {mended}", left]
+        assert await applied() == [f"changed          {mended}", left]
+        assert await there() == by_people
+
+        [said] = await applied(overwrite=True)
+        assert said.startswith(f"changed          {name} (description, tags, paused, ")
+        assert without_times(await there()) == without_times(made)
+        assert await applied() == []
+
+
+async def test_a_schedule_that_was_deleted_stays_so_until_the_file_is_to_count(
+    machines: Topology,
+) -> None:
+    assert machines
+
+    async def slugs() -> list[str | None]:
+        there = await client.read_deployment_by_name("rerun-endpoint-tests/scheduled")
+        return [one.slug for one in there.schedules]
+
+    async with get_client() as client:
+        made = await client.read_deployment_by_name("rerun-endpoint-tests/scheduled")
+        await client.delete_deployment_schedule(made.id, made.schedules[0].id)
+        hourly = IntervalSchedule(interval=timedelta(hours=1))
+        another = DeploymentScheduleCreate(schedule=hourly, active=False)
+        await client.create_deployment_schedules(made.id, [another])
+        [said] = await applied()
+        assert "schedule weekdays-at-10 missing, another schedule; --overwrite" in said
+        assert await slugs() == [None]
+        await applied(overwrite=True)
+        assert await slugs() == ["weekdays-at-10"]
+
+
+async def test_parameters_that_the_flow_no_longer_takes_are_told_before_a_run_fails(
+    machines: Topology,
+) -> None:
+    assert machines
+    async with get_client() as client:
+        there = await client.read_deployment_by_name("rerun-endpoint-tests/on-demand")
+        older = DeploymentUpdate(
+            parameters={"options": {"spelling": "new"}},
+            parameter_openapi_schema={"type": "object", "properties": {"options": {}}},
+        )
+        await client.update_deployment(there.id, older)
+        [said] = await applied()
+        assert said.startswith("left             deployment rerun-endpoint-tests/on-demand")
+        assert "its runs fail: parameters: options: Additional properties are not allowed" in said
+        [said] = await applied(overwrite=True)
+        assert said.startswith("changed")
+        assert await applied() == []
+
+
+async def test_a_limit_that_is_shared_with_others_is_taken_off_and_not_changed(
+    machines: Topology,
+) -> None:
+    assert machines
+    async with get_client() as client:
+        shared = GlobalConcurrencyLimitCreate(name="shared", limit=5)
+        limit_id = await client.create_global_concurrency_limit(shared)
+        there = await client.read_deployment_by_name("create-endpoint-tests/create")
+        await attach(client, there.id, limit_id)
+        await applied(overwrite=True)
+        there = await client.read_deployment(there.id)
+        assert there.global_concurrency_limit
+        assert there.global_concurrency_limit.name == f"deployment:{there.id}"
+        assert (await client.read_global_concurrency_limit_by_name("shared")).limit == 5
+        await client.delete_global_concurrency_limit_by_name("shared")
 
 
 def test_prefect_deploy_from_a_clean_clone_makes_the_same_deployments(

@@ -1,0 +1,105 @@
+"""The deployments of `prefect.yaml`, brought onto a server."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectNotFound
+
+from deployments.ownership import Plan, own_limit
+from deployments.project import FILE, ROOT, Deployment
+from deployments.steps import BootstrapError, Found, Step, left
+
+
+async def apply_deployments(
+    client: PrefectClient, deployments: Sequence[Deployment], *, dry_run: bool, overwrite: bool
+) -> AsyncIterator[Step]:
+    """Bring the deployments onto the server, and say of each how it was found.
+
+    Args:
+        client: The server.
+        deployments: What `read_deployments` returned.
+        dry_run: Only say it.
+        overwrite: Set by the file, too, what people set in the UI.
+
+    Raises:
+        BootstrapError: Prefect refuses to make one; with its own words.
+    """
+    found = {one.full_name: await _read(client, one.full_name) for one in deployments}
+    missing = [one for one in deployments if not found[one.full_name]]
+    if missing and not dry_run:
+        await asyncio.to_thread(_deploy, missing)
+    for one in deployments:
+        what = f"deployment {one.full_name}"
+        there = found[one.full_name]
+        if not there:
+            yield Step(Found.MISSING, what)
+            continue
+        plan = Plan.of(one, there, overwrite=overwrite)
+        if plan.update:
+            if not dry_run:
+                await _update(client, one, there, plan.update)
+            yield Step(Found.DIFFERENT, what, ", ".join(plan.changed))
+        if plan.kept or plan.misfits:
+            fail = [f"its runs fail: {where}: {why}" for where, why in plan.misfits.items()]
+            yield left(what, FILE.name, plan.kept, *fail)
+        elif not plan.update:
+            yield Step(Found.AS_IT_SHOULD_BE, what)
+
+
+async def _read(client: PrefectClient, full_name: str) -> DeploymentResponse | None:
+    with suppress(ObjectNotFound):
+        return await client.read_deployment_by_name(full_name)
+    return None
+
+
+async def _update(
+    client: PrefectClient, one: Deployment, there: DeploymentResponse, fields: Mapping[str, Any]
+) -> None:
+    if "schedules" in fields:
+        # The server leaves those that it isn't told of.
+        slugs = {schedule.slug for schedule in one.schedules}
+        for schedule in there.schedules:
+            if schedule.slug not in slugs:
+                await client.delete_deployment_schedule(there.id, schedule.id)
+    if "concurrency_limit" in fields:
+        await _make_room_for_its_limit(client, there)
+    await client.update_deployment(there.id, DeploymentUpdate(version=one.flow.version, **fields))
+
+
+async def _make_room_for_its_limit(client: PrefectClient, there: DeploymentResponse) -> None:
+    """Take off a limit that it shares with others, which the server would change for all of them.
+
+    And delete its own that was taken off in the UI: the server can't make a second of that name.
+    """
+    limit = there.global_concurrency_limit
+    if limit and limit.name == own_limit(there):
+        return
+    await client.request(
+        "PATCH",
+        "/deployments/{id}",
+        path_params={"id": there.id},
+        json={"global_concurrency_limit_id": None},
+    )
+    with suppress(ObjectNotFound):
+        await client.delete_global_concurrency_limit_by_name(own_limit(there))
+
+
+def _deploy(deployments: Sequence[Deployment]) -> None:
+    names = [word for one in deployments for word in ("--name", one.name)]
+    done = subprocess.run(  # noqa: S603 - our own command, and names from our file
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", *names],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BootstrapError(f"prefect deploy failed:\n{done.stdout}{done.stderr}")
