@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as NotInTime
 
 from flows.rerun.parameters import Parameters
@@ -102,6 +102,45 @@ def test_one_field_of_the_form_takes_a_list_as_a_spreadsheet_leaves_it(
         run = answer.value.json()
     assert httpx.delete(f"{one_machine.url}/api/flow_runs/{run['id']}").is_success
     assert Parameters.read(**run["parameters"]).test_ids == ["202701", "202738", "202775"]
+
+
+@pytest.mark.usefixtures("chromium")
+def test_what_is_set_there_stays_and_a_page_that_is_saved_changes_nothing_else(
+    one_machine: Topology,
+) -> None:
+    with browser.page() as page:
+        page.set_default_timeout(_SECONDS * 1000)
+        expect.set_options(timeout=_SECONDS * 1000)
+        page.goto(f"{one_machine.url}/v2/deployments")
+        page.get_by_role("link", name="scheduled", exact=True).click()
+        _press(page.get_by_role("switch").first)
+        page.goto(f"{page.url.partition('?')[0]}/edit")
+        page.get_by_placeholder("Enter tags").fill("mine")
+        page.get_by_placeholder("Enter tags").press("Enter")
+        _press(page.get_by_role("button", name="Save"))
+
+        page.goto(f"{one_machine.url}/v2/automations")
+        page.get_by_role("link", name="thousandeyes-crashed-run-goes-on").click()
+        _press(page.get_by_role("switch").first)
+    bootstrap = ("deployments.bootstrap",)
+    said = one_machine.run(*bootstrap, cwd=one_machine.directory).stdout
+    one_machine.run(*bootstrap, "--overwrite", cwd=one_machine.directory)
+    left = [line.split(maxsplit=2)[2] for line in said.splitlines() if line.startswith("left")]
+    kept = "{} (not as in {}: {}; --overwrite sets it by the file)"
+    assert left == [
+        kept.format(
+            "rerun-endpoint-tests/scheduled", "prefect.yaml", "tags, schedule weekdays-at-10 active"
+        ),
+        kept.format("thousandeyes-crashed-run-goes-on", "automations.yaml", "enabled"),
+    ]
+    assert "changed" not in said
+
+
+def _press(what: Locator) -> None:
+    """Press what changes something, and wait until the server has it."""
+    with what.page.expect_response(lambda reply: reply.request.method == "PATCH") as reply:
+        what.click()
+    assert reply.value.ok
 
 
 def _fill_in_the_form(page: Page, url: str, pictures: Path) -> None:
