@@ -55,18 +55,18 @@ class Plan:
     def of(cls, one: Deployment, there: DeploymentResponse, *, overwrite: bool) -> Self:
         """Compare a deployment of the file with the one on a server."""
         wanted, different = _as_an_update(one), _differences(one, there)
-        mended = {field for field in different if overwrite or field in _OF_THE_FILE}
-        misfits = _misfits(one, there, {"parameters", "schedules"} - mended)
+        fields = {field for field in different if overwrite or field in _OF_THE_FILE}
+        misfits = _misfits(one, there, {"parameters", "schedules"} - fields)
         if "parameters" in misfits:
             # A server takes no form that its parameters don't fit.
-            mended -= {_FORM, "enforce_parameter_schema"}
-        update = {field: wanted[field] for field in mended}
-        if _FORM in mended and "parameters" not in mended:
+            fields -= {_FORM, "enforce_parameter_schema"}
+        update = {field: wanted[field] for field in fields}
+        if _FORM in fields and "parameters" not in fields:
             update["parameters"] = _chosen(there.parameters, there.parameter_openapi_schema)
         return cls(
             update,
-            [words for field in different if field in mended for words in different[field]],
-            [words for field in different if field not in mended for words in different[field]],
+            [words for field in different if field in fields for words in different[field]],
+            [words for field in different if field not in fields for words in different[field]],
             misfits,
         )
 
