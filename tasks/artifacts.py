@@ -30,8 +30,8 @@ from pydantic import TypeAdapter, ValidationError
 from thousandeyes import verdict
 from thousandeyes.errors import Outcome
 from thousandeyes.judging import NO_VERDICT
-from thousandeyes.replies import cut
 from thousandeyes.rerun import Rerun
+from thousandeyes.text import cut
 
 Row = dict[str, str | int | float | bool | None]
 Written = TypeVar("Written")

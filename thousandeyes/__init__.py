@@ -13,6 +13,7 @@
 * `app_links`: where people look at it
 * `lists`: lists of test IDs, however people write them
 * `finding`: which of the listed tests somebody looks for
+* `text`: what a text from anywhere looks like to a person
 * `simulator`: the same API on this machine, for a first run and for tests
 """
 

@@ -15,8 +15,8 @@ from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, SettingsError
 from thousandeyes.finding import is_named, matching
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
-from thousandeyes.replies import cut
 from thousandeyes.settings import ThousandEyesSettings
+from thousandeyes.text import cut
 
 _LISTED, _FAILED, _NOT_STARTED = 0, 1, 2
 _LONGEST_CELL: Final = 60

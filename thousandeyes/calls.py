@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from thousandeyes.errors import CallFailed
 from thousandeyes.gate import Spends
 from thousandeyes.redaction import Redactor
-from thousandeyes.replies import LONGEST_PROBLEM, cut
+from thousandeyes.replies import LONGEST_PROBLEM
+from thousandeyes.text import cut
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from statistics import median
 from types import MappingProxyType
 from typing import Final
 
-from thousandeyes.replies import cut
 from thousandeyes.rounds import HttpRound, Measured
+from thousandeyes.text import cut
 from thousandeyes.thresholds import Reason, Thresholds, is_measured, reasons
 from thousandeyes.verdict import METRICS, WORST_TOLD, FailingAgent, Spread, Verdict, VerdictName
 

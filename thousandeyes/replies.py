@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from thousandeyes.errors import Refused, ReplyLost, refusal
 from thousandeyes.lists import TEST_ID
+from thousandeyes.text import cut
 
 LONGEST_PROBLEM: Final = 400
 """Characters of the API's own words in an error."""
@@ -188,16 +189,6 @@ def _page(body: str) -> str:
     body = body[:_READ_OF_A_PAGE]
     title = re.search(r"<title[^<>]*>([^<]*)</title>", body, re.IGNORECASE)
     return cut(title[1] if title else re.sub(r"<[^<>]*>", " ", body), LONGEST_PAGE)
-
-
-def cut(text: str, length: int) -> str:
-    """Return a text fit for one line of a log: no longer than this, and printable.
-
-    A lone surrogate can't be written as UTF-8, PostgreSQL takes no NUL, a terminal obeys escapes.
-    """
-    text = text.strip()[:_READ_OF_A_PAGE]
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _json(body: str) -> Any:  # noqa: ANN401 - JSON

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from thousandeyes.replies import cut
+from thousandeyes.text import cut
 
 _BEYOND_ANY_MEASUREMENT: Final = 1e12
 _LONGEST_ERROR_TYPE: Final = 40

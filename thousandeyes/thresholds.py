@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from thousandeyes.replies import cut
 from thousandeyes.rounds import HttpRound, Measured
+from thousandeyes.text import cut
 
 _ALL_LOST: Final = 100
 _FIRST_ERROR_STATUS: Final = 400

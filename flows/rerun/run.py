@@ -25,8 +25,9 @@ from tasks.summary import RunReport
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, Outcome, RunStopped, TokenRefused
 from thousandeyes.models import EndpointTest
-from thousandeyes.replies import Family, cut
+from thousandeyes.replies import Family
 from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.text import cut
 from thousandeyes.thresholds import Thresholds
 
 _LONGEST_LOOK_UP = 10.0  # seconds; a name is not worth more

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from tests.thousandeyes.steady import steady
 from thousandeyes.judging import judge
 from thousandeyes.rounds import HttpRound, Measured, NetworkRound, rows_of
+from thousandeyes.text import shown
 from thousandeyes.thresholds import Thresholds
 from thousandeyes.verdict import Spread, Verdict
 
@@ -406,7 +407,8 @@ def test_a_row_of_a_table_is_json_and_one_line(
 ) -> None:
     row = judge(rows, thresholds, expected=expected, complete=False).row()
     assert json.loads(json.dumps(row, allow_nan=False)) == row
-    assert str(row["verdict_detail"]).isprintable()
+    sentence = str(row["verdict_detail"])
+    assert shown(sentence) == sentence
 
 
 @steady(60)
@@ -415,5 +417,5 @@ def test_what_the_api_says_can_be_shown(agent: str, kind: str, details: str) -> 
     told = {"testId": "1", "agentId": agent + "x", "roundId": 60}
     [row] = rows_of([{**told, "errorType": kind, "errorDetails": details}], HttpRound)
     verdict = verdict_on(row, network("b", loss=100))
-    assert verdict.sentence.isprintable()
-    assert all(reason.isprintable() for agent in verdict.failing for reason in agent.reasons)
+    assert shown(verdict.sentence) == verdict.sentence
+    assert all(shown(reason) == reason for agent in verdict.failing for reason in agent.reasons)

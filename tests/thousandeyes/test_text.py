@@ -1,0 +1,54 @@
+"""What a text from anywhere looks like to a person."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thousandeyes.text import cut, shown
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        " Payroll  DE ",
+        "Payroll\tDE\n",
+        "Payroll\u00a0DE",
+        "Payroll\u2003DE\u2028",
+        "\ufeffPay\u200broll D\u2060E\u202e",
+        "Payroll\x00DE",
+        "Payroll\ud800DE",
+    ],
+    ids=ascii,
+)
+def test_blanks_and_what_can_not_be_seen_make_no_difference(written: str) -> None:
+    assert shown(written) == "Payroll DE"
+
+
+def test_a_letter_and_its_accent_are_one() -> None:
+    assert shown("Bu\u0308ro") == shown("B\u00fcro") == "B\u00fcro"
+
+
+@pytest.mark.parametrize("text", ["東京", "\U0001f600", "½ a", "\ue000", "a|b*"], ids=ascii)
+def test_what_can_be_seen_stays(text: str) -> None:
+    assert shown(text) == text
+
+
+@given(st.text() | st.text("a \u00a0\u0308\u200d\ufe0f\x1b\ud800"))
+def test_what_is_shown_is_shown_as_it_is_and_can_be_written(text: str) -> None:
+    seen = shown(text)
+    assert shown(seen) == seen
+    assert seen.encode().decode() == seen
+    assert "\x1b" not in seen
+    assert " ".join(seen.split(" ")).strip() == seen
+
+
+@given(st.text(), st.integers(1, 20))
+def test_a_cut_text_is_its_beginning(text: str, length: int) -> None:
+    seen = cut(text, length)
+    assert len(seen) <= length
+    assert shown(text).startswith(seen.removesuffix("…")) or "…" in text
+    assert (seen == shown(text)) is (len(shown(text)) <= length)
+
+
+def test_a_long_text_is_cut_with_a_sign() -> None:
+    assert cut("Berlin VPN gateway", 7) == "Berlin…"

@@ -1,0 +1,29 @@
+"""What a text from anywhere looks like to a person: one line, without what can't be seen."""
+
+import unicodedata
+from typing import Final
+
+_BLANK: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cs"})
+_NO_WIDTH: Final = "Cf"
+_READ: Final = 5_000
+"""Characters of a text that are looked at when it is cut."""
+
+
+def shown(text: str) -> str:
+    """Return a text as people see it. Two names that are shown alike are one name.
+
+    Blanks of all kinds are one blank, at the ends none; letters and their accents are put together;
+    characters without a width are left out. Control characters and lone surrogates are blanks: a
+    terminal obeys escapes, PostgreSQL takes no NUL, and a surrogate can't be written as UTF-8.
+    """
+    kinds = ((unicodedata.category(character), character) for character in text)
+    seen = "".join(
+        " " if kind in _BLANK else character for kind, character in kinds if kind != _NO_WIDTH
+    )
+    return " ".join(unicodedata.normalize("NFC", seen).split())
+
+
+def cut(text: str, length: int) -> str:
+    """Return a text as it is shown, no longer than this."""
+    text = shown(text.strip()[:_READ])
+    return text if len(text) <= length else text[: length - 1] + "…"
