@@ -1,5 +1,7 @@
 """What a group knows of its tests by name: which exist, and which may since an answer was lost.
 
+Names are compared as they are shown, and kept as they were written.
+
 Each step of a creation is on record in the group's block before the next one begins, so that no
 run creates a test twice, wherever an earlier one ended. One run at a time may change a group.
 """
@@ -12,11 +14,18 @@ from prefect.client.schemas.actions import BlockDocumentUpdate
 
 from tasks.artifacts import until_taken
 from tasks.blocks import EndpointTestGroup
+from thousandeyes.text import shown
 
 
 def known_id(group: EndpointTestGroup, test_name: str) -> str | None:
     """Return the ID of the group's test of this name; of several, the first."""
-    return next((test_id for test_id, name in group.names.items() if name == test_name), None)
+    return next((i for i, name in group.names.items() if shown(name) == shown(test_name)), None)
+
+
+def creating_run(group: EndpointTestGroup, test_name: str) -> str | None:
+    """Return the flow run whose creation of the test of this name is in doubt, if one is."""
+    runs = (run for name, run in group.creating.items() if shown(name) == shown(test_name))
+    return next(runs, None)
 
 
 def keeping_created(group: EndpointTestGroup, there: EndpointTestGroup) -> EndpointTestGroup:
@@ -61,6 +70,7 @@ class KnownTests:
         """Note that a creation of this test goes out next."""
 
         def change(group: EndpointTestGroup) -> None:
+            _settle(group, test_name)
             group.creating[test_name] = self._flow_run_id
 
         await self._change(change)
@@ -73,7 +83,7 @@ class KnownTests:
                 if test_id not in test_ids:
                     test_ids.append(test_id)
             group.names[test_id] = test_name
-            group.creating.pop(test_name, None)
+            _settle(group, test_name)
 
         await self._change(change)
 
@@ -86,7 +96,7 @@ class KnownTests:
         """
 
         def change(group: EndpointTestGroup) -> None:
-            group.creating.pop(test_name, None)
+            _settle(group, test_name)
             if before:
                 group.creating[test_name] = before
 
@@ -110,3 +120,8 @@ class KnownTests:
                 self._name, EndpointTestGroup.get_block_type_slug()
             )
         return document.id, EndpointTestGroup.model_validate(document.data)
+
+
+def _settle(group: EndpointTestGroup, test_name: str) -> None:
+    for name in [name for name in group.creating if shown(name) == shown(test_name)]:
+        del group.creating[name]

@@ -17,9 +17,12 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+
+from thousandeyes.text import shown
 
 AgentSelector = Literal["all-agents", "specific-agents", "agent-labels", "agent-tags"]
 IpVersion = Literal["V4_ONLY", "V6_ONLY", "V6_PREFER", "OS_DEFAULT"]
@@ -71,6 +74,13 @@ class InstantTest(BaseModel):
     ip_version: IpVersion | None = Field(
         default=None, description="Which IP version the agents use; the API's choice when empty."
     )
+
+    @field_validator("test_name")
+    @classmethod
+    def _is_not_blank(cls, test_name: str) -> str:
+        if not shown(test_name):
+            raise ValueError("a name needs a character that can be seen")
+        return test_name
 
     def body(self) -> dict[str, Any]:
         """Return the request's body, secrets in clear."""

@@ -8,11 +8,15 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from thousandeyes.models import EndpointTest
+from thousandeyes.text import shown
 
 
 def is_named(name: str, pattern: str) -> bool:
-    """Tell whether a name fits a shell pattern such as `Payroll*`, whole and in any case."""
-    return fnmatchcase(name.casefold(), pattern.casefold())
+    """Tell whether a name, as it is shown, fits a shell pattern such as `Payroll*`.
+
+    The whole name counts, in any case.
+    """
+    return fnmatchcase(shown(name).casefold(), shown(pattern).casefold())
 
 
 def matching(
@@ -38,4 +42,4 @@ def matching(
         and kind in (None, test.type)
         and enabled in (None, test.is_enabled is not False)
     ]
-    return sorted(found, key=lambda test: (test.test_name.casefold(), test.test_id))
+    return sorted(found, key=lambda test: (shown(test.test_name).casefold(), test.test_id))

@@ -17,6 +17,7 @@ from thousandeyes.definitions import (
     InstantTest,
 )
 from thousandeyes.errors import InvalidDefinitions, SettingsError
+from thousandeyes.text import shown
 
 
 class HttpServerDefinition(HttpServerSettings):
@@ -62,6 +63,8 @@ def read_definitions(path: Path) -> list[Definition]:
 def check_names(definitions: Iterable[Definition], create_again: Iterable[str]) -> None:
     """Make sure that there is a definition, that each has a name of its own, and all are known.
 
+    Names are compared as they are shown.
+
     Args:
         definitions: What a run is given.
         create_again: Names that it refers to.
@@ -69,7 +72,7 @@ def check_names(definitions: Iterable[Definition], create_again: Iterable[str]) 
     Raises:
         InvalidDefinitions: It is not so.
     """
-    counted = Counter(definition.test_name for definition in definitions)
+    counted = Counter(shown(definition.test_name) for definition in definitions)
     if not counted:
         raise InvalidDefinitions("no definitions given: give tests, a file, or both.")
     if twice := [name for name, count in counted.items() if count > 1]:
@@ -77,7 +80,7 @@ def check_names(definitions: Iterable[Definition], create_again: Iterable[str]) 
             f"more than one definition has the name {', '.join(map(repr, twice))}: a group knows "
             "its tests by their names. Nothing was sent."
         )
-    if strange := [name for name in create_again if name not in counted]:
+    if strange := [name for name in create_again if shown(name) not in counted]:
         raise InvalidDefinitions(
             f"create_again: no definition has the name {', '.join(map(repr, strange))}. "
             "Nothing was sent."

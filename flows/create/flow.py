@@ -19,6 +19,7 @@ from tasks.loading import load_groups, load_settings
 from tasks.summary import CREATIONS, RunReport, deployment_slug, publish
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.rerun import Rerun
+from thousandeyes.text import shown
 
 
 class CreationFailed(RerunFailed):
@@ -67,7 +68,7 @@ async def create_endpoint_tests(
     created = await recorded(own_run.flow_run)  # in an earlier attempt
     records = [
         created.get(known_id(found, definition.test_name) or "")
-        or Rerun("", definition.test_name, aid=found.aid)
+        or Rerun("", shown(definition.test_name), aid=found.aid)
         for definition in definitions
     ]
     known = KnownTests(group, own_run.flow_run.id)

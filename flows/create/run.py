@@ -12,12 +12,13 @@ from flows.ownership import OwnRun
 from flows.rerun.breaker import Breaker
 from tasks.artifacts import record_outcome, refusals_logged
 from tasks.create import create_endpoint_test, list_endpoint_tests
-from tasks.known_tests import KnownTests, known_id
+from tasks.known_tests import KnownTests, creating_run, known_id
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.definitions import InstantTest
 from thousandeyes.errors import CallFailed, Outcome, RunStopped, TokenRefused
 from thousandeyes.models import EndpointTest
 from thousandeyes.rerun import Rerun
+from thousandeyes.text import shown
 
 
 class CreationRun:
@@ -49,7 +50,7 @@ class CreationRun:
         self._known = known
         self._own_run = own_run
         self._own_runs = own_runs
-        self._again = frozenset(options.create_again)
+        self._again = frozenset(map(shown, options.create_again))
         self._breaker = Breaker()
         self._listed: list[EndpointTest] | None = None
         self._logger = get_run_logger()
@@ -81,8 +82,8 @@ class CreationRun:
             _exists(record, found[0], f"found in the list of tests, and adopted{several}")
         elif self.stopped:
             pass
-        elif (before := group.creating.get(definition.test_name)) and (
-            before in self._own_runs or definition.test_name not in self._again
+        elif (before := creating_run(group, definition.test_name)) and (
+            before in self._own_runs or shown(definition.test_name) not in self._again
         ):
             record.outcome = Outcome.UNKNOWN
             record.detail = (
@@ -95,7 +96,7 @@ class CreationRun:
     async def _find(
         self, client: ThousandEyesClient, definition: InstantTest, aid: str | None
     ) -> list[str]:
-        """Return the IDs of the tests that are listed with this name and type."""
+        """Return the IDs of the tests that are listed under this name, with this type."""
         if self._listed is None:
             try:
                 self._listed = await list_endpoint_tests(client, aid)
@@ -105,7 +106,8 @@ class CreationRun:
         return [
             test.test_id
             for test in self._listed
-            if test.test_name == definition.test_name and test.type in ("", definition.type)
+            if shown(test.test_name) == shown(definition.test_name)
+            and test.type in ("", definition.type)
         ]
 
     async def _create(

@@ -14,6 +14,7 @@ from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, TokenRefused, Unreachable
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.rerun import Rerun
+from thousandeyes.text import shown
 
 KEY: Final = "endpoint-rerun-plan-"
 _SHOWN: Final = 20
@@ -141,7 +142,7 @@ async def dry_run(client: ThousandEyesClient, records: Sequence[Rerun]) -> str:
     for record in records:
         record.skipped("dry run")
         if test := _listed(record, known):
-            record.test_name = record.test_name or test.test_name
+            record.test_name = record.test_name or shown(test.test_name)
     with refusals_logged("the plan"):
         text = markdown(records, known, plan)
         await until_taken(

@@ -6,7 +6,7 @@ import pytest
 from prefect.exceptions import ObjectNotFound
 
 from tasks.blocks import EndpointTestGroup
-from tasks.known_tests import KnownTests, keeping_created, known_id
+from tasks.known_tests import KnownTests, creating_run, keeping_created, known_id
 from thousandeyes.thresholds import Thresholds
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -22,6 +22,25 @@ async def known(name: str, **values: object) -> KnownTests:
 def test_a_name_is_looked_up_among_the_groups_tests() -> None:
     group = EndpointTestGroup(test_ids=["1", "2", "3"], names={"2": "a", "3": "a", "1": "b"})
     assert [known_id(group, name) for name in ("a", "b", "c")] == ["2", "1", None]
+
+
+def test_names_are_compared_as_they_are_shown() -> None:
+    group = EndpointTestGroup(
+        test_ids=["1"], names={"1": "Intranet\u00a0 "}, creating={"Bu\u0308ro": "a-run"}
+    )
+    assert [known_id(group, name) for name in ("Intranet", " Intra\u200bnet", "intranet")] == [
+        *("1", "1", None)
+    ]
+    assert [creating_run(group, name) for name in ("B\u00fcro ", "Buro")] == ["a-run", None]
+
+
+async def test_one_name_in_two_writings_is_noted_once() -> None:
+    tests = await known("writings", creating={"Voice ": "before"})
+    await tests.creating("Voice")
+    assert (await tests.read()).creating == {"Voice": str(RUN)}
+    await tests.created(" Voice", "2")
+    group = await tests.read()
+    assert (group.creating, group.names) == ({}, {"2": " Voice"})
 
 
 async def test_a_creation_is_noted_with_its_run_and_then_with_its_id() -> None:

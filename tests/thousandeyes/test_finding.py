@@ -1,5 +1,6 @@
 """What somebody looks for among the listed tests."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,27 @@ def test_only_tests_of_a_type() -> None:
 def test_a_test_that_the_api_does_not_call_disabled_counts_as_enabled() -> None:
     assert matching(ALL, enabled=True) == [FILES, PAYROLL]
     assert matching(ALL, enabled=False) == [INTRANET]
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [" Payroll DE", "Payroll\u00a0 DE", "Pay\u200broll DE", "\tPAYROLL DE "],
+    ids=ascii,
+)
+def test_a_name_is_found_as_it_is_shown(listed: str) -> None:
+    test = EndpointTest(testId="1", testName=listed)
+    for pattern in ("Payroll*", "payroll de", " Payroll  D?"):
+        assert matching([test], name=pattern) == [test]
+
+
+def test_the_form_of_an_accent_makes_no_difference() -> None:
+    test = EndpointTest(testId="1", testName="Bu\u0308ro 東京")
+    assert matching([test], name="b\u00fcro *") == [test]
+
+
+def test_blanks_before_a_name_do_not_change_its_place() -> None:
+    second = EndpointTest(testId="4", testName=" Help desk")
+    assert matching([*ALL, second]) == [FILES, second, INTRANET, PAYROLL]
 
 
 @given(st.text())

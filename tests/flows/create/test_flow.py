@@ -110,6 +110,39 @@ async def test_a_name_that_is_listed_is_adopted_and_one_that_is_not_is_created(
     assert group.names == {record.test_id: name}
 
 
+@pytest.mark.parametrize(
+    "listed",
+    ["Büro Intranet ", " Büro\u00a0Intranet", "Bu\u0308ro  Intranet", "Büro Intra\u200bnet"],
+    ids=ascii,
+)
+async def test_a_name_that_is_shown_alike_is_no_second_test(
+    simulate: Simulate, listed: str
+) -> None:
+    simulator = simulate(tests=0)
+    for group in ("first", "second"):
+        await save_group(group)
+    [first] = await create(listed, group="first")
+    assert first.outcome is Outcome.ACCEPTED
+    assert held(simulator) == {listed: 1}, "it is sent as it was written"
+    [adopted] = await create("Büro Intranet", group="second")
+    [known] = await create("Büro Intranet", group="first")
+    assert endings([adopted, known]) == [Outcome.SKIPPED] * 2
+    assert adopted.test_id == known.test_id == first.test_id
+    assert held(simulator) == {listed: 1}
+
+
+async def test_a_doubt_is_known_by_the_name_that_is_shown(simulate: Simulate) -> None:
+    simulator = simulate(tests=0, hide_instant_tests=True, creation_faults={"a b": LOST})
+    await save_group("doubtful-name")
+    await create("a b", group="doubtful-name")
+    [again] = await create("a\u00a0b ", group="doubtful-name")
+    assert (again.outcome, again.attempts) == (Outcome.UNKNOWN, 0)
+    assert creations(simulator) == 1
+    [told] = await create("a b", group="doubtful-name", create_again=[" a b"])
+    assert told.outcome is Outcome.ACCEPTED
+    assert (await group_of("doubtful-name")).creating == {}
+
+
 async def test_a_listed_test_of_the_other_kind_is_another_test(simulate: Simulate) -> None:
     simulator = simulate(tests=["202701", "202702"])
     name = simulator.tests["202702"].name
@@ -267,6 +300,11 @@ class TestDefinitions:
                 "[&test {type: agent-to-server, test_name: x, server: y}, *test]",
                 "more than one definition has the name 'x'",
             ),
+            (
+                "[&t {type: agent-to-server, test_name: x, server: y}, {<<: *t, test_name: ' x'}]",
+                "more than one definition has the name 'x'",
+            ),
+            ('- {type: http-server, test_name: " \\u200b", url: y}', "that can be seen"),
         ],
     )
     async def test_that_can_not_be_right_are_refused_before_anything_is_sent(
