@@ -32,6 +32,7 @@ from tasks.known_tests import keeping_created
 from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
 from thousandeyes.settings import ThousandEyesSettings
+from thousandeyes.terminal import status_of
 
 BLOCK: Final = "thousandeyes"
 """The name of the credentials block that is made of the environment."""
@@ -193,4 +194,4 @@ async def _block(name: str, block: Block, *, dry_run: bool) -> Step:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

@@ -18,6 +18,7 @@ from tasks.server import ServerNotStarted, start_temporary_server
 from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
 from thousandeyes.simulator import Behaviour, Fault, create_app, serve
+from thousandeyes.terminal import status_of
 from thousandeyes.thresholds import Thresholds
 
 if TYPE_CHECKING:
@@ -141,4 +142,4 @@ def _rerun(test_ids: Sequence[str], console: Console) -> "Sequence[Rerun]":
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

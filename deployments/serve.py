@@ -24,6 +24,7 @@ from tasks.server import ServerNotStarted, wait_until_up
 from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
 from thousandeyes.settings import ENV_FILE
+from thousandeyes.terminal import status_of
 
 ROOT: Final = Path(__file__).parents[1]
 HOME: Final = ROOT / ".prefect"
@@ -83,11 +84,12 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
         with _running(("deployments.bootstrap",), env, None) as bootstrap:
             if bootstrap.wait():
                 raise ServeError("the server could not be brought to its state: see above")
-        worker = stack.enter_context(
-            _running(("prefect", "worker", "start", "--pool", _POOL), env, None)
-        )
+        # Before the worker, which would end at a pipe that nobody reads any more: see `status_of`.
         console.print(
             f"Start runs at {url}/deployments, read them at {url}/artifacts. Ctrl-C ends it."
+        )
+        worker = stack.enter_context(
+            _running(("prefect", "worker", "start", "--pool", _POOL), env, None)
         )
         while True:
             for process, name in ((server, f"server, see {log.name}"), (worker, "worker")):
@@ -149,4 +151,4 @@ def _running(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

@@ -16,6 +16,7 @@ from thousandeyes.errors import CallFailed, SettingsError
 from thousandeyes.finding import is_named, matching
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.settings import ThousandEyesSettings
+from thousandeyes.terminal import status_of
 from thousandeyes.text import cut
 
 _LISTED, _FAILED, _NOT_STARTED = 0, 1, 2
@@ -111,8 +112,8 @@ def _parser() -> argparse.ArgumentParser:
         description="List what the ThousandEyes API knows. Nothing is changed, no test is run.",
         epilog=(
             "settings: TE_TOKEN, and as needed TE_AID, TE_BASE_URL and others, from the "
-            "environment or .env. exit status: 0 listed; 1 the API did not answer; 2 wrong "
-            "arguments or settings, nothing was sent."
+            "environment or .env. exit status: 0 listed; 1 the API did not answer, or not all of "
+            "the list could be written; 2 wrong arguments or settings, nothing was sent."
         ),
     )
     what = parser.add_subparsers(dest="what", required=True)
@@ -148,4 +149,4 @@ def _error(error: Exception, status: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main, unwritten=_FAILED))

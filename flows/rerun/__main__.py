@@ -3,6 +3,7 @@
 import sys
 
 from flows.rerun.command_line import main
+from thousandeyes.terminal import status_of
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

@@ -23,6 +23,7 @@ from tasks.summary import counts, failures_first
 from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
 from thousandeyes.proxies import prepare
 from thousandeyes.rerun import Ending, Rerun
+from thousandeyes.text import shown
 from thousandeyes.verdict import VerdictName
 
 LARGEST_TABLE = 200
@@ -50,11 +51,11 @@ class ExitStatus(IntEnum):
     TERMINATED = 143
 
 
-def main(arguments: Sequence[str] | None = None, stdin: TextIO = sys.stdin) -> ExitStatus:
+def main(arguments: Sequence[str] | None = None, stdin: TextIO | None = None) -> ExitStatus:
     """Run the flow as the arguments say, print its outcomes, return the exit status."""
     try:
         prepare(os.environ)
-        return _run(parameters(arguments, stdin))
+        return _run(parameters(arguments, stdin or sys.stdin))
     except (InvalidTestIds, SettingsError) as error:
         return _error(str(error), ExitStatus.NOT_STARTED)
     except KeyboardInterrupt:
@@ -79,10 +80,10 @@ def _run(asked: Parameters) -> ExitStatus:
         outcomes = state.result()
     except RerunFailed as failed:
         show(failed.outcomes, console)
-        console.print(f"[bold red]Failed.[/] {escape(str(failed))}", soft_wrap=True)
+        console.print(f"[bold red]Failed.[/] {escape(shown(str(failed)))}", soft_wrap=True)
         return ExitStatus.FAILED
     show(outcomes, console)
-    console.print(f"[bold green]Passed.[/] {escape(state.message or '')}", soft_wrap=True)
+    console.print(f"[bold green]Passed.[/] {escape(shown(state.message or ''))}", soft_wrap=True)
     return ExitStatus.PASSED
 
 
@@ -98,8 +99,8 @@ def show(outcomes: Sequence[Rerun], console: Console) -> None:
         table.add_row(
             f"[{_COLOURS.get(record.ending, 'red')}]{record.ending}[/]",
             record.test_id,
-            escape(record.test_name),
-            escape(_detail(record)),
+            escape(shown(record.test_name)),
+            escape(shown(_detail(record))),
         )
     console.print(table)
     if rest := ordered[LARGEST_TABLE:]:

@@ -10,6 +10,8 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from thousandeyes.terminal import status_of
+
 from .app import create_app
 from .options import DEFAULT_TOKEN, Options, ScenarioError, explain, read_scenario
 from .server import Server, address, bind
@@ -85,4 +87,4 @@ def _add(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

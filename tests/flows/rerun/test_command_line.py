@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +16,11 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import State
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.exceptions import TerminationSignal
-from prefect.settings import PREFECT_SERVER_API_MAX_PARAMETER_SIZE, temporary_settings
+from prefect.settings import (
+    PREFECT_SERVER_API_MAX_PARAMETER_SIZE,
+    get_current_settings,
+    temporary_settings,
+)
 from prefect.states import Completed
 from pydantic import SecretStr
 from rich.console import Console
@@ -24,7 +31,7 @@ from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from flows.rerun.command_line import LARGEST_TABLE, ExitStatus, main, show
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tests.flows.conftest import TOKEN
-from tests.flows.rerun.test_interruptions import process
+from tests.flows.rerun.test_interruptions import PROJECT, process
 from tests.flows.scene import SUMMARY, Simulate, ids, sent, wait_until
 from thousandeyes.errors import Outcome, SettingsError
 from thousandeyes.rerun import Delivery, Rerun
@@ -221,6 +228,39 @@ async def test_an_interrupted_process_leaves_its_summary(
         f"2 of {tests} tests accepted; failed for 1 unknown, {tests - 3} not_attempted; "
         "stopped early: cancelled."
     )
+
+
+@pytest.mark.parametrize(
+    ("streams", "encoding", "status"),
+    [
+        ("", "ascii", 0),
+        ("> /dev/full", "utf-8", 0),
+        (">&- 2>&-", "utf-8", 0),
+        ("2>&1 | head -1", "utf-8", 1),
+    ],
+)
+def test_the_status_tells_of_the_run_and_not_of_the_terminal(
+    simulate: Simulate, streams: str, encoding: str, status: int
+) -> None:
+    faults = {"202703": Fault(replies=[403])} if status else {}
+    simulator = simulate(tests=ids(3), faults=faults)
+    group = EndpointTestGroup(test_ids=ids(3), names={"202701": "B\u00fcro 東京 \x1b[31m"})
+    group.save("offices", overwrite=True)
+    command = f'"$python" -m flows.rerun --group offices --max-in-flight 1 {streams}'
+    api = str(get_current_settings().api.url)
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=PROJECT,
+        env=os.environ
+        | {"python": sys.executable, "PREFECT_API_URL": api, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr.decode()
+    assert sent(simulator) == dict.fromkeys(ids(3), 1)
+    assert b"\x1b" not in done.stdout
+    if not streams:
+        assert re.search(rb"202701 *\|?B\?ro \?\?", done.stdout)
 
 
 def test_ids_come_from_arguments_and_standard_input_in_their_order(flow: Flow) -> None:

@@ -1,0 +1,146 @@
+"""A command's exit status is its own, whatever its standard streams lead to."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from thousandeyes.simulator import create_app, serve
+
+PROJECT = Path(__file__).parents[2]
+SAYS = r"""
+import logging, subprocess, sys
+from rich.console import Console
+log = logging.StreamHandler()  # holds on to the stream, as Prefect's do
+seen = Console(file=sys.stderr, highlight=False)
+from thousandeyes.terminal import status_of
+def main():
+    for word in ("B\xfcro \u6771\u4eac", "\ud800", "x" * 10_000):
+        print(word, flush=True)
+        Console(highlight=False).print(word)
+        seen.print(word)
+        log.emit(logging.makeLogRecord({"msg": word}))
+        print(word, file=sys.stderr)
+    subprocess.run([sys.executable, "-c", "print(1); import sys; print(1, file=sys.stderr)"],
+                   check=True)
+    return STATUS
+sys.exit(status_of(main, unwritten=UNWRITTEN))
+"""
+
+statuses = pytest.mark.parametrize("status", [0, 130])
+
+
+def ended(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of bash's, `$python` in it, in which all of a pipeline must end well."""
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=PROJECT,
+        env=os.environ | {"python": sys.executable} | environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+
+
+def says(status: int, unwritten: int | None = None) -> str:
+    return SAYS.replace("UNWRITTEN", str(unwritten)).replace("STATUS", str(status))
+
+
+@statuses
+@pytest.mark.parametrize(
+    "streams",
+    [
+        "",
+        "> /dev/full",
+        "2> /dev/full",
+        "> /dev/full 2>&1",
+        "| true",
+        "| head -1",
+        "2> >(true)",
+        "2>&1 | head -1",
+        "3>&1 1>&2 2>&3 | true",
+        ">&-",
+        "2>&-",
+        "<&- >&- 2>&-",
+    ],
+)
+def test_the_status_is_the_commands_wherever_its_output_goes(status: int, streams: str) -> None:
+    done = ended(f'"$python" -c "$says" {streams}', says=says(status))
+    assert done.returncode == status, done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+@pytest.mark.parametrize("buffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_what_a_console_can_not_write_is_written_with_replacement(
+    encoding: str, buffered: str
+) -> None:
+    command = "import sys\nfrom thousandeyes.terminal import status_of\n"
+    command += 'sys.exit(status_of(lambda: print("B\\u00fcro \\ud800 \\u6771!") or 0))'
+    done = subprocess.run(
+        [sys.executable, "-c", command],
+        cwd=PROJECT,
+        env=os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUNBUFFERED": buffered},
+        capture_output=True,
+        check=False,
+    )
+    shown = "Büro ? 東!".encode(encoding, "replace").decode(encoding)
+    assert (done.returncode, done.stdout.decode(encoding)) == (0, f"{shown}\n"), done.stderr
+
+
+def test_the_encoding_of_the_c_locale_costs_no_status() -> None:
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = ended('"$python" -c "$says"', says=says(0), **locale)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("B?ro ??\n")
+
+
+@pytest.mark.parametrize(
+    ("streams", "status"),
+    [("> /dev/full", 4), ("| head -1", 0), (">&-", 0), ("2> /dev/full", 0), ("", 0)],
+)
+def test_a_command_that_only_prints_says_when_it_could_not(streams: str, status: int) -> None:
+    done = ended(f'"$python" -c "$says" {streams}', says=says(0, unwritten=4))
+    assert done.returncode == status
+    sentence = "error: standard output took only a part: No space left on device\n"
+    assert done.stderr.endswith(sentence) is (status == 4)
+
+
+def test_a_command_that_failed_anyway_keeps_its_status() -> None:
+    assert ended('"$python" -c "$says" > /dev/full', says=says(1, unwritten=4)).returncode == 1
+
+
+@pytest.fixture(scope="module")
+def environment() -> Iterator[dict[str, str]]:
+    app = create_app(token="tkn", tests=40)
+    with serve(app) as server:
+        yield {"TE_TOKEN": "tkn", "TE_BASE_URL": server.url, "PREFECT_API_URL": ""}
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("thousandeyes tests > /dev/full", 1),
+        ("thousandeyes tests --ids > /dev/full", 1),
+        ("thousandeyes tests | head -1", 0),
+        ("thousandeyes tests --ids | head -1", 0),
+        ("thousandeyes tests --ids >&-", 0),
+        ("thousandeyes tests --aid 999 2> /dev/full", 1),
+        ("thousandeyes --help | true", 0),
+        ("flows.rerun - <&- 2>&-", 2),
+        ("deployments.bootstrap 2> /dev/full", 1),
+        ("deployments.serve --help >&-", 0),
+        ("thousandeyes.simulator --port x 2> /dev/full", 2),
+        ("thousandeyes.simulator --scenario /nowhere 2> /dev/full", 2),
+        ("thousandeyes.simulator --help | true", 0),
+    ],
+)
+def test_every_command_has_this_way_out(
+    environment: dict[str, str], command: str, status: int
+) -> None:
+    done = ended(f'"$python" -m {command}', **environment)
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
