@@ -27,6 +27,7 @@ from prefect.exceptions import MissingContextError, PrefectHTTPStatusError
 from prefect.logging import get_logger
 from pydantic import TypeAdapter, ValidationError
 
+from tasks.markdown import cell, code, from_cell
 from thousandeyes import verdict
 from thousandeyes.errors import Outcome
 from thousandeyes.judging import NO_VERDICT
@@ -43,15 +44,17 @@ _PAGE = 200  # what a Prefect server gives at most
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 _LONGEST_REASON = 300
+_LINK = "app_link"  # stays as it is, so that it can be followed
 _RERUN = TypeAdapter(Rerun)
 
 
 def row(record: Rerun) -> Row:
     """Return a record as a flat row of JSON values, the same keys for every record.
 
-    What people look for comes first, since the UI cuts wide tables at the right.
+    What people look for comes first, since the UI cuts wide tables at the right. A text that
+    Markdown would alter stands behind a tab: see `tasks.markdown.cell`.
     """
-    return {
+    values: Row = {
         "test_id": record.test_id,
         "test_name": record.test_name,
         "outcome": record.outcome.value,
@@ -64,8 +67,12 @@ def row(record: Rerun) -> Row:
         "finished_at": _text(record.finished_at),
         "aid": record.aid,
         **(record.verdict.row() if record.verdict else NO_VERDICT),
-        "app_link": record.app_link,
+        _LINK: record.app_link,
         "rounds_after": record.rounds_after,
+    }
+    return {
+        name: cell(value) if isinstance(value, str) and name != _LINK else value
+        for name, value in values.items()
     }
 
 
@@ -81,7 +88,7 @@ def rows_of(records: Sequence[Rerun]) -> list[Row]:
 
 def _with_verdict_early(values: Row, why: str) -> Row:
     early = {name: values[name] for name in ("test_id", "test_name", "outcome", "verdict")}
-    return {**early, "why": why, **values}
+    return {**early, "why": cell(why), **values}
 
 
 def from_row(values: object) -> Rerun:
@@ -90,12 +97,17 @@ def from_row(values: object) -> Rerun:
     Raises:
         ValidationError: It is no such row.
     """
-    if isinstance(values, dict) and isinstance(outcome := values.get("outcome"), str):
-        # Whoever may send nothing twice takes an outcome of a later version as a call sent.
-        values = values | {
-            "outcome": outcome if outcome in list(Outcome) else Outcome.UNKNOWN,
-            "verdict": verdict.from_row(values),
+    if isinstance(values, dict):
+        values = {
+            name: from_cell(value) if isinstance(value, str) else value
+            for name, value in values.items()
         }
+        if isinstance(outcome := values.get("outcome"), str):
+            # Whoever may send nothing twice takes an outcome of a later version as a call sent.
+            values |= {
+                "outcome": outcome if outcome in list(Outcome) else Outcome.UNKNOWN,
+                "verdict": verdict.from_row(values),
+            }
     return _RERUN.validate_python(values)
 
 
@@ -125,7 +137,7 @@ async def record_outcome(record: Rerun, artifact_id: UUID | None = None) -> UUID
     """
     rows = rows_of([record])
     key = artifact_key(record.test_id)
-    words = f"{record.test_name or record.test_id}: {record.ending}"
+    words = f"{code(record.test_name or record.test_id)}: {record.ending}"
 
     async def write() -> UUID:
         if artifact_id is None:

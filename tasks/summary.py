@@ -19,6 +19,7 @@ from tasks.artifacts import (
     rows_of,
     until_taken,
 )
+from tasks.markdown import plain
 from thousandeyes.errors import Outcome
 from thousandeyes.rerun import GOOD, Ending, Rerun
 from thousandeyes.verdict import VerdictName
@@ -146,7 +147,7 @@ async def publish(report: RunReport, deployment: str, keys: ReportKeys = RERUNS)
     with refusals_logged("the summary"):
         await until_taken(
             lambda: acreate_markdown_artifact(
-                markdown=text, key=keys.summary + deployment, description=report.sentence
+                markdown=text, key=keys.summary + deployment, description=plain(report.sentence)
             )
         )
     with refusals_logged("the table of outcomes"):
@@ -161,23 +162,19 @@ def deployment_slug() -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "local"
 
 
-def plain(text: str) -> str:
-    """Return a text that Markdown shows as it is: it may come from anywhere."""
-    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", " ".join(text.split()))
-
-
 def _line(record: Rerun) -> str:
-    both = record.test_name and record.test_id
-    name = f"{record.test_name} ({record.test_id})" if both else record.test_name or record.test_id
-    # A test that never had its turn, or was not created, has no artifact to link to.
-    has_artifact = record.test_id and record.attempts
-    link = _artifact_link(artifact_key(record.test_id)) if has_artifact else None
+    # A test that never had its turn, or was not created, has no artifact to link to. The name is no
+    # part of the link: Prefect's first UI shows that as it is written.
+    test = plain(record.test_id)
+    if record.test_id and record.attempts:
+        test = f"[{test}]({_artifact_link(artifact_key(record.test_id))})"
+    if name := plain(record.test_name):
+        test = f"{name} ({test})" if test else name
     detail = plain(record.why)
     if record.maybe_duplicate:
         detail += " (may have run twice)"
     if record.verdict and record.app_link:
         detail += f" ([results]({record.app_link}))"
-    test = f"[{plain(name)}]({link})" if link else plain(name)
     return f"| {test} | {record.ending} | {record.attempts} | {detail} |"
 
 

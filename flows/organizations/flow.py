@@ -17,7 +17,8 @@ from flows.rerun.selection import PastedNames, by_organization
 from flows.rerun.verdict import RerunFailed, judge
 from tasks.blocks import EndpointTestGroup, read_names
 from tasks.loading import block_names, load_groups
-from tasks.summary import RunReport, deployment_slug, plain, publish
+from tasks.markdown import plain
+from tasks.summary import RunReport, deployment_slug, publish
 from thousandeyes.errors import SettingsError
 from thousandeyes.rerun import Rerun
 

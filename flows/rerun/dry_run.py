@@ -9,7 +9,8 @@ from prefect.artifacts import acreate_markdown_artifact
 
 from flows.rerun.plan import documented_plan
 from tasks.artifacts import refusals_logged, until_taken
-from tasks.summary import deployment_slug, plain
+from tasks.markdown import plain
+from tasks.summary import deployment_slug
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, TokenRefused, Unreachable
 from thousandeyes.models import AccountGroup, Agent, EndpointTest

@@ -10,6 +10,7 @@ from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifa
 
 from flows.rerun.plan import duration
 from tasks.artifacts import refusals_logged, until_taken
+from tasks.markdown import plain
 from tasks.summary import counts, deployment_slug
 from thousandeyes.gate import QuotaGate
 from thousandeyes.rerun import Rerun
@@ -59,7 +60,7 @@ class Progress:
     async def close(self, sentence: str) -> None:
         """Show the end, if there was anything to show."""
         if self._artifact:
-            await self._show(100.0, sentence)
+            await self._show(100.0, plain(sentence))
 
     async def _show(self, percent: float, text: str) -> None:
         with refusals_logged("the progress"):

@@ -3,19 +3,27 @@
 Its pictures stand in the README: `make pictures` takes them again.
 """
 
+import asyncio
 import contextlib
 import os
+from html import unescape
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as NotInTime
+from prefect import flow
 
 from flows.rerun.parameters import Parameters
+from tasks.artifacts import artifact_key, record_outcome
+from tasks.summary import RunReport, publish
 from tests.deployments import browser
-from tests.deployments.scene import simulated
+from tests.deployments.scene import client_of, simulated
 from tests.deployments.topology import Topology
+from tests.tasks.test_markdown import HOSTILE
+from thousandeyes.errors import Outcome
+from thousandeyes.rerun import Rerun
 from thousandeyes.simulator import Behaviour, Fault
 
 TEST_IDS = [str(202_701 + 37 * number) for number in range(12)]
@@ -32,6 +40,7 @@ SENTENCE = (
 )
 _SECONDS = 60
 _TRIES = 3
+_DESCRIBED = 8  # of the names, those whose descriptions are looked at
 
 
 @pytest.fixture
@@ -176,4 +185,64 @@ def _submit(page: Page) -> None:
 
 def _open_the_newest(page: Page) -> None:
     """Go from an artifact's history to its newest version."""
-    page.locator("a[href^='/artifacts/artifact/']").first.click()
+    page.locator("a[href*='/artifacts/artifact/']").first.click()
+
+
+@pytest.mark.usefixtures("chromium")
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_names_are_shown_as_they_are(one_machine: Topology, version: str) -> None:
+    """In the UI that a link without a version opens, and in the one behind Prefect's first page."""
+    key = f"names-{version}"
+    records = [
+        Rerun(f"{key}-{place}", name, Outcome.FORBIDDEN, f"403: {name}", 403, attempts=1)
+        for place, name in enumerate(HOSTILE)
+    ]
+    sentence = "; ".join(HOSTILE)
+
+    @flow
+    async def recording() -> None:
+        await publish(RunReport(records, passed=False, sentence=sentence, took="1 s"), key)
+        for record in records[:_DESCRIBED]:
+            await record_outcome(record)
+
+    with client_of(one_machine):
+        asyncio.run(recording())
+    root = one_machine.url if version == "v1" else f"{one_machine.url}/v2"
+    with browser.page() as page:
+        page.set_default_timeout(_SECONDS * 1000)
+        expect.set_options(timeout=_SECONDS * 1000)
+        page.goto(f"{root}/artifacts/key/endpoint-rerun-outcomes-{key}")
+        _open_the_newest(page)
+        cells = {test_id: (name, detail) for test_id, name, _, _, _, detail, *_ in _rows(page)}
+        # In code, and that is what cells are that Markdown would alter, the first UI decodes these.
+        decoded = unescape if version == "v1" else str
+        assert cells == {
+            one.test_id: (decoded(one.test_name), decoded(one.detail)) for one in records
+        }
+
+        page.goto(f"{root}/artifacts/key/endpoint-reruns-{key}")
+        expect(page.get_by_text(sentence).first).to_be_visible()
+        _open_the_newest(page)
+        expect(page.get_by_role("heading", name="Needs a look")).to_be_visible()
+        told = [cells for cells in _rows(page) if cells[1:3] == ["forbidden", "1"]]
+        assert told == [
+            [f"{one.test_name} ({one.test_id})", "forbidden", "1", one.detail] for one in records
+        ]
+
+        for record in records[:_DESCRIBED]:
+            page.goto(f"{root}/artifacts/key/{artifact_key(record.test_id)}")
+            expect(page.get_by_text(f"{record.test_name}: forbidden").first).to_be_visible()
+
+
+def _rows(page: Page) -> list[list[str]]:
+    """Return the cells of a page's tables, as they are seen, from all of their pages."""
+    rows: list[list[str]] = []
+    expect(page.locator("tbody tr").first).to_be_visible()
+    next_page = page.get_by_role("button", name="Go to next page")
+    while True:
+        rows += page.locator("tbody tr").evaluate_all(
+            "rows => rows.map(row => [...row.children].map(cell => cell.innerText.trim()))"
+        )
+        if not next_page.count() or next_page.is_disabled():
+            return rows
+        next_page.click()

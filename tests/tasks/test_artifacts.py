@@ -37,7 +37,9 @@ from tasks.artifacts import (
     rows_of,
     until_taken,
 )
+from tasks.markdown import cell
 from tests.flows.scene import artifacts_of
+from thousandeyes.app_links import app_link
 from thousandeyes.errors import Outcome
 from thousandeyes.judging import NO_VERDICT
 from thousandeyes.rerun import Rerun
@@ -91,6 +93,22 @@ def test_a_record_survives_its_row(record: Rerun) -> None:
     assert from_row(json.loads(json.dumps(row(record)))) == record
 
 
+def test_a_row_of_version_0_1_0_reads_as_it_was_written() -> None:
+    """It knew no escape: its texts stand as they are, Markdown or not."""
+    written = row(Rerun("1")) | {
+        "test_name": "VPN *primary* DE",
+        "detail": "400: <b>[a](b)</b> \\\\server",
+        "why": "# of agents",
+    }
+    read = from_row(written)
+    assert (read.test_name, read.detail) == (written["test_name"], written["detail"])
+
+
+def test_a_link_can_be_followed_from_the_table() -> None:
+    link = app_link("1", aid="2")
+    assert row(Rerun("1", app_link=link))["app_link"] == link
+
+
 @given(records)
 def test_every_row_has_the_same_keys_and_flat_json_values(record: Rerun) -> None:
     values = row(record)
@@ -115,7 +133,7 @@ def test_where_there_are_verdicts_they_and_the_reasons_stand_early(verdict: Verd
     rows = rows_of([lost, judged])
     assert list(rows[0]) == list(rows[1])
     assert list(rows[0])[:5] == ["test_id", "test_name", "outcome", "verdict", "why"]
-    assert [values["why"] for values in rows] == ["lost", judged.why]
+    assert [values["why"] for values in rows] == ["lost", cell(judged.why)]
     assert [from_row(values) for values in rows] == [lost, judged]
 
 

@@ -16,6 +16,7 @@ from prefect.settings import PREFECT_UI_URL, temporary_settings
 
 import tasks.summary
 from tasks.artifacts import row
+from tasks.markdown import plain
 from tasks.summary import (
     LARGEST_LIST,
     LARGEST_TABLE,
@@ -70,7 +71,7 @@ def test_the_summary_reads_from_the_verdict_to_what_needs_a_look() -> None:
         "/artifacts/key/the-table",
     )
     assert text == (
-        "**Failed.** 2 of 5 tests accepted; failed for 1 not\\_found.\n"
+        "**Failed.** 2 of 5 tests accepted; failed for 1 not_found.\n"
         "\n"
         "It took 4 minutes.\n"
         "\n"
@@ -86,7 +87,7 @@ def test_the_summary_reads_from_the_verdict_to_what_needs_a_look() -> None:
         "| test | outcome | attempts | detail |\n"
         "| --- | --- | ---: | --- |\n"
         f"| [3]({TEST}3) | unknown | 4 | cut (may have run twice) |\n"
-        f"| [Berlin (2)]({TEST}2) | not_found | 1 | 404: Not Found |\n"
+        f"| Berlin ([2]({TEST}2)) | not_found | 1 | 404: Not Found |\n"
         "| 4 | not_attempted | 0 | cancelled |\n"
         f"| [5]({TEST}5) | accepted | 2 | fine (may have run twice) |\n"
         "\n"
@@ -137,10 +138,6 @@ def test_every_ending_has_a_meaning_that_is_a_sentence() -> None:
     assert all(meaning.endswith(".") for meaning in MEANING.values())
 
 
-# What Markdown would take for its own: anything of these without a backslash before it.
-BARE = re.compile(r"(?<!\\)(?:\\\\)*[`*_\[\]<>|#~&]")
-
-
 @given(st.text() | st.just(HOSTILE))
 def test_words_from_anywhere_stay_words(words: str) -> None:
     hostile = record("1", Outcome.INVALID, test_name=words, detail=words)
@@ -150,12 +147,13 @@ def test_words_from_anywhere_stay_words(words: str) -> None:
     assert text.splitlines() == lines[:-1]
     [line] = [line for line in lines if "endpoint-test-1" in line]
     matched = re.fullmatch(
-        r"\| \[(.*)\]\(http://prefect/artifacts/key/endpoint-test-1\) \| invalid \| 1 \| (.*) \|",
+        r"\| (?:(.+) \()?\[1\]\(http://prefect/artifacts/key/endpoint-test-1\)\)? "
+        r"\| invalid \| 1 \| (.*) \|",
         line,
     )
     assert matched
-    for place in (*matched.groups(), lines[0].removeprefix("**Failed.** ")):
-        assert not BARE.search(place)
+    for place in (matched[1] or "", matched[2], lines[0].removeprefix("**Failed.** ")):
+        assert place == plain(words)
 
 
 def test_the_list_is_capped_and_the_rest_counted() -> None:
