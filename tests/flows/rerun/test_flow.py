@@ -101,7 +101,7 @@ async def test_a_run_leaves_one_artifact_a_test_a_table_and_a_summary_that_lead_
     assert all(row["test_name"] for row in rows)
     assert json.loads(str(artifacts["endpoint-test-202702"].data)) == rows[:1]
     summary = str(artifacts[SUMMARY].data)
-    assert "**Failed.** 2 of 3 tests accepted; failed for 1 not\\_found." in summary
+    assert "**Failed.** 2 of 3 tests accepted; failed for 1 not_found." in summary
     assert "/artifacts/key/endpoint-test-202702)" in summary
     assert f"/artifacts/key/{TABLE})" in summary
 
