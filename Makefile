@@ -59,7 +59,7 @@ ui: setup ## what the demo recorded, in Prefect's UI on port 4200, or PORT=N
 	@cd .prefect && env -i HOME="$$HOME" PATH="$$PATH" PREFECT_HOME="$(CURDIR)/.prefect" \
 		PREFECT_SERVER_ANALYTICS_ENABLED=false \
 		PREFECT_SERVER_UI_API_URL=http://127.0.0.1:$(PORT)/api \
-		"$(CURDIR)/$(BIN)/prefect" server start --port $(PORT)
+		"$(CURDIR)/$(BIN)/prefect" --no-prompt server start --port $(PORT)
 
 .PHONY: serve
 serve: setup ## Prefect server, worker and deployments on this machine, on port 4200, or PORT=N

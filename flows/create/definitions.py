@@ -48,7 +48,10 @@ def read_definitions(path: Path) -> list[Definition]:
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidDefinitions(f"{path} can't be read: {error}. Nothing was sent.") from None
+        raise InvalidDefinitions(
+            f"{path} can't be read: {error}. A run on a worker needs the whole path of a file on "
+            "that machine. Nothing was sent."
+        ) from None
     try:
         return _DEFINITIONS.validate_python(content)
     except ValidationError as error:

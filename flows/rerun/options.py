@@ -32,8 +32,8 @@ class RerunOptions(BaseModel):
     fail_on: list[_Ending] = Field(
         default=[ending for ending in ENDINGS if ending not in GOOD],
         description=(
-            "The run fails when a test ends in one of these; with an empty list, never. The last "
-            "four are about results, and come with wait_for_results alone."
+            "The run fails when a test ends in one of these; with an empty list, never. Passed, "
+            "failed, no_data and timed_out come with wait_for_results alone."
         ),
     )
     max_in_flight: int = Field(

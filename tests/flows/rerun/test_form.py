@@ -58,7 +58,7 @@ def test_what_is_one_of_a_few_is_offered_as_a_choice() -> None:
     "parameters",
     [
         {"test_ids": ["765231567"]},
-        {"test_ids": [765231567, 765231568]},  # as a program or `-p 'test_ids=[…]'` may have them
+        {"test_ids": [765231567, "765231568"]},  # as a program or `-p 'test_ids=[…]'` has them
         {"test_ids": ["765231567, 765231568\n765231569", "", " "]},
         {"test_ids": ["\ufeff'765231567';\r\n\"765231568\"\t# Büro, 3/4!\r\n[765231569]"]},
         {"groups": ["morning-checks", "a, b", "['a', \"b\"] # Berlin"]},
