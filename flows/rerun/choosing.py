@@ -71,8 +71,8 @@ def read_ids(path: str) -> list[str]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no file has such a name"
         raise SettingsError(
-            f"test_ids_file: {path} can't be read: {reason}. A run on a worker needs the whole path "
-            "of a file on that machine. Nothing was sent."
+            f"test_ids_file: {path} can't be read: {reason}. A run on a worker needs the whole "
+            "path of a file on that machine. Nothing was sent."
         ) from None
     return read_test_ids_text(content, f"test_ids_file: {path}")
 
