@@ -13,7 +13,7 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deployments.ownership import NOT_THERE, automation_differences, mended, renamed
-from deployments.steps import BootstrapError, Found, Step, first_problem, left
+from deployments.steps import BootstrapError, Found, Step, check_unique, first_problem, left
 
 FILE: Final = Path(__file__).with_name("automations.yaml")
 
@@ -46,10 +46,11 @@ def read_automations(path: Path = FILE) -> list[Entry]:
         entries = _File.model_validate(yaml.safe_load(path.read_text("utf-8"))).automations
         for entry in entries:
             _as_prefect_has_it(entry, dict.fromkeys(_references(entry), NOT_THERE))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BootstrapError(f"{path.name} can't be read: {error}") from None
     except ValidationError as error:
         raise BootstrapError(f"{path.name}: {first_problem(error)}") from None
+    check_unique(path, [entry.name for entry in entries])
     return entries
 
 
@@ -157,7 +158,7 @@ async def _look_up(
             return (await client.read_deployment_by_name(name)).id
         block_type, _, block = name.partition("/")
         return (await client.read_block_document_by_name(block, block_type)).id
-    except ObjectNotFound:
+    except (ObjectNotFound, ValueError):  # or it is no name of one
         if kind == "block" or name in planned:
             return NOT_THERE
         raise BootstrapError(

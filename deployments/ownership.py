@@ -14,14 +14,13 @@ from uuid import UUID
 from prefect.client.schemas.actions import DeploymentScheduleUpdate
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import Automation, AutomationCore
-from prefect.utilities.schema_tools.validation import validate
 from pydantic import BaseModel
 
-from deployments.project import Deployment
+from deployments.project import Deployment, problems
 
 _FORM: Final = "parameter_openapi_schema"
 _OF_THE_FILE: Final = frozenset(
-    ("entrypoint", "pull_steps", "work_pool_name", "job_variables", "enforce_parameter_schema")
+    ("entrypoint", "pull_steps", "work_pool_name", "enforce_parameter_schema")
 ) | {_FORM}
 """The fields of a deployment that are the file's."""
 
@@ -177,9 +176,9 @@ def _misfits(one: Deployment, there: DeploymentResponse, kept: set[str]) -> dict
         for schedule in there.schedules:
             given[f"schedule {schedule.slug or 'made in the UI'}"] = schedule.parameters
     return {
-        where: f"{'.'.join(map(str, error.absolute_path))}: {error.message}"
+        where: problem
         for where, parameters in given.items()
-        for error in validate(parameters, one.form, ignore_required=True)
+        for problem in problems(parameters, one.form)
     }
 
 
@@ -194,15 +193,17 @@ def mended(there: AutomationCore, wanted: AutomationCore, *, overwrite: bool) ->
     To overwrite is to leave that out. A block that isn't there is never set.
     """
     people = frozenset() if overwrite else _OF_PEOPLE
-    actions = [
-        _with(ours, theirs, people)
-        for ours, theirs in zip(wanted.actions, there.actions, strict=False)
-    ]
-    actions += wanted.actions[len(actions) :]
-    changes = {"trigger": _with(wanted.trigger, there.trigger, people), "actions": actions}
+    left, actions = list(wanted.actions), []
+    for theirs in there.actions:
+        ours = next((one for one in left if type(one) is type(theirs)), None)
+        if ours:
+            left.remove(ours)
+            actions.append(_with(ours, theirs, people))
+        elif not overwrite:
+            actions.append(theirs)
+    changes = {"trigger": _with(wanted.trigger, there.trigger, people), "actions": actions + left}
     if not overwrite:
         changes |= {field: getattr(there, field) for field in _FIELDS}
-        actions += there.actions[len(actions) :]
     return wanted.model_copy(update=changes)
 
 

@@ -1,5 +1,6 @@
 """`prefect.yaml`: read more strictly than Prefect does, which passes over what it doesn't know."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -7,9 +8,10 @@ import yaml
 from prefect import Flow
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import load_flow_from_entrypoint
+from prefect.utilities.schema_tools.validation import validate
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from deployments.steps import BootstrapError, first_problem
+from deployments.steps import BootstrapError, check_unique, first_problem
 
 ROOT: Final = Path(__file__).parents[1]
 FILE: Final = ROOT / "prefect.yaml"
@@ -50,7 +52,7 @@ class _ConcurrencyLimit(_Strict):
 class Deployment(_Strict):
     """A deployment as the file has it."""
 
-    name: str
+    name: str = Field(pattern="^[^/%&><]+$")
     description: str
     entrypoint: str
     tags: list[str]
@@ -91,12 +93,13 @@ def read_deployments(path: Path = FILE) -> list[Deployment]:
     """
     try:
         deployments = _File.model_validate(yaml.safe_load(path.read_text("utf-8"))).deployments
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BootstrapError(f"{path.name} can't be read: {error}") from None
     except ValidationError as error:
         raise BootstrapError(f"{path.name}: {first_problem(error)}") from None
     for deployment in deployments:
         _check(deployment, path)
+    check_unique(path, [deployment.full_name for deployment in deployments])
     return deployments
 
 
@@ -110,15 +113,25 @@ def _check(deployment: Deployment, path: Path) -> None:
         ) from error
     given = [deployment.parameters]
     given += [deployment.parameters | schedule.parameters for schedule in deployment.schedules]
+    check_unique(path, [f"schedule {schedule.slug}" for schedule in deployment.schedules])
     for schedule in deployment.schedules:
         try:
             _ = schedule.time
         except ValueError as error:
             raise BootstrapError(f"{where}: {schedule.slug}: {error}") from None
-    for parameters in given:
-        if not parameters:
-            continue
+    for parameters in filter(None, given):
+        # The server's own check comes first: it is by the form, and the flow's by its types.
+        if found := problems(parameters, deployment.form):
+            raise BootstrapError(f"{where}: the flow does not take {found[0]}")
         try:
             flow.validate_parameters(parameters)
         except Exception as error:  # noqa: BLE001 - whatever the flow's own types raise
             raise BootstrapError(f"{where}: the flow does not take {parameters}: {error}") from None
+
+
+def problems(parameters: Mapping[str, Any], form: Mapping[str, Any]) -> list[str]:
+    """Return where parameters are wrong by a flow's form, and why, as the server finds them."""
+    return [
+        f"{'.'.join(map(str, error.absolute_path))}: {error.message}".removeprefix(": ")
+        for error in validate(dict(parameters), dict(form), ignore_required=True)
+    ]

@@ -44,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     1 when one of the processes did not start or ended by itself, 2 when a variable is wrong.
     """
     parser = argparse.ArgumentParser(prog="python -m deployments.serve", description=__doc__)
-    parser.add_argument("--port", type=int, default=4200, help="the server's port")
+    parser.add_argument(
+        "--port", type=int, choices=range(1, 65536), metavar="N", default=4200, help="of the server"
+    )
     parser.add_argument("--home", type=Path, default=HOME, help="where it keeps its data")
     given = parser.parse_args(arguments)
     # Both signals end it the same way.
@@ -71,7 +73,10 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
     with socket.socket() as there:
         if not there.connect_ex(("127.0.0.1", port)):
             raise ServeError(f"port {port} is taken: choose another one with PORT=N")
-    home.mkdir(exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ServeError(f"{home} can't be made: {error.strerror}") from None
     url = f"http://127.0.0.1:{port}"
     server_env = _environment(url, home)
     env = server_env | _settings()

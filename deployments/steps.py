@@ -1,8 +1,10 @@
 """What bootstrap says of each thing that it looks after."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -16,6 +18,16 @@ def first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in problem["loc"])
     return f"{place}: {problem['msg']}" if place else problem["msg"]
+
+
+def check_unique(path: Path, names: Iterable[str]) -> None:
+    """Make sure that nothing stands in a file twice.
+
+    Raises:
+        BootstrapError: Something does.
+    """
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise BootstrapError(f"{path.name}: stands there more than once: {', '.join(twice)}")
 
 
 class Found(StrEnum):

@@ -6,6 +6,7 @@ ends with the process that started it, however that one ends.
 """
 
 import atexit
+import fcntl
 import os
 import signal
 import socket
@@ -14,10 +15,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Final
 
 import httpx
+
+from thousandeyes.errors import SettingsError
 
 LONGEST_START: Final = 600.0
 """Seconds after which a live server is given up. 10 are usual, and 40 on a busy machine."""
@@ -67,11 +72,16 @@ def start_temporary_server(say: Say) -> None:
 
     Raises:
         ServerNotStarted: It did not start.
+        SettingsError: PREFECT_API_URL is there and empty, which Prefect's clients take differently.
     """
     # Not before: Prefect reads its settings when it is imported.
     from prefect.settings import get_current_settings  # noqa: PLC0415
 
     settings = get_current_settings()
+    if settings.api.url is not None and not settings.api.url.strip():
+        raise SettingsError(
+            "PREFECT_API_URL is empty: unset it, or say which Prefect server is meant"
+        )
     if settings.api.url or not settings.server.ephemeral.enabled:
         return
     from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415 - slow
@@ -89,7 +99,7 @@ def start_temporary_server(say: Say) -> None:
         "PREFECT__SERVER_EPHEMERAL": "1",
         "PREFECT__SERVER_FINAL": "1",
     }
-    with tempfile.TemporaryFile() as log:
+    with _one_at_a_time(settings.home, say), tempfile.TemporaryFile() as log:
         server = subprocess.Popen(  # noqa: S603 - our own command
             # Not as a module: the caller's directory may have a package `tasks` of its own.
             [sys.executable, "-P", __file__, str(port)],
@@ -107,6 +117,19 @@ def start_temporary_server(say: Say) -> None:
     temporary.port, temporary.server_process, temporary.running = port, server, True
     # After what Prefect still sends when the process exits: it asks for that later.
     atexit.register(temporary.stop)
+
+
+@contextmanager
+def _one_at_a_time(home: Path, say: Say) -> Iterator[None]:
+    """Let others wait that start a server on the same home: two at once make its tables twice."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "temporary-server.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"Another one is being started on {home}, and waited for …")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _answers(client: httpx.Client, url: str) -> bool:

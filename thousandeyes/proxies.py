@@ -1,6 +1,6 @@
-"""Loopback goes through no proxy, for every client of a process and not for ours alone.
+"""The same proxies for every client of a process, and none on the way to loopback.
 
-The HTTP and WebSocket libraries read their proxies from the environment, each in its own way.
+The HTTP and WebSocket libraries read them from the environment, each in its own way.
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -18,17 +18,51 @@ UNUSABLE: Final = (OSError, ValueError, ImportError, httpx.InvalidURL)
 """What httpx raises for a variable that it can't use."""
 
 
+_NAMES: Final = frozenset(f"{kind}_proxy" for kind in ("http", "https", "all", "ws", "wss"))
+_SCHEMES: Final = ("http", "https", "socks5", "socks5h")
+
+
 def prepare(environ: MutableMapping[str, str]) -> None:
-    """Make the clients of this process, and of those that it starts, reach loopback directly.
+    """Make the clients of this process, and of those that it starts, agree on their proxies.
+
+    Loopback is reached directly. All else goes by the proxies that are set, or nothing starts.
 
     Raises:
         SettingsError: A proxy or CA variable can't be used, so that no client could be made.
     """
     environ.update(direct_to_loopback(environ))
     try:
+        environ.update(in_full(environ))
         httpx.Client().close()
     except UNUSABLE:
         raise unusable() from None
+
+
+def in_full(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the proxies that are set, as the strictest library wants them.
+
+    `proxy:3128` is enough for the HTTP library. The WebSocket library, by which Prefect's events
+    go, asks for a scheme, for a password beside a user's name, and for no path.
+
+    Raises:
+        ValueError: One is no proxy's address.
+        httpx.InvalidURL: One is no address at all.
+    """
+    return {
+        name: _in_full(value)
+        for name, value in environ.items()
+        if name.lower() in _NAMES and value.strip()
+    }
+
+
+def _in_full(proxy: str) -> str:
+    proxy = proxy.strip()
+    url = httpx.URL(proxy if "://" in proxy else f"http://{proxy}")
+    if url.scheme not in _SCHEMES or not url.host:
+        raise ValueError("no proxy's address")
+    if url.userinfo and b":" not in url.userinfo:
+        url = url.copy_with(userinfo=url.userinfo + b":")
+    return str(url.copy_with(path="/", query=None, fragment=None))
 
 
 def direct_to_loopback(environ: Mapping[str, str]) -> dict[str, str]:

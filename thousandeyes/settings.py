@@ -1,6 +1,7 @@
 """Settings from the environment or `.env`; every variable begins with `TE_`."""
 
 import os
+import stat
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -127,7 +128,9 @@ class ThousandEyesSettings(BaseSettings):
         except ValidationError as error:
             # Only the places and reasons: pydantic's own text is for the author of a model.
             raise SettingsError(_explain(error)) from None
-        except (OSError, UnicodeDecodeError):
+        except OSError as error:
+            raise SettingsError(f"{file} can't be read: {error.strerror}") from None
+        except UnicodeDecodeError:
             raise SettingsError(f"{file} can't be read: it must be a text file in UTF-8") from None
 
 
@@ -140,11 +143,15 @@ def _env_file() -> Path:
     named = os.environ.get(ENV_FILE)
     if not named:
         return Path(".env")
-    if not Path(named).is_file():
+    try:
+        if not stat.S_ISREG(os.stat(named).st_mode):  # noqa: PTH116 - tells why it can't
+            raise OSError(None, "it is no regular file")  # noqa: TRY301 - as those are told
+        Path(named).open("rb").close()
+    except OSError as error:
         raise SettingsError(
-            f"{ENV_FILE} names {named}, and there is no such file: put TE_TOKEN into it, or name "
-            "another by its whole path"
-        )
+            f"{ENV_FILE} names {named}, which can't be read: {error.strerror}. Put TE_TOKEN into "
+            "it, or name another file by its whole path"
+        ) from None
     return Path(named)
 
 

@@ -11,7 +11,7 @@ from flows.rerun.choosing import choose
 from flows.rerun.dry_run import dry_run
 from flows.rerun.history import recorded
 from flows.rerun.options import RerunOptions
-from flows.rerun.parameters import Parameters
+from flows.rerun.parameters import FLOW, Parameters
 from flows.rerun.plan import duration
 from flows.rerun.results import wants_results
 from flows.rerun.run import Run
@@ -24,7 +24,7 @@ from thousandeyes.client import ThousandEyesClient
 from thousandeyes.rerun import Delivery, Rerun
 
 
-@flow(name="rerun-endpoint-tests", persist_result=False)
+@flow(name=FLOW, persist_result=False)
 async def rerun_endpoint_tests(
     test_ids: PastedIds = [],  # noqa: B006 - never changed; the form shows it
     groups: PastedNames = [],  # noqa: B006

@@ -74,21 +74,34 @@ async def find_run(reference: str, before: DateTime | None) -> tuple[FlowRun, Pa
         before: Only runs of the deployment that began before this count.
 
     Raises:
-        SettingsError: There is no such run, or it sent nothing; says what to do.
+        SettingsError: There is no such run, it sent nothing, or it has not ended; says what to do.
     """
+    reference = reference.strip()
     try:
         flow_run_id = UUID(reference)
     except ValueError:
-        return await _latest(reference, before)
+        run, asked = await _latest(reference, before)
+    else:
+        run, asked = await _named(flow_run_id)
+    if not (run.state and run.state.is_final()):
+        raise SettingsError(
+            f"only_failed_of: {run.name!r} has not ended, and may still send its tests: wait for "
+            "its end, or cancel it. Nothing was sent."
+        )
+    return run, asked
+
+
+async def _named(flow_run_id: UUID) -> tuple[FlowRun, Parameters]:
     async with get_client() as client:
         try:
             run = await client.read_flow_run(flow_run_id)
+            flow = await client.read_flow(run.flow_id)
         except ObjectNotFound:
             raise SettingsError(
-                f"only_failed_of: this Prefect server has no flow run {reference}. "
+                f"only_failed_of: this Prefect server has no flow run {flow_run_id}. "
                 "Nothing was sent."
             ) from None
-    asked = Parameters.of(run)
+    asked = Parameters.of(run, flow.name)
     if asked.options.dry_run:
         raise SettingsError(
             f"only_failed_of: {run.name!r} was a dry run, in which nothing can fail: name one that "
@@ -101,6 +114,7 @@ async def _latest(deployment: str, before: DateTime | None) -> tuple[FlowRun, Pa
     async with get_client() as client:
         try:
             found = await client.read_deployment_by_name(deployment)
+            flow = await client.read_flow(found.flow_id)
         except (ObjectNotFound, ValueError):
             raise SettingsError(
                 f"only_failed_of: {deployment!r} is neither the ID of a flow run nor a deployment "
@@ -120,7 +134,10 @@ async def _latest(deployment: str, before: DateTime | None) -> tuple[FlowRun, Pa
                 offset=offset,
             )
             for run in page:
-                if run.start_time != before and not (asked := Parameters.of(run)).options.dry_run:
+                if (
+                    run.start_time != before
+                    and not (asked := Parameters.of(run, flow.name)).options.dry_run
+                ):
                     return run, asked
             if len(page) < _PAGE:
                 raise SettingsError(

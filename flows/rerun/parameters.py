@@ -1,6 +1,6 @@
 """What a run is asked for: the flow's parameters as one value."""
 
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from prefect.client.schemas.objects import FlowRun
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -9,6 +9,8 @@ from flows.rerun.options import RerunOptions
 from tasks.blocks import read_names
 from thousandeyes.errors import InvalidTestIds, SettingsError
 from thousandeyes.lists import read_test_ids
+
+FLOW: Final = "rerun-endpoint-tests"
 
 
 class Parameters(BaseModel):
@@ -43,16 +45,25 @@ class Parameters(BaseModel):
         return cls.model_validate(given | lists)
 
     @classmethod
-    def of(cls, flow_run: FlowRun) -> Self:
+    def of(cls, flow_run: FlowRun, flow: str) -> Self:
         """Return the parameters that a flow run was given.
+
+        Args:
+            flow_run: The run.
+            flow: The name of its flow.
 
         Raises:
             SettingsError: They are not this flow's.
         """
+        if flow != FLOW:
+            raise SettingsError(
+                f"only_failed_of: {flow_run.name!r} is a run of {flow}, and not of {FLOW}. "
+                "Nothing was sent."
+            )
         try:
             return cls.read(**flow_run.parameters)
         except (InvalidTestIds, SettingsError, ValidationError):
             raise SettingsError(
-                f"only_failed_of: {flow_run.name!r} is no run of rerun-endpoint-tests, or one of "
-                "a version whose parameters are not known here. Nothing was sent."
+                f"only_failed_of: the parameters of {flow_run.name!r} are those of a version that "
+                "is not known here. Nothing was sent."
             ) from None

@@ -95,7 +95,7 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         flow_run = await start(
             timeout=timeout, poll_interval=poll_interval, as_subflow=not idempotency_key
         )
-    except ObjectNotFound:
+    except (ObjectNotFound, ValueError):  # or it is no name of one
         raise RerunUnfinished(
             f"There is no deployment {deployment!r} on this Prefect server: make it with "
             "`python -m deployments.bootstrap`, or look at PREFECT_API_URL. Nothing was sent."

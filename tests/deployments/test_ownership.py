@@ -3,7 +3,7 @@
 from copy import deepcopy
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
@@ -86,6 +86,7 @@ WHAT_PEOPLE_SET: dict[str, tuple[Any, list[str]]] = {
     "tags": (["mine"], ["tags"]),
     "description": ("Mine.", ["description"]),
     "paused": (True, ["paused"]),
+    "job_variables": ({"env": {"TE_AID": "1"}}, ["job_variables"]),
     "parameters": ({"groups": ["mine"]}, ["parameters"]),
     "concurrency_options": (
         ConcurrencyOptions(collision_strategy="ENQUEUE"),
@@ -99,7 +100,6 @@ WHAT_THE_FILE_OWNS: dict[str, Any] = {
     "parameter_openapi_schema": form_without("dry_run"),
     "enforce_parameter_schema": False,
     "work_pool_name": "another",
-    "job_variables": {"env": {"TE_AID": "1"}},
     "pull_steps": [{"prefect.deployments.steps.set_working_directory": {"directory": "/"}}],
 }
 
@@ -269,7 +269,6 @@ def test_what_people_set_of_an_automation_is_left(
         (NOTIFIES, {"trigger_expect": {"prefect.flow-run.Completed"}}),
         (NOTIFIES, {"trigger_for_each": set()}),
         (NOTIFIES, {"actions": []}),
-        (NOTIFIES, {"actions": [DoNothing()]}),
         (RUNS, {"action_deployment_id": uuid4()}),
         (RUNS, {"action_parameters": {}}),
         (RUNS, {"action_schedule_after": timedelta(hours=1)}),
@@ -282,6 +281,18 @@ def test_what_an_automation_reacts_to_and_does_is_mended(
 ) -> None:
     there = changed(one, enabled=True, **changes)
     assert mended(there, one, overwrite=False) == one.model_copy(update={"enabled": True})
+
+
+@pytest.mark.parametrize("block", [ID, NOT_THERE])
+def test_an_action_that_people_put_before_it_stays_there(block: UUID) -> None:
+    wanted = changed(NOTIFIES, action_block_document_id=block)
+    [told] = NOTIFIES.actions
+    for theirs in ([DoNothing()], [DoNothing(), told]):
+        there = NOTIFIES.model_copy(update={"actions": theirs})
+        left = mended(there, wanted, overwrite=False)
+        assert left.actions == [DoNothing(), told if told in theirs else wanted.actions[0]]
+        assert mended(left, wanted, overwrite=False) == left
+        assert len(mended(there, wanted, overwrite=True).actions) == 1
 
 
 def test_a_block_that_is_not_there_is_never_set() -> None:

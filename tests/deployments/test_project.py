@@ -69,7 +69,14 @@ def test_no_secret_and_no_reference_to_one_stands_in_the_file() -> None:
         ({"entrypoint": "flows.no_such_module.flow"}, "can't be loaded"),
         ({"parameters": {"test_id": ["1"]}}, "does not take"),
         ({"parameters": {"options": {"delivery": "twice"}}}, "does not take"),
+        ({"parameters": {"groups": "a"}}, "does not take groups: 'a' is not of type 'array'"),
+        ({"parameters": {"groups": ["A B"]}}, r"does not take groups\.0: 'A B' does not match"),
+        ({"parameters": {"test_ids": 765}}, "does not take test_ids: 765 is not"),
+        ({"parameters": {"test_ids": ["no ID!"]}}, r"does not take test_ids"),
         ({"enforce_parameter_schema": False}, "enforce_parameter_schema"),
+        ({"name": "on/demand"}, "deployments.0.name: String should match"),
+        ({"name": "on-demand"}, "more than once: rerun-endpoint-tests/on-demand"),
+        ({"schedules": [SCHEDULE, SCHEDULE]}, "more than once: schedule a"),
         ({"work_pool": {"name": "a", "job_variables": {"env": {}}}}, "job_variables"),
         ({"schedules": [SCHEDULE | {"cron": "0 25 * * *"}]}, "cron"),
         ({"schedules": [SCHEDULE | {"timezone": "Europe/Berlino"}]}, "timezone"),
@@ -82,6 +89,17 @@ def test_what_prefect_would_pass_over_is_refused(
 ) -> None:
     with pytest.raises(BootstrapError, match=said):
         read_deployments(changed(tmp_path, **values))
+
+
+def test_numbers_are_taken_for_ids_as_everywhere(tmp_path: Path) -> None:
+    assert read_deployments(changed(tmp_path, parameters={"test_ids": [765, "766"]}))
+
+
+def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "prefect.yaml"
+    path.write_bytes("# Büro\n".encode("latin-1"))
+    with pytest.raises(BootstrapError, match=r"^prefect\.yaml can't be read: .*utf-8"):
+        read_deployments(path)
 
 
 def test_a_file_that_is_no_yaml_is_told_with_its_line(tmp_path: Path) -> None:

@@ -173,6 +173,23 @@ def test_so_is_one_that_prefect_stumbles_over_when_it_is_imported(tmp_path: Path
     assert "s3cret" not in said
 
 
+def test_an_address_that_is_empty_is_told_and_not_taken_for_none(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "flows.rerun", "1", PREFECT_API_URL="")
+    assert said == (
+        "error: PREFECT_API_URL is empty: unset it, or say which Prefect server is meant\n"
+    )
+
+
+@pytest.mark.servers
+def test_two_runs_that_start_at_once_on_a_new_home_both_pass(tmp_path: Path) -> None:
+    with serve(create_app(tests=["202701"], token=TOKEN)) as simulator:
+        variables = {"TE_TOKEN": TOKEN, "TE_BASE_URL": simulator.url}
+        runs = [rerun(tmp_path, "202701", **variables) for _ in range(2)]
+        said = [run.communicate()[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert sum("Another one is being started on" in words for words in said) == 1
+
+
 @pytest.mark.servers
 def test_it_ends_with_a_run_that_is_killed(tmp_path: Path) -> None:
     with serve(create_app(tests=["202701"], token=TOKEN, latency_seconds=600)) as simulator:

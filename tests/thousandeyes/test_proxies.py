@@ -6,9 +6,10 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.proxy import parse_proxy
 
 from thousandeyes.errors import SettingsError
-from thousandeyes.proxies import LOOPBACK, direct_to_loopback, prepare
+from thousandeyes.proxies import LOOPBACK, direct_to_loopback, in_full, prepare
 
 HOSTS = st.lists(st.sampled_from(["example.org", ".internal", "10.1.2.3", "*", "127.0.0.1", ""]))
 TEXTS = st.one_of(st.none(), HOSTS.map(",".join), HOSTS.map(" , ".join))
@@ -49,8 +50,32 @@ def test_http_and_websocket_libraries_go_to_loopback_directly_and_elsewhere_by_t
 
 
 @pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("proxy.example.org:3128", "http://proxy.example.org:3128/"),
+        (" http://proxy:3128 ", "http://proxy:3128/"),
+        ("https://proxy", "https://proxy/"),
+        ("http://user@proxy:1", "http://user:@proxy:1/"),
+        ("user:p%40ss@proxy:1", "http://user:p%40ss@proxy:1/"),
+        ("http://user:s3cret@proxy:1/path?query#fragment", "http://user:s3cret@proxy:1/"),
+        ("http://[::1]:3128", "http://[::1]:3128/"),
+    ],
+)
+@pytest.mark.parametrize("name", ["http_proxy", "HTTPS_PROXY", "All_Proxy", "ws_proxy"])
+def test_a_proxy_as_people_write_it_is_one_for_both_libraries(
+    name: str, written: str, meant: str
+) -> None:
+    assert in_full({name: written, "NO_PROXY": written, "EMPTY_PROXY": ""}) == {name: meant}
+    assert in_full({name: meant}) == {name: meant}
+    parse_proxy(meant)
+    httpx.Proxy(meant)
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("ws_proxy", "gopher://proxy"),
+        ("https_proxy", "http://"),
         ("HTTPS_PROXY", "gopher://user:s3cret@proxy"),
         ("http_proxy", "http://user:s3cret/@proxy:port"),
         ("ALL_PROXY", "socks5://user:s3cret@proxy:1080"),
@@ -63,5 +88,5 @@ def test_a_value_that_no_client_can_use_is_told_without_it(
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=r"look at HTTPS_PROXY, .* and SSL_CERT_DIR$") as caught:
-        prepare({})
+        prepare({name: value})
     assert "s3cret" not in str(caught.value)

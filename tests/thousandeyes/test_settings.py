@@ -63,16 +63,24 @@ class TestSources:
         chosen = ThousandEyesSettings()
         assert (chosen.token.get_secret_value(), chosen.aid) == (TOKEN, None)
 
-    @pytest.mark.parametrize("named", ["worker.env", "/nowhere/worker.env", "."])
-    def test_a_named_file_that_is_not_there_is_told(
-        self, token: str, named: str, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(
+        ("named", "reason"),
+        [
+            ("worker.env", "No such file or directory"),
+            ("/nowhere/worker.env", "No such file or directory"),
+            (".", "it is no regular file"),
+            ("/dev/zero", "it is no regular file"),
+            ("x" * 300, "File name too long"),
+        ],
+    )
+    def test_a_named_file_that_can_not_be_read_is_told(
+        self, token: str, named: str, reason: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         assert token
         monkeypatch.setenv("TE_ENV_FILE", named)
-        with pytest.raises(
-            SettingsError, match=f"^TE_ENV_FILE names {named}, and there is no such file: "
-        ):
+        with pytest.raises(SettingsError) as caught:
             ThousandEyesSettings()
+        assert f"TE_ENV_FILE names {named}, which can't be read: {reason}. " in str(caught.value)
 
     def test_a_byte_order_mark_before_the_token_is_no_part_of_its_name(self) -> None:
         Path(".env").write_text(f"TE_TOKEN={TOKEN}\r\n", "utf-8-sig")

@@ -18,7 +18,8 @@ log = logging.StreamHandler()  # holds on to the stream, as Prefect's do
 seen = Console(file=sys.stderr, highlight=False)
 from thousandeyes.terminal import status_of
 def main():
-    for word in ("B\xfcro \u6771\u4eac", "\ud800", "x" * 10_000):
+    # The last is more than a pipe holds: who reads no more has gone by the end of it.
+    for word in ("B\xfcro \u6771\u4eac", "\ud800", "x" * 100_000):
         print(word, flush=True)
         Console(highlight=False).print(word)
         seen.print(word)

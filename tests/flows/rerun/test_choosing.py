@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from prefect import get_client
+from prefect import flow, get_client
 from prefect.client.schemas.objects import State
-from prefect.states import Crashed
+from prefect.states import AwaitingRetry, Cancelling, Crashed, Running, Scheduled
 
 from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.choosing import read_ids
@@ -186,6 +186,34 @@ class TestOnlyFailed:
                 await state.result()
         assert sent(simulator) == {}
 
+    @pytest.mark.parametrize("state", [Running(), AwaitingRetry(), Scheduled(), Cancelling()])
+    async def test_of_a_run_that_may_still_send_is_refused(
+        self, simulate: Simulate, state: State[Any]
+    ) -> None:
+        simulator = simulate(tests=ids(1))
+        async with get_client() as client:
+            going_on = await client.create_flow_run(
+                rerun_endpoint_tests, parameters={"test_ids": ids(1)}, state=state
+            )
+        for named in ([], ids(1)):
+            again: State[Any] = await run(named, only_failed_of=f" {going_on.id} ")
+            with pytest.raises(SettingsError, match=r"has not ended, .* Nothing was sent\."):
+                await again.result()
+        assert sent(simulator) == {}
+
+    async def test_of_a_run_of_another_flow_is_refused(self, simulate: Simulate) -> None:
+        simulator = simulate(tests=ids(1))
+        async with get_client() as client:
+            other = await client.create_flow_run(
+                flow(name="another")(lambda test_ids: test_ids),
+                parameters={"test_ids": ids(1)},
+                state=Crashed(),
+            )
+        again: State[Any] = await run([], only_failed_of=str(other.id))
+        with pytest.raises(SettingsError, match="is a run of another, and not of rerun-endpoint"):
+            await again.result()
+        assert sent(simulator) == {}
+
     @pytest.mark.servers
     async def test_of_a_deployment_is_of_its_latest_run_also_after_a_crash(
         self, simulate: Simulate
@@ -197,6 +225,8 @@ class TestOnlyFailed:
             await wait_until(lambda: len(sent(simulator)) >= 5)
             killed.send_signal(signal.SIGKILL)
             await killed.wait()
+        async with get_client() as client:
+            await client.set_flow_run_state(crashed, Crashed(), force=True)
         recorded = {one.test_id for one in await read_outcomes([crashed])}
         already = sent(simulator)
         await run([], only_failed_of="rerun-endpoint-tests/interrupted")
