@@ -18,15 +18,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import httpx
 
 from thousandeyes.errors import SettingsError
 
+if TYPE_CHECKING:
+    from prefect.server.api.server import SubprocessASGIServer
+
 LONGEST_START: Final = 600.0
 """Seconds after which a live server is given up. 10 are usual, and 40 on a busy machine."""
 _TOLD_EVERY: Final = 15.0
+_RESTARTS: Final = 10
 _LAST_LINES: Final = 3
 _READ_BACK: Final = 10_000
 
@@ -92,31 +96,54 @@ def start_temporary_server(say: Say) -> None:
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     say(f"Prefect starts a temporary server at {url} …")
-    env = {
-        **os.environ,
-        **settings.to_environment_variables(exclude_unset=True),
-        "PREFECT_UI_ENABLED": "0",
-        "PREFECT__SERVER_EPHEMERAL": "1",
-        "PREFECT__SERVER_FINAL": "1",
-    }
     with _one_at_a_time(settings.home, say), tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(  # noqa: S603 - our own command
-            # Not as a module: the caller's directory may have a package `tasks` of its own.
-            [sys.executable, "-P", __file__, str(port)],
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # a Ctrl-C is for the run, which has a report to write
-        )
+        server = _launch(port, log)
         try:
             wait_until_up(url, server, log, say)
         except ServerNotStarted:
             server.kill()
             raise
     temporary.port, temporary.server_process, temporary.running = port, server, True
-    # After what Prefect still sends when the process exits: it asks for that later.
+    ending = threading.Event()
+    # Called in the opposite order, and after what Prefect still sends when the process exits: it
+    # asks for that later.
     atexit.register(temporary.stop)
+    atexit.register(ending.set)
+    threading.Thread(target=_keep_up, args=(temporary, ending, say), daemon=True).start()
+
+
+def _keep_up(temporary: "SubprocessASGIServer", ending: threading.Event, say: Say) -> None:
+    """Start a server again that ends before its time: runs wait for it, and nobody else would."""
+    for _ in range(_RESTARTS):
+        if not (server := temporary.server_process) or not temporary.port:
+            return
+        status = server.wait()
+        if ending.is_set():
+            return
+        say(f"Prefect's temporary server ended with status {status}, and is started again …")
+        with tempfile.TemporaryFile() as log:
+            temporary.server_process = _launch(temporary.port, log)
+
+
+def _launch(port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    from prefect.settings import get_current_settings  # noqa: PLC0415 - see above
+
+    env = {
+        **os.environ,
+        **get_current_settings().to_environment_variables(exclude_unset=True),
+        "PREFECT_UI_ENABLED": "0",
+        "PREFECT__SERVER_EPHEMERAL": "1",
+        "PREFECT__SERVER_FINAL": "1",
+    }
+    return subprocess.Popen(  # noqa: S603 - our own command
+        # Not as a module: the caller's directory may have a package `tasks` of its own.
+        [sys.executable, "-P", __file__, str(port)],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # a Ctrl-C is for the run, which has a report to write
+    )
 
 
 @contextmanager

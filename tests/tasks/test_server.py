@@ -181,6 +181,25 @@ def test_an_address_that_is_empty_is_told_and_not_taken_for_none(tmp_path: Path)
 
 
 @pytest.mark.servers
+def test_one_that_is_killed_is_started_again_and_nothing_is_lost(tmp_path: Path) -> None:
+    tests = [str(202_701 + number) for number in range(8)]
+    with serve(create_app(tests=tests, token=TOKEN, latency_seconds=0.5)) as simulator:
+        variables = {"TE_TOKEN": TOKEN, "TE_BASE_URL": simulator.url}
+        run = rerun(tmp_path, *tests, "--max-in-flight", "1", **variables)
+        assert run.stderr
+        assert next(line for line in run.stderr if "accepted" in line)
+        [server] = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        os.kill(int(server), signal.SIGKILL)
+        said, problems = run.communicate()
+    assert run.returncode == 0, problems
+    assert "Prefect's temporary server ended with status -9, and is started again …" in problems
+    assert said.endswith("Passed. 8 of 8 tests accepted.\n")
+    with contextlib.closing(sqlite3.connect(tmp_path / "prefect" / "prefect.db")) as database:
+        keys = database.execute("SELECT key FROM artifact WHERE key LIKE 'endpoint-test-%'")
+        assert sorted(keys.fetchall()) == [(f"endpoint-test-{test_id}",) for test_id in tests]
+
+
+@pytest.mark.servers
 def test_two_runs_that_start_at_once_on_a_new_home_both_pass(tmp_path: Path) -> None:
     with serve(create_app(tests=["202701"], token=TOKEN)) as simulator:
         variables = {"TE_TOKEN": TOKEN, "TE_BASE_URL": simulator.url}
