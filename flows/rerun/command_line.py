@@ -54,8 +54,9 @@ class ExitStatus(IntEnum):
 def main(arguments: Sequence[str] | None = None, stdin: TextIO | None = None) -> ExitStatus:
     """Run the flow as the arguments say, print its outcomes, return the exit status."""
     try:
+        asked = parameters(arguments, stdin or sys.stdin)
         prepare(os.environ)
-        return _run(parameters(arguments, stdin or sys.stdin))
+        return _run(asked)
     except (InvalidTestIds, SettingsError) as error:
         return _error(str(error), ExitStatus.NOT_STARTED)
     except KeyboardInterrupt:
