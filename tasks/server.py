@@ -123,6 +123,7 @@ def _keep_up(temporary: "SubprocessASGIServer", ending: threading.Event, say: Sa
         say(f"Prefect's temporary server ended with status {status}, and is started again …")
         with tempfile.TemporaryFile() as log:
             temporary.server_process = _launch(temporary.port, log)
+    say(f"Prefect's temporary server ended {_RESTARTS} times. Stop the run: it waits in vain")
 
 
 def _launch(port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+# The way out of every command, which knows nothing of the API: all else here stands by itself.
 from thousandeyes.terminal import status_of
 
 from .app import create_app
