@@ -22,7 +22,7 @@ from thousandeyes.terminal import status_of
 from thousandeyes.thresholds import Thresholds
 
 if TYPE_CHECKING:
-    from thousandeyes.rerun import Rerun
+    from thousandeyes.record import Record
 
 HOME: Final = Path(__file__).parents[1] / ".prefect"
 GONE: Final = "100200300"
@@ -123,7 +123,7 @@ def _isolate(**environment: str) -> None:
     }
 
 
-def _rerun(test_ids: Sequence[str], console: Console) -> "Sequence[Rerun]":
+def _rerun(test_ids: Sequence[str], console: Console) -> "Sequence[Record]":
     # Imported here: see _isolate.
     from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests  # noqa: PLC0415
     from flows.rerun.command_line import show  # noqa: PLC0415

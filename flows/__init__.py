@@ -1,1 +1,1 @@
-"""What runs: one flow a package, named as the flow is."""
+"""What runs: one package or module a flow, and in `runs` what all of them stand on."""

@@ -29,9 +29,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from tasks.markdown import cell, code, from_cell
 from thousandeyes import verdict
-from thousandeyes.errors import Outcome
 from thousandeyes.judging import NO_VERDICT
-from thousandeyes.rerun import Rerun
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 from thousandeyes.text import cut
 
 Row = dict[str, str | int | float | bool | None]
@@ -45,10 +45,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 _LONGEST_REASON = 300
 _LINK = "app_link"  # stays as it is, so that it can be followed
-_RERUN = TypeAdapter(Rerun)
+_RECORD = TypeAdapter(Record)
 
 
-def row(record: Rerun) -> Row:
+def row(record: Record) -> Row:
     """Return a record as a flat row of JSON values, the same keys for every record.
 
     What people look for comes first, since the UI cuts wide tables at the right. A text that
@@ -76,7 +76,7 @@ def row(record: Rerun) -> Row:
     }
 
 
-def rows_of(records: Sequence[Rerun]) -> list[Row]:
+def rows_of(records: Sequence[Record]) -> list[Row]:
     """Return one row a record, as a table has them.
 
     Where there are verdicts, these come early, and with them `why`, the one reason that counts.
@@ -91,7 +91,7 @@ def _with_verdict_early(values: Row, why: str) -> Row:
     return {**early, "why": cell(why), **values}
 
 
-def from_row(values: object) -> Rerun:
+def from_row(values: object) -> Record:
     """Return the record that a row was made of; keys of later versions are passed over.
 
     Raises:
@@ -108,7 +108,7 @@ def from_row(values: object) -> Rerun:
                 "outcome": outcome if outcome in list(Outcome) else Outcome.UNKNOWN,
                 "verdict": verdict.from_row(values),
             }
-    return _RERUN.validate_python(values)
+    return _RECORD.validate_python(values)
 
 
 def artifact_key(test_id: str) -> str:
@@ -123,7 +123,7 @@ def artifact_key(test_id: str) -> str:
     return TEST_KEY + slug
 
 
-async def record_outcome(record: Rerun, artifact_id: UUID | None = None) -> UUID:
+async def record_outcome(record: Record, artifact_id: UUID | None = None) -> UUID:
     """Write a test's artifact, a one-row table, or bring the given one up to date.
 
     Waits as long as the Prefect server is away, so that no outcome is lost. One that somebody
@@ -156,7 +156,7 @@ async def record_outcome(record: Rerun, artifact_id: UUID | None = None) -> UUID
     return await record_outcome(record)
 
 
-async def read_outcomes(flow_run_ids: Iterable[UUID]) -> list[Rerun]:
+async def read_outcomes(flow_run_ids: Iterable[UUID]) -> list[Record]:
     """Read back what these flow runs recorded, one record a test.
 
     A test's own artifact counts, the newest of several; what has none (`not_attempted`,
@@ -166,14 +166,14 @@ async def read_outcomes(flow_run_ids: Iterable[UUID]) -> list[Rerun]:
     ids = list(flow_run_ids)
     tables = await _read(ids, ArtifactFilterKey(like_=f"{OUTCOMES_KEY}%"))
     tests = await _read(ids, ArtifactFilterKey(like_=f"{TEST_KEY}%"))
-    records: dict[str, Rerun] = {}
+    records: dict[str, Record] = {}
     for artifact in (*tables, *tests):
         for record in _records(artifact):
             records[record.test_id] = record
     return list(records.values())
 
 
-def _records(artifact: Artifact) -> list[Rerun]:
+def _records(artifact: Artifact) -> list[Record]:
     records = []
     try:
         rows = json.loads(str(artifact.data))

@@ -8,8 +8,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext, get_run_context
 
+from thousandeyes.delivery import Delivery, may_send_again
 from thousandeyes.errors import CallFailed, Refused
-from thousandeyes.rerun import Delivery, Rerun, may_send_again
+from thousandeyes.record import Record
 
 RETRY_DELAYS: Final = (2.0, 6.0, 18.0)
 """Mean seconds before each retry; Prefect spreads each by up to half of it, either way."""
@@ -25,22 +26,29 @@ class Send(Protocol):
         """Send the call; raise `CallFailed`."""
 
 
-def _send_again(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001
-    # A plain function, since Prefect 3.8.8 takes any other callable for "no".
-    return isinstance(state.data, CallFailed) and state.data.send_again
-
-
 def calling_task(
-    name: str, run_name: str
+    name: str, run_name: str | Callable[[], str], delivery: Delivery | None = None
 ) -> Callable[[Callable[Parameters, Returned]], Task[Parameters, Returned]]:
-    """Make a function that uses `attempt` a Prefect task with retries."""
+    """Make a Prefect task of a function that makes its call by `attempt`.
+
+    Args:
+        name: The task's name.
+        run_name: What its task runs are called.
+        delivery: What may be sent again; None: the function's own argument `delivery` says it.
+    """
+
+    # A plain function, since Prefect 3.8.8 takes any other callable for "no".
+    def send_again(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001
+        promise = delivery or task_context().parameters["delivery"]
+        return isinstance(state.data, CallFailed) and may_send_again(state.data, promise)
+
     return task(
         name=name,
         task_run_name=run_name,
         retries=len(RETRY_DELAYS),
         retry_delay_seconds=list(RETRY_DELAYS),
         retry_jitter_factor=0.5,
-        retry_condition_fn=_send_again,
+        retry_condition_fn=send_again,
         # What is asked for twice is sent twice, and a credential is nobody's cache key.
         cache_policy=NO_CACHE,
         persist_result=False,
@@ -52,8 +60,8 @@ def task_context() -> TaskRunContext:
     return cast("TaskRunContext", get_run_context())
 
 
-async def attempt(send: Send, record: Rerun, delivery: Delivery) -> Rerun:
-    """Send a call once, 429s aside, and decide whether Prefect may send it again.
+async def attempt(send: Send, record: Record, delivery: Delivery) -> Record:
+    """Send a call once, 429s aside, and log what came of it and what follows.
 
     Raises:
         CallFailed: One of its subclasses; the record holds it.
@@ -66,35 +74,32 @@ async def attempt(send: Send, record: Rerun, delivery: Delivery) -> Rerun:
     try:
         await send(on_quota_refusal=refused)
     except CallFailed as error:
-        error.send_again = may_send_again(error, delivery)
+        again = may_send_again(error, delivery)
         context = task_context()
         retry, retries = context.task_run.run_count, context.task.retries
-        if error.send_again and retry <= retries:
+        if again and retry <= retries:
             # Prefect's own line tells when.
             logger.warning("%s; retry %d of %d follows", _at(record, error), retry, retries)
         else:
+            why = "the retries are used up" if again else _why(error)
             # Prefect logs the traceback where it is worth one.
-            logger.error("%s; not sent again: %s", _at(record, error), _why(error))  # noqa: TRY400
+            logger.error("%s; not sent again: %s", _at(record, error), why)  # noqa: TRY400
         raise
-    logger.info(
-        "%s, attempt %d: accepted%s",
-        *(_test(record), record.attempts, f" ({record.detail})" if record.detail else ""),
-    )
+    told = f" ({record.detail})" if record.detail else ""
+    logger.info("%s, attempt %d: accepted%s", _test(record), record.attempts, told)
     return record
 
 
-def _at(record: Rerun, error: CallFailed) -> str:
+def _at(record: Record, error: CallFailed) -> str:
     attempt = f", attempt {record.attempts}" if record.attempts else ""
     return f"{_test(record)}{attempt}: {error}"
 
 
-def _test(record: Rerun) -> str:
+def _test(record: Record) -> str:
     return f"Test {record.test_id or repr(record.test_name)}"
 
 
 def _why(error: CallFailed) -> str:
-    if error.send_again:
-        return "the retries are used up"
     if error.may_pass:
         return "it may have run already, and at_most_once sends nothing twice"
     if not isinstance(error, Refused):

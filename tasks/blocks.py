@@ -5,6 +5,7 @@ installed offers them in its UI, any other does once one was saved.
 """
 
 import re
+from collections.abc import Mapping
 from itertools import chain
 from typing import Annotated, ClassVar, Final
 
@@ -143,6 +144,14 @@ class EndpointTestGroup(Block):
         if strangers := ", ".join(name for name in names if name not in test_ids):
             raise ValueError(f"test_ids does not hold {strangers}")
         return names
+
+
+def by_organization(groups: Mapping[str, EndpointTestGroup]) -> dict[str | None, list[str]]:
+    """Return the names of the groups by the credentials that they name; None: the environment."""
+    found: dict[str | None, list[str]] = {}
+    for name, group in groups.items():
+        found.setdefault(group.credentials, []).append(name)
+    return found
 
 
 def is_block_name(text: str) -> bool:

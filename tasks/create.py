@@ -7,12 +7,12 @@ from tasks.attempts import attempt, calling_task
 from thousandeyes.caller import nothing
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.definitions import InstantTest
-from thousandeyes.errors import CallFailed
+from thousandeyes.delivery import Delivery
 from thousandeyes.models import EndpointTest
-from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.record import Record
 
 
-@calling_task("list-endpoint-tests", "list-endpoint-tests")
+@calling_task("list-endpoint-tests", "list-endpoint-tests", Delivery.AT_LEAST_ONCE)
 async def list_endpoint_tests(
     client: ThousandEyesClient, aid: str | None = None
 ) -> list[EndpointTest]:
@@ -25,21 +25,17 @@ async def list_endpoint_tests(
     Raises:
         CallFailed: One of its subclasses: the last attempt's error.
     """
-    try:
-        return await client.tests(aid)
-    except CallFailed as error:
-        error.send_again = error.may_pass
-        raise
+    return await client.tests(aid)
 
 
-@calling_task("create-endpoint-test", "create-{definition.test_name}")
+@calling_task("create-endpoint-test", "create-{definition.test_name}", Delivery.AT_MOST_ONCE)
 async def create_endpoint_test(
     definition: InstantTest,
     client: ThousandEyesClient,
     *,
-    record: Rerun,
+    record: Record,
     before_sending: Callable[[], Awaitable[None]] = nothing,
-) -> Rerun:
+) -> Record:
     """Create an endpoint instant test, which also runs it once.
 
     Retried only while it is certain that nothing was created: a second creation is a second test.
@@ -57,7 +53,5 @@ async def create_endpoint_test(
     Raises:
         CallFailed: One of its subclasses: the last attempt's error.
     """
-    send = partial(
-        client.create, definition, record.aid, record=record, before_sending=before_sending
-    )
+    send = partial(client.create, definition, record, before_sending=before_sending)
     return await attempt(send, record, Delivery.AT_MOST_ONCE)

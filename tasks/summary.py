@@ -20,9 +20,8 @@ from tasks.artifacts import (
     until_taken,
 )
 from tasks.markdown import plain
-from thousandeyes.errors import Outcome
-from thousandeyes.rerun import GOOD, Ending, Rerun
-from thousandeyes.verdict import VerdictName
+from thousandeyes.outcomes import MEANING
+from thousandeyes.record import Record
 
 
 @dataclass(frozen=True)
@@ -42,24 +41,6 @@ LARGEST_TABLE_BYTES: Final = 1_000_000
 LARGEST_LIST: Final = 50
 """Tests that the summary names one by one."""
 
-MEANING: Final[dict[Ending, str]] = {
-    VerdictName.FAILED: "It ran, and what agents measured is not good enough.",
-    Outcome.UNKNOWN: "Sent, and no trustworthy answer: it may have run. See its results.",
-    Outcome.SERVER_ERROR: "The API answered with an error of its own: it may have run.",
-    Outcome.UNREACHABLE: "No connection to the API: look at network, proxy and certificates.",
-    Outcome.FORBIDDEN: "Token, its permission to edit endpoint tests, or the account group.",
-    Outcome.NOT_FOUND: "No such test in this account group: look at the ID and at `aid`.",
-    Outcome.INVALID: "The API does not take this call: its reason stands beside the test.",
-    Outcome.QUOTA_EXHAUSTED: "Waited for quota as long as TE_MAX_QUOTA_WAIT allows.",
-    VerdictName.TIMED_OUT: "It ran, and too few agents answered to judge it.",
-    VerdictName.NO_DATA: "It was accepted, and no agent answered: look whether any is online.",
-    Outcome.NOT_ATTEMPTED: "The run stopped before its turn came.",
-    Outcome.SKIPPED: "Left out on purpose.",
-    Outcome.ACCEPTED: "The API took the call.",
-    VerdictName.PASSED: "It ran, and enough of the agents that answered measured well.",
-}
-"""What each ending tells the reader; the order is the one in which they are shown."""
-
 _RANK = {ending: rank for rank, ending in enumerate(MEANING)}
 
 
@@ -70,19 +51,19 @@ class RunReport:
     `preface` is Markdown that stands before the counts.
     """
 
-    records: Sequence[Rerun]
+    records: Sequence[Record]
     passed: bool
     sentence: str
     took: str
     preface: str = ""
 
 
-def failures_first(records: Iterable[Rerun]) -> list[Rerun]:
+def failures_first(records: Iterable[Record]) -> list[Record]:
     """Sort for reading: what needs a look first, then in the order asked for."""
     return sorted(records, key=lambda record: _RANK[record.ending])
 
 
-def table(records: Iterable[Rerun]) -> tuple[list[Row], str]:
+def table(records: Iterable[Record]) -> tuple[list[Row], str]:
     """Return the rows of a run's table, and the words above it, which count what is left out."""
     ordered = failures_first(records)
     rows: list[Row] = []
@@ -99,7 +80,7 @@ def table(records: Iterable[Rerun]) -> tuple[list[Row], str]:
     return rows, words
 
 
-def counts(records: Iterable[Rerun]) -> str:
+def counts(records: Iterable[Record]) -> str:
     """Return endings with their counts, such as `2 unknown, 85 accepted`."""
     counted = Counter(record.ending for record in records)
     return ", ".join(f"{counted[ending]} {ending}" for ending in MEANING if counted[ending])
@@ -117,14 +98,14 @@ def markdown(report: RunReport, table_link: str) -> str:
         "| --- | ---: | --- |",
     ]
     lines += [
-        f"| {ending} | {counted[ending]} | {meaning} |"
+        f"| {ending} | {counted[ending]} | {meaning.tells} |"
         for ending, meaning in MEANING.items()
         if counted[ending]
     ]
     noteworthy = [
         record
         for record in failures_first(report.records)
-        if record.ending not in GOOD or record.maybe_duplicate
+        if not MEANING[record.ending].good or record.maybe_duplicate
     ]
     if noteworthy:
         lines += ["", "## Needs a look", "", "| test | outcome | attempts | detail |"]
@@ -162,7 +143,7 @@ def deployment_slug() -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "local"
 
 
-def _line(record: Rerun) -> str:
+def _line(record: Record) -> str:
     # A test that never had its turn, or was not created, has no artifact to link to. The name is no
     # part of the link: Prefect's first UI shows that as it is written.
     test = plain(record.test_id)

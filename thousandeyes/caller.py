@@ -121,16 +121,12 @@ class Caller:
         Raises:
             CallFailed: There is no reply.
         """
-
-        def waited(seconds: float) -> None:
-            record.quota_wait_seconds += seconds
-
         while True:
             async with self.gate.admit(
                 call.spends,
                 begun=record.begun,
                 waited=record.quota_wait_seconds,
-                on_wait=waited,
+                on_wait=record.waited,
             ) as admission:
                 record.sending(datetime.fromtimestamp(self._clock(), UTC))
                 await before_sending()

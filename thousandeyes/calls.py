@@ -29,10 +29,13 @@ class Call:
 
 
 class CallRecord(Protocol):
-    """What a call keeps up to date: `Rerun` is one."""
+    """What a call keeps up to date: `Record` is one."""
 
     begun: bool
     quota_wait_seconds: float
+
+    def waited(self, seconds: float) -> None:
+        """Add time that the call spent in the quota gate."""
 
     def sending(self, at: datetime) -> None:
         """Note that the call goes out now."""
@@ -47,6 +50,10 @@ class Reading:
 
     begun: bool = False
     quota_wait_seconds: float = 0.0
+
+    def waited(self, seconds: float) -> None:
+        """Add time that the call spent in the quota gate."""
+        self.quota_wait_seconds += seconds
 
     def sending(self, at: datetime) -> None:  # noqa: ARG002 - a record may need the time
         """Note that the call goes out now."""

@@ -11,9 +11,9 @@ from thousandeyes.definitions import InstantTest
 from thousandeyes.errors import CallFailed, ReplyLost
 from thousandeyes.lists import clean_test_id
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
+from thousandeyes.record import Record
 from thousandeyes.redaction import Redactor
 from thousandeyes.replies import Family, confirmation, created_test_id, read
-from thousandeyes.rerun import Rerun
 from thousandeyes.results import next_cursor
 
 TESTS: Final = "/endpoint/tests/scheduled-tests"
@@ -34,10 +34,8 @@ class ThousandEyesClient(Caller):
 
     async def rerun(
         self,
-        test_id: str,
-        aid: str | None = None,
+        record: Record,
         *,
-        record: Rerun | None = None,
         before_sending: Callable[[], Awaitable[None]] = nothing,
         on_quota_refusal: Callable[[CallFailed], None] = ignore,
     ) -> str:
@@ -46,9 +44,8 @@ class ThousandEyesClient(Caller):
         A 429 is waited out and sent again; everything else is sent once.
 
         Args:
-            test_id: The ID.
-            aid: Account group; the settings' when left out.
-            record: Is kept up to date with all that is learned, also when this is cut short.
+            record: The test. Is kept up to date with all that is learned, also when this is cut
+                short. Its account group counts, the settings' where it has none.
             before_sending: Awaited when the call may go out, right before it does.
             on_quota_refusal: Is told each 429.
 
@@ -57,9 +54,8 @@ class ThousandEyesClient(Caller):
             InvalidTestIds: This can't be an ID; nothing was sent.
         """
         # It becomes part of the address: an empty one, or one with a slash, would name another.
-        test_id = clean_test_id(test_id)
-        record = record or Rerun(test_id)
-        call = Call("POST", f"{TESTS}/{test_id}/run", _INSTANT, aid)
+        test_id = clean_test_id(record.test_id)
+        call = Call("POST", f"{TESTS}/{test_id}/run", _INSTANT, record.aid)
         try:
             reply = await self.call(call, record, before_sending, on_quota_refusal)
             message = confirmation(read(reply))
@@ -72,33 +68,31 @@ class ThousandEyesClient(Caller):
     async def create(
         self,
         definition: InstantTest,
-        aid: str | None = None,
+        record: Record,
         *,
-        record: Rerun | None = None,
         before_sending: Callable[[], Awaitable[None]] = nothing,
         on_quota_refusal: Callable[[CallFailed], None] = ignore,
     ) -> str:
         """Create an endpoint instant test, which also runs it once, and return its ID.
 
-        A 429 is waited out and sent again; everything else is sent once. The arguments are those
-        of `rerun`; the record is given the ID.
+        A 429 is waited out and sent again; everything else is sent once. The other arguments are
+        those of `rerun`; the record is given the ID.
 
         Raises:
             CallFailed: One of its subclasses; `ReplyLost` also when the answer names no ID.
         """
-        record = record or Rerun("", definition.test_name)
         path = f"{TESTS}/{definition.type}/instant"
         redact = Redactor(*definition.secrets())
-        call = Call("POST", path, _INSTANT, aid, body=definition.body(), redact=redact)
+        call = Call("POST", path, _INSTANT, record.aid, body=definition.body(), redact=redact)
         try:
             with redact.guarding_http_logs():
                 reply = await self.call(call, record, before_sending, on_quota_refusal)
-            record.test_id = created_test_id(reply)
+            test_id = created_test_id(reply)
         except CallFailed as error:
             record.failed(error)
             raise
-        record.accepted(reply.status, "created, and run once")
-        return record.test_id
+        record.created(test_id, reply.status)
+        return test_id
 
     async def tests(self, aid: str | None = None) -> list[EndpointTest]:
         """List the endpoint scheduled tests. The API doesn't page this list.

@@ -22,34 +22,10 @@ ThousandEyesError
 A message never holds the token, also where the API repeated it.
 """
 
-from enum import StrEnum
 from http import HTTPStatus
 from typing import ClassVar
 
-
-class Outcome(StrEnum):
-    """What became of one test. Every test asked for ends in exactly one of these."""
-
-    ACCEPTED = "accepted"
-    """The API took the rerun (any 2xx whose body is not an HTML page)."""
-    NOT_FOUND = "not_found"
-    """404: no such test in this account group."""
-    INVALID = "invalid"
-    """Any other 4xx, or a redirect."""
-    FORBIDDEN = "forbidden"
-    """401 or 403: the token or its permissions."""
-    SERVER_ERROR = "server_error"
-    """5xx was the last answer."""
-    UNREACHABLE = "unreachable"
-    """No attempt ever got a connection."""
-    UNKNOWN = "unknown"
-    """A call went out and no trustworthy answer came back."""
-    QUOTA_EXHAUSTED = "quota_exhausted"
-    """Waited for quota longer than it may."""
-    NOT_ATTEMPTED = "not_attempted"
-    """The run stopped first."""
-    SKIPPED = "skipped"
-    """Left out on purpose."""
+from thousandeyes.outcomes import MEANING, Outcome
 
 
 class ThousandEyesError(Exception):
@@ -71,16 +47,17 @@ class InvalidDefinitions(ThousandEyesError, ValueError):
 class CallFailed(ThousandEyesError):
     """One call did not end well.
 
-    `outcome` is what a test ends in when nothing else was heard of it. `in_doubt` tells that
-    the API may have carried the call out; `may_pass` that the same call can succeed later.
+    `outcome` is what a test ends in when nothing else was heard of it. `may_pass` tells that the
+    same call can succeed later.
     """
 
     outcome: ClassVar[Outcome]
-    in_doubt: ClassVar[bool] = False
     may_pass: ClassVar[bool] = False
-    send_again: bool = False
-    """Whether the promise made to the user lets the call be sent again; set by the one who knows
-    it, and read by Prefect's retry condition, which sees nothing but the error."""
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the API may have carried the call out."""
+        return MEANING[self.outcome].in_doubt
 
 
 class Unreachable(CallFailed):
@@ -94,7 +71,6 @@ class ReplyLost(CallFailed):
     """Sent, and then no answer, half an answer, or a page that is not the API's."""
 
     outcome = Outcome.UNKNOWN
-    in_doubt = True
     may_pass = True
 
 
@@ -156,7 +132,6 @@ class ServerError(Refused):
     """5xx: whether the call was carried out can't be told."""
 
     outcome = Outcome.SERVER_ERROR
-    in_doubt = True
     may_pass = True
 
 

@@ -6,10 +6,11 @@ from statistics import median
 from types import MappingProxyType
 from typing import Final
 
+from thousandeyes.outcomes import VerdictName
 from thousandeyes.rounds import HttpRound, Measured
 from thousandeyes.text import cut
 from thousandeyes.thresholds import Reason, Thresholds, is_measured, reasons
-from thousandeyes.verdict import METRICS, WORST_TOLD, FailingAgent, Spread, Verdict, VerdictName
+from thousandeyes.verdict import METRICS, WORST_TOLD, FailingAgent, Spread, Verdict
 
 _LONGEST_NAME: Final = 60
 _LONGEST_NAMES: Final = 400
@@ -53,7 +54,7 @@ def judge(
     )
     return Verdict(
         name=name,
-        sentence=f"{name}: {_because(name, count, failing, thresholds)}",
+        reason=_because(name, count, failing, thresholds),
         agents_expected=expected,
         agents_answered=count.answered,
         agents_passed=count.answered - len(failing),

@@ -7,6 +7,7 @@ _BLANK: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cs"})
 _NO_WIDTH: Final = "Cf"
 _READ: Final = 5_000
 """Characters of a text that are looked at when it is cut."""
+_MINUTE: Final = 60
 
 
 def shown(text: str) -> str:
@@ -27,3 +28,13 @@ def cut(text: str, length: int) -> str:
     """Return a text as it is shown, no longer than this."""
     text = shown(text.strip()[:_READ])
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration for people: `40 s`, `4 minutes`, `2 h 5 min`."""
+    if seconds < 2 * _MINUTE:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / _MINUTE)
+    if minutes < _MINUTE:
+        return f"{minutes} minutes"
+    return f"{minutes // _MINUTE} h {minutes % _MINUTE} min"

@@ -2,29 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
+from thousandeyes.outcomes import VerdictName
 from thousandeyes.rounds import HttpRound, Measured, NetworkRound
 
 WORST_TOLD: Final = 3
 """Failing agents that a verdict's sentence tells one by one."""
-
-
-class VerdictName(StrEnum):
-    """What a test's results come to."""
-
-    PASSED = "passed"
-    """Enough of the agents that answered measured well."""
-    FAILED = "failed"
-    """Too many of them did not."""
-    NO_DATA = "no_data"
-    """Nobody answered."""
-    TIMED_OUT = "timed_out"
-    """Fewer agents answered than it takes to judge."""
 
 
 class Spread(NamedTuple):
@@ -49,8 +36,8 @@ class Verdict:
     """What one test's results come to, and what that rests on."""
 
     name: VerdictName
-    sentence: str
-    """One line for a person."""
+    reason: str
+    """Why it is that, in one line for a person."""
     agents_expected: int | None
     """None when not known; more than these may have answered."""
     agents_answered: int
@@ -70,6 +57,11 @@ class Verdict:
     """HTTP error types other than none, in alphabetical order."""
     failing: tuple[FailingAgent, ...] = field(default=(), compare=False)
     """The worst first. Not in the row: a verdict that was read back has none."""
+
+    @property
+    def sentence(self) -> str:
+        """The verdict and its reason."""
+        return f"{self.name}: {self.reason}"
 
     def row(self) -> dict[str, str | int | float | None]:
         """Return the verdict as columns of a table: JSON, always the same keys, None if unknown."""
@@ -110,11 +102,12 @@ def from_row(values: Mapping[str, Any]) -> Verdict | None:
     spreads = {
         metric: [values.get(f"{metric}_{part}") for part in Spread._fields] for metric in METRICS
     }
+    name, detail = values.get("verdict"), values.get("verdict_detail")
     told = {
         **values,
         **spreads,
-        "name": values.get("verdict"),
-        "sentence": values.get("verdict_detail"),
+        "name": name,
+        "reason": detail.removeprefix(f"{name}: ") if isinstance(detail, str) else detail,
         "error_types": [kind for kind in str(values.get("error_types") or "").split(", ") if kind],
     }
     try:

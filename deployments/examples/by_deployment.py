@@ -10,8 +10,8 @@ import sys
 
 from prefect import flow
 
+from flows.rerun import RerunFailed
 from flows.rerun.remote import RerunUnfinished, rerun_by_deployment
-from flows.rerun.verdict import RerunFailed
 
 
 @flow

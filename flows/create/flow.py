@@ -3,26 +3,24 @@
 import time
 from pathlib import Path
 
-import anyio
-from prefect import flow
+from prefect import flow, get_run_logger
 
 from flows.create.definitions import Definition, check_names, read_definitions, with_password
 from flows.create.options import CreateOptions
 from flows.create.run import CreationRun
-from flows.flow_run import ended, to_its_end
-from flows.ownership import OwnRun
-from flows.rerun.history import recorded, runs_of
-from flows.rerun.plan import duration
-from flows.rerun.verdict import RerunFailed, judge
+from flows.runs.ending import RunFailed, to_its_end
+from flows.runs.history import recorded, runs_of
+from flows.runs.ownership import OwnRun
+from flows.runs.sentence import passed_and_why
 from tasks.known_tests import KnownTests, known_id
 from tasks.loading import load_groups, load_settings
-from tasks.summary import CREATIONS, RunReport, deployment_slug, publish
+from tasks.summary import CREATIONS, RunReport
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.rerun import Rerun
-from thousandeyes.text import shown
+from thousandeyes.record import Record
+from thousandeyes.text import duration, shown
 
 
-class CreationFailed(RerunFailed):
+class CreationFailed(RunFailed):
     """A run of `create-endpoint-tests` failed; raised in the flow that called it."""
 
 
@@ -32,7 +30,7 @@ async def create_endpoint_tests(
     tests: list[Definition] = [],  # noqa: B006 - never changed; the form shows it
     file: str | None = None,
     options: CreateOptions = CreateOptions(),  # noqa: B008 - frozen
-) -> list[Rerun]:
+) -> list[Record]:
     """Create the ThousandEyes endpoint instant tests that a group doesn't have yet, each once.
 
     A created test runs once, and belongs to the group from then on. A test whose ID the group
@@ -68,23 +66,32 @@ async def create_endpoint_tests(
     created = await recorded(own_run.flow_run)  # in an earlier attempt
     records = [
         created.get(known_id(found, definition.test_name) or "")
-        or Rerun("", shown(definition.test_name), aid=found.aid)
+        or Record("", shown(definition.test_name), aid=found.aid)
         for definition in definitions
     ]
     known = KnownTests(group, own_run.flow_run.id)
-    run = CreationRun(definitions, records, known, own_run, {str(one) for one in own_runs}, options)
+    run = CreationRun(
+        records, known, own_run, {str(one) for one in own_runs}, options, logger=get_run_logger()
+    )
 
     async def work() -> None:
         async with ThousandEyesClient(settings) as client:
-            await run.execute(client)
+            await run.execute(client, definitions)
 
-    async def conclude() -> RunReport:
-        passed, sentence = judge(records, options.fail_on, run.stopped, done="created")
-        report = RunReport(records, passed, sentence, duration(time.monotonic() - began))
-        with anyio.CancelScope(shield=True):
-            await publish(report, deployment_slug(), CREATIONS)
-        return report
+    def report() -> RunReport:
+        stopped = run.sending.stopped
+        passed, sentence = passed_and_why(records, options.fail_on, stopped, done="created")
+        return RunReport(records, passed, sentence, duration(time.monotonic() - began))
 
-    report = await to_its_end(work(), run, own_run, conclude)
-    failure = None if report.passed else CreationFailed(report.sentence, records)
-    return ended(records, report.sentence, failure)
+    async def close(_: RunReport) -> None:
+        await run.sending.close()
+
+    return await to_its_end(
+        work(),
+        own_run=own_run,
+        cut_short=run.sending.cut_short,
+        report=report,
+        close=close,
+        failure=CreationFailed,
+        keys=CREATIONS,
+    )

@@ -2,8 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from thousandeyes.errors import Outcome
-from thousandeyes.rerun import GOOD
+from thousandeyes.outcomes import MEANING, Outcome
 
 
 class CreateOptions(BaseModel):
@@ -19,6 +18,6 @@ class CreateOptions(BaseModel):
         ),
     )
     fail_on: list[Outcome] = Field(
-        default=[outcome for outcome in Outcome if outcome not in GOOD],
+        default=[outcome for outcome in Outcome if not MEANING[outcome].good],
         description="The run fails when a test ends in one of these; with an empty list, never.",
     )

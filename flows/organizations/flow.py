@@ -1,32 +1,29 @@
 """The flow: one run of the on-demand deployment for each organization, one summary of all."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import anyio
 import prefect.runtime
 from prefect import flow, get_run_logger
 
-from flows.flow_run import ended
-from flows.rerun.options import RerunOptions
-from flows.rerun.plan import duration
+from flows.rerun import RerunFailed, RerunOptions
 from flows.rerun.remote import ON_DEMAND, RerunUnfinished, rerun_by_deployment
-from flows.rerun.selection import PastedNames, by_organization
-from flows.rerun.verdict import RerunFailed, judge
-from tasks.blocks import EndpointTestGroup, read_names
+from flows.runs.concurrency import all_or_first_error
+from flows.runs.ending import to_its_end
+from flows.runs.form import PastedNames
+from flows.runs.ownership import OwnRun
+from flows.runs.sentence import passed_and_why
+from tasks.blocks import EndpointTestGroup, by_organization, read_names
 from tasks.loading import block_names, load_groups
 from tasks.markdown import plain
-from tasks.summary import RunReport, deployment_slug, publish
+from tasks.summary import RunReport
 from thousandeyes.errors import SettingsError
-from thousandeyes.rerun import Rerun
+from thousandeyes.record import Record
+from thousandeyes.text import duration
 
 ENVIRONMENT = "environment"
 """What the organization is called whose token is in the workers' environment."""
-
-
-_HEAD = ("| organization | groups | tests | how it ended |", "| --- | --- | ---: | --- |")
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class Organization:
 
     name: str
     groups: Sequence[str]
-    records: Sequence[Rerun]
+    records: Sequence[Record]
     passed: bool
     sentence: str
 
@@ -46,7 +43,7 @@ async def rerun_organizations(
     credentials: PastedNames = [],  # noqa: B006
     options: RerunOptions = RerunOptions(),  # noqa: B008 - frozen
     deployment: str = ON_DEMAND,
-) -> list[Rerun]:
+) -> list[Record]:
     """Run the tests of several ThousandEyes organizations again, side by side.
 
     Quotas are the organizations' own, so that each gets a run of its own, on any worker. One that
@@ -69,21 +66,33 @@ async def rerun_organizations(
     """
     began = time.monotonic()
     chosen = await _groups(read_names(groups, "groups"), read_names(credentials, "credentials"))
-    organizations = by_organization(chosen)
+    organizations = {one or ENVIRONMENT: names for one, names in by_organization(chosen).items()}
     get_run_logger().info(
         "%d groups of %d organizations: %s",
-        *(len(chosen), len(organizations)),
-        ", ".join(_name(one) for one in organizations),
+        len(chosen),
+        len(organizations),
+        ", ".join(organizations),
     )
-    results = await asyncio.gather(
-        *(_run(one, names, options, deployment) for one, names in organizations.items())
-    )
-    report = conclude(results, duration(time.monotonic() - began))
-    with anyio.CancelScope(shield=True):
-        await publish(report, deployment_slug())
-    records = list(report.records)
-    return ended(
-        records, report.sentence, None if report.passed else RerunFailed(report.sentence, records)
+    own_run = await OwnRun.of_this_process()
+    ended: dict[str, Organization] = {}
+
+    async def run(name: str) -> None:
+        ended[name] = await _run(name, organizations[name], options, deployment)
+
+    def cut_short(reason: str) -> None:
+        for name, names in organizations.items():
+            ended.setdefault(name, _unfinished(name, names, reason))
+
+    def report() -> RunReport:
+        results = [ended[name] for name in organizations]
+        return conclude(results, duration(time.monotonic() - began))
+
+    return await to_its_end(
+        all_or_first_error(map(run, organizations)),
+        own_run=own_run,
+        cut_short=cut_short,
+        report=report,
+        failure=RerunFailed,
     )
 
 
@@ -129,9 +138,10 @@ async def _groups(names: Sequence[str], credentials: Sequence[str]) -> dict[str,
 
 
 async def _run(
-    credentials: str | None, groups: Sequence[str], options: RerunOptions, deployment: str
+    name: str, groups: Sequence[str], options: RerunOptions, deployment: str
 ) -> Organization:
-    name = _name(credentials)
+    """Run one organization. Whatever goes wrong is its own trouble, and stops no other."""
+    logger = get_run_logger()
     try:
         records = await rerun_by_deployment(
             groups=groups,
@@ -140,11 +150,15 @@ async def _run(
             idempotency_key=f"{prefect.runtime.flow_run.id} {name}",
         )
     except (RerunFailed, RerunUnfinished) as error:
-        get_run_logger().error("%s: %s", name, error)
+        logger.error("%s: %s", name, error)  # noqa: TRY400 - expected, and told whole
         return Organization(name, groups, error.outcomes, passed=False, sentence=str(error))
-    sentence = judge(records, options.fail_on)[1]
+    except Exception as error:
+        logger.exception("%s: unexpected error", name)
+        return _unfinished(name, groups, f"unexpected {type(error).__name__}, see the log")
+    sentence = passed_and_why(records, options.fail_on)[1]
     return Organization(name, groups, records, passed=True, sentence=sentence)
 
 
-def _name(credentials: str | None) -> str:
-    return credentials or ENVIRONMENT
+def _unfinished(name: str, groups: Sequence[str], reason: str) -> Organization:
+    sentence = f"its run may still go on, and is not waited for: {reason}."
+    return Organization(name, groups, (), passed=False, sentence=sentence)

@@ -3,8 +3,7 @@
 `python -m flows.rerun --help` tells how to run it from the command line.
 """
 
-from flows.rerun.flow import rerun_endpoint_tests
+from flows.rerun.flow import RerunFailed, rerun_endpoint_tests
 from flows.rerun.options import RerunOptions
-from flows.rerun.verdict import RerunFailed
 
 __all__ = ["RerunFailed", "RerunOptions", "rerun_endpoint_tests"]

@@ -13,9 +13,9 @@ from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import Parameters
 from flows.rerun.selection import select
 from tasks.blocks import read_names
+from thousandeyes.delivery import Delivery
 from thousandeyes.errors import InvalidTestIds, SettingsError
 from thousandeyes.lists import read_test_ids_text
-from thousandeyes.rerun import Delivery
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.thresholds import Thresholds
 

@@ -15,16 +15,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.rerun.arguments import parameters
-from flows.rerun.flow import rerun_endpoint_tests
+from flows.rerun.flow import RerunFailed, rerun_endpoint_tests
 from flows.rerun.parameters import Parameters
-from flows.rerun.verdict import RerunFailed
 from tasks.server import ServerNotStarted, start_temporary_server
 from tasks.summary import counts, failures_first
-from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
+from thousandeyes.errors import InvalidTestIds, SettingsError
+from thousandeyes.outcomes import Ending, Outcome, VerdictName
 from thousandeyes.proxies import prepare
-from thousandeyes.rerun import Ending, Rerun
+from thousandeyes.record import Record
 from thousandeyes.text import shown
-from thousandeyes.verdict import VerdictName
 
 LARGEST_TABLE = 200
 """Rows on the terminal; what needs a look comes first."""
@@ -69,7 +68,7 @@ def main(arguments: Sequence[str] | None = None, stdin: TextIO | None = None) ->
         return _error(f"the run broke: {type(error).__name__}: {error}", ExitStatus.BROKEN)
 
 
-async def _executed(asked: Parameters) -> State[list[Rerun]]:
+async def _executed(asked: Parameters) -> State[list[Record]]:
     return await rerun_endpoint_tests(**dict(asked), return_state=True)
 
 
@@ -88,7 +87,7 @@ def _run(asked: Parameters) -> ExitStatus:
     return ExitStatus.PASSED
 
 
-def show(outcomes: Sequence[Rerun], console: Console) -> None:
+def show(outcomes: Sequence[Record], console: Console) -> None:
     """Print the outcomes as a table, what needs a look first."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("outcome", no_wrap=True)
@@ -108,7 +107,7 @@ def show(outcomes: Sequence[Rerun], console: Console) -> None:
         console.print(f"and {len(rest)} more: {counts(rest)}. Prefect's artifacts tell each.\n")
 
 
-def _detail(record: Rerun) -> str:
+def _detail(record: Record) -> str:
     notes = []
     if record.attempts > 1:
         notes.append(f"{record.attempts} attempts")

@@ -14,8 +14,7 @@ from tasks.summary import deployment_slug
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, TokenRefused, Unreachable
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
-from thousandeyes.rerun import Rerun
-from thousandeyes.text import shown
+from thousandeyes.record import Record
 
 KEY: Final = "endpoint-rerun-plan-"
 _SHOWN: Final = 20
@@ -46,7 +45,7 @@ class Known:
         return sum(agent.is_online(self.now) for agent in self.agents)
 
 
-async def read_known(client: ThousandEyesClient, records: Sequence[Rerun]) -> Known:
+async def read_known(client: ThousandEyesClient, records: Sequence[Record]) -> Known:
     """Read what can be read before a run: account groups, tests and agents.
 
     Raises:
@@ -73,7 +72,7 @@ async def read_known(client: ThousandEyesClient, records: Sequence[Rerun]) -> Kn
     return Known(client.settings.aid, groups, tests, agents, now, unread)
 
 
-def findings(records: Sequence[Rerun], known: Known) -> list[str]:
+def findings(records: Sequence[Record], known: Known) -> list[str]:
     """Return what would keep the run from doing what it should, a sentence each. Pure."""
     found = [f"Could not read {what}." for what in known.unread]
     wanted = {record.aid or known.aid for record in records} - {None}
@@ -98,7 +97,7 @@ def findings(records: Sequence[Rerun], known: Known) -> list[str]:
     return found
 
 
-def markdown(records: Sequence[Rerun], known: Known, plan: str) -> str:
+def markdown(records: Sequence[Record], known: Known, plan: str) -> str:
     """Return the plan for people. Pure."""
     online = "not known" if known.agents is None else f"{known.online} of {len(known.agents)}"
     calls = len(records)
@@ -126,7 +125,7 @@ def markdown(records: Sequence[Rerun], known: Known, plan: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def dry_run(client: ThousandEyesClient, records: Sequence[Rerun]) -> str:
+async def dry_run(client: ThousandEyesClient, records: Sequence[Record]) -> str:
     """Find out and record what a run would do; return it in one sentence.
 
     The records end as `skipped`.
@@ -143,7 +142,7 @@ async def dry_run(client: ThousandEyesClient, records: Sequence[Rerun]) -> str:
     for record in records:
         record.skipped("dry run")
         if test := _listed(record, known):
-            record.test_name = record.test_name or shown(test.test_name)
+            record.named(record.test_name or test.test_name)
     with refusals_logged("the plan"):
         text = markdown(records, known, plan)
         await until_taken(
@@ -155,7 +154,7 @@ async def dry_run(client: ThousandEyesClient, records: Sequence[Rerun]) -> str:
     return f"Dry run: {plan}{problems} Nothing was sent."
 
 
-def _listed(record: Rerun, known: Known) -> EndpointTest | None:
+def _listed(record: Record, known: Known) -> EndpointTest | None:
     return (known.tests.get(record.aid) or {}).get(record.test_id)
 
 

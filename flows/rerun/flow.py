@@ -2,26 +2,36 @@
 
 import time
 
-import anyio
 from prefect import flow, get_run_logger
 
-from flows.flow_run import ended, to_its_end
-from flows.ownership import OwnRun
-from flows.rerun.choosing import choose
 from flows.rerun.dry_run import dry_run
-from flows.rerun.history import recorded
 from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import FLOW, Parameters
-from flows.rerun.plan import duration
+from flows.rerun.plan import tell_plan
+from flows.rerun.progress import Progress
 from flows.rerun.results import wants_results
 from flows.rerun.run import Run
-from flows.rerun.selection import PastedIds, PastedNames, Selection
-from flows.rerun.verdict import RerunFailed, judge
+from flows.rerun.selection import Selection
+from flows.rerun.sources import read_selection
+from flows.runs.concurrency import in_background
+from flows.runs.ending import RunFailed, as_state, to_its_end
+from flows.runs.form import PastedIds, PastedNames
+from flows.runs.history import recorded
+from flows.runs.ownership import OwnRun
+from flows.runs.recording import Artifacts
+from flows.runs.sending import Sending
+from flows.runs.sentence import passed_and_why
 from tasks.blocks import CredentialsName
 from tasks.loading import load_settings
 from tasks.summary import RunReport, deployment_slug, publish
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.delivery import Delivery
+from thousandeyes.record import Record
+from thousandeyes.text import duration
+
+
+class RerunFailed(RunFailed):
+    """A run of `rerun-endpoint-tests` failed; raised in the flow that called it."""
 
 
 @flow(name=FLOW, persist_result=False)
@@ -30,7 +40,7 @@ async def rerun_endpoint_tests(
     groups: PastedNames = [],  # noqa: B006
     credentials: CredentialsName = None,
     options: RerunOptions = RerunOptions(),  # noqa: B008 - frozen
-) -> list[Rerun]:
+) -> list[Record]:
     """Run ThousandEyes endpoint instant tests again, each once, and record what became of it.
 
     Look at the artifacts for the result: a summary, a table of all tests, and one table a test
@@ -57,60 +67,71 @@ async def rerun_endpoint_tests(
     asked = Parameters.read(
         test_ids=test_ids, groups=groups, credentials=credentials, options=options
     )
-    selection = await choose(asked, own_run.flow_run.start_time)
+    selection = await read_selection(asked, own_run.flow_run.start_time)
     if options.dry_run:
-        return _ended(await _look_ahead(selection, began))
-    return _ended(await _rerun(selection, options, own_run, began))
+        return await _look_ahead(selection, began)
+    return await _rerun(selection, options, own_run, began)
 
 
-async def _look_ahead(selection: Selection, began: float) -> RunReport:
+async def _look_ahead(selection: Selection, began: float) -> list[Record]:
     """Find out and report what a run would do."""
-    records = selection.records({}, Delivery.AT_LEAST_ONCE)
+    records = selection.take_up({}, Delivery.AT_LEAST_ONCE)
     async with ThousandEyesClient(await load_settings(selection.credentials)) as client:
         sentence = await dry_run(client, records)
     took = duration(time.monotonic() - began)
     report = RunReport(records, passed=True, sentence=sentence, took=took)
     await publish(report, deployment_slug())
-    return report
+    return as_state(report, RerunFailed)
 
 
 async def _rerun(
     selection: Selection, options: RerunOptions, own_run: OwnRun, began: float
-) -> RunReport:
+) -> list[Record]:
     """Run the tests, going on where an earlier attempt stood, and report in every ending."""
+    logger = get_run_logger()
     earlier = await recorded(own_run.flow_run)
-    records = selection.records(earlier, options.delivery)
-    pending = [record.taken_up() for record in records if record.needs_call(options.delivery)]
+    records = selection.take_up(earlier, options.delivery)
+    to_send = [record.taken_up() for record in records if record.needs_call(options.delivery)]
     if earlier:
-        get_run_logger().info(
+        logger.info(
             "Goes on where an earlier attempt stood: %d of %d tests are still to be sent",
-            *(len(pending), len(records)),
+            len(to_send),
+            len(records),
         )
     left_open = [
         record
         for record in records
         if not record.needs_call(options.delivery) and wants_results(record, options)
     ]
-    run = Run(pending, options, own_run, left_open=left_open, thresholds=selection.thresholds)
+    artifacts = Artifacts()
+    sending = Sending(to_send, own_run, artifacts.keep, logger)
+    progress = Progress([*to_send, *left_open])
 
     async def work() -> None:
-        if pending or left_open:
-            settings = await load_settings(selection.credentials)
-            async with ThousandEyesClient(settings) as client:
-                await run.execute(client)
+        if not (to_send or left_open):
+            return
+        async with ThousandEyesClient(await load_settings(selection.credentials)) as client:
+            run = Run(client, sending, artifacts, options, selection.thresholds, logger=logger)
+            async with (
+                in_background(tell_plan(client.gate, len(to_send), options)),
+                in_background(progress.follow(client.gate, run.results)),
+            ):
+                await run.execute(to_send, left_open)
 
-    async def conclude() -> RunReport:
-        passed, sentence = judge(records, options.fail_on, run.stopped)
-        report = RunReport(records, passed, sentence, duration(time.monotonic() - began))
-        with anyio.CancelScope(shield=True):  # also while it is being cancelled
-            await publish(report, deployment_slug())
-            await run.close(report)
-        return report
+    def report() -> RunReport:
+        passed, sentence = passed_and_why(records, options.fail_on, sending.stopped)
+        return RunReport(records, passed, sentence, duration(time.monotonic() - began))
 
-    return await to_its_end(work(), run, own_run, conclude)
+    async def close(report: RunReport) -> None:
+        await sending.close()
+        await artifacts.written()
+        await progress.close(report.sentence)
 
-
-def _ended(report: RunReport) -> list[Rerun]:
-    records = list(report.records)
-    failure = None if report.passed else RerunFailed(report.sentence, records)
-    return ended(records, report.sentence, failure)
+    return await to_its_end(
+        work(),
+        own_run=own_run,
+        cut_short=sending.cut_short,
+        report=report,
+        close=close,
+        failure=RerunFailed,
+    )

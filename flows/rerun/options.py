@@ -5,10 +5,9 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from thousandeyes.connection import MOST_CALLS
-from thousandeyes.errors import Outcome
-from thousandeyes.rerun import GOOD, Delivery, Ending
+from thousandeyes.delivery import Delivery
+from thousandeyes.outcomes import MEANING, Ending, Outcome, VerdictName
 from thousandeyes.thresholds import Thresholds
-from thousandeyes.verdict import VerdictName
 
 ENDINGS: Final = (*Outcome, *VerdictName)
 
@@ -30,7 +29,7 @@ class RerunOptions(BaseModel):
         ),
     )
     fail_on: list[_Ending] = Field(
-        default=[ending for ending in ENDINGS if ending not in GOOD],
+        default=[ending for ending in ENDINGS if not MEANING[ending].good],
         description=(
             "The run fails when a test ends in one of these; with an empty list, never. Passed, "
             "failed, no_data and timed_out come with wait_for_results alone."

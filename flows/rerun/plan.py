@@ -1,14 +1,27 @@
-"""How long a run will take, told as soon as the limit is known, and how far it is."""
+"""How long a run will take, told as soon as the limit is known."""
 
 import math
 from typing import Final
 
-from thousandeyes.quota import WINDOW, FamilyQuota
-from thousandeyes.replies import Told
+from prefect import get_run_logger
 
-_MINUTE: Final = 60
+from flows.rerun.options import RerunOptions
+from thousandeyes.gate import QuotaGate
+from thousandeyes.quota import WINDOW, FamilyQuota
+from thousandeyes.replies import Family, Told
+from thousandeyes.text import duration
+
 DOCUMENTED_LIMIT: Final = 24
 """Reruns and creations a minute, for an organization. Replies tell the real one."""
+
+
+async def tell_plan(gate: QuotaGate, tests: int, options: RerunOptions) -> None:
+    """Log the plan line as soon as the first reply has told the limit."""
+    await gate.first_reply.wait()
+    text = plan(tests, gate.quota.families[Family.INSTANT], options.max_in_flight)
+    if options.wait_for_results:
+        text += f"; then up to {options.results_deadline_minutes:g} minutes for results"
+    get_run_logger().info(text)
 
 
 def plan(tests: int, quota: FamilyQuota, max_in_flight: int) -> str:
@@ -47,13 +60,3 @@ def window_seconds(told: Told) -> float:
     if opened_it and told.seconds_left < WINDOW - rounding:
         return told.seconds_left
     return WINDOW
-
-
-def duration(seconds: float) -> str:
-    """Return a duration for people: `40 s`, `4 minutes`, `2 h 5 min`."""
-    if seconds < 2 * _MINUTE:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / _MINUTE)
-    if minutes < _MINUTE:
-        return f"{minutes} minutes"
-    return f"{minutes // _MINUTE} h {minutes % _MINUTE} min"

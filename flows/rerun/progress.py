@@ -8,12 +8,12 @@ from uuid import UUID
 from prefect import get_run_logger
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 
-from flows.rerun.plan import duration
 from tasks.artifacts import refusals_logged, until_taken
 from tasks.markdown import plain
 from tasks.summary import counts, deployment_slug
 from thousandeyes.gate import QuotaGate
-from thousandeyes.rerun import Rerun
+from thousandeyes.record import Record
+from thousandeyes.text import duration
 
 KEY: Final = "endpoint-rerun-progress-"
 LONGER: Final = 15.0
@@ -29,7 +29,7 @@ class Progress:
 
     def __init__(
         self,
-        records: Sequence[Rerun],
+        records: Sequence[Record],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._records = records

@@ -1,6 +1,6 @@
 """For flows of other projects: run the deployment somewhere, and get what the flow would return."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
@@ -11,12 +11,12 @@ from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import AwaitingRetry
 
+from flows.rerun.flow import RerunFailed
 from flows.rerun.options import RerunOptions
-from flows.rerun.verdict import RerunFailed
-from tasks.artifacts import read_outcomes
+from tasks.artifacts import read_outcomes, until_taken
 from tasks.blocks import read_names
 from thousandeyes.lists import read_test_ids
-from thousandeyes.rerun import Rerun
+from thousandeyes.record import Record
 
 ON_DEMAND: Final = "rerun-endpoint-tests/on-demand"
 
@@ -32,7 +32,7 @@ class RerunUnfinished(Exception):
     """
 
     def __init__(
-        self, message: str, flow_run: FlowRun | None = None, outcomes: Sequence[Rerun] = ()
+        self, message: str, flow_run: FlowRun | None = None, outcomes: Sequence[Record] = ()
     ) -> None:
         super().__init__(message)
         self.flow_run = flow_run
@@ -49,7 +49,7 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
     timeout: float | None = None,  # noqa: ASYNC109 - Prefect's own name for it
     poll_interval: float = 5,
     idempotency_key: str | None = None,
-) -> list[Rerun]:
+) -> list[Record]:
     """Run a deployment of `rerun-endpoint-tests`, wait for its end, and return its outcomes.
 
     Called in a flow, the run shows as its subflow. It runs on a worker, which has the token; the
@@ -87,14 +87,17 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         deployment,
         # What isn't given is the deployment's to say.
         parameters={name: value for name, value in given.items() if value},
+        poll_interval=poll_interval,
         idempotency_key=idempotency_key,
     )
     try:
         if idempotency_key:
-            await _start_again_unless_completed(await start(timeout=0))
-        flow_run = await start(
-            timeout=timeout, poll_interval=poll_interval, as_subflow=not idempotency_key
-        )
+            await until_taken(lambda: _start_unless_completed(start))
+            # The same key finds the run that is under way. It is the caller's subflow already: a
+            # second link would show as a task run that never ends.
+            flow_run = await until_taken(lambda: start(timeout=timeout, as_subflow=False))
+        else:
+            flow_run = await start(timeout=timeout)
     except (ObjectNotFound, ValueError):  # or it is no name of one
         raise RerunUnfinished(
             f"There is no deployment {deployment!r} on this Prefect server: make it with "
@@ -117,7 +120,9 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
     raise RerunUnfinished(_unfinished(flow_run, timeout, len(outcomes)), flow_run, outcomes)
 
 
-async def _start_again_unless_completed(flow_run: FlowRun) -> None:
+async def _start_unless_completed(start: Callable[..., Awaitable[FlowRun]]) -> None:
+    """Start the run, or start it again where an earlier attempt of the caller saw it end badly."""
+    flow_run = await start(timeout=0)
     state = flow_run.state
     if not state or not state.is_final() or state.is_completed():
         return

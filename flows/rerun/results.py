@@ -5,20 +5,21 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from flows.rerun.beforehand import Beforehand, Logger
+from flows.rerun.baseline import Baseline
 from flows.rerun.options import RerunOptions
+from flows.runs.sending import Logger
 from thousandeyes import watch
 from thousandeyes.app_links import app_link
 from thousandeyes.awaiting import Awaiting
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.errors import Outcome
+from thousandeyes.delivery import Delivery
 from thousandeyes.expected import kinds_of
 from thousandeyes.judging import judge
-from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.outcomes import Outcome, VerdictName
+from thousandeyes.record import Record
 from thousandeyes.results import Kind
 from thousandeyes.rounds import HttpRound
 from thousandeyes.thresholds import Thresholds
-from thousandeyes.verdict import VerdictName
 from thousandeyes.watch import Watched
 
 
@@ -29,7 +30,7 @@ class Results:
         client: The run's client.
         options: Whether to wait, for whom and how long.
         thresholds: What the results of a test must keep to, by its ID; else the options'.
-        before: What was found out before anything was sent.
+        baseline: What was known before anything was sent.
         on_known: Is awaited with each record when all is known that results will tell of it.
         logger: Where the person on call looks.
         clock: Seconds on a clock that never goes back.
@@ -40,26 +41,26 @@ class Results:
         client: ThousandEyesClient,
         options: RerunOptions,
         thresholds: Mapping[str, Thresholds],
-        before: Beforehand,
+        baseline: Baseline,
         *,
-        on_known: Callable[[Rerun], Awaitable[None]],
+        on_known: Callable[[Record], Awaitable[None]],
         logger: Logger,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._options = options
         self._thresholds = thresholds
-        self._before = before
+        self._baseline = baseline
         self._on_known = on_known
         self._clock = clock
         self._awaiting = Awaiting(client, self._done, clock=clock)
-        self._records: dict[str, Rerun] = {}
+        self._records: dict[str, Record] = {}
         self._logger = logger
 
     def __len__(self) -> int:
         return len(self._awaiting)
 
-    def begin(self, record: Rerun, *, at_once: bool = False) -> bool:
+    def begin(self, record: Record, *, at_once: bool = False) -> bool:
         """Await a test's results if there is anything to learn from them; tell whether there is.
 
         Args:
@@ -70,7 +71,7 @@ class Results:
             self._link(record)
         if not wants_results(record, self._options):
             return False
-        rounds_after = self._before.rounds_after(record)
+        rounds_after = self._baseline.rounds_after(record)
         if rounds_after is None:
             return False
         now = self._clock()
@@ -80,10 +81,10 @@ class Results:
             Watched(
                 record.test_id,
                 rounds_after,
-                kinds_of(self._before.tests.get(record.test_id)),
+                kinds_of(self._baseline.tests.get(record.test_id)),
                 gives_up_at=gives_up_at,
                 next_poll=now if at_once else min(now + watch.FIRST_POLL, gives_up_at),
-                expected=self._before.expected_agents(record),
+                expected=self._baseline.expected_agents(record),
                 any_row_will_do=not self._options.wait_for_results,
                 aid=record.aid,
             )
@@ -115,46 +116,48 @@ class Results:
                 self._judge(record, watched, trouble)
         await self._on_known(record)
 
-    def _settle(self, record: Rerun, watched: Watched, trouble: str) -> None:
+    def _settle(self, record: Record, watched: Watched, trouble: str) -> None:
         if rows := watched.rows:
             record.settled(datetime.fromtimestamp(min(row.round_id for row in rows), UTC))
         elif trouble:
-            record.detail += f"; its results can't be read: {trouble}"
+            record.noted(f"its results can't be read: {trouble}")
         else:
             minutes = self._options.results_deadline_minutes
-            record.detail += f"; no round of it within {minutes:g} minutes, which proves nothing"
+            record.noted(f"no round of it within {minutes:g} minutes, which proves nothing")
         self._logger.info("Test %s: %s, %s", record.test_id, record.outcome, record.detail)
 
-    def _link(self, record: Rerun, watched: Watched | None = None) -> None:
+    def _link(self, record: Record, watched: Watched | None = None) -> None:
         """Link to what is known of the test, unless that isn't wanted."""
         if not self._options.link_to_app:
             return
         rows = watched.rows if watched else []
         has_http = any(isinstance(row, HttpRound) for row in rows)
-        record.app_link = app_link(
-            record.test_id,
-            kind=Kind.HTTP_SERVER if has_http else Kind.NETWORK,
-            aid=record.aid or self._client.settings.aid,
-            round_id=max((row.round_id for row in rows), default=None),
+        record.linked(
+            app_link(
+                record.test_id,
+                kind=Kind.HTTP_SERVER if has_http else Kind.NETWORK,
+                aid=record.aid or self._client.settings.aid,
+                round_id=max((row.round_id for row in rows), default=None),
+            )
         )
 
-    def _judge(self, record: Rerun, watched: Watched, trouble: str) -> None:
+    def _judge(self, record: Record, watched: Watched, trouble: str) -> None:
         verdict = judge(
             watched.rows,
             self._thresholds.get(record.test_id, self._options.thresholds),
             expected=watched.expected,
             complete=watched.complete,
-            agent_names=self._before.agent_names,
+            agent_names=self._baseline.agent_names,
         )
         if trouble:
-            sentence = f"{verdict.sentence}; the results could not be read to the end: {trouble}"
-            verdict = replace(verdict, sentence=sentence)
-        record.verdict = verdict
+            reason = f"{verdict.reason}; the results could not be read to the end: {trouble}"
+            verdict = replace(verdict, reason=reason)
+        record.judged(verdict)
         log = self._logger.info if verdict.name is VerdictName.PASSED else self._logger.warning
         log("Test %s: %s", record.test_id, verdict.sentence)
 
 
-def wants_results(record: Rerun, options: RerunOptions) -> bool:
+def wants_results(record: Record, options: RerunOptions) -> bool:
     """Tell whether a test's results would tell what isn't known of it yet."""
     if record.in_doubt:
         return options.delivery is Delivery.AT_MOST_ONCE

@@ -16,47 +16,19 @@ The rules of precedence, which the README repeats for people:
   run waited for results, passed, or when it was skipped; never when that run failed for it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Annotated, Final, TypeVar
-
-from pydantic import SkipValidation, WithJsonSchema
+from typing import Final, TypeVar
 
 from flows.rerun.options import RerunOptions
-from flows.rerun.verdict import ended_well
-from tasks.blocks import EndpointTestGroup
+from flows.runs.sentence import fails_the_run
+from tasks.blocks import EndpointTestGroup, by_organization
+from thousandeyes.delivery import Delivery
 from thousandeyes.errors import InvalidTestIds, SettingsError
-from thousandeyes.lists import form_pattern
-from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.outcomes import MEANING, Outcome
+from thousandeyes.record import Record
 from thousandeyes.thresholds import Thresholds
-
-
-def _text(entry: str) -> dict[str, object]:
-    return {"type": "string", "pattern": form_pattern(entry)}
-
-
-def _texts(entry: str) -> dict[str, object]:
-    return {"type": "array", "items": _text(entry)}
-
-
-# What programs send may be numbers. A list of both kinds of items would have an editor for JSON in
-# Prefect's forms, or nothing at all, where a text takes a whole list. And with `items`, a good text
-# would be told to be no number in place of what is wrong with a bad one.
-_TEXT_OR_NUMBER: Final = _text(r"\w") | {"type": ["integer", "string"]}
-_NUMBERS_TOO: Final = {"type": "array", "not": {"contains": {"not": _TEXT_OR_NUMBER}}}
-
-PastedIds = Annotated[
-    Sequence[str | int],
-    SkipValidation,
-    WithJsonSchema(
-        {"anyOf": [_texts(r"\w") | {"title": "Text"}, _NUMBERS_TOO | {"title": "Numbers"}]}
-    ),
-]
-"""Test IDs, one or several an item; the form refuses most of what can't be, and
-`read_test_ids` tells in words of all of it."""
-PastedNames = Annotated[Sequence[str | int], SkipValidation, WithJsonSchema(_texts("a-z0-9"))]
-"""Names of blocks, one or several an item; `read_names` reads them."""
 
 Said = TypeVar("Said")
 
@@ -73,23 +45,24 @@ class Selection:
     aids: Mapping[str, str]
     credentials: str | None
     """Name of the credentials block; None is the worker's environment."""
-    carried: Mapping[str, Rerun] = field(default_factory=dict)
+    carried: Mapping[str, Record] = field(default_factory=dict)
     """Tests in doubt of an earlier run, which this one settles and doesn't send again."""
 
-    def records(self, earlier: Mapping[str, Rerun], delivery: Delivery) -> list[Rerun]:
+    def take_up(self, earlier: Mapping[str, Record], delivery: Delivery) -> list[Record]:
         """Return one record a test: its earlier one, if there is any, as the groups have it now.
 
         Args:
-            earlier: What an interrupted or failed attempt of this run left, by test ID. A test
-                that the selection no longer holds is left out.
+            earlier: What an interrupted or failed attempt of this run left, by test ID; brought up
+                to date in place. A test that the selection no longer holds is left out.
             delivery: Says which tests are sent again, so that a mended account group counts.
         """
         known = {**self.carried, **earlier}
-        records = [known.get(test_id) or Rerun(test_id) for test_id in self.test_ids]
+        records = [known.get(test_id) or Record(test_id) for test_id in self.test_ids]
         for record in records:
-            record.test_name = self.names.get(record.test_id, record.test_name)
+            if name := self.names.get(record.test_id):
+                record.named(name)
             if record.needs_call(delivery):
-                record.aid = self.aids.get(record.test_id)
+                record.belongs_to(self.aids.get(record.test_id))
         return records
 
 
@@ -127,7 +100,7 @@ def select(
 
 
 def only_failed(
-    chosen: Selection, outcomes: Mapping[str, Rerun], then: RerunOptions, delivery: Delivery
+    chosen: Selection, outcomes: Mapping[str, Record], then: RerunOptions, delivery: Delivery
 ) -> Selection:
     """Return what is left of a selection without the tests that ended well in an earlier run.
 
@@ -140,7 +113,7 @@ def only_failed(
     left = [
         test_id
         for test_id in chosen.test_ids
-        if test_id not in outcomes or not ended_well(outcomes[test_id], then)
+        if test_id not in outcomes or not is_done_with(outcomes[test_id], then)
     ]
     known = [outcomes[test_id] for test_id in left if test_id in outcomes]
     return replace(
@@ -150,6 +123,14 @@ def only_failed(
         aids=_first([chosen.aids, {one.test_id: one.aid for one in known if one.aid}]),
         carried={one.test_id: one for one in known if one.needs_settling(delivery)},
     )
+
+
+def is_done_with(record: Record, options: RerunOptions) -> bool:
+    """Tell whether a test ended well in a run with these options, by the last of the rules."""
+    good = MEANING[record.ending].good
+    if options.wait_for_results and record.ending is Outcome.ACCEPTED:
+        good = False  # its results are not known
+    return good and not fails_the_run(record, options.fail_on)
 
 
 def _each(group: EndpointTestGroup, said: Said | None) -> dict[str, Said]:
@@ -182,11 +163,3 @@ def credentials_of(groups: Mapping[str, EndpointTestGroup], credentials: str | N
             "Start rerun-organizations, or give the run its credentials. Nothing was sent."
         )
     return next(iter(by_credentials), None)
-
-
-def by_organization(groups: Mapping[str, EndpointTestGroup]) -> dict[str | None, list[str]]:
-    """Return the names of the groups by the credentials that they name; None: the environment."""
-    found: dict[str | None, list[str]] = {}
-    for name, group in groups.items():
-        found.setdefault(group.credentials, []).append(name)
-    return found

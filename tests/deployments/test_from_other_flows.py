@@ -15,8 +15,9 @@ from flows.rerun import RerunFailed
 from flows.rerun.remote import RerunUnfinished, rerun_by_deployment
 from tests.deployments.scene import client_of, simulated, until
 from tests.deployments.topology import Topology
-from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
-from thousandeyes.rerun import Rerun
+from thousandeyes.errors import InvalidTestIds, SettingsError
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 
 TEST_IDS = ["202701", "202702"]
 GONE = "100200300"
@@ -35,7 +36,7 @@ def working(machines: Topology) -> Iterator[None]:
 
 
 @flow
-async def parent(test_ids: list[str], **options: Any) -> list[Rerun]:
+async def parent(test_ids: list[str], **options: Any) -> list[Record]:
     return await rerun_by_deployment(test_ids, poll_interval=0.3, timeout=120, **options)
 
 

@@ -16,7 +16,7 @@ from tasks.artifacts import read_outcomes
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tests.deployments.scene import client_of, simulated
 from tests.deployments.topology import Topology
-from thousandeyes.errors import Outcome
+from thousandeyes.outcomes import Outcome
 
 pytestmark = pytest.mark.servers
 

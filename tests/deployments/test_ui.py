@@ -22,8 +22,8 @@ from tests.deployments import browser
 from tests.deployments.scene import client_of, simulated
 from tests.deployments.topology import Topology
 from tests.tasks.test_markdown import HOSTILE
-from thousandeyes.errors import Outcome
-from thousandeyes.rerun import Rerun
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 from thousandeyes.simulator import Behaviour, Fault
 
 TEST_IDS = [str(202_701 + 37 * number) for number in range(12)]
@@ -194,7 +194,7 @@ def test_names_are_shown_as_they_are(one_machine: Topology, version: str) -> Non
     """In the UI that a link without a version opens, and in the one behind Prefect's first page."""
     key = f"names-{version}"
     records = [
-        Rerun(f"{key}-{place}", name, Outcome.FORBIDDEN, f"403: {name}", 403, attempts=1)
+        Record(f"{key}-{place}", name, Outcome.FORBIDDEN, f"403: {name}", 403, attempts=1)
         for place, name in enumerate(HOSTILE)
     ]
     sentence = "; ".join(HOSTILE)

@@ -40,10 +40,10 @@ from tasks.artifacts import (
 from tasks.markdown import cell
 from tests.flows.scene import artifacts_of
 from thousandeyes.app_links import app_link
-from thousandeyes.errors import Outcome
 from thousandeyes.judging import NO_VERDICT
-from thousandeyes.rerun import Rerun
-from thousandeyes.verdict import FailingAgent, Spread, Verdict, VerdictName
+from thousandeyes.outcomes import Outcome, VerdictName
+from thousandeyes.record import Record
+from thousandeyes.verdict import FailingAgent, Spread, Verdict
 
 server = pytest.mark.usefixtures("prefect_server")
 
@@ -70,7 +70,7 @@ verdicts = st.builds(
     failing=st.just((FailingAgent("a", "laptop", ("100 % loss",)),)),
 )
 records = st.builds(
-    Rerun,
+    Record,
     test_id=st.text("abcXYZ019-_", min_size=1),
     test_name=st.text(),
     outcome=st.sampled_from(Outcome),
@@ -89,13 +89,13 @@ records = st.builds(
 
 
 @given(records)
-def test_a_record_survives_its_row(record: Rerun) -> None:
+def test_a_record_survives_its_row(record: Record) -> None:
     assert from_row(json.loads(json.dumps(row(record)))) == record
 
 
 def test_a_row_of_version_0_1_0_reads_as_it_was_written() -> None:
     """It knew no escape: its texts stand as they are, Markdown or not."""
-    written = row(Rerun("1")) | {
+    written = row(Record("1")) | {
         "test_name": "VPN *primary* DE",
         "detail": "400: <b>[a](b)</b> \\\\server",
         "why": "# of agents",
@@ -106,30 +106,30 @@ def test_a_row_of_version_0_1_0_reads_as_it_was_written() -> None:
 
 def test_a_link_can_be_followed_from_the_table() -> None:
     link = app_link("1", aid="2")
-    assert row(Rerun("1", app_link=link))["app_link"] == link
+    assert row(Record("1", app_link=link))["app_link"] == link
 
 
 @given(records)
-def test_every_row_has_the_same_keys_and_flat_json_values(record: Rerun) -> None:
+def test_every_row_has_the_same_keys_and_flat_json_values(record: Record) -> None:
     values = row(record)
-    assert list(values) == list(row(Rerun("1")))
+    assert list(values) == list(row(Record("1")))
     assert {type(value) for value in values.values()} <= {str, int, float, bool, type(None)}
 
 
 def test_what_a_later_version_adds_is_passed_over() -> None:
-    assert from_row(row(Rerun("1")) | {"verdict": "worse", "begun": True}) == Rerun("1")
+    assert from_row(row(Record("1")) | {"verdict": "worse", "begun": True}) == Record("1")
 
 
 def test_what_people_look_for_stands_first_since_the_ui_cuts_wide_tables() -> None:
     first = ["test_id", "test_name", "outcome", "http_status", "attempts", "detail"]
-    [values] = rows_of([Rerun("1")])
+    [values] = rows_of([Record("1")])
     assert list(values)[: len(first)] == first
 
 
 @given(verdicts)
 def test_where_there_are_verdicts_they_and_the_reasons_stand_early(verdict: Verdict) -> None:
-    judged = Rerun("1", outcome=Outcome.ACCEPTED, verdict=verdict)
-    lost = Rerun("2", outcome=Outcome.UNKNOWN, detail="lost")
+    judged = Record("1", outcome=Outcome.ACCEPTED, verdict=verdict)
+    lost = Record("2", outcome=Outcome.UNKNOWN, detail="lost")
     rows = rows_of([lost, judged])
     assert list(rows[0]) == list(rows[1])
     assert list(rows[0])[:5] == ["test_id", "test_name", "outcome", "verdict", "why"]
@@ -138,13 +138,13 @@ def test_where_there_are_verdicts_they_and_the_reasons_stand_early(verdict: Verd
 
 
 def test_without_results_the_columns_of_a_verdict_are_empty() -> None:
-    values = row(Rerun("1"))
+    values = row(Record("1"))
     assert {values[name] for name in NO_VERDICT} == {None}
 
 
 def test_an_outcome_of_a_later_version_counts_as_sent() -> None:
     """So that at_most_once sends nothing twice."""
-    assert from_row(row(Rerun("1")) | {"outcome": "throttled"}).outcome is Outcome.UNKNOWN
+    assert from_row(row(Record("1")) | {"outcome": "throttled"}).outcome is Outcome.UNKNOWN
 
 
 @pytest.mark.parametrize("values", [None, [], "1", {}, {"outcome": "unknown"}, {"test_id": [1]}])
@@ -191,7 +191,7 @@ async def versions(key: str) -> int:
 
 @server
 async def test_an_outcome_is_created_and_then_updated_in_place() -> None:
-    record = Rerun("once", "A name", Outcome.UNKNOWN)
+    record = Record("once", "A name", Outcome.UNKNOWN)
 
     async def work() -> None:
         known = await record_outcome(record)
@@ -208,10 +208,10 @@ async def test_an_outcome_is_created_and_then_updated_in_place() -> None:
 @server
 async def test_an_artifact_that_somebody_deleted_is_written_anew() -> None:
     async def work() -> None:
-        known = await record_outcome(Rerun("deleted", outcome=Outcome.UNKNOWN))
+        known = await record_outcome(Record("deleted", outcome=Outcome.UNKNOWN))
         async with get_client() as client:
             await client.delete_artifact(known)
-        assert await record_outcome(Rerun("deleted", outcome=Outcome.ACCEPTED), known) != known
+        assert await record_outcome(Record("deleted", outcome=Outcome.ACCEPTED), known) != known
 
     [record] = await read_outcomes([await in_a_flow(work)])
     assert record.outcome is Outcome.ACCEPTED
@@ -219,8 +219,8 @@ async def test_an_artifact_that_somebody_deleted_is_written_anew() -> None:
 
 @server
 async def test_of_several_runs_the_newest_record_of_a_test_wins() -> None:
-    first = await in_a_flow(lambda: record_outcome(Rerun("1", outcome=Outcome.UNKNOWN)))
-    second = await in_a_flow(lambda: record_outcome(Rerun("1", outcome=Outcome.ACCEPTED)))
+    first = await in_a_flow(lambda: record_outcome(Record("1", outcome=Outcome.UNKNOWN)))
+    second = await in_a_flow(lambda: record_outcome(Record("1", outcome=Outcome.ACCEPTED)))
     for runs in ([first, second], [second, first]):
         assert [record.outcome for record in await read_outcomes(runs)] == ["accepted"]
     assert [record.outcome for record in await read_outcomes([first])] == ["unknown"]
@@ -229,8 +229,8 @@ async def test_of_several_runs_the_newest_record_of_a_test_wins() -> None:
 @server
 async def test_what_has_no_artifact_of_its_own_comes_from_the_table() -> None:
     async def work() -> None:
-        rows = [row(Rerun("1", outcome=Outcome.UNKNOWN)), row(Rerun("2"))]
-        await record_outcome(Rerun("1", outcome=Outcome.ACCEPTED))
+        rows = [row(Record("1", outcome=Outcome.UNKNOWN)), row(Record("2"))]
+        await record_outcome(Record("1", outcome=Outcome.ACCEPTED))
         await acreate_table_artifact(table=rows, key=f"{OUTCOMES_KEY}local")
 
     found = {
@@ -245,7 +245,7 @@ async def test_more_artifacts_than_a_page_holds_are_all_read() -> None:
     names = [str(number) for number in range(201)]
     async with get_client() as client:
         for name in names:
-            data = json.dumps([row(Rerun(name))])
+            data = json.dumps([row(Record(name))])
             await client.create_artifact(
                 ArtifactCreate(key=artifact_key(name), data=data, flow_run_id=flow_run_id)
             )
@@ -267,11 +267,11 @@ async def test_artifacts_of_other_hands_are_passed_over_with_a_warning(
         await acreate_table_artifact({"a": [1]}, key="endpoint-test-columns")
         mixed: list[dict[str, Any]] = [
             {"note": "by hand"},
-            row(Rerun("2")),
+            row(Record("2")),
             {"test_id": "3", "attempts": "many"},
         ]
         await acreate_table_artifact(mixed, key=f"{OUTCOMES_KEY}x")
-        await record_outcome(Rerun("1", outcome=Outcome.ACCEPTED))
+        await record_outcome(Record("1", outcome=Outcome.ACCEPTED))
 
     found = await read_outcomes([await in_a_flow(work)])
     assert {record.test_id for record in found} == {"1", "2"}

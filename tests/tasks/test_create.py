@@ -12,8 +12,9 @@ from starlette.applications import Starlette
 from tasks.create import create_endpoint_test, list_endpoint_tests
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.definitions import AgentToServerTest
-from thousandeyes.errors import CallFailed, Outcome, ReplyLost, ServerError, Unreachable
-from thousandeyes.rerun import Rerun
+from thousandeyes.errors import CallFailed, ReplyLost, ServerError, Unreachable
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import Fault, create_app, serve
 
@@ -40,7 +41,7 @@ async def test_the_record_gets_the_id_and_the_log_tells_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    record = Rerun("", "Voice")
+    record = Record("", "Voice")
     with simulated() as (app, client):
         async with client:
             assert await create_endpoint_test(VOICE, client, record=record) is record
@@ -55,7 +56,7 @@ async def test_the_record_gets_the_id_and_the_log_tells_it(
 async def test_a_doubtful_creation_is_never_sent_again(
     fault: int | str, error: type[CallFailed], caplog: pytest.LogCaptureFixture
 ) -> None:
-    record = Rerun("", "Voice")
+    record = Record("", "Voice")
     with simulated(creation_faults={"Voice": Fault(replies=[fault])}) as (app, client):
         async with client:
             with pytest.raises(error):
@@ -68,7 +69,7 @@ async def test_a_doubtful_creation_is_never_sent_again(
 async def test_without_a_connection_it_is_tried_four_times(unused_tcp_port: int) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}"
     settings = ThousandEyesSettings(token=SecretStr("simulator-token"), base_url=url)
-    record = Rerun("", "Voice")
+    record = Record("", "Voice")
     async with ThousandEyesClient(settings) as client:
         with pytest.raises(Unreachable):
             await create_endpoint_test(VOICE, client, record=record)

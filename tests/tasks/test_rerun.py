@@ -14,6 +14,7 @@ from prefect import flow
 from tasks.rerun import rerun_endpoint_test
 from tests.flows.scene import Simulate, sent, wait_until
 from thousandeyes.client import ThousandEyesClient
+from thousandeyes.delivery import Delivery
 from thousandeyes.errors import (
     CallFailed,
     Forbidden,
@@ -27,7 +28,7 @@ from thousandeyes.errors import (
     Unreachable,
 )
 from thousandeyes.gate import QuotaGate
-from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.record import Record
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import Fault
 
@@ -87,7 +88,7 @@ async def test_a_call_is_sent_again_exactly_where_the_promise_allows_it(
     expected = {test_id: error for test_id, (_, error) in (IN_DOUBT | TOLD).items()}
     assert {
         test_id: type(result) for test_id, result in zip(faults(), results, strict=True)
-    } == expected | dict.fromkeys(TAKEN, Rerun)
+    } == expected | dict.fromkeys(TAKEN, Record)
     tries = 4 if delivery is Delivery.AT_LEAST_ONCE else 1
     assert sent(simulator) == dict.fromkeys(IN_DOUBT, tries) | dict.fromkeys(TOLD | TAKEN, 1)
 
@@ -102,9 +103,9 @@ async def test_without_a_connection_both_promises_let_it_try_again(
 ) -> None:
     simulate(tests=["1"])
     monkeypatch.setenv("TE_BASE_URL", f"http://127.0.0.1:{unused_tcp_port}")
-    record = Rerun("1")
+    record = Record("1")
     with pytest.raises(Unreachable):
-        await rerun_endpoint_test("1", delivery=delivery, record=record)
+        await rerun_endpoint_test(record, delivery=delivery)
     assert (record.outcome, record.attempts, record.maybe_duplicate) == ("unreachable", 4, False)
 
 
@@ -200,7 +201,7 @@ async def test_alone_in_somebodys_flow_it_takes_settings_from_the_environment(
     simulator = simulate(tests=["1"])
 
     @flow
-    async def somebodys() -> Rerun:
+    async def somebodys() -> Record:
         return await rerun_endpoint_test("1", aid="1234")
 
     record = await somebodys()
@@ -232,15 +233,15 @@ async def test_its_errors_survive_pickling(simulate: Simulate) -> None:
         await rerun_endpoint_test("1", delivery=Delivery.AT_MOST_ONCE)
     copy = pickle.loads(pickle.dumps(raised.value))
     assert type(copy) is ServerError
-    assert (str(copy), copy.status, copy.send_again) == (str(raised.value), 503, False)
+    assert (str(copy), copy.status) == (str(raised.value), 503)
 
 
 async def test_the_record_is_up_to_date_also_when_the_task_is_cut_short(
     simulate: Simulate,
 ) -> None:
     simulator = simulate(tests=["1"], faults={"1": Fault(replies=["stalled"])})
-    record = Rerun("1")
-    running = asyncio.ensure_future(rerun_endpoint_test("1", record=record))
+    record = Record("1")
+    running = asyncio.ensure_future(rerun_endpoint_test(record))
     await wait_until(lambda: len(sent(simulator)) == 1)
     running.cancel()
     await asyncio.wait([running])
@@ -257,9 +258,9 @@ async def test_prefect_hands_on_the_very_objects_that_were_passed(simulate: Simu
             seen.append(self)
             return await super().rerun(*arguments, **options)
 
-    record = Rerun("1")
+    record = Record("1")
     async with Watched(ThousandEyesSettings()) as client:
-        assert await rerun_endpoint_test("1", client, record=record) is record
+        assert await rerun_endpoint_test(record, client) is record
     assert seen == [client]
 
 

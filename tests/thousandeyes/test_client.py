@@ -37,7 +37,6 @@ from thousandeyes.errors import (
     InvalidCall,
     InvalidTestIds,
     NotFound,
-    Outcome,
     ReplyLost,
     RunStopped,
     ServerError,
@@ -46,8 +45,9 @@ from thousandeyes.errors import (
     TooManyRequests,
     Unreachable,
 )
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 from thousandeyes.replies import Family
-from thousandeyes.rerun import Rerun
 from thousandeyes.results import every, network_rounds
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import create_app, serve
@@ -66,10 +66,10 @@ def client_of(server: Wire | int | str, **options: object) -> ThousandEyesClient
     return ThousandEyesClient(chosen)
 
 
-async def failure(client: ThousandEyesClient, record: Rerun | None = None) -> CallFailed:
+async def failure(client: ThousandEyesClient, record: Record | None = None) -> CallFailed:
     async with client:
         with pytest.raises(CallFailed) as caught:
-            await client.rerun("765231567", record=record)
+            await client.rerun(record or Record("765231567"))
     return caught.value
 
 
@@ -83,7 +83,7 @@ def unused_port() -> int:
 class TestTheRequest:
     async def test_is_exactly_the_api_s(self) -> None:
         async with wire(says('{"message": "done"}')) as server, client_of(server) as client:
-            assert await client.rerun("765231567", "1234") == "done"
+            assert await client.rerun(Record("765231567", aid="1234")) == "done"
         [request] = server.requests
         line, *headers = request.strip().split("\r\n")
         assert line == "POST /v7/endpoint/tests/scheduled-tests/765231567/run?aid=1234 HTTP/1.1"
@@ -110,13 +110,13 @@ class TestTheRequest:
         self, setting: str | None, argument: str | None, query: str
     ) -> None:
         async with wire(says()) as server, client_of(server, aid=setting) as client:
-            await client.rerun("1", argument)
+            await client.rerun(Record("1", aid=argument))
         assert f"/run{query} HTTP" in server.requests[0]
 
     async def test_goes_through_one_connection_as_long_as_it_lasts(self) -> None:
         async with wire(says()) as server, client_of(server) as client:
             for number in range(5):
-                await client.rerun(str(number))
+                await client.rerun(Record(str(number)))
         assert (len(server.requests), server.connections) == (5, 1)
 
     async def test_as_many_as_may_be_under_way_each_get_a_connection(self) -> None:
@@ -128,26 +128,26 @@ class TestTheRequest:
 
         async with wire(says(), once_all_are_there) as server:  # the first one goes out alone
             async with client_of(server, pool_timeout=1.0) as client:
-                await client.rerun("0")
-                await asyncio.gather(*(client.rerun(f"{n + 1}") for n in range(MOST_CALLS)))
+                await client.rerun(Record("0"))
+                await asyncio.gather(*(client.rerun(Record(f"{n + 1}")) for n in range(MOST_CALLS)))
         assert server.connections == MOST_CALLS
 
     @pytest.mark.parametrize("test_id", ["", "1/../2", "1?aid=2", "1 2"])
     async def test_is_not_made_of_what_is_no_id(self, test_id: str) -> None:
         async with wire(says()) as server, client_of(server) as client:
             with pytest.raises(InvalidTestIds):
-                await client.rerun(test_id)
+                await client.rerun(Record(test_id))
         assert server.requests == []
 
     async def test_is_awaited_by_who_writes_ahead_of_it(self) -> None:
-        record = Rerun("1")
+        record = Record("1")
 
         async def write_ahead() -> None:
             assert record.outcome is Outcome.UNKNOWN
             assert server.requests == []
 
         async with wire(says()) as server, client_of(server) as client:
-            await client.rerun("1", record=record, before_sending=write_ahead)
+            await client.rerun(record, before_sending=write_ahead)
         assert (record.outcome, record.attempts) == (Outcome.ACCEPTED, 1)
 
     async def test_goes_out_over_ipv6_loopback_too(self) -> None:
@@ -191,7 +191,7 @@ class TestWhatBecomesOfIt:
     async def test_is_told_by_type_and_it_was_sent_once(
         self, answer: Answer, error: type[CallFailed], outcome: Outcome
     ) -> None:
-        record = Rerun("765231567")
+        record = Record("765231567")
         async with wire(answer) as server:
             assert type(await failure(client_of(server), record)) is error
         assert (record.outcome, record.attempts) == (outcome, 1)
@@ -212,10 +212,10 @@ class TestWhatBecomesOfIt:
     )
     async def test_is_a_success_whatever_the_body_is_called(self, answer: Answer) -> None:
         async with wire(answer) as server, client_of(server) as client:
-            assert await client.rerun("1") == ""
+            assert await client.rerun(Record("1")) == ""
 
     async def test_a_refused_connection_was_never_sent(self) -> None:
-        record = Rerun("765231567")
+        record = Record("765231567")
         error = await failure(client_of(unused_port()), record)
         assert isinstance(error, Unreachable)
         assert record.outcome is Outcome.UNREACHABLE
@@ -257,21 +257,21 @@ class TestWhatBecomesOfIt:
             "x_instant_test_rate_limit_reset": str(int(server_s_clock) - 1),
         }
         heard: list[CallFailed] = []
-        record = Rerun("1")
+        record = Record("1")
         async with (
             wire(says(status="429 Too Many Requests", **window), says()) as server,
             client_of(server) as client,
         ):
-            await client.rerun("1", record=record, on_quota_refusal=heard.append)
+            await client.rerun(record, on_quota_refusal=heard.append)
         assert [type(error) for error in heard] == [TooManyRequests]
         assert (record.outcome, record.attempts) == (Outcome.ACCEPTED, 2)
         assert 1 <= record.quota_wait_seconds < 30, "a second, whatever the clocks say"
         assert not record.maybe_duplicate
 
     async def test_a_cut_call_is_unknown(self) -> None:
-        record = Rerun("1")
+        record = Record("1")
         async with wire(stalls) as server, client_of(server) as client:
-            call = asyncio.ensure_future(client.rerun("1", record=record))
+            call = asyncio.ensure_future(client.rerun(record))
             await asyncio.wait_for(server.asked.wait(), 10)
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -280,11 +280,11 @@ class TestWhatBecomesOfIt:
         assert record.outcome is Outcome.UNKNOWN
 
     async def test_a_stopped_gate_sends_nothing(self) -> None:
-        record = Rerun("1")
+        record = Record("1")
         async with wire(says()) as server, client_of(server) as client:
             client.gate.stop("cancelled", begun_too=False)
             with pytest.raises(RunStopped):
-                await client.rerun("1", record=record)
+                await client.rerun(record)
         assert (record.outcome, record.detail) == (Outcome.NOT_ATTEMPTED, "cancelled")
         assert server.requests == []
 
@@ -300,7 +300,7 @@ class TestProxies:
             wire(says('{"message": "direct"}')) as server,
             client_of(f"http://{host}:{server.port}") as client,
         ):
-            assert await client.rerun("1") == "direct"
+            assert await client.rerun(Record("1")) == "direct"
 
     @pytest.mark.parametrize("name", ["HTTPS_PROXY", "ALL_PROXY"])
     async def test_the_api_goes_through_the_one_that_is_set(
@@ -329,7 +329,7 @@ class TestProxies:
     async def test_a_tunnel_that_never_stood_is_unreachable(
         self, answer: Answer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        record = Rerun("765231567")
+        record = Record("765231567")
         async with wire(answer) as proxy:
             monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
             client = client_of("https://api.thousandeyes.com", **HASTY, connect_timeout=0.2)
@@ -353,7 +353,7 @@ class TestProxies:
         async with wire(drops, tls=tls) as server, tunnel(server) as proxy:
             monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
             monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy}")
-            record = Rerun("765231567")
+            record = Record("765231567")
             error = await failure(client_of("https://api.thousandeyes.com"), record)
         assert isinstance(error, ReplyLost)
         assert record.outcome is Outcome.UNKNOWN
@@ -433,7 +433,7 @@ class TestTls:
             wire(says('{"message": "trusted"}'), tls=context) as server,
             client_of(f"https://127.0.0.1:{server.port}") as client,
         ):
-            assert await client.rerun("1") == "trusted"
+            assert await client.rerun(Record("1")) == "trusted"
 
     async def test_a_certificate_that_nobody_vouches_for_is_unreachable(
         self, tmp_path: Path
@@ -475,14 +475,14 @@ async def test_the_token_appears_nowhere_though_the_server_repeats_it(
 ) -> None:
     for name in (None, "httpx", "httpcore", "asyncio"):
         caplog.set_level(logging.DEBUG, logger=name)
-    record = Rerun("765231567")
+    record = Record("765231567")
     told: list[object] = [record]
     async with wire(answer) as server:
         client = client_of(server)
         told += [client, vars(client), client.settings, vars(client.settings)]
         async with client:
             try:
-                told.append(await client.rerun("765231567", record=record))
+                told.append(await client.rerun(record))
             except CallFailed as error:
                 told += [error, str(error), "".join(traceback.format_exception(error))]
                 told += [pickle.dumps(error), error.__dict__]
@@ -604,7 +604,7 @@ class TestTheServersTime:
         client = ThousandEyesClient(chosen, transport=transport, clock=lambda: now[0])
         async with client:
             assert client.server_time() is None
-            await client.rerun("1")
+            await client.rerun(Record("1"))
             now[0] += 100
             told = client.server_time()
             assert told is not None
@@ -623,7 +623,7 @@ def test_a_transport_can_stand_in_for_the_network() -> None:
         transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"message": "hi"}))
         chosen = ThousandEyesSettings(token=SecretStr(TOKEN))
         async with ThousandEyesClient(chosen, transport=transport) as client:
-            return await client.rerun("1")
+            return await client.rerun(Record("1"))
 
     assert asyncio.run(main()) == "hi"
 
@@ -631,21 +631,21 @@ def test_a_transport_can_stand_in_for_the_network() -> None:
 async def test_the_simulator_is_understood() -> None:
     with serve(create_app(tests=["202701"], token=TOKEN)) as server:
         async with client_of(server.url) as client:
-            assert "202701" in await client.rerun("202701")
+            assert "202701" in await client.rerun(Record("202701"))
             assert [test.test_id for test in await client.tests()] == ["202701"]
             assert await client.account_groups()
             with pytest.raises(NotFound):
-                await client.rerun("1")
+                await client.rerun(Record("1"))
         async with client_of(server.url, token="another") as client:
             with pytest.raises(TokenRefused):
-                await client.rerun("202701")
+                await client.rerun(Record("202701"))
 
 
 async def test_results_are_read_through_the_client_within_the_organization_s_quota() -> None:
     app = create_app(token=TOKEN, tests=["202701"], page_size=3, results_after_seconds=0.1)
     with serve(app, port=0) as server:
         async with client_of(server.url) as client:
-            await client.rerun("202701")
+            await client.rerun(Record("202701"))
             async with asyncio.timeout(30):
                 while not (rows := await every(network_rounds(client, ["202701"], since=0))):  # noqa: ASYNC110 - the server tells no event
                     await asyncio.sleep(0.05)

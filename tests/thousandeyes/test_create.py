@@ -15,15 +15,15 @@ from thousandeyes.errors import (
     CallFailed,
     Forbidden,
     InvalidCall,
-    Outcome,
     ReplyLost,
     ServerError,
     TokenRefused,
     TooManyRequests,
     Unreachable,
 )
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 from thousandeyes.replies import Family
-from thousandeyes.rerun import Rerun
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import Fault, create_app, serve
 
@@ -49,10 +49,10 @@ def client_of(url: Wire | str, **options: object) -> ThousandEyesClient:
 
 async def test_it_returns_the_new_tests_id_and_the_test_ran_once() -> None:
     app = create_app(tests=0, token=TOKEN, aid="12")
-    record = Rerun("", "Voice")
+    record = Record("", "Voice", aid="12")
     with serve(app) as server:
         async with client_of(server.url) as client:
-            test_id = await client.create(VOICE, "12", record=record)
+            test_id = await client.create(VOICE, record)
             told = client.gate.quota.families[Family.ORGANIZATION].told
     assert app.state.simulator.test_ids == [test_id] == [record.test_id]
     assert app.state.simulator.runs(test_id) == 1
@@ -69,19 +69,19 @@ async def test_a_refusal_for_quota_is_waited_out_and_sent_again() -> None:
     }
     refusal = says(status="429 Too Many Requests", **window)
     heard: list[CallFailed] = []
-    record = Rerun("", "Voice")
+    record = Record("", "Voice")
     async with (
         wire(refusal, says('{"testId": "7"}', status="201 Created")) as server,
         client_of(server) as client,
     ):
-        await client.create(VOICE, record=record, on_quota_refusal=heard.append)
+        await client.create(VOICE, record, on_quota_refusal=heard.append)
     assert [type(error) for error in heard] == [TooManyRequests]
     assert (record.outcome, record.attempts) == (Outcome.ACCEPTED, 2)
     assert not record.maybe_duplicate
 
 
 async def test_it_spends_both_quotas_and_is_awaited_by_who_writes_ahead_of_it() -> None:
-    record = Rerun("", "Voice")
+    record = Record("", "Voice")
 
     async def write_ahead() -> None:
         in_flight = [quota.in_flight for quota in client.gate.quota.families.values()]
@@ -89,7 +89,7 @@ async def test_it_spends_both_quotas_and_is_awaited_by_who_writes_ahead_of_it() 
         assert server.requests == []
 
     async with wire(says('{"testId": "7"}')) as server, client_of(server) as client:
-        await client.create(VOICE, record=record, before_sending=write_ahead)
+        await client.create(VOICE, record, before_sending=write_ahead)
 
 
 @pytest.mark.parametrize(
@@ -117,19 +117,19 @@ async def test_it_spends_both_quotas_and_is_awaited_by_who_writes_ahead_of_it() 
 async def test_each_answer_has_its_outcome_and_is_asked_for_once(
     answer: Answer, error: type[CallFailed], outcome: Outcome
 ) -> None:
-    record = Rerun("", "Voice")
+    record = Record("", "Voice")
     async with wire(answer) as server, client_of(server, read_timeout=0.2) as client:
         with pytest.raises(error):
-            await client.create(VOICE, record=record)
+            await client.create(VOICE, record)
         assert len(server.requests) == 1
     assert (record.outcome, record.test_id) == (outcome, "")
 
 
 async def test_without_a_connection_nothing_was_created(unused_tcp_port: int) -> None:
-    record = Rerun("", "Voice")
+    record = Record("", "Voice")
     async with client_of(f"http://127.0.0.1:{unused_tcp_port}") as client:
         with pytest.raises(Unreachable):
-            await client.create(VOICE, record=record)
+            await client.create(VOICE, record)
     assert (record.outcome, record.in_doubt) == (Outcome.UNREACHABLE, False)
 
 
@@ -145,7 +145,7 @@ async def test_without_a_connection_nothing_was_created(unused_tcp_port: int) ->
 async def test_the_id_is_the_answers_or_its_locations(body: str, location: str) -> None:
     async with wire(says(body, status="201 Created", location=location)) as server:
         async with client_of(server) as client:
-            assert await client.create(VOICE) == "281474976710706"
+            assert await client.create(VOICE, Record("")) == "281474976710706"
 
 
 @pytest.mark.parametrize(
@@ -162,10 +162,10 @@ async def test_a_password_that_is_repeated_stands_in_no_error_and_no_log(
     answer: Answer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    record = Rerun("", "Intranet")
+    record = Record("", "Intranet")
     async with wire(answer) as server, client_of(server) as client:
         with pytest.raises(CallFailed) as failed:
-            await client.create(INTRANET, record=record)
+            await client.create(INTRANET, record)
     for text in (str(failed.value), record.detail, caplog.text, f"{vars(failed.value)}"):
         assert "w0rd" not in text
     assert "httpcore" in caplog.text
@@ -176,7 +176,7 @@ async def test_a_password_like_a_part_of_the_answer_costs_no_id() -> None:
     app = create_app(tests=0, token=TOKEN, seed=7)
     with serve(app) as server:
         async with client_of(server.url) as client:
-            created = [await client.create(definition) for _ in range(20)]
+            created = [await client.create(definition, Record("")) for _ in range(20)]
     assert any("7" in test_id for test_id in created)
     assert app.state.simulator.test_ids == created
 
@@ -196,10 +196,10 @@ async def test_the_simulator_s_faults_are_understood() -> None:
     with serve(app) as server:
         async with client_of(server.url) as client:
             for name, (_, outcome) in faults.items():
-                record = Rerun("", name)
+                record = Record("", name)
                 definition = INTRANET.model_copy(update={"test_name": name})
                 with suppress(CallFailed):
-                    await client.create(definition, record=record)
+                    await client.create(definition, record)
                 assert record.outcome is outcome
                 assert "w0rd" not in record.detail
     assert [test.name for test in app.state.simulator.tests.values()] == ["c", "d", "e", "g"]

@@ -25,6 +25,7 @@ from thousandeyes_sdk.endpoint_instant_tests import (
 from tests.thousandeyes.steady import steady
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.definitions import AgentToServerTest, HttpServerTest, InstantTest
+from thousandeyes.record import Record
 from thousandeyes.settings import ThousandEyesSettings
 
 AGENT, TAG = "861b7557-cd57-4bbb-b648-00bddf88ef49", "c6b78e57-81a2-4c5f-a11a-d96c3c664d55"
@@ -152,7 +153,7 @@ async def test_the_request_is_the_one_that_the_vendors_client_sends(
     theirs = listener.heard.pop()
     settings = ThousandEyesSettings(token=SecretStr(TOKEN), base_url=listener.url)
     async with ThousandEyesClient(settings) as client:
-        assert await client.create(kind(**fields), "12") == "7"
+        assert await client.create(kind(**fields), Record("", aid="12")) == "7"
     assert listener.heard.pop() == theirs
 
 

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from tests.thousandeyes.steady import steady
 from thousandeyes.errors import InvalidTestIds, NotFound, ReplyLost
 from thousandeyes.judging import judge
+from thousandeyes.outcomes import VerdictName
 from thousandeyes.replies import Reply, read
 from thousandeyes.results import (
     Page,
@@ -25,7 +26,7 @@ from thousandeyes.results import (
 from thousandeyes.rounds import AnyRow, HttpRound, NetworkRound, PathSummary, rows_of
 from thousandeyes.simulator import create_app
 from thousandeyes.thresholds import Thresholds
-from thousandeyes.verdict import Verdict, VerdictName
+from thousandeyes.verdict import Verdict
 
 NETWORK, HTTP = "1", "2"
 IDS = [NETWORK, HTTP, "3", "4"]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thousandeyes.text import cut, shown
+from thousandeyes.text import cut, duration, shown
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,19 @@ def test_a_cut_text_is_its_beginning(text: str, length: int) -> None:
 
 def test_a_long_text_is_cut_with_a_sign() -> None:
     assert cut("Berlin VPN gateway", 7) == "Berlin…"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "1 s"),
+        (0.4, "1 s"),
+        (40, "40 s"),
+        (119, "119 s"),
+        (120, "2 minutes"),
+        (3_599, "1 h 0 min"),
+        (7_500, "2 h 5 min"),
+    ],
+)
+def test_durations_are_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -15,10 +15,12 @@ from tests.thousandeyes.model_server import BOTH, ModelServer
 from tests.thousandeyes.steady import steady
 from tests.thousandeyes.virtual_time import run
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.errors import CallFailed, Outcome
+from thousandeyes.delivery import Delivery, may_send_again
+from thousandeyes.errors import CallFailed
 from thousandeyes.gate import QuotaGate
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 from thousandeyes.replies import Family
-from thousandeyes.rerun import Delivery, Rerun, may_send_again
 from thousandeyes.settings import ThousandEyesSettings
 
 FAULTS = ["200", "404", "500", "lost after", "lost before", "refused", "429", "html"]
@@ -72,19 +74,19 @@ async def whole_run(
     at_a_time: int = 20,
     retries: int = 3,
     max_wait: float = 3600,
-) -> list[Rerun]:
+) -> list[Record]:
     """Work through the list as the flow does: a small pool, and retries where they may be."""
     loop = asyncio.get_running_loop()
     chosen = ThousandEyesSettings(token="secret-token")
     gate = QuotaGate(max_wait=max_wait, clock=loop.time)
-    records = [Rerun(test_id) for test_id in test_ids]
+    records = [Record(test_id) for test_id in test_ids]
     queue = iter(records)
 
     async def work(client: ThousandEyesClient) -> None:
         for record in queue:
             for attempt in range(retries + 1):
                 try:
-                    await client.rerun(record.test_id, record=record)
+                    await client.rerun(record)
                     break
                 except CallFailed as error:
                     if not may_send_again(error, delivery):

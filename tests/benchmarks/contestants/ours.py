@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from flows.rerun import RerunOptions, rerun_endpoint_tests
-from thousandeyes.errors import Outcome
+from thousandeyes.outcomes import Outcome
 
 
 def run(test_ids: list[str], **options: Any) -> int:

@@ -13,9 +13,10 @@ from flows.create import CreateOptions, CreationFailed, create_endpoint_tests
 from tests.flows.create.scene import CREATIONS, creations, group_of, held, save_group, voice
 from tests.flows.scene import Simulate, artifacts_of
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.errors import InvalidDefinitions, Outcome, SettingsError
+from thousandeyes.errors import InvalidDefinitions, SettingsError
 from thousandeyes.models import EndpointTest
-from thousandeyes.rerun import Rerun
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 from thousandeyes.simulator import Fault
 
 LOST = Fault(replies=["dropped_after"])
@@ -23,14 +24,14 @@ LOST = Fault(replies=["dropped_after"])
 hidden_or_listed = pytest.mark.parametrize("hidden", [False, True], ids=["listed", "hidden"])
 
 
-async def create(*names: str, group: str = "new", **options: Any) -> list[Rerun]:
+async def create(*names: str, group: str = "new", **options: Any) -> list[Record]:
     """Run the flow for network tests of these names; whatever happens, it passes."""
     return await create_endpoint_tests(
         group, [voice(name) for name in names], options=CreateOptions(fail_on=[], **options)
     )
 
 
-def endings(records: list[Rerun]) -> list[Outcome]:
+def endings(records: list[Record]) -> list[Outcome]:
     return [record.outcome for record in records]
 
 

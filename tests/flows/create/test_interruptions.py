@@ -15,12 +15,13 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 
 from flows.create import CreateOptions, Definition, create_endpoint_tests
-from flows.ownership import OwnRun
+from flows.runs.ownership import OwnRun
 from tasks.artifacts import read_outcomes
 from tests.flows.create.killed import STEPS, names
 from tests.flows.create.scene import CREATIONS, creations, group_of, held, save_group, voice
 from tests.flows.scene import Simulate, artifacts_of, wait_until
-from thousandeyes.errors import Outcome, RunStopped
+from thousandeyes.errors import RunStopped
+from thousandeyes.outcomes import Outcome
 from thousandeyes.simulator import Fault
 
 PROJECT = Path(__file__).parents[3]

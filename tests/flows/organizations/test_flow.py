@@ -10,11 +10,12 @@ from flows.organizations.flow import Organization, conclude
 from flows.rerun import RerunFailed, RerunOptions
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tasks.summary import markdown
-from thousandeyes.errors import Outcome, SettingsError
-from thousandeyes.rerun import Rerun
+from thousandeyes.errors import SettingsError
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 
-GOOD = Rerun("1", outcome=Outcome.ACCEPTED, attempts=1)
-BAD = Rerun("2", outcome=Outcome.FORBIDDEN, attempts=1, detail="401: token refused")
+GOOD = Record("1", outcome=Outcome.ACCEPTED, attempts=1)
+BAD = Record("2", outcome=Outcome.FORBIDDEN, attempts=1, detail="401: token refused")
 EAST = Organization("east", ["a", "b"], [GOOD], passed=True, sentence="1 of 1 tests accepted.")
 WEST = Organization("west", ["c"], [BAD], passed=False, sentence="0 of 1 tests accepted.")
 
@@ -43,7 +44,7 @@ def test_the_summary_has_a_line_for_each_and_the_tests_that_need_a_look() -> Non
 class TestChoice:
     @pytest.fixture(autouse=True)
     def _instead(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def run(*, groups: list[str], idempotency_key: str, **_: object) -> list[Rerun]:
+        async def run(*, groups: list[str], idempotency_key: str, **_: object) -> list[Record]:
             self.started[idempotency_key.partition(" ")[2]] = groups
             if "west" in idempotency_key:
                 raise RerunFailed("0 of 1 tests accepted.", [BAD])
@@ -71,7 +72,7 @@ class TestChoice:
         assert self.started == {"environment": ["org-c"], "org-east": ["org-a", "org-b"]}
 
     async def test_one_that_fails_does_not_stop_the_others(self) -> None:
-        state: State[list[Rerun]] = await rerun_organizations(
+        state: State[list[Record]] = await rerun_organizations(
             ["org-d", "org-a"], options=RerunOptions(max_in_flight=2), return_state=True
         )
         assert set(self.started) == {"org-west", "org-east"}

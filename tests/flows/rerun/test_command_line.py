@@ -33,8 +33,10 @@ from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tests.flows.conftest import TOKEN
 from tests.flows.rerun.test_interruptions import PROJECT, process
 from tests.flows.scene import SUMMARY, Simulate, ids, sent, wait_until
-from thousandeyes.errors import Outcome, SettingsError
-from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.delivery import Delivery
+from thousandeyes.errors import SettingsError
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import Fault
 from thousandeyes.thresholds import Thresholds
@@ -50,7 +52,7 @@ def flow(monkeypatch: pytest.MonkeyPatch) -> Flow:
     def put(behave: Callable[..., Any]) -> list[dict[str, Any]]:
         calls = []
 
-        async def instead(*, return_state: bool, **parameters: Any) -> State[list[Rerun]]:
+        async def instead(*, return_state: bool, **parameters: Any) -> State[list[Record]]:
             assert return_state
             calls.append(parameters)
             return Completed(message="All well.", data=list(behave(parameters["test_ids"])))
@@ -65,8 +67,8 @@ def stdin(content: bytes) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BytesIO(content), encoding="ascii")
 
 
-def accepted(test_ids: list[str]) -> list[Rerun]:
-    return [Rerun(test_id, outcome=Outcome.ACCEPTED, attempts=1) for test_id in test_ids]
+def accepted(test_ids: list[str]) -> list[Record]:
+    return [Record(test_id, outcome=Outcome.ACCEPTED, attempts=1) for test_id in test_ids]
 
 
 def failing(error: BaseException) -> Callable[..., Any]:
@@ -185,7 +187,7 @@ def test_a_run_that_breaks_exits_with_3(
 ) -> None:
     simulator = simulate(tests=ids(1))
 
-    async def broken(_: object) -> list[Rerun]:
+    async def broken(_: object) -> list[Record]:
         raise ZeroDivisionError("by nought")
 
     monkeypatch.setattr(flows.rerun.flow, "recorded", broken)
@@ -384,18 +386,18 @@ def test_the_size_is_the_one_that_prefect_will_reckon(flow: Flow, spare: int, st
 
 
 RECORDS = [
-    Rerun("765231567", "Berlin VPN gateway reachability", Outcome.ACCEPTED, "fine", 200, 1),
-    Rerun(
+    Record("765231567", "Berlin VPN gateway reachability", Outcome.ACCEPTED, "fine", 200, 1),
+    Record(
         *("765231568", "Paris", Outcome.SERVER_ERROR, "503: [red]Service[/] Unavailable", 503, 4),
         maybe_duplicate=True,
         quota_wait_seconds=131,
     ),
-    Rerun("765231569", "", Outcome.QUOTA_EXHAUSTED, "waited 600 s for quota " * 5, 429, 3),
-    Rerun("765231570", "a [bold]name[/]", Outcome.NOT_ATTEMPTED, "the token was refused"),
+    Record("765231569", "", Outcome.QUOTA_EXHAUSTED, "waited 600 s for quota " * 5, 429, 3),
+    Record("765231570", "a [bold]name[/]", Outcome.NOT_ATTEMPTED, "the token was refused"),
 ]
 
 
-def shown(records: list[Rerun], width: int) -> list[str]:
+def shown(records: list[Record], width: int) -> list[str]:
     console = Console(width=width, file=io.StringIO())
     show(records, console)
     assert isinstance(console.file, io.StringIO)
@@ -430,8 +432,8 @@ def test_the_table_says_what_an_outcome_does_not() -> None:
 
 
 def test_a_long_table_is_capped_and_the_rest_counted() -> None:
-    records = [Rerun(str(number), outcome=Outcome.ACCEPTED) for number in range(LARGEST_TABLE + 3)]
-    lines = shown([*records, Rerun("x", outcome=Outcome.UNKNOWN)], 80)
+    records = [Record(str(number), outcome=Outcome.ACCEPTED) for number in range(LARGEST_TABLE + 3)]
+    lines = shown([*records, Record("x", outcome=Outcome.UNKNOWN)], 80)
     assert lines[2].split() == ["unknown", "x"]
     assert lines[-1] == "and 4 more: 4 accepted. Prefect's artifacts tell each."
 

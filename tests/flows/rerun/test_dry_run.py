@@ -11,14 +11,15 @@ from flows.rerun.command_line import main
 from flows.rerun.dry_run import KEY, Known, findings, markdown
 from flows.rerun.plan import documented_plan
 from tests.flows.scene import SUMMARY, Simulate, artifacts_of, ids, sent
-from thousandeyes.errors import Outcome, TokenRefused
+from thousandeyes.errors import TokenRefused
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
-from thousandeyes.rerun import Rerun
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 MINE = AccountGroup(aid="7", accountGroupName="Berlin", isCurrentAccountGroup=True)
 AWAKE = Agent(id="a", lastSeen=NOW)
-RECORDS = [Rerun("1"), Rerun("2")]
+RECORDS = [Record("1"), Record("2")]
 
 
 def known(
@@ -56,7 +57,7 @@ def test_disabled_tests_are_told() -> None:
 
 
 def test_an_account_group_of_others_is_told() -> None:
-    records = [Rerun("1", aid="8")]
+    records = [Record("1", aid="8")]
     [first, *_] = findings(records, known(aid="9", elsewhere={"8": None}))
     assert first == "The token's user is not in account group 8."
     assert findings(RECORDS, known(aid="9")) == ["The token's user is not in account group 9."]
@@ -74,7 +75,7 @@ def test_nobody_online_is_told() -> None:
 
 
 def test_what_could_not_be_read_is_told_and_nothing_concluded_from_it() -> None:
-    records = [Rerun("1", aid="7")]
+    records = [Record("1", aid="7")]
     unread = known(elsewhere={"7": None}, unread=["the tests of account group 7: 403: Forbidden"])
     assert findings(records, unread) == [
         "Could not read the tests of account group 7: 403: Forbidden."

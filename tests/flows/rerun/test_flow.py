@@ -17,8 +17,9 @@ from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from tasks.artifacts import read_outcomes
 from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, ids, sent
 from thousandeyes.client import TESTS
-from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
-from thousandeyes.rerun import Rerun
+from thousandeyes.errors import InvalidTestIds, SettingsError
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 from thousandeyes.simulator import Fault
 
 
@@ -27,7 +28,7 @@ def id_of(state: State[Any]) -> UUID:
     return state.state_details.flow_run_id
 
 
-async def run(test_ids: list[str], **options: Any) -> tuple[State[Any], dict[str, Rerun]]:
+async def run(test_ids: list[str], **options: Any) -> tuple[State[Any], dict[str, Record]]:
     state = await rerun_endpoint_tests(
         test_ids, options=RerunOptions.model_validate(options), return_state=True
     )

@@ -10,8 +10,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.rerun import RerunOptions, rerun_endpoint_tests
-from thousandeyes.errors import Outcome
-from thousandeyes.verdict import VerdictName
+from thousandeyes.outcomes import Outcome, VerdictName
 
 SCHEMA = rerun_endpoint_tests.parameters
 

@@ -6,8 +6,8 @@ import pytest
 from prefect.client.schemas.objects import State
 from pydantic import SecretStr
 
-import flows.rerun.choosing
 import flows.rerun.flow
+import flows.rerun.sources
 from flows.rerun import RerunFailed, rerun_endpoint_tests
 from flows.rerun.run import Run
 from tasks.artifacts import read_outcomes
@@ -15,7 +15,8 @@ from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tasks.loading import load_groups
 from tests.flows.conftest import TOKEN
 from tests.flows.scene import SUMMARY, Simulate, artifacts_of, ids, sent
-from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
+from thousandeyes.errors import InvalidTestIds, SettingsError
+from thousandeyes.outcomes import Outcome
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import Fault
 from thousandeyes.thresholds import Thresholds
@@ -82,7 +83,7 @@ async def test_the_results_of_a_groups_tests_are_judged_by_its_thresholds(
     judged_by = []
 
     def noting(*arguments: Any, **named: Any) -> Run:
-        judged_by.append(named["thresholds"])
+        judged_by.append(arguments[4])
         return Run(*arguments, **named)
 
     monkeypatch.setattr(flows.rerun.flow, "Run", noting)
@@ -168,7 +169,7 @@ async def test_a_retried_run_takes_its_group_as_it_stands_by_then(
             await save_group("edited", "202701", "202704")
         return await load_groups(group_names, credentials)
 
-    monkeypatch.setattr(flows.rerun.choosing, "load_groups", edit_first)
+    monkeypatch.setattr(flows.rerun.sources, "load_groups", edit_first)
     outcomes = await rerun_endpoint_tests.with_options(retries=1)(groups=["edited"])
     assert [(record.test_id, record.outcome) for record in outcomes] == [
         *(("202701", Outcome.ACCEPTED), ("202704", Outcome.ACCEPTED))

@@ -22,8 +22,9 @@ from prefect.states import Cancelling, Scheduled
 from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from tasks.artifacts import read_outcomes
 from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, ids, sent, wait_until
-from thousandeyes.errors import Outcome
-from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.delivery import Delivery
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 from thousandeyes.simulator import Fault
 
 PROJECT = Path(__file__).parents[3]
@@ -97,7 +98,7 @@ async def deployed_run(test_ids: list[str], options: dict[str, object]) -> UUID:
     return flow_run.id
 
 
-async def outcomes_of(*flow_run_ids: UUID) -> dict[str, Rerun]:
+async def outcomes_of(*flow_run_ids: UUID) -> dict[str, Record]:
     return {record.test_id: record for record in await read_outcomes(flow_run_ids)}
 
 
@@ -121,7 +122,7 @@ async def test_a_parents_retry_sends_no_accepted_test_again(simulate: Simulate) 
     simulator = simulate(tests=ids(8), faults=faults)
 
     @flow(retries=1)
-    async def parent() -> list[Rerun]:
+    async def parent() -> list[Record]:
         return await rerun_endpoint_tests(ids(8))
 
     outcomes = await parent()

@@ -1,6 +1,6 @@
 import pytest
 
-from flows.rerun.plan import duration, plan, window_seconds
+from flows.rerun.plan import plan, window_seconds
 from thousandeyes.quota import FamilyQuota
 from thousandeyes.replies import Told
 
@@ -45,19 +45,3 @@ def test_only_the_reply_that_opened_a_window_shows_its_length() -> None:
     assert window_seconds(told(24, 23, 10.0)) == 10.0
     assert window_seconds(told(24, 12, 10.0)) == 60
     assert window_seconds(told(24, 23, 59.0)) == 60  # rounded to whole seconds
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "1 s"),
-        (0.4, "1 s"),
-        (40, "40 s"),
-        (119, "119 s"),
-        (120, "2 minutes"),
-        (3_599, "1 h 0 min"),
-        (7_500, "2 h 5 min"),
-    ],
-)
-def test_durations_are_for_people(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

@@ -15,9 +15,9 @@ from prefect.exceptions import PrefectHTTPStatusError
 import flows.rerun.progress
 from flows.rerun.progress import EVERY, LONGER, Progress
 from tests.flows.scene import artifacts_of
-from thousandeyes.errors import Outcome
 from thousandeyes.gate import QuotaGate
-from thousandeyes.rerun import Rerun
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 
 KEY = "endpoint-rerun-progress-local"
 
@@ -39,7 +39,7 @@ class Clock:
         self._wakes(len(self.slept))
 
 
-def end(record: Rerun) -> None:
+def end(record: Record) -> None:
     record.outcome, record.finished_at = Outcome.ACCEPTED, datetime.now(UTC)
 
 
@@ -54,7 +54,7 @@ async def shown_by(work: Callable[[], Awaitable[None]]) -> Artifact | None:
     return (await artifacts_of(UUID(await running()))).get(KEY)
 
 
-async def follow(records: list[Rerun], clock: Clock, gate: QuotaGate | None = None) -> Progress:
+async def follow(records: list[Record], clock: Clock, gate: QuotaGate | None = None) -> Progress:
     progress = Progress(records, clock.sleep)
     following = asyncio.ensure_future(progress.follow(gate or QuotaGate()))
     await clock.last.wait()
@@ -65,7 +65,7 @@ async def follow(records: list[Rerun], clock: Clock, gate: QuotaGate | None = No
 async def test_a_short_run_shows_no_progress() -> None:
     async def work() -> None:
         clock = Clock(0)
-        progress = await follow([Rerun("1")], clock)
+        progress = await follow([Record("1")], clock)
         await progress.close("All is well.")
         assert clock.slept == [LONGER]
 
@@ -75,7 +75,7 @@ async def test_a_short_run_shows_no_progress() -> None:
 async def test_a_longer_run_shows_how_far_it_is_and_what_it_waits_for(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    records = [Rerun(str(number)) for number in range(4)]
+    records = [Record(str(number)) for number in range(4)]
 
     async def work() -> None:
         clock = Clock(7, lambda nap: end(records[0]) if nap == 1 else None)
@@ -93,7 +93,7 @@ async def test_a_longer_run_shows_how_far_it_is_and_what_it_waits_for(
 
 
 async def test_progress_ends_at_100_with_the_verdict() -> None:
-    records = [Rerun("1"), Rerun("2")]
+    records = [Record("1"), Record("2")]
 
     async def work() -> None:
         progress = await follow(records, Clock(2))
@@ -115,7 +115,7 @@ async def test_progress_that_prefect_refuses_disturbs_nothing(
     monkeypatch.setattr(flows.rerun.progress, "acreate_progress_artifact", refuse)
 
     async def work() -> None:
-        progress = await follow([Rerun("1")], Clock(3))
+        progress = await follow([Record("1")], Clock(3))
         await progress.close("All is well.")
 
     assert await shown_by(work) is None

@@ -13,8 +13,9 @@ from flows.rerun.results import wants_results
 from tests.flows.rerun.world import NOON, World
 from tests.thousandeyes.steady import steady
 from tests.thousandeyes.virtual_time import run
-from thousandeyes.errors import Outcome
-from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.delivery import Delivery
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 from thousandeyes.simulator import Behaviour, Fault
 from thousandeyes.thresholds import Thresholds
 from thousandeyes.verdict import Verdict
@@ -26,7 +27,7 @@ MIX = ["dropped_after"] * 100 + ["dropped_before"] * 50 + [None] * 50
 ERROR_TYPES = ["connect", "dns", "http", "receive", "send", "ssl"]
 
 
-def verdict_of(record: Rerun) -> Verdict:
+def verdict_of(record: Record) -> Verdict:
     assert record.verdict
     return record.verdict
 
@@ -297,7 +298,7 @@ class TestSettling:
 class TestWhatAnEarlierAttemptLeft:
     """Its rounds are there already: nothing is sent, and the first look comes at once."""
 
-    def left(self, *records: Rerun, **options: Any) -> World:
+    def left(self, *records: Record, **options: Any) -> World:
         world = World(tests=IDS, earlier_round_seconds=400, starts_at=NOON + 20, **ALL_ONLINE)
         chosen = RerunOptions.model_validate(options)
         run(world.execute([], chosen, left_open=records))
@@ -305,22 +306,22 @@ class TestWhatAnEarlierAttemptLeft:
         return world
 
     def test_an_accepted_test_gets_its_verdict(self) -> None:
-        noted = Rerun(NETWORK, outcome=Outcome.ACCEPTED, rounds_after=int(NOON) - 480)
+        noted = Record(NETWORK, outcome=Outcome.ACCEPTED, rounds_after=int(NOON) - 480)
         sent = datetime.fromtimestamp(NOON - 390, UTC)
-        by_time = Rerun(HTTP, outcome=Outcome.ACCEPTED, started_at=sent)
+        by_time = Record(HTTP, outcome=Outcome.ACCEPTED, started_at=sent)
         world = self.left(noted, by_time, wait_for_results=True)
         assert [noted.ending, by_time.ending] == ["passed", "passed"]
         assert world.known == [NETWORK, HTTP]
 
     def test_a_doubt_is_settled_by_the_round_that_was_noted(self) -> None:
-        found = Rerun(NETWORK, outcome=Outcome.UNKNOWN, rounds_after=int(NOON) - 480)
-        older = Rerun(HTTP, outcome=Outcome.SERVER_ERROR, rounds_after=int(NOON) - 420)
+        found = Record(NETWORK, outcome=Outcome.UNKNOWN, rounds_after=int(NOON) - 480)
+        older = Record(HTTP, outcome=Outcome.SERVER_ERROR, rounds_after=int(NOON) - 420)
         self.left(found, older, delivery="at_most_once", results_deadline_minutes=1)
         assert [found.outcome, older.outcome] == ["accepted", "server_error"]
 
     def test_a_doubt_of_which_nothing_was_noted_stays(self) -> None:
         sent = datetime.fromtimestamp(NOON - 390, UTC)
-        record = Rerun(NETWORK, outcome=Outcome.UNKNOWN, started_at=sent)
+        record = Record(NETWORK, outcome=Outcome.UNKNOWN, started_at=sent)
         world = self.left(record, delivery="at_most_once", wait_for_results=True)
         assert record.outcome is Outcome.UNKNOWN
         assert world.result_calls == []
@@ -329,18 +330,18 @@ class TestWhatAnEarlierAttemptLeft:
 @pytest.mark.parametrize(
     ("record", "delivery", "wait", "wanted"),
     [
-        (Rerun("1", outcome=Outcome.ACCEPTED), "at_least_once", False, False),
-        (Rerun("1", outcome=Outcome.ACCEPTED), "at_least_once", True, True),
-        (Rerun("1", outcome=Outcome.UNKNOWN), "at_least_once", True, False),
-        (Rerun("1", outcome=Outcome.UNKNOWN), "at_most_once", False, True),
-        (Rerun("1", outcome=Outcome.SERVER_ERROR), "at_most_once", True, True),
-        (Rerun("1", outcome=Outcome.NOT_FOUND), "at_most_once", True, False),
-        (Rerun("1"), "at_most_once", True, False),
+        (Record("1", outcome=Outcome.ACCEPTED), "at_least_once", False, False),
+        (Record("1", outcome=Outcome.ACCEPTED), "at_least_once", True, True),
+        (Record("1", outcome=Outcome.UNKNOWN), "at_least_once", True, False),
+        (Record("1", outcome=Outcome.UNKNOWN), "at_most_once", False, True),
+        (Record("1", outcome=Outcome.SERVER_ERROR), "at_most_once", True, True),
+        (Record("1", outcome=Outcome.NOT_FOUND), "at_most_once", True, False),
+        (Record("1"), "at_most_once", True, False),
     ],
 )
 def test_results_are_wanted_where_they_tell_something_new(
     *,
-    record: Rerun,
+    record: Record,
     delivery: Delivery,
     wait: bool,
     wanted: bool,

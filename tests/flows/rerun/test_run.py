@@ -20,22 +20,25 @@ from prefect.client.schemas.objects import State
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.exceptions import PrefectHTTPStatusError
 
-import flows.rerun.flow
-import flows.rerun.run
+import flows.rerun.plan
+import flows.runs.ending
 import tasks.artifacts
 import tasks.summary
 from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.run import Run
+from flows.runs.sending import Sending
 from tasks.artifacts import OUTCOMES_KEY, read_outcomes
 from tasks.summary import publish
 from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, ids, sent, wait_until
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.errors import Outcome, ReplyLost
+from thousandeyes.delivery import Delivery
+from thousandeyes.errors import ReplyLost
 from thousandeyes.models import EndpointTest
-from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 from thousandeyes.simulator import Fault
 
-Records = dict[str, Rerun]
+Records = dict[str, Record]
 
 
 async def run(test_ids: list[str], **options: Any) -> tuple[State[Any], Records]:
@@ -139,7 +142,7 @@ async def test_a_run_that_is_cut_while_it_reports_reports_all_the_same(
             await asyncio.Event().wait()
         await publish(*arguments)
 
-    monkeypatch.setattr(flows.rerun.flow, "publish", slow)
+    monkeypatch.setattr(flows.runs.ending, "publish", slow)
     running = asyncio.ensure_future(rerun_endpoint_tests(ids(2)))
     await began.wait()
     running.cancel()
@@ -207,18 +210,18 @@ async def test_a_deadline_between_two_tries_leaves_the_last_answer_standing(
 ) -> None:
     """Prefect waits for the retry; the call is then refused by the gate."""
     simulator = simulate(tests=ids(1), faults={"202701": Fault(replies=[503], repeat=True)})
-    execute, under_way = Run.execute, []
+    send, under_way = Sending.send, []
 
-    async def noted(self: Run, client: ThousandEyesClient) -> None:
-        under_way.append((self, client))
-        await execute(self, client)
+    async def noted(self: Sending, *arguments: Any) -> int | None:
+        under_way.append(self)
+        return await send(self, *arguments)
 
     def interval(*_: object, **__: object) -> float:
-        [(running, client)] = under_way
-        running._stop(client, "the deadline has come", begun_too=True)
+        [sending] = under_way
+        sending.stop("the deadline has come", begun_too=True)
         return 0.01
 
-    monkeypatch.setattr(Run, "execute", noted)
+    monkeypatch.setattr(Sending, "send", noted)
     monkeypatch.setattr(prefect.task_engine, "clamped_poisson_interval", interval)
     state, outcomes = await run(ids(1))
     assert sent(simulator) == {"202701": 1}
@@ -274,7 +277,7 @@ async def test_a_bug_beside_the_run_is_logged_and_costs_no_test(
     def broken(*_: object) -> str:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(flows.rerun.run, "plan", broken)
+    monkeypatch.setattr(flows.rerun.plan, "plan", broken)
     state, _ = await run(ids(2))
     assert state.is_completed()
     assert "Unexpected error beside the run" in caplog.text
@@ -286,9 +289,9 @@ async def test_a_resumed_run_passes_over_artifacts_that_are_not_ours(
     simulator = simulate(tests=ids(3), faults={"202701": Fault(replies=[500] * 4)})
     calls: list[int] = []
 
-    async def scribble(self: Run, client: Any) -> None:
+    async def scribble(self: Run, *arguments: Any) -> None:
         calls.append(1)
-        await execute(self, client)
+        await execute(self, *arguments)
         if len(calls) == 1:
             await acreate_table_artifact([{"x": 1}], key="endpoint-test-x")
             await acreate_table_artifact([{"x": 1}], key=f"{OUTCOMES_KEY}x")

@@ -10,19 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.rerun.arguments import parameters
-from flows.rerun.choosing import read_ids
 from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import Parameters
 from flows.rerun.selection import Selection, only_failed, select
-from flows.rerun.verdict import judge
+from flows.rerun.sources import read_ids
+from flows.runs.sentence import passed_and_why
 from tasks.blocks import EndpointTestGroup
 from tests.thousandeyes.as_written import written
 from tests.thousandeyes.steady import steady
-from tests.thousandeyes.test_rerun import verdict
-from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
-from thousandeyes.rerun import Delivery, Ending, Rerun
+from tests.thousandeyes.test_record import verdict
+from thousandeyes.delivery import Delivery
+from thousandeyes.errors import InvalidTestIds, SettingsError
+from thousandeyes.outcomes import Ending, Outcome, VerdictName
+from thousandeyes.record import Record
 from thousandeyes.thresholds import Thresholds
-from thousandeyes.verdict import VerdictName
 
 STRICT, LAX = Thresholds(max_loss_percent=1), Thresholds(max_loss_percent=50)
 
@@ -113,19 +114,19 @@ class TestCredentials:
 class TestRecords:
     def test_are_made_as_the_groups_say(self) -> None:
         chosen = of({"a": group("1", names={"1": "Berlin"}, aid="7")}, "2")
-        assert chosen.records({}, Delivery.AT_LEAST_ONCE) == [
-            Rerun("2"),
-            Rerun("1", test_name="Berlin", aid="7"),
+        assert chosen.take_up({}, Delivery.AT_LEAST_ONCE) == [
+            Record("2"),
+            Record("1", test_name="Berlin", aid="7"),
         ]
 
     def test_of_an_earlier_attempt_go_on_with_what_their_group_says_now(self) -> None:
         chosen = of({"a": group("1", "2", "3", aid="8")})
         earlier = {
-            "1": Rerun("1", outcome=Outcome.ACCEPTED, aid="7"),
-            "2": Rerun("2", "Paris", outcome=Outcome.FORBIDDEN, attempts=1, aid="7"),
-            "4": Rerun("4", outcome=Outcome.SERVER_ERROR, aid="7"),
+            "1": Record("1", outcome=Outcome.ACCEPTED, aid="7"),
+            "2": Record("2", "Paris", outcome=Outcome.FORBIDDEN, attempts=1, aid="7"),
+            "4": Record("4", outcome=Outcome.SERVER_ERROR, aid="7"),
         }
-        records = chosen.records(earlier, Delivery.AT_LEAST_ONCE)
+        records = chosen.take_up(earlier, Delivery.AT_LEAST_ONCE)
         assert [(record.test_id, record.aid) for record in records] == [
             *(("1", "7"), ("2", "8"), ("3", "8"))
         ]
@@ -133,18 +134,18 @@ class TestRecords:
 
     def test_of_a_test_that_is_not_sent_again_keep_where_it_was_sent(self) -> None:
         chosen = of({"a": group("1", aid="8")})
-        earlier = {"1": Rerun("1", outcome=Outcome.UNKNOWN, aid="7")}
-        assert chosen.records(earlier, Delivery.AT_MOST_ONCE)[0].aid == "7"
+        earlier = {"1": Record("1", outcome=Outcome.UNKNOWN, aid="7")}
+        assert chosen.take_up(earlier, Delivery.AT_MOST_ONCE)[0].aid == "7"
 
 
 PASSED = VerdictName.PASSED
 ENDINGS: list[Ending] = [*Outcome, *VerdictName]
 
 
-def ended(ending: Ending) -> Rerun:
+def ended(ending: Ending) -> Record:
     """Return the record of a test that ended so in an earlier run."""
     if isinstance(ending, Outcome):
-        return Rerun("1", "Berlin", ending, "so it was", 200, 3, aid="7")
+        return Record("1", "Berlin", ending, "so it was", 200, 3, aid="7")
     return replace(ended(Outcome.ACCEPTED), verdict=verdict(ending))
 
 
@@ -159,15 +160,15 @@ class TestOnlyFailed:
         doubt = ending in {Outcome.UNKNOWN, Outcome.SERVER_ERROR}
         before, then = ended(ending), RerunOptions(wait_for_results=waited)
         left = only_failed(of({}, "1", "2"), {"1": before}, then, delivery)
-        records = {one.test_id: one for one in left.records({}, delivery)}
-        assert records.pop("2") == Rerun("2"), "it had no turn"
+        records = {one.test_id: one for one in left.take_up({}, delivery)}
+        assert records.pop("2") == Record("2"), "it had no turn"
         if well:
             assert records == {}
         elif doubt and delivery is Delivery.AT_MOST_ONCE:
             assert records == {"1": before}
             assert not before.needs_call(delivery)
         else:
-            assert records == {"1": Rerun("1", "Berlin", aid="7")}, "a fresh record"
+            assert records == {"1": Record("1", "Berlin", aid="7")}, "a fresh record"
             assert records["1"].needs_call(delivery)
 
     @given(
@@ -186,7 +187,7 @@ class TestOnlyFailed:
     ) -> None:
         then = RerunOptions(fail_on=fail_on, wait_for_results=waited)
         left = only_failed(of({}, "1"), {"1": ended(ending)}, then, delivery)
-        passed, _ = judge([ended(ending)], fail_on)
+        passed, _ = passed_and_why([ended(ending)], fail_on)
         assert passed or left.test_ids == ["1"]
 
 

@@ -23,15 +23,15 @@ from flows.rerun.results import Results
 from tasks.artifacts import read_outcomes
 from tasks.blocks import EndpointTestGroup
 from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, ids, sent, wait_until
-from thousandeyes.errors import Outcome
-from thousandeyes.rerun import Rerun
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 from thousandeyes.simulator import Behaviour, Fault
 from thousandeyes.thresholds import Thresholds
 
 QUICK: dict[str, Any] = {"results_after_seconds": 0.1, "healthy": True, "agents": 9}
 
 
-async def run(test_ids: list[str], **options: Any) -> tuple[State[Any], UUID, dict[str, Rerun]]:
+async def run(test_ids: list[str], **options: Any) -> tuple[State[Any], UUID, dict[str, Record]]:
     options = {"wait_for_results": True} | options
     state = await rerun_endpoint_tests(
         test_ids, options=RerunOptions.model_validate(options), return_state=True

@@ -2,20 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 import httpx
 
 from flows.rerun import RerunOptions
-from flows.rerun.beforehand import Beforehand
-from flows.rerun.results import Results
+from flows.rerun.run import Run
+from flows.runs.ownership import OwnRun
+from flows.runs.recording import Artifacts
+from flows.runs.sending import Sending
 from tests.thousandeyes.virtual_time import run
 from thousandeyes.client import ThousandEyesClient
+from thousandeyes.delivery import Delivery, may_send_again
 from thousandeyes.errors import CallFailed
 from thousandeyes.gate import QuotaGate
-from thousandeyes.rerun import Rerun, may_send_again
+from thousandeyes.record import Record
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import Call, Simulator, create_app
 from thousandeyes.thresholds import Thresholds
@@ -52,68 +55,70 @@ class World:
         test_ids: Iterable[str] | None = None,
         of_its_own: Mapping[str, Thresholds] = MappingProxyType({}),
         **options: Any,
-    ) -> dict[str, Rerun]:
+    ) -> dict[str, Record]:
         """Rerun tests as the flow does, from the start to the last result."""
-        records = [Rerun(test_id) for test_id in test_ids or self.simulator.test_ids]
+        records = [Record(test_id) for test_id in test_ids or self.simulator.test_ids]
         run(self.execute(records, RerunOptions.model_validate(options), of_its_own))
         return {record.test_id: record for record in records}
 
     async def execute(
         self,
-        records: Iterable[Rerun],
+        records: Iterable[Record],
         options: RerunOptions,
         thresholds: Mapping[str, Thresholds] = MappingProxyType({}),
-        left_open: Iterable[Rerun] = (),
+        left_open: Iterable[Record] = (),
     ) -> None:
         loop = asyncio.get_running_loop()
         self._loop_time = loop.time
-
-        async def known(record: Rerun) -> None:
-            self.known.append(record.test_id)
-
+        to_send, logger = list(records), logging.getLogger("world")
+        artifacts = Noted(self.known)
         settings = ThousandEyesSettings(token=self.simulator.token, base_url="http://localhost")
         gate = QuotaGate(max_wait=36_000, clock=loop.time)
         transport = httpx.ASGITransport(self.app)
         async with ThousandEyesClient(
             settings, gate=gate, transport=transport, clock=self.clock
         ) as client:
-            logger = logging.getLogger("world")
-            before = Beforehand(client, options, logger)
-            results = Results(
-                *(client, options, thresholds, before),
-                on_known=known,
-                logger=logger,
-                clock=loop.time,
+            sending = Sending(to_send, OwnRunOfNobody(), artifacts.keep, logger)
+            run = Run(
+                client, sending, artifacts, options, thresholds, logger=logger, call=send_until_told
             )
-            listed = {test.test_id: test for test in await client.tests()}
-            await before.find_out(listed, list(records), list(left_open))
-            for record in left_open:
-                results.begin(record, at_once=True)
-            queue = iter(sorted(records, key=before.has_just_run))
-
-            async def work() -> None:
-                for record in queue:
-                    await before.wait_for_a_new_minute(record)
-                    await self._send(client, before, record, options)
-                    results.begin(record)
-
-            async def send_all() -> None:
-                await asyncio.gather(*(work() for _ in range(options.max_in_flight)))
-                results.close()
-
-            await asyncio.gather(send_all(), results.follow())
+            await run.execute(to_send, list(left_open))
         self.took = loop.time()
 
-    async def _send(
-        self, client: ThousandEyesClient, before: Beforehand, record: Rerun, options: RerunOptions
-    ) -> None:
-        async def before_sending() -> None:
-            before.sending(record)
 
-        for _ in range(4):
-            try:
-                await client.rerun(record.test_id, record=record, before_sending=before_sending)
-            except CallFailed as error:
-                if may_send_again(error, options.delivery):
-                    continue
+class Noted(Artifacts):
+    """Artifacts that are only noted, by test ID."""
+
+    def __init__(self, noted: list[str]) -> None:
+        super().__init__()
+        self._noted = noted
+
+    async def write(self, record: Record) -> None:
+        self._noted.append(record.test_id)
+
+
+class OwnRunOfNobody(OwnRun):
+    """A run that stays this process's, whatever Prefect says."""
+
+    def __init__(self) -> None:
+        self.lost = False
+
+    async def confirm(self, trusted: float = 0.0) -> None: ...
+
+
+async def send_until_told(
+    record: Record,
+    *,
+    client: ThousandEyesClient,
+    delivery: Delivery,
+    before_sending: Callable[[], Awaitable[None]],
+) -> None:
+    """Make a test's call as the task does, with its retries, and without Prefect and pauses."""
+    for attempt in range(4):
+        try:
+            await client.rerun(record, before_sending=before_sending)
+        except CallFailed as error:
+            if attempt == 3 or not may_send_again(error, delivery):
+                raise
+        else:
             return

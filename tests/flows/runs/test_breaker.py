@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.rerun.breaker import IN_A_ROW, Breaker
+from flows.runs.breaker import IN_A_ROW, Breaker
 from tests.thousandeyes.steady import steady
-from thousandeyes.errors import Outcome
+from thousandeyes.outcomes import Outcome
 
 DOWN = (Outcome.SERVER_ERROR, Outcome.UNREACHABLE, Outcome.UNKNOWN)
 
 
 def reasons(*outcomes: Outcome) -> list[str | None]:
     breaker = Breaker()
-    return [breaker.ended(breaker.place(), outcome) for outcome in outcomes]
+    return [breaker.note(breaker.take_place(), outcome) for outcome in outcomes]
 
 
 @pytest.mark.parametrize("outcome", DOWN)
@@ -61,9 +61,9 @@ def test_tests_that_are_settled_later_count_where_they_were_sent(
     outcomes: list[Outcome], random: Random
 ) -> None:
     breaker = Breaker()
-    places = [breaker.place() for _ in outcomes]
+    places = [breaker.take_place() for _ in outcomes]
     random.shuffle(places)
-    opened = [breaker.ended(place, outcomes[place]) for place in places]
+    opened = [breaker.note(place, outcomes[place]) for place in places]
     rows = [len(list(row)) for down, row in groupby(outcomes, DOWN.__contains__) if down]
     assert any(opened) is (max(rows, default=0) >= IN_A_ROW)
 
@@ -71,7 +71,7 @@ def test_tests_that_are_settled_later_count_where_they_were_sent(
 def test_a_test_that_is_not_settled_yet_keeps_its_neighbours_apart() -> None:
     breaker = Breaker()
     for number in range(2 * IN_A_ROW - 1):
-        place = breaker.place()
+        place = breaker.take_place()
         if number != IN_A_ROW - 1:
-            assert breaker.ended(place, Outcome.UNKNOWN) is None
-    assert breaker.ended(IN_A_ROW - 1, Outcome.UNKNOWN)
+            assert breaker.note(place, Outcome.UNKNOWN) is None
+    assert breaker.note(IN_A_ROW - 1, Outcome.UNKNOWN)

@@ -11,13 +11,14 @@ from prefect.client.schemas.objects import State
 from prefect.states import AwaitingRetry, Cancelling, Crashed, Running, Scheduled
 
 from flows.rerun import RerunOptions, rerun_endpoint_tests
-from flows.rerun.choosing import read_ids
+from flows.rerun.sources import read_ids
 from tasks.artifacts import read_outcomes
 from tasks.blocks import EndpointTestGroup
 from tests.flows.rerun.test_interruptions import deployed_run, process
 from tests.flows.scene import Simulate, ids, sent, wait_until
-from thousandeyes.errors import InvalidTestIds, Outcome, SettingsError
-from thousandeyes.rerun import Rerun
+from thousandeyes.errors import InvalidTestIds, SettingsError
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 from thousandeyes.simulator import Behaviour, Fault
 
 ANSWERS = {
@@ -29,7 +30,7 @@ ANSWERS = {
 }
 
 
-async def run(test_ids: list[str], **options: Any) -> State[list[Rerun]]:
+async def run(test_ids: list[str], **options: Any) -> State[list[Record]]:
     return await rerun_endpoint_tests(
         test_ids, options=RerunOptions.model_validate(options), return_state=True
     )

@@ -1,7 +1,7 @@
 """Doing several things at once in a run, and ending them together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -35,3 +35,12 @@ async def all_or_first_error(work: Iterable[Coroutine[Any, Any, None]]) -> None:
             if not task.cancelling():  # a second time would cut short how it ends
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def to_the_end(work: Awaitable[None]) -> None:
+    """Await a write; one that has begun goes on when this is cancelled."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    finally:
+        await asyncio.wait([task])

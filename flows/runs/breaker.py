@@ -4,12 +4,10 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final
 
-from thousandeyes.errors import Outcome
+from thousandeyes.outcomes import MEANING, Outcome
 
 IN_A_ROW: Final = 10
 """Tests, each after all its retries."""
-
-_DOWN = frozenset({Outcome.SERVER_ERROR, Outcome.UNREACHABLE, Outcome.UNKNOWN})
 
 
 @dataclass
@@ -20,20 +18,20 @@ class Breaker:
     bad until then.
     """
 
-    _ended: list[Outcome | None] = field(default_factory=list)
+    _outcomes: list[Outcome | None] = field(default_factory=list)
 
-    def place(self) -> int:
-        """Return the place of the next test, which has made its call."""
-        self._ended.append(None)
-        return len(self._ended) - 1
+    def take_place(self) -> int:
+        """Give the next test, which has made its call, a place in the order and return it."""
+        self._outcomes.append(None)
+        return len(self._outcomes) - 1
 
-    def ended(self, place: int, outcome: Outcome) -> str | None:
+    def note(self, place: int, outcome: Outcome) -> str | None:
         """Note how the test at this place ended; return why the run should stop, or None."""
-        self._ended[place] = outcome
-        if outcome in _DOWN and self._down_around(place) >= IN_A_ROW:
+        self._outcomes[place] = outcome
+        if _is_down(outcome) and self._down_around(place) >= IN_A_ROW:
             return f"{IN_A_ROW} tests in a row got no useful answer, all their retries included"
-        first = set(self._ended[:IN_A_ROW])
-        if place >= IN_A_ROW or len(self._ended) < IN_A_ROW:
+        first = set(self._outcomes[:IN_A_ROW])
+        if place >= IN_A_ROW or len(self._outcomes) < IN_A_ROW:
             return None
         if first == {Outcome.FORBIDDEN}:
             return f"the first {IN_A_ROW} tests were all forbidden: look at the token's permissions"
@@ -43,7 +41,11 @@ class Breaker:
 
     def _down_around(self, place: int) -> int:
         """Return how many tests in a row got no answer, the one at this place among them."""
-        until_here = self._ended[max(0, place + 1 - IN_A_ROW) : place + 1]
-        after = self._ended[place + 1 : place + IN_A_ROW]
+        until_here = self._outcomes[max(0, place + 1 - IN_A_ROW) : place + 1]
+        after = self._outcomes[place + 1 : place + IN_A_ROW]
         both = (reversed(until_here), after)
-        return sum(1 for side in both for _ in takewhile(_DOWN.__contains__, side))
+        return sum(1 for side in both for _ in takewhile(_is_down, side))
+
+
+def _is_down(outcome: Outcome | None) -> bool:
+    return outcome is not None and MEANING[outcome].down

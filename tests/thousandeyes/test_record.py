@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.thousandeyes.steady import steady
+from thousandeyes.delivery import Delivery, may_send_again
 from thousandeyes.errors import (
     CallFailed,
     Forbidden,
     InvalidCall,
     NotFound,
-    Outcome,
     QuotaExhausted,
     Refused,
     ReplyLost,
@@ -22,15 +22,14 @@ from thousandeyes.errors import (
     Unreachable,
 )
 from thousandeyes.judging import judge
-from thousandeyes.rerun import KEPT, Delivery, Rerun, may_send_again
+from thousandeyes.outcomes import Outcome, VerdictName
+from thousandeyes.record import Record
 from thousandeyes.thresholds import Thresholds
-from thousandeyes.verdict import Verdict, VerdictName
+from thousandeyes.verdict import Verdict
 
 
 def verdict(name: VerdictName) -> Verdict:
-    nothing = judge((), Thresholds(), expected=None, complete=True)
-    sentence = nothing.sentence.replace("no_data", name)
-    return replace(nothing, name=name, sentence=sentence)
+    return replace(judge((), Thresholds(), expected=None, complete=True), name=name)
 
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -58,7 +57,7 @@ def goes_out(event: CallFailed | str | None) -> bool:
     return not isinstance(event, QuotaExhausted | RunStopped)
 
 
-def play(record: Rerun, event: CallFailed | str | None) -> None:
+def play(record: Record, event: CallFailed | str | None) -> None:
     """Let happen to a record what the client tells it."""
     if goes_out(event):
         record.sending(NOW)
@@ -118,7 +117,7 @@ class TestOutcomes:
     def test_the_last_answer_names_it_and_a_doubt_with_no_answer_since_is_unknown(
         self, happened: list[CallFailed | str | None]
     ) -> None:
-        record, history = Rerun("1"), History()
+        record, history = Record("1"), History()
         for event in happened:
             play(record, event)
             history.add(event)
@@ -133,7 +132,7 @@ class TestOutcomes:
     def test_unreachable_means_that_no_attempt_ever_got_a_connection(
         self, happened: list[CallFailed | str | None]
     ) -> None:
-        record = Rerun("1")
+        record = Record("1")
         for event in happened:
             play(record, event)
         if record.outcome is Outcome.UNREACHABLE:
@@ -144,11 +143,11 @@ class TestOutcomes:
     def test_at_most_once_never_sends_after_a_doubt_also_across_resumed_runs(
         self, runs: list[list[CallFailed | str | None]]
     ) -> None:
-        record = Rerun("1")
+        record = Record("1")
         doubt = False
         for happened in runs:
             # What a resumed run knows is what a row holds.
-            record = Rerun(
+            record = Record(
                 "1",
                 outcome=record.outcome,
                 detail=record.detail,
@@ -171,21 +170,21 @@ class TestOutcomes:
         assert not record.maybe_duplicate
 
     def test_a_call_of_which_nothing_is_heard_is_unknown(self) -> None:
-        record = Rerun("1")
+        record = Record("1")
         record.sending(NOW)
         assert record.outcome is Outcome.UNKNOWN
         assert record.begun
         assert record.started_at == NOW
 
     def test_a_test_reached_once_and_then_not_any_more_is_not_unreachable(self) -> None:
-        record = Rerun("1")
+        record = Record("1")
         for event in (TooManyRequests("429: slow down", 429), Unreachable("no connection")):
             play(record, event)
         assert record.outcome is Outcome.QUOTA_EXHAUSTED
         assert record.detail == "429: slow down; then no connection"
 
     def test_a_resend_that_found_no_connection_makes_no_duplicate(self) -> None:
-        record = Rerun("1")
+        record = Record("1")
         for event in (ReplyLost("sent, and no answer"), Unreachable("no connection")):
             play(record, event)
         assert record.outcome is Outcome.UNKNOWN
@@ -195,14 +194,14 @@ class TestOutcomes:
         assert record.maybe_duplicate
 
     def test_why_it_was_not_sent_again_is_told_beside_what_stands(self) -> None:
-        record = Rerun("1")
+        record = Record("1")
         for event in (ServerError("500: sorry", 500), QuotaExhausted("waited 600 s")):
             play(record, event)
         assert (record.outcome, record.http_status) == (Outcome.SERVER_ERROR, 500)
         assert record.detail == "500: sorry; then waited 600 s"
 
     def test_a_stopped_run_names_only_what_was_not_attempted(self) -> None:
-        untouched, failed = Rerun("1"), Rerun("2")
+        untouched, failed = Record("1"), Record("2")
         play(failed, Unreachable("no connection"))
         for record in (untouched, failed):
             record.failed(RunStopped("cancelled"))
@@ -212,7 +211,7 @@ class TestOutcomes:
 
 class TestResults:
     def test_a_settled_doubt_is_accepted_and_tells_how_that_was_found_out(self) -> None:
-        record = Rerun("1")
+        record = Record("1")
         play(record, ServerError("500: sorry", 500))
         record.settled(NOW)
         assert (record.outcome, record.http_status) == (Outcome.ACCEPTED, 500)
@@ -223,44 +222,31 @@ class TestResults:
 
     @pytest.mark.parametrize("name", VerdictName)
     def test_what_was_measured_is_how_an_accepted_test_ended(self, name: VerdictName) -> None:
-        record = Rerun("1", outcome=Outcome.ACCEPTED, detail="fine", verdict=verdict(name))
+        record = Record("1", outcome=Outcome.ACCEPTED, detail="fine", verdict=verdict(name))
         assert (record.ending, record.why) == (name, "no agent answered")
 
     @pytest.mark.parametrize("outcome", Outcome)
     def test_without_a_verdict_its_outcome_is(self, outcome: Outcome) -> None:
-        record = Rerun("1", outcome=outcome, detail="why")
+        record = Record("1", outcome=outcome, detail="why")
         assert (record.ending, record.why) == (outcome, "why")
 
     def test_what_is_sent_again_notes_its_rounds_anew(self) -> None:
-        assert Rerun("1", rounds_after=60).taken_up().rounds_after is None
+        assert Record("1", rounds_after=60).taken_up().rounds_after is None
 
 
-class TestSendingAgain:
-    @pytest.mark.parametrize("delivery", Delivery)
-    @pytest.mark.parametrize(
-        "error", [*(r for r in REFUSALS if r.status < 500), *UNSENT], ids=lambda e: type(e).__name__
-    )
-    def test_what_was_told_is_never_sent_again(self, error: CallFailed, delivery: Delivery) -> None:
-        assert not may_send_again(error, delivery)
-
-    @pytest.mark.parametrize("delivery", Delivery)
-    def test_what_was_never_sent_is_sent_again(self, delivery: Delivery) -> None:
-        assert may_send_again(Unreachable("no connection"), delivery)
-
-    @pytest.mark.parametrize("error", [ReplyLost("gone"), ServerError("500: sorry", 500)])
-    def test_a_lost_reply_is_sent_again_only_under_at_least_once(self, error: CallFailed) -> None:
-        assert may_send_again(error, Delivery.AT_LEAST_ONCE)
-        assert not may_send_again(error, Delivery.AT_MOST_ONCE)
-
+class TestGoingOn:
     @pytest.mark.parametrize("outcome", Outcome)
     def test_a_resumed_run_sends_what_may_change(self, outcome: Outcome) -> None:
-        record = Rerun("1", outcome=outcome)
+        record = Record("1", outcome=outcome)
         doubt = outcome in (Outcome.UNKNOWN, Outcome.SERVER_ERROR)
-        assert record.needs_call(Delivery.AT_LEAST_ONCE) == (outcome not in KEPT)
-        assert record.needs_call(Delivery.AT_MOST_ONCE) == (outcome not in KEPT and not doubt)
+        kept = outcome in (Outcome.ACCEPTED, Outcome.NOT_FOUND, Outcome.INVALID, Outcome.SKIPPED)
+        assert record.needs_call(Delivery.AT_LEAST_ONCE) == (not kept)
+        assert record.needs_call(Delivery.AT_MOST_ONCE) == (not kept and not doubt)
 
     def test_attempts_and_doubts_carry_over_and_waits_do_not(self) -> None:
-        record = Rerun("1", attempts=3, maybe_duplicate=True, quota_wait_seconds=9, finished_at=NOW)
+        record = Record(
+            "1", attempts=3, maybe_duplicate=True, quota_wait_seconds=9, finished_at=NOW
+        )
         taken = record.taken_up()
         assert (taken.attempts, taken.maybe_duplicate) == (3, True)
         assert (taken.quota_wait_seconds, taken.finished_at) == (0, None)
@@ -268,14 +254,14 @@ class TestSendingAgain:
 
 class TestTakenBack:
     def test_a_call_that_did_not_go_out_leaves_a_test_as_it_was(self) -> None:
-        record = Rerun("1")
+        record = Record("1")
         record.sending(NOW)
         record.not_sent("could not be recorded")
         assert (record.outcome, record.attempts) == (Outcome.NOT_ATTEMPTED, 0)
         assert record.detail == "could not be recorded"
 
     def test_the_doubt_of_an_earlier_call_stays(self) -> None:
-        record = Rerun("1")
+        record = Record("1")
         record.sending(NOW)
         record.failed(ReplyLost("no answer"))
         record.sending(NOW)

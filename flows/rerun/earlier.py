@@ -1,4 +1,4 @@
-"""What flow runs recorded before: earlier attempts of a run, and runs that a new one refers to."""
+"""The earlier run that a new one refers to: which it is, and what is known since then."""
 
 from typing import Final
 from uuid import UUID
@@ -7,7 +7,6 @@ from prefect import get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
-    FlowRunFilterParentTaskRunId,
     FlowRunFilterStartTime,
 )
 from prefect.client.schemas.objects import FlowRun
@@ -16,37 +15,15 @@ from prefect.exceptions import ObjectNotFound
 from prefect.types import DateTime
 
 from flows.rerun.parameters import Parameters
-from tasks.artifacts import read_outcomes
+from flows.runs.history import recorded
 from thousandeyes.errors import SettingsError
-from thousandeyes.rerun import NO_ANSWER, Rerun
+from thousandeyes.outcomes import MEANING
+from thousandeyes.record import Record
 
 _PAGE: Final = 50
 
 
-async def runs_of(flow_run: FlowRun) -> list[UUID]:
-    """Return the flow runs that are all attempts of this one.
-
-    It may have been retried, or executed again. For a retried parent Prefect makes a new child
-    run each time, under the same task run.
-    """
-    same = [flow_run]
-    if parent := flow_run.parent_task_run_id:
-        async with get_client() as client:
-            same = await client.read_flow_runs(
-                flow_run_filter=FlowRunFilter(
-                    parent_task_run_id=FlowRunFilterParentTaskRunId(any_=[parent])
-                )
-            )
-    return [run.id for run in same]
-
-
-async def recorded(flow_run: FlowRun) -> dict[str, Rerun]:
-    """Return what a run has recorded, by test ID, over all its attempts."""
-    records = await read_outcomes(await runs_of(flow_run))
-    return {record.test_id: record for record in records}
-
-
-async def heard(flow_run: FlowRun, asked: Parameters) -> dict[str, Rerun]:
+async def heard(flow_run: FlowRun, asked: Parameters) -> dict[str, Record]:
     """Return what is known of tests since a run, by test ID.
 
     That is what it has recorded. Where it is itself about what failed in another one, a doubt of
@@ -60,7 +37,8 @@ async def heard(flow_run: FlowRun, asked: Parameters) -> dict[str, Rerun]:
     if reference := asked.options.only_failed_of:
         earlier = await heard(*await find_run(reference, flow_run.start_time))
         for test_id, record in earlier.items():
-            if record.in_doubt and (test_id not in known or known[test_id].outcome in NO_ANSWER):
+            later = known.get(test_id)
+            if record.in_doubt and (later is None or MEANING[later.outcome].unheard):
                 known[test_id] = record
     return known
 

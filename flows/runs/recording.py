@@ -5,8 +5,8 @@ from functools import partial
 from uuid import UUID
 
 from tasks.artifacts import record_outcome, refusals_logged
-from thousandeyes.errors import Outcome
-from thousandeyes.rerun import Rerun
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 
 
 class Artifacts:
@@ -16,12 +16,12 @@ class Artifacts:
         self._known: dict[str, UUID] = {}
         self._writing: dict[str, asyncio.Future[None]] = {}
 
-    async def keep(self, record: Rerun) -> None:
+    async def keep(self, record: Record) -> None:
         """Bring a test's artifact up to date; one that Prefect refuses is logged."""
         with refusals_logged(f"the outcome of test {record.test_id}"):
             await self.write(record)
 
-    async def write(self, record: Rerun) -> None:
+    async def write(self, record: Record) -> None:
         """Bring a test's artifact up to date, one write after the other.
 
         A write that has begun goes on when this is cancelled: cut short, nobody could tell
@@ -41,13 +41,14 @@ class Artifacts:
                 self._known[record.test_id] = await record_outcome(record, known)
 
         writing = self._writing[record.test_id] = asyncio.ensure_future(write())
-        writing.add_done_callback(partial(self._ended, record.test_id))
+        writing.add_done_callback(partial(self._forget, record.test_id))
         await asyncio.shield(writing)
 
-    def _ended(self, test_id: str, writing: asyncio.Future[None]) -> None:
-        # 10,000 that have ended are megabytes.
+    def _forget(self, test_id: str, writing: asyncio.Future[None]) -> None:
+        # The futures of 10,000 writes that are over would take megabytes.
         if self._writing.get(test_id) is writing and not writing.cancelled():
-            writing.exception()  # whoever waits for it is raised it; nobody may
+            # `write` raises its error. Asyncio would log it as well, if nobody had asked for it.
+            writing.exception()
             del self._writing[test_id]
 
     async def written(self) -> None:

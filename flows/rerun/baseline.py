@@ -1,25 +1,24 @@
-"""What a run finds out before it sends anything, so that it understands the results later."""
+"""What is known before a run sends anything: it tells later which results are the run's own."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from flows.rerun.options import RerunOptions
+from flows.runs.sending import Logger
 from thousandeyes.awaiting import newest_rounds
 from thousandeyes.client import ThousandEyesClient
+from thousandeyes.delivery import Delivery
 from thousandeyes.errors import CallFailed
 from thousandeyes.expected import expected_agents
 from thousandeyes.models import EndpointTest
-from thousandeyes.rerun import Delivery, Rerun
+from thousandeyes.record import Record
 from thousandeyes.results import ROUND_SECONDS, first_round
-
-Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 _LONGEST: Final = 60.0  # seconds for each of the two questions
 
 
-class Beforehand:
+class Baseline:
     """The agents that are online, and the rounds that are there, before a run's first call.
 
     Nothing is asked in a run that needs no results. What can't be found out costs no test: without
@@ -49,11 +48,11 @@ class Beforehand:
         self._standing: dict[str, int] | None = None
         self._first_minute = 0
 
-    async def find_out(
+    async def read(
         self,
         tests: Mapping[str, EndpointTest],
-        to_send: Sequence[Rerun],
-        left_open: Sequence[Rerun] = (),
+        to_send: Sequence[Record],
+        left_open: Sequence[Record] = (),
     ) -> None:
         """Ask what the run needs to know.
 
@@ -73,18 +72,18 @@ class Beforehand:
         ):
             await self._look_for_rounds(to_send)
 
-    def expected_agents(self, record: Rerun) -> int | None:
+    def expected_agents(self, record: Record) -> int | None:
         """Return how many agents should answer for a test; None where it isn't known."""
         online = self._online.get(record.aid)
         return self._options.expected_agents or expected_agents(
             self.tests.get(record.test_id), online
         )
 
-    def has_just_run(self, record: Rerun) -> bool:
+    def has_just_run(self, record: Record) -> bool:
         """Tell whether the test's latest round began in the minute in which this run did."""
         return self._standing_round(record) >= self._first_minute > 0
 
-    def why_skip(self, record: Rerun) -> str | None:
+    def why_skip(self, record: Record) -> str | None:
         """Return why a test is left out, if the run is to skip those that ran lately."""
         minutes, now = self._options.skip_if_run_within_minutes, self._client.server_time()
         latest = self._standing_round(record)
@@ -95,10 +94,10 @@ class Beforehand:
             return None
         return f"its latest round began {age:.0f} minutes ago, and those of {minutes:g} are skipped"
 
-    def _standing_round(self, record: Rerun) -> int:
+    def _standing_round(self, record: Record) -> int:
         return (self._standing or {}).get(record.test_id, 0)
 
-    async def wait_for_a_new_minute(self, record: Rerun) -> None:
+    async def wait_for_a_new_minute(self, record: Record) -> None:
         """Wait until a round of this rerun can be told from the one that is there already.
 
         Rounds are named by the minute in which they begin.
@@ -110,21 +109,23 @@ class Beforehand:
         if 0 < left <= ROUND_SECONDS:
             self._logger.info(
                 "Test %s ran within this minute: waits %.0f s, so that its rounds differ",
-                *(record.test_id, left),
+                record.test_id,
+                left,
             )
             await self._sleep(left)
 
-    def sending(self, record: Rerun) -> None:
-        """Note, right before a call goes out, which rounds can be the test's own."""
+    def note_rounds(self, record: Record) -> None:
+        """Note in the record, right before its call, after which round its own begin."""
         server_time = self._client.server_time()
         if self._standing is None or server_time is None:
             return
-        # Under at_most_once no earlier call of a test that is sent was carried out.
+        # The first call counts, since it may have been carried out. Not so under at_most_once:
+        # that sends a test again only when no earlier call was carried out.
         if record.rounds_after is None or self._options.delivery is Delivery.AT_MOST_ONCE:
             earlier = first_round(server_time) - ROUND_SECONDS
-            record.rounds_after = max(earlier, self._standing_round(record))
+            record.rounds_count_after(max(earlier, self._standing_round(record)))
 
-    def rounds_after(self, record: Rerun) -> int | None:
+    def rounds_after(self, record: Record) -> int | None:
         """Return after which round those of a test can be its own; None where it can't be told.
 
         Where nothing was noted, by the time of sending alone: enough for a test that was accepted,
@@ -147,7 +148,7 @@ class Beforehand:
         self._online[aid] = frozenset(a.agent_id for a in agents if a.is_online(now))
         self._logger.info("%d of %d agents are online", len(self._online[aid]), len(agents))
 
-    async def _look_for_rounds(self, records: Sequence[Rerun]) -> None:
+    async def _look_for_rounds(self, records: Sequence[Record]) -> None:
         now = self._client.server_time()
         if now is None:  # no reply has been heard, so there is nobody to ask
             return
@@ -164,7 +165,7 @@ class Beforehand:
             self._standing, self._first_minute = standing, first_round(now)
 
 
-def _by_aid(records: Iterable[Rerun]) -> dict[str | None, list[str]]:
+def _by_aid(records: Iterable[Record]) -> dict[str | None, list[str]]:
     test_ids: dict[str | None, list[str]] = {}
     for record in records:
         test_ids.setdefault(record.aid, []).append(record.test_id)

@@ -2,26 +2,13 @@
 
 from collections.abc import Collection, Sequence
 
-from flows.rerun.options import RerunOptions
 from tasks.summary import counts
-from thousandeyes.errors import Outcome
-from thousandeyes.rerun import GOOD, Ending, Rerun
-from thousandeyes.verdict import VerdictName
+from thousandeyes.outcomes import MEANING, Ending, Outcome, VerdictName
+from thousandeyes.record import Record
 
 
-class RerunFailed(Exception):
-    """A run of `rerun-endpoint-tests` failed; raised in the flow that called it.
-
-    The message is the run's sentence; `outcomes` holds one record a test.
-    """
-
-    def __init__(self, message: str, outcomes: Sequence[Rerun] = ()) -> None:
-        super().__init__(message)
-        self.outcomes = list(outcomes)
-
-
-def judge(
-    records: Sequence[Rerun],
+def passed_and_why(
+    records: Sequence[Record],
     fail_on: Collection[Ending],
     stopped: str | None = None,
     done: str = "accepted",
@@ -37,8 +24,12 @@ def judge(
     if not records:
         return True, "No test is left to run: all of them ended well before."
 
-    bad = [record for record in records if _fails(record, fail_on)]
-    tolerated = [r for r in records if not _fails(r, fail_on) and r.ending not in GOOD]
+    bad = [record for record in records if fails_the_run(record, fail_on)]
+    tolerated = [
+        record
+        for record in records
+        if not (fails_the_run(record, fail_on) or MEANING[record.ending].good)
+    ]
     accepted = sum(record.outcome is Outcome.ACCEPTED for record in records)
     sentence = f"{accepted} of {len(records)} tests {done}"
     if any(record.verdict for record in records):
@@ -54,15 +45,11 @@ def judge(
     return not bad, sentence + "."
 
 
-def ended_well(record: Rerun, options: RerunOptions) -> bool:
-    """Tell whether a test is done with, after a run with these options.
+def fails_the_run(record: Record, fail_on: Collection[Ending]) -> bool:
+    """Tell whether a run fails for a test: for what was measured, or for what became of its call.
 
-    It is when it was accepted and, where the run waited for results, passed, or when it was
-    skipped; never when the run failed for it.
+    Args:
+        record: The test.
+        fail_on: The outcomes and verdicts that fail the run.
     """
-    good = GOOD - {Outcome.ACCEPTED} if options.wait_for_results else GOOD
-    return record.ending in good and not _fails(record, options.fail_on)
-
-
-def _fails(record: Rerun, fail_on: Collection[Ending]) -> bool:
     return record.outcome in fail_on or record.ending in fail_on

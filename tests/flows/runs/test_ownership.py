@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Abort, ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelling, Completed, Crashed, Pending, Running
 
-from flows.ownership import TRUSTED, OwnRun
+from flows.runs.ownership import TRUSTED, OwnRun
 from thousandeyes.errors import RunStopped
 
 

@@ -1,22 +1,23 @@
-"""Which tests a run is about: reads the blocks, the file, the list and the earlier run it names."""
+"""Where the tests of a run come from: blocks, a file, the list of the API, an earlier run."""
 
 from pathlib import Path
 
 from prefect import get_run_logger
 from prefect.types import DateTime
 
-from flows.rerun.history import find_run, heard, recorded
+from flows.rerun.earlier import find_run, heard
 from flows.rerun.parameters import Parameters
 from flows.rerun.selection import Selection, credentials_of, only_failed, select
+from flows.runs.history import recorded
 from tasks.loading import load_groups, load_settings
 from thousandeyes.client import ThousandEyesClient
+from thousandeyes.delivery import Delivery
 from thousandeyes.errors import CallFailed, SettingsError
 from thousandeyes.finding import matching
 from thousandeyes.lists import read_test_ids_text
-from thousandeyes.rerun import Delivery
 
 
-async def choose(asked: Parameters, before: DateTime | None) -> Selection:
+async def read_selection(asked: Parameters, before: DateTime | None) -> Selection:
     """Return the tests that a run is about; `selection` has the rules of precedence.
 
     Args:
@@ -29,24 +30,28 @@ async def choose(asked: Parameters, before: DateTime | None) -> Selection:
     """
     reference = asked.options.only_failed_of
     if not reference:
-        return await _choose(asked)
+        return await _read(asked)
     run, then = await find_run(reference, before)
     if asked.name_tests:
-        chosen = await _choose(asked)
+        chosen = await _read(asked)
     else:
         credentials = asked.credentials or then.credentials
-        chosen = await choose(then.model_copy(update={"credentials": credentials}), run.start_time)
+        chosen = await read_selection(
+            then.model_copy(update={"credentials": credentials}), run.start_time
+        )
     delivery = asked.options.delivery
     outcomes = await (heard(run, then) if delivery is Delivery.AT_MOST_ONCE else recorded(run))
     left = only_failed(chosen, outcomes, then.options, delivery)
     get_run_logger().info(
         "Of %d tests %d did not end well in run %r",
-        *(len(chosen.test_ids), len(left.test_ids), run.name),
+        len(chosen.test_ids),
+        len(left.test_ids),
+        run.name,
     )
     return left
 
 
-async def _choose(asked: Parameters) -> Selection:
+async def _read(asked: Parameters) -> Selection:
     options = asked.options
     test_ids = list(asked.test_ids)
     if options.test_ids_file:

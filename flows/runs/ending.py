@@ -1,0 +1,117 @@
+"""How a flow run ends: reported in every case, and with a sentence of its own."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+import anyio
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext, get_run_context
+from prefect.states import Completed, Failed
+
+from flows.runs.ownership import OwnRun
+from tasks.summary import RERUNS, ReportKeys, RunReport, deployment_slug, publish
+from thousandeyes.errors import ThousandEyesError
+from thousandeyes.record import Record
+
+
+class RunFailed(Exception):
+    """A run failed; raised in the flow that called it.
+
+    The message is the run's sentence; `outcomes` holds one record a test.
+    """
+
+    def __init__(self, message: str, outcomes: Sequence[Record] = ()) -> None:
+        super().__init__(message)
+        self.outcomes = list(outcomes)
+
+
+async def _nothing(_: RunReport) -> None: ...
+
+
+async def to_its_end(
+    work: Awaitable[None],
+    *,
+    own_run: OwnRun,
+    cut_short: Callable[[str], None],
+    report: Callable[[], RunReport],
+    failure: type[RunFailed],
+    close: Callable[[RunReport], Awaitable[None]] = _nothing,
+    keys: ReportKeys = RERUNS,
+) -> list[Record]:
+    """Do a run's work, and report it in every ending in which the process is told.
+
+    Args:
+        work: All that the run does.
+        own_run: A run that is another process's by now is that one's to report.
+        cut_short: Is told why the work was cut short, if it was.
+        report: Returns how the run ended.
+        failure: What the caller of the flow is raised when the run did not pass.
+        close: Is awaited after the report is published.
+        keys: What the keys of the run's artifacts begin with.
+
+    Returns:
+        What the flow returns: its state then holds the report's sentence, and the caller of the
+        flow gets the records, or is raised the failure.
+
+    Raises:
+        RunFailed: The run did not pass, and Prefect has to see it.
+        BaseException: Whatever cut the work short, after the report.
+    """
+    try:
+        await work
+        await own_run.confirm_or_abort()
+        ended = await _publish(report(), close, keys)
+    except BaseException as error:
+        if not own_run.lost:
+            cut_short(_why_cut_short(error))
+            await _publish(report(), close, keys)
+        raise
+    return as_state(ended, failure)
+
+
+def as_state(report: RunReport, failure: type[RunFailed]) -> list[Record]:
+    """Return what a flow returns, so that its state says in a sentence how it ended.
+
+    Raises:
+        RunFailed: The run did not pass, and Prefect has to see it.
+    """
+    records = list(report.records)
+    failed = None if report.passed else failure(report.sentence, records)
+    if _prefect_retries():
+        if failed:
+            raise failed
+        return records
+    # The caller gets, or is raised, what the state holds.
+    state: State[Any] = (
+        Failed(message=report.sentence, data=failed)
+        if failed
+        else Completed(message=report.sentence, data=records)
+    )
+    return cast("list[Record]", state)
+
+
+async def _publish(
+    report: RunReport, close: Callable[[RunReport], Awaitable[None]], keys: ReportKeys
+) -> RunReport:
+    with anyio.CancelScope(shield=True):  # also while it is being cancelled
+        await publish(report, deployment_slug(), keys)
+        await close(report)
+    return report
+
+
+def _prefect_retries() -> bool:
+    """Tell whether this flow was given retries, so that Prefect may run it again in this process.
+
+    Prefect 3.8.8 does so after a raised error alone, and raises that error at the end in spite of
+    a state that a later attempt returned. A state's own words are for runs without retries.
+    """
+    context = get_run_context()
+    return isinstance(context, FlowRunContext) and bool(context.flow and context.flow.retries)
+
+
+def _why_cut_short(error: BaseException) -> str:
+    if isinstance(error, ThousandEyesError):
+        return str(error)
+    if isinstance(error, Exception):
+        return f"unexpected {type(error).__name__}, see the log"
+    return "cancelled"

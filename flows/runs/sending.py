@@ -1,0 +1,162 @@
+"""How a run's calls go out: one turn a record, until something stops the run."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from flows.runs.breaker import Breaker
+from flows.runs.concurrency import all_or_first_error
+from flows.runs.ownership import OwnRun
+from thousandeyes.errors import CallFailed, RunStopped, TokenRefused
+from thousandeyes.gate import QuotaGate
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
+
+Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
+Item = TypeVar("Item")
+
+
+class Sending:
+    """The calls of one run. Nothing but a reason stops them.
+
+    `stopped` says what made the run stop early, if anything did.
+
+    Args:
+        records: All that may be sent; each is brought up to date in place.
+        own_run: Tells whether the run is still this process's.
+        keep: Writes down how a record stands.
+        logger: Where the person on call looks.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        own_run: OwnRun,
+        keep: Callable[[Record], Awaitable[None]],
+        logger: Logger,
+    ) -> None:
+        self.stopped: str | None = None
+        self._records = records
+        self._own_run = own_run
+        self._keep = keep
+        self._logger = logger
+        self._breaker = Breaker()
+        self._under_way: list[Record] = []
+        self._gate: QuotaGate | None = None
+
+    @contextmanager
+    def through(self, gate: QuotaGate, deadline_minutes: float | None = None) -> Iterator[None]:
+        """Send through this gate in the block; when the deadline comes, the run stops."""
+        self._gate = gate
+        if deadline_minutes is None:
+            yield
+            return
+        reason = f"the deadline of {deadline_minutes:g} minutes has come"
+        timer = asyncio.get_running_loop().call_later(
+            deadline_minutes * 60, lambda: self.stop(reason, begun_too=True)
+        )
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    async def all(
+        self,
+        items: Sequence[Item],
+        turn: Callable[[Item], Awaitable[None]],
+        at_a_time: int = 1,
+    ) -> None:
+        """Give each its turn, in this order; return when the last turn is over."""
+        queue = iter(items)
+
+        async def work() -> None:
+            for item in queue:
+                await turn(item)
+
+        await all_or_first_error([work() for _ in range(min(at_a_time, len(items)))])
+        if self.stopped:
+            self._tell_the_rest(self.stopped)
+
+    async def send(
+        self,
+        record: Record,
+        call: Callable[..., Awaitable[object]],
+        write_ahead: Callable[[], Awaitable[None]],
+    ) -> int | None:
+        """Make a record's call: write ahead, call, and stop the run if the error asks for it.
+
+        Args:
+            record: The test. It holds what came of the call, whatever that is.
+            call: Makes the call, with retries, and awaits `before_sending` before each goes out.
+            write_ahead: Writes down what must be known if this process is killed during the call.
+
+        Returns:
+            The record's place in the order of the calls, for `count`; None when the run has
+            stopped before.
+        """
+        if self.stopped:
+            record.failed(RunStopped(self.stopped))
+            return None
+
+        async def before_sending() -> None:
+            try:
+                await self._own_run.confirm()
+                await write_ahead()
+            except BaseException:
+                record.not_sent("not sent, since it could not be recorded first")
+                raise
+
+        self._under_way.append(record)
+        try:
+            await call(before_sending=before_sending)
+        except TokenRefused:
+            self.stop("the token was refused (401): is it expired, or its user locked?")
+        except CallFailed as error:
+            # The record holds it, and the task has logged it.
+            if self._own_run.lost:
+                self.stop(str(error), begun_too=True)
+        except Exception as error:
+            test = record.test_id or repr(record.test_name)
+            self._logger.exception("Test %s: unexpected error", test)
+            record.noted(f"unexpected {type(error).__name__}")
+        return self._breaker.take_place()
+
+    async def finish(self, record: Record) -> None:
+        """Write down how a record that was sent stands."""
+        record.finished(datetime.now(UTC))
+        # A run that goes on elsewhere has a word to say on what it sent, and on nothing else.
+        if not (self._own_run.lost and record.outcome is Outcome.NOT_ATTEMPTED):
+            await self._keep(record)
+        self._under_way.remove(record)
+
+    def count(self, place: int, record: Record) -> None:
+        """Let the breaker see how a record ended; it may stop the run."""
+        if reason := self._breaker.note(place, record.outcome):
+            self.stop(reason)
+
+    def stop(self, reason: str, *, begun_too: bool = False) -> None:
+        """Send nothing more; tests that a call went out for may finish, unless `begun_too`."""
+        if not self.stopped:
+            self.stopped = reason
+            self._logger.error("The run stops early: %s", reason)
+        if self._gate:
+            self._gate.stop(reason, begun_too=begun_too)
+
+    def cut_short(self, reason: str) -> None:
+        """Note that the run ends here; what had no turn is told why."""
+        self.stopped = reason
+        self._tell_the_rest(reason)
+        for record in self._under_way:
+            record.finished(datetime.now(UTC))
+
+    async def close(self) -> None:
+        """Write down the records that were under way when the run was cut short."""
+        await asyncio.gather(*map(self.finish, list(self._under_way)))
+
+    def _tell_the_rest(self, reason: str) -> None:
+        for record in self._records:
+            if record.outcome is Outcome.NOT_ATTEMPTED:
+                record.failed(RunStopped(reason))

@@ -1,0 +1,223 @@
+"""The record of one test: what a run learns of it, from the first call to the verdict."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, Self
+
+from thousandeyes.delivery import Delivery
+from thousandeyes.errors import (
+    CallFailed,
+    Refused,
+    ReplyLost,
+    RunStopped,
+    TooManyRequests,
+    Unreachable,
+)
+from thousandeyes.outcomes import MEANING, Ending, Outcome
+from thousandeyes.text import cut
+from thousandeyes.verdict import WORST_TOLD, Verdict
+
+LONGEST_NAME = 100
+
+
+class _Standing(NamedTuple):
+    """How things stood before a call: what is restored when the call turns out not to count."""
+
+    outcome: Outcome
+    detail: str
+    heard: str
+    maybe_duplicate: bool
+
+
+@dataclass
+class Record:
+    """One test of a run and all that is known of it; flat, since it is also a table's row.
+
+    Everybody reads the fields; only the methods change them.
+
+    `attempts` counts the calls that went out, those refused with 429 included.
+    `maybe_duplicate` tells that a call was sent again after a doubt, and not refused with 429, so
+    that the test may have run twice. `http_status` is the last answer's, a 429 included.
+    `quota_wait_seconds` is all its waiting in the quota gate. Times are UTC. `rounds_after` is in
+    epoch seconds of the server's clock: a round with a later ID began after the first call went
+    out; None where that was not found out before. `app_link` leads to the test's results in the
+    ThousandEyes app. `begun` tells whether this run sent a call; calls that an earlier attempt of
+    the run sent don't count.
+    """
+
+    test_id: str
+    test_name: str = ""
+    outcome: Outcome = Outcome.NOT_ATTEMPTED
+    detail: str = ""
+    http_status: int | None = None
+    attempts: int = 0
+    maybe_duplicate: bool = False
+    quota_wait_seconds: float = 0.0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    aid: str | None = None
+    verdict: Verdict | None = None
+    app_link: str | None = None
+    rounds_after: int | None = None
+    begun: bool = field(default=False, init=False, compare=False)
+    _heard: str = field(default="", init=False, repr=False, compare=False)
+    """The detail, without what came after the last answer."""
+    _before: _Standing = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._heard = self.detail
+        self._before = _Standing(Outcome.NOT_ATTEMPTED, "", "", maybe_duplicate=False)
+
+    # What a reader wants to know.
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the last that was heard leaves open that the test ran."""
+        return MEANING[self.outcome].in_doubt
+
+    def needs_call(self, delivery: Delivery) -> bool:
+        """Tell whether a run that goes on from here sends this test."""
+        return not (MEANING[self.outcome].kept or self.needs_settling(delivery))
+
+    def needs_settling(self, delivery: Delivery) -> bool:
+        """Tell whether it may have run and must not run twice, so that its results are to tell."""
+        return self.in_doubt and delivery is Delivery.AT_MOST_ONCE
+
+    @property
+    def ending(self) -> Ending:
+        """What the laptops measured, if that is known, else what became of the call."""
+        if self.verdict and self.outcome is Outcome.ACCEPTED:
+            return self.verdict.name
+        return self.outcome
+
+    @property
+    def why(self) -> str:
+        """One line for a person on how it ended."""
+        if self.verdict is None or self.ending is self.outcome:
+            return self.detail
+        failed = self.verdict.agents_answered - self.verdict.agents_passed
+        if failed <= WORST_TOLD:
+            return self.verdict.reason
+        return f"{self.verdict.reason}. All that failed: {self.verdict.agents_failed}"
+
+    # What is known of the test before its call.
+
+    def named(self, test_name: str) -> None:
+        """Note the test's name."""
+        self.test_name = cut(test_name, LONGEST_NAME)
+
+    def belongs_to(self, aid: str | None) -> None:
+        """Note the test's account group; None is the credentials' own."""
+        self.aid = aid
+
+    def taken_up(self) -> Self:
+        """Make ready for this run: attempts and doubts stay, waits and rounds do not."""
+        self.finished_at, self.quota_wait_seconds = None, 0.0
+        self.rounds_after = None
+        return self
+
+    def rounds_count_after(self, round_id: int) -> None:
+        """Note after which round those of the test can be this run's."""
+        self.rounds_after = round_id
+
+    def skipped(self, reason: str) -> None:
+        """Note that the test is left out on purpose."""
+        self._ends(Outcome.SKIPPED, reason)
+
+    def exists(self, test_id: str, reason: str) -> None:
+        """Note that the test needn't be created, since it is there under this ID."""
+        self.test_id = test_id
+        self.skipped(reason)
+
+    def left_in_doubt(self, reason: str) -> None:
+        """Note that a call went out earlier and nobody knows what became of it."""
+        self._ends(Outcome.UNKNOWN, reason)
+
+    # What becomes of its calls.
+
+    def waited(self, seconds: float) -> None:
+        """Add time that a call spent in the quota gate."""
+        self.quota_wait_seconds += seconds
+
+    def sending(self, at: datetime) -> None:
+        """Note that a call goes out now: unless more is heard of it, the outcome is unknown."""
+        self._before = _Standing(self.outcome, self.detail, self._heard, self.maybe_duplicate)
+        self.maybe_duplicate = self.maybe_duplicate or self.in_doubt
+        self.attempts += 1
+        self.begun = True
+        self.started_at = self.started_at or at
+        self._ends(Outcome.UNKNOWN, "the call went out and nothing was heard of it")
+
+    def not_sent(self, reason: str) -> None:
+        """Take `sending` back: the call did not go out after all."""
+        self._restore()
+        self.attempts -= 1
+        if self.outcome is Outcome.NOT_ATTEMPTED:
+            self._ends(Outcome.NOT_ATTEMPTED, reason)
+
+    def accepted(self, status: int, message: str) -> None:
+        """Note a success."""
+        self.http_status = status
+        self._ends(Outcome.ACCEPTED, message)
+
+    def created(self, test_id: str, status: int) -> None:
+        """Note that the API created the test, which also ran it, and gave it this ID."""
+        self.test_id = test_id
+        self.accepted(status, "created, and run once")
+
+    def failed(self, error: CallFailed) -> None:
+        """Note an error. The last answer names the outcome.
+
+        An error that is no answer (no connection, or no call at all) overrules neither an
+        earlier answer nor the doubt that an earlier attempt left. A 429 tells of itself alone.
+        """
+        if isinstance(error, Unreachable | TooManyRequests):  # it was not carried out
+            self._restore()
+        if isinstance(error, Refused):
+            self.http_status = error.status
+        stands = not MEANING[self.outcome].unheard
+        if isinstance(error, TooManyRequests):
+            if not stands:
+                self._ends(Outcome.NOT_ATTEMPTED, str(error))
+            return
+        if isinstance(error, RunStopped):
+            stands = self.outcome is not Outcome.NOT_ATTEMPTED
+        elif isinstance(error, Unreachable) and self.http_status and not stands:
+            # An attempt did get a connection, and its answer was 429.
+            self.outcome, stands = Outcome.QUOTA_EXHAUSTED, True
+        if stands and not isinstance(error, Refused | ReplyLost):
+            self.detail = f"{self._heard}; then {error}"
+        else:
+            self._ends(error.outcome, str(error))
+
+    def noted(self, words: str) -> None:
+        """Add what else a person should know to the detail."""
+        self.detail = f"{self.detail}; {words}" if self.detail else words
+
+    def finished(self, at: datetime) -> None:
+        """Note when the run was done with it; the first time counts."""
+        self.finished_at = self.finished_at or at
+
+    # What its results tell.
+
+    def settled(self, began: datetime) -> None:
+        """Note that a round is in the test's results which only this run can have caused."""
+        self._ends(
+            Outcome.ACCEPTED,
+            f"found out by its results: a round that began at {began:%H:%M} UTC is newer than any "
+            f"before the call; its answer was: {self.detail}",
+        )
+
+    def judged(self, verdict: Verdict) -> None:
+        """Note what the results come to."""
+        self.verdict = verdict
+
+    def linked(self, url: str) -> None:
+        """Note where the ThousandEyes app shows the results."""
+        self.app_link = url
+
+    def _ends(self, outcome: Outcome, detail: str) -> None:
+        self.outcome, self.detail, self._heard = outcome, detail, detail
+
+    def _restore(self) -> None:
+        self.outcome, self.detail, self._heard, self.maybe_duplicate = self._before
