@@ -1,7 +1,7 @@
 """How a task tries its call: Prefect's retries where a failure may pass, and the log's words."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from prefect import Task, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -17,13 +17,6 @@ RETRY_DELAYS: Final = (2.0, 6.0, 18.0)
 
 Parameters = ParamSpec("Parameters")
 Returned = TypeVar("Returned")
-
-
-class Send(Protocol):
-    """A client's method with all but this argument given."""
-
-    def __call__(self, *, on_quota_refusal: Callable[[CallFailed], None]) -> Awaitable[object]:
-        """Send the call; raise `CallFailed`."""
 
 
 def calling_task(
@@ -60,8 +53,15 @@ def task_context() -> TaskRunContext:
     return cast("TaskRunContext", get_run_context())
 
 
-async def attempt(send: Send, record: Record, delivery: Delivery) -> Record:
+async def attempt(
+    send: Callable[..., Awaitable[object]], record: Record, delivery: Delivery
+) -> Record:
     """Send a call once, 429s aside, and log what came of it and what follows.
+
+    Args:
+        send: A client's method, with all arguments but `on_quota_refusal` given.
+        record: The test.
+        delivery: The promise under which Prefect sends again.
 
     Raises:
         CallFailed: One of its subclasses; the record holds it.

@@ -20,7 +20,7 @@ from tasks.artifacts import (
     until_taken,
 )
 from tasks.markdown import plain
-from thousandeyes.outcomes import MEANING
+from thousandeyes.outcomes import GOOD, MEANING
 from thousandeyes.record import Record
 
 
@@ -98,14 +98,14 @@ def markdown(report: RunReport, table_link: str) -> str:
         "| --- | ---: | --- |",
     ]
     lines += [
-        f"| {ending} | {counted[ending]} | {meaning.tells} |"
+        f"| {ending} | {counted[ending]} | {meaning} |"
         for ending, meaning in MEANING.items()
         if counted[ending]
     ]
     noteworthy = [
         record
         for record in failures_first(report.records)
-        if not MEANING[record.ending].good or record.maybe_duplicate
+        if record.ending not in GOOD or record.maybe_duplicate
     ]
     if noteworthy:
         lines += ["", "## Needs a look", "", "| test | outcome | attempts | detail |"]

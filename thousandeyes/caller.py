@@ -10,10 +10,11 @@ from typing import Any, Self
 
 import httpx
 
-from thousandeyes.calls import Call, CallRecord, Reading, reason
+from thousandeyes.calls import Call, reason
 from thousandeyes.connection import Tunnel, http_client, longest_call, never_sent
 from thousandeyes.errors import CallFailed, ReplyLost, Unreachable
 from thousandeyes.gate import Admission, QuotaGate
+from thousandeyes.record import Record
 from thousandeyes.redaction import Redactor
 from thousandeyes.replies import Family, Reply, read, refused
 from thousandeyes.settings import ThousandEyesSettings
@@ -85,7 +86,7 @@ class Caller:
             CallFailed: One of its subclasses.
         """
         call = Call(method, path, (Family.ORGANIZATION,), aid, params or {}, body)
-        return read(await self.call(call, Reading()))
+        return read(await self.call(call, Record("")))  # nothing of it outlives the call
 
     def server_time(self, at: float | None = None) -> float | None:
         """Return the server's time in epoch seconds, None before its first reply.
@@ -103,7 +104,7 @@ class Caller:
     async def call(
         self,
         call: Call,
-        record: CallRecord,
+        record: Record,
         before_sending: Callable[[], Awaitable[None]] = nothing,
         on_quota_refusal: Callable[[CallFailed], None] = ignore,
     ) -> Reply:

@@ -1,11 +1,9 @@
-"""One call of the API, and what is kept of it while it is under way."""
+"""One call of the API, and the words for what went wrong with it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
-from thousandeyes.errors import CallFailed
 from thousandeyes.gate import Spends
 from thousandeyes.redaction import Redactor
 from thousandeyes.replies import LONGEST_PROBLEM
@@ -26,41 +24,6 @@ class Call:
     params: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     redact: Redactor = field(default_factory=Redactor, repr=False)
-
-
-class CallRecord(Protocol):
-    """What a call keeps up to date: `Record` is one."""
-
-    begun: bool
-    quota_wait_seconds: float
-
-    def waited(self, seconds: float) -> None:
-        """Add time that the call spent in the quota gate."""
-
-    def sending(self, at: datetime) -> None:
-        """Note that the call goes out now."""
-
-    def failed(self, error: CallFailed) -> None:
-        """Note an error."""
-
-
-@dataclass
-class Reading:
-    """The record of a call that only reads: nothing of it outlives the call."""
-
-    begun: bool = False
-    quota_wait_seconds: float = 0.0
-
-    def waited(self, seconds: float) -> None:
-        """Add time that the call spent in the quota gate."""
-        self.quota_wait_seconds += seconds
-
-    def sending(self, at: datetime) -> None:  # noqa: ARG002 - a record may need the time
-        """Note that the call goes out now."""
-        self.begun = True
-
-    def failed(self, error: CallFailed) -> None:
-        """Note nothing: the caller is raised the error."""
 
 
 def reason(error: Exception, *redactors: Redactor) -> str:

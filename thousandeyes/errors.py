@@ -25,7 +25,7 @@ A message never holds the token, also where the API repeated it.
 from http import HTTPStatus
 from typing import ClassVar
 
-from thousandeyes.outcomes import MEANING, Outcome
+from thousandeyes.outcomes import IN_DOUBT, Outcome
 
 
 class ThousandEyesError(Exception):
@@ -57,7 +57,7 @@ class CallFailed(ThousandEyesError):
     @property
     def in_doubt(self) -> bool:
         """Whether the API may have carried the call out."""
-        return MEANING[self.outcome].in_doubt
+        return self.outcome in IN_DOUBT
 
 
 class Unreachable(CallFailed):

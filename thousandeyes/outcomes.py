@@ -1,7 +1,5 @@
 """What a test can end in, and all that an ending means: a new one is described here alone."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -10,109 +8,64 @@ from typing import Final
 class Outcome(StrEnum):
     """What became of the call for one test. Every test asked for ends in exactly one of these."""
 
-    ACCEPTED = "accepted"
-    """The API took the call (any 2xx whose body is not an HTML page)."""
-    NOT_FOUND = "not_found"
-    """404."""
-    INVALID = "invalid"
-    """Any other 4xx, or a redirect."""
-    FORBIDDEN = "forbidden"
-    """401 or 403."""
-    SERVER_ERROR = "server_error"
-    """5xx was the last answer."""
-    UNREACHABLE = "unreachable"
-    """No attempt ever got a connection."""
-    UNKNOWN = "unknown"
-    """A call went out and no trustworthy answer came back."""
-    QUOTA_EXHAUSTED = "quota_exhausted"
-    """The test waited for quota longer than it may."""
-    NOT_ATTEMPTED = "not_attempted"
-    """The run stopped before the test's turn."""
-    SKIPPED = "skipped"
-    """The run left the test out on purpose."""
+    ACCEPTED = "accepted"  # any 2xx whose body is not an HTML page
+    NOT_FOUND = "not_found"  # 404
+    INVALID = "invalid"  # any other 4xx, or a redirect
+    FORBIDDEN = "forbidden"  # 401 or 403
+    SERVER_ERROR = "server_error"  # 5xx was the last answer
+    UNREACHABLE = "unreachable"  # no attempt ever got a connection
+    UNKNOWN = "unknown"  # a call went out and no trustworthy answer came back
+    QUOTA_EXHAUSTED = "quota_exhausted"  # the test waited for quota longer than it may
+    NOT_ATTEMPTED = "not_attempted"  # the run stopped before the test's turn
+    SKIPPED = "skipped"  # the run left the test out on purpose
 
 
 class VerdictName(StrEnum):
     """What the results of a test that was accepted come to."""
 
-    PASSED = "passed"
-    """Enough of the agents that answered measured well."""
-    FAILED = "failed"
-    """Too many of them did not."""
-    NO_DATA = "no_data"
-    """Nobody answered."""
-    TIMED_OUT = "timed_out"
-    """Fewer agents answered than it takes to judge."""
+    PASSED = "passed"  # enough of the agents that answered measured well
+    FAILED = "failed"  # too many of them did not
+    NO_DATA = "no_data"  # nobody answered
+    TIMED_OUT = "timed_out"  # fewer agents answered than it takes to judge
 
 
 Ending = Outcome | VerdictName
 """What a reader needs to know of a test: what was measured, else what became of the call."""
 
-
-@dataclass(frozen=True)
-class Meaning:
-    """What an ending means to the reader, and to a run that meets it."""
-
-    tells: str
-    """One sentence for the reader: what happened, or where to look."""
-    good: bool = False
-    """It needs nobody's attention."""
-    wrong: bool = True
-    """If it is not good: something was found to be wrong, rather than nothing found out."""
-    kept: bool = False
-    """The same call would end the same way, so that a retried run doesn't make it."""
-    in_doubt: bool = False
-    """The API may have carried the call out."""
-    unheard: bool = False
-    """The API knows nothing of the call."""
-    down: bool = False
-    """It speaks of the API or the way there, and not of the test."""
-
-
-MEANING: Final[Mapping[Ending, Meaning]] = MappingProxyType(
+MEANING: Final = MappingProxyType[Ending, str](
     {
-        VerdictName.FAILED: Meaning("It ran, and what agents measured is not good enough."),
-        Outcome.UNKNOWN: Meaning(
-            "Sent, and no trustworthy answer: it may have run. See its results.",
-            in_doubt=True,
-            down=True,
-        ),
-        Outcome.SERVER_ERROR: Meaning(
-            "The API answered with an error of its own: it may have run.",
-            in_doubt=True,
-            down=True,
-        ),
-        Outcome.UNREACHABLE: Meaning(
-            "No connection to the API: look at network, proxy and certificates.",
-            unheard=True,
-            down=True,
-        ),
-        Outcome.FORBIDDEN: Meaning(
-            "Token, its permission to edit endpoint tests, or the account group."
-        ),
-        Outcome.NOT_FOUND: Meaning(
-            "No such test in this account group: look at the ID and at `aid`.", kept=True
-        ),
-        Outcome.INVALID: Meaning(
-            "The API does not take this call: its reason stands beside the test.", kept=True
-        ),
-        Outcome.QUOTA_EXHAUSTED: Meaning(
-            "Waited for quota as long as TE_MAX_QUOTA_WAIT allows.", unheard=True
-        ),
-        VerdictName.TIMED_OUT: Meaning(
-            "It ran, and too few agents answered to judge it.", wrong=False
-        ),
-        VerdictName.NO_DATA: Meaning(
-            "It was accepted, and no agent answered: look whether any is online.", wrong=False
-        ),
-        Outcome.NOT_ATTEMPTED: Meaning(
-            "The run stopped before its turn came.", wrong=False, unheard=True
-        ),
-        Outcome.SKIPPED: Meaning("Left out on purpose.", good=True, kept=True),
-        Outcome.ACCEPTED: Meaning("The API took the call.", good=True, kept=True),
-        VerdictName.PASSED: Meaning(
-            "It ran, and enough of the agents that answered measured well.", good=True
-        ),
+        VerdictName.FAILED: "It ran, and what agents measured is not good enough.",
+        Outcome.UNKNOWN: "Sent, and no trustworthy answer: it may have run. See its results.",
+        Outcome.SERVER_ERROR: "The API answered with an error of its own: it may have run.",
+        Outcome.UNREACHABLE: "No connection to the API: look at network, proxy and certificates.",
+        Outcome.FORBIDDEN: "Token, its permission to edit endpoint tests, or the account group.",
+        Outcome.NOT_FOUND: "No such test in this account group: look at the ID and at `aid`.",
+        Outcome.INVALID: "The API does not take this call: its reason stands beside the test.",
+        Outcome.QUOTA_EXHAUSTED: "Waited for quota as long as TE_MAX_QUOTA_WAIT allows.",
+        VerdictName.TIMED_OUT: "It ran, and too few agents answered to judge it.",
+        VerdictName.NO_DATA: "It was accepted, and no agent answered: look whether any is online.",
+        Outcome.NOT_ATTEMPTED: "The run stopped before its turn came.",
+        Outcome.SKIPPED: "Left out on purpose.",
+        Outcome.ACCEPTED: "The API took the call.",
+        VerdictName.PASSED: "It ran, and enough of the agents that answered measured well.",
     }
 )
-"""What each ending means. The order is that of reading: what needs a look most comes first."""
+"""What each ending tells the reader. The order is that of reading: the worst comes first."""
+
+GOOD: Final = frozenset({Outcome.ACCEPTED, Outcome.SKIPPED, VerdictName.PASSED})
+"""Endings that need nobody's attention."""
+
+OPEN: Final = frozenset({Outcome.NOT_ATTEMPTED, VerdictName.NO_DATA, VerdictName.TIMED_OUT})
+"""Endings that are not good, although nothing was found to be wrong."""
+
+KEPT: Final = frozenset({Outcome.ACCEPTED, Outcome.NOT_FOUND, Outcome.INVALID, Outcome.SKIPPED})
+"""Outcomes that a retried run keeps: the same call would end the same way."""
+
+IN_DOUBT: Final = frozenset({Outcome.UNKNOWN, Outcome.SERVER_ERROR})
+"""Outcomes after which the API may have carried the call out."""
+
+UNHEARD: Final = frozenset({Outcome.NOT_ATTEMPTED, Outcome.UNREACHABLE, Outcome.QUOTA_EXHAUSTED})
+"""Outcomes of which the API knows nothing."""
+
+DOWN: Final = IN_DOUBT | {Outcome.UNREACHABLE}
+"""Outcomes that speak of the API or the way there, and not of the test."""

@@ -13,7 +13,7 @@ from thousandeyes.errors import (
     TooManyRequests,
     Unreachable,
 )
-from thousandeyes.outcomes import MEANING, Ending, Outcome
+from thousandeyes.outcomes import IN_DOUBT, KEPT, UNHEARD, Ending, Outcome
 from thousandeyes.text import cut
 from thousandeyes.verdict import WORST_TOLD, Verdict
 
@@ -73,11 +73,11 @@ class Record:
     @property
     def in_doubt(self) -> bool:
         """Whether the last that was heard leaves open that the test ran."""
-        return MEANING[self.outcome].in_doubt
+        return self.outcome in IN_DOUBT
 
     def needs_call(self, delivery: Delivery) -> bool:
         """Tell whether a run that goes on from here sends this test."""
-        return not (MEANING[self.outcome].kept or self.needs_settling(delivery))
+        return self.outcome not in KEPT and not self.needs_settling(delivery)
 
     def needs_settling(self, delivery: Delivery) -> bool:
         """Tell whether it may have run and must not run twice, so that its results are to tell."""
@@ -175,7 +175,7 @@ class Record:
             self._restore()
         if isinstance(error, Refused):
             self.http_status = error.status
-        stands = not MEANING[self.outcome].unheard
+        stands = self.outcome not in UNHEARD
         if isinstance(error, TooManyRequests):
             if not stands:
                 self._ends(Outcome.NOT_ATTEMPTED, str(error))

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from thousandeyes.outcomes import MEANING, Outcome
+from thousandeyes.outcomes import GOOD, Outcome
 
 
 class CreateOptions(BaseModel):
@@ -18,6 +18,6 @@ class CreateOptions(BaseModel):
         ),
     )
     fail_on: list[Outcome] = Field(
-        default=[outcome for outcome in Outcome if not MEANING[outcome].good],
+        default=[outcome for outcome in Outcome if outcome not in GOOD],
         description="The run fails when a test ends in one of these; with an empty list, never.",
     )

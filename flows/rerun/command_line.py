@@ -20,7 +20,7 @@ from flows.rerun.parameters import Parameters
 from tasks.server import ServerNotStarted, start_temporary_server
 from tasks.summary import counts, failures_first
 from thousandeyes.errors import InvalidTestIds, SettingsError
-from thousandeyes.outcomes import Ending, Outcome, VerdictName
+from thousandeyes.outcomes import GOOD, OPEN, Ending, Outcome
 from thousandeyes.proxies import prepare
 from thousandeyes.record import Record
 from thousandeyes.text import shown
@@ -28,15 +28,6 @@ from thousandeyes.text import shown
 LARGEST_TABLE = 200
 """Rows on the terminal; what needs a look comes first."""
 _LONGEST_NAME = 20
-
-_COLOURS: dict[Ending, str] = {
-    Outcome.ACCEPTED: "green",
-    VerdictName.PASSED: "green",
-    Outcome.SKIPPED: "dim",
-    Outcome.NOT_ATTEMPTED: "yellow",
-    VerdictName.NO_DATA: "yellow",
-    VerdictName.TIMED_OUT: "yellow",
-}
 
 
 class ExitStatus(IntEnum):
@@ -97,7 +88,7 @@ def show(outcomes: Sequence[Record], console: Console) -> None:
     ordered = failures_first(outcomes)
     for record in ordered[:LARGEST_TABLE]:
         table.add_row(
-            f"[{_COLOURS.get(record.ending, 'red')}]{record.ending}[/]",
+            f"[{_colour(record.ending)}]{record.ending}[/]",
             record.test_id,
             escape(shown(record.test_name)),
             escape(shown(_detail(record))),
@@ -105,6 +96,12 @@ def show(outcomes: Sequence[Record], console: Console) -> None:
     console.print(table)
     if rest := ordered[LARGEST_TABLE:]:
         console.print(f"and {len(rest)} more: {counts(rest)}. Prefect's artifacts tell each.\n")
+
+
+def _colour(ending: Ending) -> str:
+    if ending in GOOD:
+        return "dim" if ending is Outcome.SKIPPED else "green"
+    return "yellow" if ending in OPEN else "red"
 
 
 def _detail(record: Record) -> str:

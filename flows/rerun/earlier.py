@@ -17,7 +17,7 @@ from prefect.types import DateTime
 from flows.rerun.parameters import Parameters
 from flows.runs.history import recorded
 from thousandeyes.errors import SettingsError
-from thousandeyes.outcomes import MEANING
+from thousandeyes.outcomes import UNHEARD
 from thousandeyes.record import Record
 
 _PAGE: Final = 50
@@ -38,7 +38,7 @@ async def heard(flow_run: FlowRun, asked: Parameters) -> dict[str, Record]:
         earlier = await heard(*await find_run(reference, flow_run.start_time))
         for test_id, record in earlier.items():
             later = known.get(test_id)
-            if record.in_doubt and (later is None or MEANING[later.outcome].unheard):
+            if record.in_doubt and (later is None or later.outcome in UNHEARD):
                 known[test_id] = record
     return known
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from thousandeyes.connection import MOST_CALLS
 from thousandeyes.delivery import Delivery
-from thousandeyes.outcomes import MEANING, Ending, Outcome, VerdictName
+from thousandeyes.outcomes import GOOD, Ending, Outcome, VerdictName
 from thousandeyes.thresholds import Thresholds
 
 ENDINGS: Final = (*Outcome, *VerdictName)
@@ -29,7 +29,7 @@ class RerunOptions(BaseModel):
         ),
     )
     fail_on: list[_Ending] = Field(
-        default=[ending for ending in ENDINGS if not MEANING[ending].good],
+        default=[ending for ending in ENDINGS if ending not in GOOD],
         description=(
             "The run fails when a test ends in one of these; with an empty list, never. Passed, "
             "failed, no_data and timed_out come with wait_for_results alone."

@@ -26,7 +26,7 @@ from flows.runs.sentence import fails_the_run
 from tasks.blocks import EndpointTestGroup, by_organization
 from thousandeyes.delivery import Delivery
 from thousandeyes.errors import InvalidTestIds, SettingsError
-from thousandeyes.outcomes import MEANING, Outcome
+from thousandeyes.outcomes import GOOD, Outcome
 from thousandeyes.record import Record
 from thousandeyes.thresholds import Thresholds
 
@@ -127,10 +127,8 @@ def only_failed(
 
 def is_done_with(record: Record, options: RerunOptions) -> bool:
     """Tell whether a test ended well in a run with these options, by the last of the rules."""
-    good = MEANING[record.ending].good
-    if options.wait_for_results and record.ending is Outcome.ACCEPTED:
-        good = False  # its results are not known
-    return good and not fails_the_run(record, options.fail_on)
+    good = GOOD - {Outcome.ACCEPTED} if options.wait_for_results else GOOD
+    return record.ending in good and not fails_the_run(record, options.fail_on)
 
 
 def _each(group: EndpointTestGroup, said: Said | None) -> dict[str, Said]:

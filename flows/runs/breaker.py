@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final
 
-from thousandeyes.outcomes import MEANING, Outcome
+from thousandeyes.outcomes import DOWN, Outcome
 
 IN_A_ROW: Final = 10
 """Tests, each after all its retries."""
@@ -28,7 +28,7 @@ class Breaker:
     def note(self, place: int, outcome: Outcome) -> str | None:
         """Note how the test at this place ended; return why the run should stop, or None."""
         self._outcomes[place] = outcome
-        if _is_down(outcome) and self._down_around(place) >= IN_A_ROW:
+        if outcome in DOWN and self._down_around(place) >= IN_A_ROW:
             return f"{IN_A_ROW} tests in a row got no useful answer, all their retries included"
         first = set(self._outcomes[:IN_A_ROW])
         if place >= IN_A_ROW or len(self._outcomes) < IN_A_ROW:
@@ -44,8 +44,4 @@ class Breaker:
         until_here = self._outcomes[max(0, place + 1 - IN_A_ROW) : place + 1]
         after = self._outcomes[place + 1 : place + IN_A_ROW]
         both = (reversed(until_here), after)
-        return sum(1 for side in both for _ in takewhile(_is_down, side))
-
-
-def _is_down(outcome: Outcome | None) -> bool:
-    return outcome is not None and MEANING[outcome].down
+        return sum(1 for side in both for _ in takewhile(DOWN.__contains__, side))

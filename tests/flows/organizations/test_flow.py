@@ -1,7 +1,10 @@
 """Several organizations: who is run, and how the runs come together."""
 
+import asyncio
 from collections.abc import Iterator
+from uuid import UUID
 
+import httpx
 import pytest
 from prefect.client.schemas.objects import State
 
@@ -10,6 +13,7 @@ from flows.organizations.flow import Organization, conclude
 from flows.rerun import RerunFailed, RerunOptions
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tasks.summary import markdown
+from tests.flows.scene import SUMMARY, artifacts_of, wait_until
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
@@ -45,12 +49,19 @@ class TestChoice:
     @pytest.fixture(autouse=True)
     def _instead(self, monkeypatch: pytest.MonkeyPatch) -> None:
         async def run(*, groups: list[str], idempotency_key: str, **_: object) -> list[Record]:
-            self.started[idempotency_key.partition(" ")[2]] = groups
-            if "west" in idempotency_key:
-                raise RerunFailed("0 of 1 tests accepted.", [BAD])
+            name = idempotency_key.partition(" ")[2]
+            self.started[name] = groups
+            if error := self.trouble.get(name):
+                raise error
+            if name == self.endless:
+                await asyncio.Event().wait()
             return [GOOD]
 
         self.started: dict[str, list[str]] = {}
+        self.trouble: dict[str, Exception] = {
+            "org-west": RerunFailed("0 of 1 tests accepted.", [BAD])
+        }
+        self.endless = ""
         monkeypatch.setattr("flows.organizations.flow.rerun_by_deployment", run)
 
     @pytest.fixture(autouse=True)
@@ -80,6 +91,34 @@ class TestChoice:
         with pytest.raises(RerunFailed) as failed:
             await state.aresult()
         assert failed.value.outcomes == [BAD, GOOD]
+
+    async def test_trouble_of_any_kind_is_the_line_of_that_organization(self) -> None:
+        self.trouble = {"org-west": httpx.ReadError("the server went away")}
+        state: State[list[Record]] = await rerun_organizations(
+            ["org-d", "org-a"], return_state=True
+        )
+        assert state.message == (
+            "1 of 2 organizations passed; org-west: its run may still go on, and is not waited "
+            "for: unexpected ReadError, see the log."
+        )
+        with pytest.raises(RerunFailed) as failed:
+            await state.aresult()
+        assert failed.value.outcomes == [GOOD]
+
+    async def test_cancelled_it_reports_those_that_ended_and_those_that_did_not(self) -> None:
+        self.endless = "org-west"
+        run_ids: list[UUID] = []
+        running = asyncio.ensure_future(
+            rerun_organizations.with_options(
+                on_running=[lambda _flow, flow_run, _state: run_ids.append(flow_run.id)]
+            )(["org-d", "org-a"])
+        )
+        await wait_until(lambda: len(self.started) == 2)
+        running.cancel()
+        await asyncio.wait([running])
+        text = str((await artifacts_of(run_ids[0]))[SUMMARY].data)
+        assert "| org-east | org-a | 1 | 1 of 1 tests accepted. |" in text
+        assert "its run may still go on, and is not waited for: cancelled." in text
 
     @pytest.mark.parametrize(
         ("groups", "credentials", "reason"),
