@@ -1,10 +1,9 @@
 """The tasks that find out which endpoint tests there are, and create one that there isn't."""
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 from tasks.attempts import attempt, calling_task
-from thousandeyes.caller import nothing
+from thousandeyes.calls import BeforeSending
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.definitions import InstantTest
 from thousandeyes.delivery import Delivery
@@ -34,7 +33,7 @@ async def create_endpoint_test(
     client: ThousandEyesClient,
     *,
     record: Record,
-    before_sending: Callable[[], Awaitable[None]] = nothing,
+    before_sending: BeforeSending | None = None,
 ) -> Record:
     """Create an endpoint instant test, which also runs it once.
 

@@ -1,6 +1,5 @@
 """The task that reruns one endpoint test."""
 
-from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import partial
 from uuid import UUID
@@ -8,7 +7,7 @@ from uuid import UUID
 import prefect.runtime
 
 from tasks.attempts import attempt, calling_task, task_context
-from thousandeyes.caller import nothing
+from thousandeyes.calls import BeforeSending
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
 from thousandeyes.record import Record
@@ -30,7 +29,7 @@ async def rerun_endpoint_test(
     *,
     aid: str | None = None,
     delivery: Delivery = Delivery.AT_LEAST_ONCE,
-    before_sending: Callable[[], Awaitable[None]] = nothing,
+    before_sending: BeforeSending | None = None,
 ) -> Record:
     """Run an endpoint instant scheduled test again.
 
@@ -74,7 +73,7 @@ async def _rerun(
     client: ThousandEyesClient,
     record: Record,
     delivery: Delivery,
-    before_sending: Callable[[], Awaitable[None]],
+    before_sending: BeforeSending | None,
 ) -> Record:
     send = partial(client.rerun, record, before_sending=before_sending)
     return await attempt(send, record, delivery)

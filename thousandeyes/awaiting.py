@@ -1,13 +1,15 @@
 """Waiting for results: the loop that looks for those of many tests at once, as `watch` decides."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from thousandeyes.errors import CallFailed, TokenRefused
 from thousandeyes.queries import TESTS_PER_CALL, Query, queries
-from thousandeyes.results import Api, Kind, Page, http_rounds, network_rounds
+from thousandeyes.results import Kind, Page, Read, http_rounds, network_rounds
+from thousandeyes.waiting import wait_for_event
 from thousandeyes.watch import Watch, Watched
 
 FAILURES_IN_A_ROW: Final = 3
@@ -24,7 +26,7 @@ class Awaiting:
     """Awaits the results of tests that are added while it goes on.
 
     Args:
-        api: What makes the calls, within the quota.
+        read: Makes the calls, within the quota.
         on_done: Is awaited with each test that is done, and with what kept its results from being
             read to the end, if anything did.
         clock: Seconds on a clock that never goes back.
@@ -33,13 +35,13 @@ class Awaiting:
 
     def __init__(
         self,
-        api: Api,
+        read: Read,
         on_done: Callable[[Watched, str], Awaitable[None]],
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._api = api
+        self._read = read
         self._on_done = on_done
         self._clock = clock
         self._sleep = sleep
@@ -71,7 +73,8 @@ class Awaiting:
             if self._gave_up and wait is not None:
                 await self._done(self._watch.give_up())
             elif wait is None or wait > 0:
-                await self._pause(wait)
+                limit = math.inf if wait is None else wait
+                await wait_for_event(self._changed, limit, self._sleep)
             else:
                 await self._look()
 
@@ -85,7 +88,7 @@ class Awaiting:
         try:
             for kind in READERS:
                 for query in queries(kind, due):
-                    await self._read(query)
+                    await self._read_pages(query)
         except CallFailed as error:
             self._failures += 1
             if self._failures > FAILURES_IN_A_ROW or isinstance(error, TokenRefused):
@@ -94,10 +97,10 @@ class Awaiting:
             self._failures = 0
         await self._done(self._watch.looked(due, self._clock()))
 
-    async def _read(self, query: Query) -> None:
+    async def _read_pages(self, query: Query) -> None:
         """Read as many pages as tell something new."""
-        read, total = READERS[query.kind], None
-        async for page in read(self._api, query.tests, since=query.since, aid=query.aid):
+        reader, total = READERS[query.kind], None
+        async for page in reader(self._read, query.tests, since=query.since, aid=query.aid):
             total = page.total
             query.take(page.rows)
             if query.answered or query.nothing_new(total):
@@ -110,20 +113,9 @@ class Awaiting:
     async def _done(self, tests: Iterable[Watched]) -> None:
         await asyncio.gather(*(self._on_done(test, self._trouble) for test in tests))
 
-    async def _pause(self, seconds: float | None) -> None:
-        """Return when a test has been added, when no more will come, or after that many seconds."""
-        waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._changed.wait())]
-        if seconds is not None:
-            waiting.append(asyncio.ensure_future(self._sleep(seconds)))
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for future in waiting:
-                future.cancel()
-
 
 async def newest_rounds(
-    api: Api, test_ids: Sequence[str], *, since: float, aid: str | None = None
+    read: Read, test_ids: Sequence[str], *, since: float, aid: str | None = None
 ) -> dict[str, int]:
     """Return the newest round of each test that has one since then (server's epoch seconds).
 
@@ -133,8 +125,8 @@ async def newest_rounds(
     newest: dict[str, int] = {}
     for start in range(0, len(test_ids), TESTS_PER_CALL):
         asked = test_ids[start : start + TESTS_PER_CALL]
-        for read in READERS.values():
-            async for page in read(api, asked, since=since, aid=aid):
+        for reader in READERS.values():
+            async for page in reader(read, asked, since=since, aid=aid):
                 for row in page.rows:
                     newest[row.test_id] = max(row.round_id, newest.get(row.test_id, 0))
     return newest

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import httpx
 
-from thousandeyes.calls import Call, reason
+from thousandeyes.calls import BeforeSending, Call, reason
 from thousandeyes.connection import Tunnel, http_client, longest_call, never_sent
 from thousandeyes.errors import CallFailed, ReplyLost, Unreachable
 from thousandeyes.gate import Admission, QuotaGate
@@ -18,14 +18,6 @@ from thousandeyes.record import Record
 from thousandeyes.redaction import Redactor
 from thousandeyes.replies import Family, Reply, read, refused
 from thousandeyes.settings import ThousandEyesSettings
-
-
-async def nothing() -> None:
-    """Do nothing, before a call that nobody writes ahead of."""
-
-
-def ignore(_: object) -> None:
-    """Leave a refusal for quota alone: it is waited out."""
 
 
 class Caller:
@@ -105,8 +97,8 @@ class Caller:
         self,
         call: Call,
         record: Record,
-        before_sending: Callable[[], Awaitable[None]] = nothing,
-        on_quota_refusal: Callable[[CallFailed], None] = ignore,
+        before_sending: BeforeSending | None = None,
+        on_quota_refusal: Callable[[CallFailed], None] | None = None,
     ) -> Reply:
         """Send a call as often as it takes to get another answer than 429.
 
@@ -130,13 +122,15 @@ class Caller:
                 on_wait=record.waited,
             ) as admission:
                 record.sending(datetime.fromtimestamp(self._clock(), UTC))
-                await before_sending()
+                if before_sending:
+                    await before_sending()
                 reply = await self._send(call, admission)
             if reply.status != HTTPStatus.TOO_MANY_REQUESTS:
                 return reply
             error = refused(reply)
             record.failed(error)
-            on_quota_refusal(error)
+            if on_quota_refusal:
+                on_quota_refusal(error)
 
     async def _send(self, call: Call, admission: Admission) -> Reply:
         aid = call.aid or self.settings.aid

@@ -1,6 +1,6 @@
 """One call of the API, and the words for what went wrong with it."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +8,9 @@ from thousandeyes.gate import Spends
 from thousandeyes.redaction import Redactor
 from thousandeyes.replies import LONGEST_PROBLEM
 from thousandeyes.text import cut
+
+BeforeSending = Callable[[], Awaitable[None]]
+"""Is awaited right before a call goes out."""
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """The calls that this project makes; everything that decides is elsewhere."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from thousandeyes.caller import Caller, ignore, nothing
-from thousandeyes.calls import Call
+from thousandeyes.caller import Caller
+from thousandeyes.calls import BeforeSending, Call
 from thousandeyes.definitions import InstantTest
 from thousandeyes.errors import CallFailed, ReplyLost
 from thousandeyes.lists import clean_test_id
@@ -36,8 +36,8 @@ class ThousandEyesClient(Caller):
         self,
         record: Record,
         *,
-        before_sending: Callable[[], Awaitable[None]] = nothing,
-        on_quota_refusal: Callable[[CallFailed], None] = ignore,
+        before_sending: BeforeSending | None = None,
+        on_quota_refusal: Callable[[CallFailed], None] | None = None,
     ) -> str:
         """Run an endpoint instant scheduled test again, and return the API's words on it.
 
@@ -70,8 +70,8 @@ class ThousandEyesClient(Caller):
         definition: InstantTest,
         record: Record,
         *,
-        before_sending: Callable[[], Awaitable[None]] = nothing,
-        on_quota_refusal: Callable[[CallFailed], None] = ignore,
+        before_sending: BeforeSending | None = None,
+        on_quota_refusal: Callable[[CallFailed], None] | None = None,
     ) -> str:
         """Create an endpoint instant test, which also runs it once, and return its ID.
 

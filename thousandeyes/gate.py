@@ -7,21 +7,18 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from thousandeyes.errors import QuotaExhausted, RunStopped
 from thousandeyes.quota import Permit, Quota
 from thousandeyes.replies import Family, Reply
+from thousandeyes.waiting import wait_for_event
 
 Spends = tuple[Family, ...]
 
 
-def _ignore(_: object) -> None: ...
-
-
 @dataclass
 class Admission:
-    """Leave for one call. Whoever holds it says what came of it, before the gate lets go of it."""
+    """Permission to send one call. Who has it notes here what came of the call."""
 
     sent: bool = False
     reply: Reply | None = None
@@ -59,9 +56,12 @@ class QuotaGate:
         self._stop_all = False
 
     def stop(self, reason: str, *, begun_too: bool) -> None:
-        """Refuse reruns from now on: those of tests not begun, or with `begun_too` all of them.
+        """Let no more reruns and creations out. Calls that only read may go on.
 
-        Calls that only read may go on. Nothing takes a stop back, a weaker one neither.
+        Args:
+            reason: Is told to every test that is refused.
+            begun_too: Also refuse tests of which a call went out before. Once refused, they stay
+                so: a later stop without it changes nothing.
         """
         if begun_too or self._stop is None:
             self._stop, self._stop_all = reason, begun_too
@@ -79,9 +79,9 @@ class QuotaGate:
         *,
         begun: bool = False,
         waited: float = 0.0,
-        on_wait: Callable[[float], None] = _ignore,
+        on_wait: Callable[[float], None] | None = None,
     ) -> AsyncIterator[Admission]:
-        """Wait for leave to send one call, and hold it while the call is out.
+        """Wait for permission to send one call, and hold it while the call is out.
 
         Args:
             spends: The families that the call spends.
@@ -109,7 +109,7 @@ class QuotaGate:
             self._wake()
 
     async def _permit(
-        self, spends: Spends, *, begun: bool, waited: float, on_wait: Callable[[float], None]
+        self, spends: Spends, *, begun: bool, waited: float, on_wait: Callable[[float], None] | None
     ) -> Permit:
         queue = self._queues.setdefault(spends, deque())
         place = object()
@@ -129,25 +129,15 @@ class QuotaGate:
                         f"waited {self._max_wait:.0f} s for quota, as long as TE_MAX_QUOTA_WAIT "
                         "allows; others may be using it up"
                     )
-                await self._pause(min(wait, left))
+                await wait_for_event(self._changed, min(wait, left), self._sleep)
         finally:
             queue.remove(place)
-            on_wait(self._clock() - since)
+            if on_wait:
+                on_wait(self._clock() - since)
             self._wake()
 
     def _refuses(self, spends: Spends, *, begun: bool) -> bool:
         return Family.INSTANT in spends and (self._stop_all or not begun)
-
-    async def _pause(self, seconds: float) -> None:
-        """Return when something has changed, or after that many seconds."""
-        waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._changed.wait())]
-        if seconds < math.inf:
-            waiting.append(asyncio.ensure_future(self._sleep(seconds)))
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for future in waiting:
-                future.cancel()
 
     def _wake(self) -> None:
         self._changed.set()

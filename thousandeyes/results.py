@@ -1,8 +1,8 @@
 """Reading what the laptops measured, page by page.
 
 Every reader is an asynchronous iterator over pages, so that a caller may stop early, and reads
-nothing before it is iterated. `every` collects all pages. A row may come twice when rows appear
-while pages are read. All of them raise `CallFailed`, one of its subclasses.
+nothing before it is iterated. A row may come twice when rows appear while pages are read. All of
+them raise `CallFailed`, one of its subclasses.
 
 `since` is in epoch seconds by the server's clock, which may differ from ours (`Reply.date` tells).
 A round's ID is its start floored to the minute, so `since` is floored too, both for the API and
@@ -13,11 +13,11 @@ Paths are built from the ID: the links of a definition name some that don't exis
 Source: the vendor's OpenAPI description 7.0.85.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final, Generic, Protocol
+from typing import Any, Final, Generic
 from urllib.parse import parse_qs, urlsplit
 
 from thousandeyes.errors import ReplyLost
@@ -29,27 +29,16 @@ ROUND_SECONDS: Final = 60
 """What a round's ID is a multiple of: the interval of an instant test."""
 
 
+Read = Callable[..., Awaitable[Any]]
+"""Makes a call that only reads and returns its JSON: `Caller.read` is one."""
+
+
 class Kind(StrEnum):
     """The kinds of results, under the names that their paths have."""
 
     NETWORK = "network"
     HTTP_SERVER = "http-server"
     PATH = "path-vis"
-
-
-class Api(Protocol):
-    """What a reader needs of a client."""
-
-    async def read(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-        aid: str | None = None,
-    ) -> Any:  # noqa: ANN401 - JSON
-        """Return a reply's JSON, None where it has none; raise `CallFailed`."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +53,7 @@ class Page(Generic[AnyRow]):
 
 
 def network_rounds(
-    api: Api,
+    read: Read,
     test_ids: Iterable[str],
     *,
     since: float,
@@ -74,7 +63,7 @@ def network_rounds(
     """Read the network results of many tests, newest rounds first; of HTTP tests too.
 
     Args:
-        api: What makes the calls.
+        read: Makes the calls, as `Caller.read` does.
         test_ids: The tests; with none, nothing is read.
         since: Epoch seconds by the server's clock.
         aid: Account group; the client's own when left out. The API wants access to the account
@@ -84,58 +73,31 @@ def network_rounds(
     query = _of_many(Kind.NETWORK, NetworkRound, test_ids, since)
     if rows_per_page is not None:
         query.params["max"] = str(rows_per_page)
-    return _pages(api, query, aid)
+    return _pages(read, query, aid)
 
 
 def http_rounds(
-    api: Api, test_ids: Iterable[str], *, since: float, aid: str | None = None
+    read: Read, test_ids: Iterable[str], *, since: float, aid: str | None = None
 ) -> AsyncIterator[Page[HttpRound]]:
     """Read the HTTP results of many tests, newest rounds first; network tests have none.
 
     Arguments are those of `network_rounds`. The API has no `max` here.
     """
-    return _pages(api, _of_many(Kind.HTTP_SERVER, HttpRound, test_ids, since), aid)
-
-
-def network_rounds_of(
-    api: Api, test_id: str, *, since: float, aid: str | None = None
-) -> AsyncIterator[Page[NetworkRound]]:
-    """Read the network results of one test, newest rounds first.
-
-    Raises:
-        InvalidTestIds: This can't be an ID; nothing was sent.
-    """
-    return _pages(api, _of_one(Kind.NETWORK, NetworkRound, test_id, since, filtered=True), aid)
-
-
-def http_rounds_of(
-    api: Api, test_id: str, *, since: float, aid: str | None = None, newest_first: bool = True
-) -> AsyncIterator[Page[HttpRound]]:
-    """Read the HTTP results of one test; 404 for a network test.
-
-    With `newest_first` by the filter call; without, by the plain one, which promises no order.
-
-    Raises:
-        InvalidTestIds: This can't be an ID; nothing was sent.
-    """
-    query = _of_one(Kind.HTTP_SERVER, HttpRound, test_id, since, filtered=newest_first)
-    return _pages(api, query, aid)
+    return _pages(read, _of_many(Kind.HTTP_SERVER, HttpRound, test_ids, since), aid)
 
 
 def path_summaries_of(
-    api: Api, test_id: str, *, since: float, aid: str | None = None
+    read: Read, test_id: str, *, since: float, aid: str | None = None
 ) -> AsyncIterator[Page[PathSummary]]:
     """Read the path visualization of one test without its hops, in no promised order.
 
     Raises:
         InvalidTestIds: This can't be an ID; nothing was sent.
     """
-    return _pages(api, _of_one(Kind.PATH, PathSummary, test_id, since, filtered=False), aid)
-
-
-async def every(pages: AsyncIterator[Page[AnyRow]]) -> list[AnyRow]:
-    """Return the rows of all pages."""
-    return [row async for page in pages for row in page.rows]
+    # It becomes part of the path.
+    test_id = clean_test_id(test_id)
+    path, wanted = f"{RESULTS}/{test_id}/{Kind.PATH}", frozenset({test_id})
+    return _pages(read, _Query("GET", path, PathSummary, wanted, first_round(since), None), aid)
 
 
 def first_round(since: float) -> int:
@@ -196,33 +158,21 @@ def _of_many(
     kind: Kind, model: type[AnyRow], test_ids: Iterable[str], since: float
 ) -> _Query[AnyRow]:
     wanted = list(dict.fromkeys(test_ids))
-    body = {"searchFilters": {"testId": wanted}, **_newest_first()}
+    body = {
+        "searchFilters": {"testId": wanted},
+        "searchSort": [{"sort": "round-id", "order": "desc"}],
+    }
     path = f"{RESULTS}/{kind}/filter"
     return _Query("POST", path, model, frozenset(wanted), first_round(since), body)
 
 
-def _of_one(
-    kind: Kind, model: type[AnyRow], test_id: str, since: float, *, filtered: bool
-) -> _Query[AnyRow]:
-    # It becomes part of the path.
-    test_id = clean_test_id(test_id)
-    path, wanted, first = f"{RESULTS}/{test_id}/{kind}", frozenset({test_id}), first_round(since)
-    if filtered:
-        return _Query("POST", f"{path}/filter", model, wanted, first, _newest_first())
-    return _Query("GET", path, model, wanted, first, None)
-
-
-def _newest_first() -> dict[str, Any]:
-    return {"searchSort": [{"sort": "round-id", "order": "desc"}]}
-
-
-async def _pages(api: Api, query: _Query[AnyRow], aid: str | None) -> AsyncIterator[Page[AnyRow]]:
+async def _pages(read: Read, query: _Query[AnyRow], aid: str | None) -> AsyncIterator[Page[AnyRow]]:
     if not query.test_ids:
         return  # the API takes an empty filter for all tests
     seen: set[str] = set()
     params = query.params
     while True:
-        body = await api.read(query.method, query.path, params=params, body=query.body, aid=aid)
+        body = await read(query.method, query.path, params=params, body=query.body, aid=aid)
         yield Page(query.rows(body), _total(body))
         cursor = next_cursor(body)
         if cursor is None or cursor in seen:

@@ -73,8 +73,6 @@ class Score(_Told):
 
     application_score: Number = None
     """0 to 100, the best."""
-    quality: Text = None
-    """`great`, `good` or `poor`."""
 
 
 class Row(_Told):
@@ -85,8 +83,6 @@ class Row(_Told):
     """A UUID."""
     round_id: int = Field(ge=0)
     """The round's start in epoch seconds by the server's clock, a multiple of the interval."""
-    aid: Text = None
-    server_ip: Text = None
     platform: Text = None
 
 
@@ -97,15 +93,10 @@ class NetworkRound(Row):
     """Packets that did not arrive, in percent."""
     avg_latency: Number = None
     """Mean round trip in milliseconds."""
-    min_latency: Number = None
-    """Milliseconds."""
-    max_latency: Number = None
-    """Milliseconds."""
     jitter: Number = None
     """Standard deviation of the latency in milliseconds."""
     is_icmp_blocked: Flag = None
     """Whether the target answers no ping, so that the row measured nothing."""
-    error_details: Text = None
     score: Annotated[Score | None, WrapValidator(_or_none)] = None
 
 
@@ -121,23 +112,6 @@ class HttpRound(Row):
     """Time to the first byte in milliseconds."""
     total_time: Number = None
     """Response time and receive time together, in milliseconds."""
-    dns_time: Number = None
-    """Milliseconds."""
-    connect_time: Number = None
-    """Milliseconds."""
-    ssl_time: Number = None
-    """Milliseconds."""
-    wait_time: Number = None
-    """From the request to the first byte, in milliseconds."""
-    receive_time: Number = None
-    """From the first to the last byte, in milliseconds."""
-    redirect_time: Number = None
-    """All redirects together, in milliseconds."""
-    num_redirects: Number = None
-    wire_size: Number = None
-    """Bytes."""
-    throughput: Number = None
-    """In the vendor's words the amount of data transmitted, in bytes."""
     score: Annotated[Score | None, WrapValidator(_or_none)] = None
 
     @property

@@ -157,7 +157,9 @@ class Baseline:
         try:
             async with asyncio.timeout(_LONGEST):
                 for aid, test_ids in _by_aid(records).items():
-                    standing |= await newest_rounds(self._client, test_ids, since=since, aid=aid)
+                    standing |= await newest_rounds(
+                        self._client.read, test_ids, since=since, aid=aid
+                    )
         except (CallFailed, TimeoutError) as error:
             reason = str(error) or "no answer in time"
             self._logger.warning("Results can't be read before anything is sent: %s", reason)

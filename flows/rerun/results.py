@@ -53,7 +53,7 @@ class Results:
         self._baseline = baseline
         self._on_known = on_known
         self._clock = clock
-        self._awaiting = Awaiting(client, self._done, clock=clock)
+        self._awaiting = Awaiting(client.read, self._done, clock=clock)
         self._records: dict[str, Record] = {}
         self._logger = logger
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from flows.runs.breaker import Breaker
 from flows.runs.concurrency import all_or_first_error
 from flows.runs.ownership import OwnRun
+from thousandeyes.calls import BeforeSending
 from thousandeyes.errors import CallFailed, RunStopped, TokenRefused
 from thousandeyes.gate import QuotaGate
 from thousandeyes.outcomes import Outcome
@@ -84,7 +85,7 @@ class Sending:
         self,
         record: Record,
         call: Callable[..., Awaitable[object]],
-        write_ahead: Callable[[], Awaitable[None]],
+        write_ahead: BeforeSending,
     ) -> int | None:
         """Make a record's call: write ahead, call, and stop the run if the error asks for it.
 

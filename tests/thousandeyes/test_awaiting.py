@@ -75,7 +75,7 @@ def awaited(api: Api, *tests: Watched) -> Done:
     done = Done()
 
     async def main() -> None:
-        awaiting = Awaiting(api, done, clock=asyncio.get_running_loop().time)
+        awaiting = Awaiting(api.read, done, clock=asyncio.get_running_loop().time)
         for test in tests:
             awaiting.add(test)
         awaiting.close()
@@ -218,7 +218,7 @@ def test_a_test_added_while_others_are_awaited_is_looked_for_in_its_time() -> No
     done = Done()
 
     async def main() -> None:
-        awaiting = Awaiting(api, done, clock=asyncio.get_running_loop().time)
+        awaiting = Awaiting(api.read, done, clock=asyncio.get_running_loop().time)
         following = asyncio.ensure_future(awaiting.follow())
         awaiting.add(watched("slow", expected=1, next_poll=200.0))
         await asyncio.sleep(50)
@@ -238,4 +238,4 @@ def test_the_newest_round_of_each_test_is_found_before_anything_is_sent() -> Non
         "http-server": [row("2", round_id=180)],
     }
     api = Api(lambda kind, *_: page(*told[kind]))
-    assert run(newest_rounds(api, ["1", "2", "3"], since=60)) == {"1": 120, "2": 180}
+    assert run(newest_rounds(api.read, ["1", "2", "3"], since=60)) == {"1": 120, "2": 180}

@@ -9,17 +9,14 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from tests.thousandeyes.steady import steady
-from thousandeyes.errors import InvalidTestIds, NotFound, ReplyLost
+from thousandeyes.errors import InvalidTestIds, ReplyLost
 from thousandeyes.judging import judge
 from thousandeyes.outcomes import VerdictName
 from thousandeyes.replies import Reply, read
 from thousandeyes.results import (
     Page,
-    every,
     http_rounds,
-    http_rounds_of,
     network_rounds,
-    network_rounds_of,
     next_cursor,
     path_summaries_of,
 )
@@ -83,8 +80,8 @@ class Laptops:
         return {agent.id for agent in self.simulator.agents if agent.is_online}
 
     async def verdict(self, test_id: str, since: float, **thresholds: Any) -> Verdict:
-        network = await every(network_rounds(self, [test_id], since=since))
-        http = await every(http_rounds(self, [test_id], since=since))
+        network = await every(network_rounds(self.read, [test_id], since=since))
+        http = await every(http_rounds(self.read, [test_id], since=since))
         answered = {row.agent_id for row in [*network, *http]}
         agents = {agent.id: agent.name for agent in self.simulator.agents}
         return judge(
@@ -126,6 +123,11 @@ def parsed(row: Mapping[str, object], model: type[AnyRow]) -> AnyRow:
     return found
 
 
+async def every(pages: AsyncIterator[Page[AnyRow]]) -> list[AnyRow]:
+    """Return the rows of all pages."""
+    return [row async for page in pages for row in page.rows]
+
+
 async def pages_of(pages: AsyncIterator[Page[AnyRow]]) -> list[int]:
     return [len(page.rows) async for page in pages]
 
@@ -133,7 +135,7 @@ async def pages_of(pages: AsyncIterator[Page[AnyRow]]) -> list[int]:
 def test_a_row_keeps_what_is_not_known_and_survives_what_is_missing() -> None:
     row = parsed({"loss": 12.5, "ztaMetrics": [{"loss": 1}]}, NetworkRound)
     assert (row.test_id, row.agent_id, row.round_id, row.loss) == ("1", "a", 60, 12.5)
-    assert [row.avg_latency, row.is_icmp_blocked, row.error_details, row.score] == [None] * 4
+    assert [row.avg_latency, row.is_icmp_blocked, row.score] == [None] * 3
     assert row.model_extra == {"ztaMetrics": [{"loss": 1}]}
 
 
@@ -219,12 +221,12 @@ def test_of_a_link_the_cursor_alone_is_taken(href: str, cursor: str | None) -> N
 @pytest.mark.parametrize("cursors", [["a", "a"], ["a", "b", "a"], ["a", ""], ["a", None]])
 async def test_a_repeated_empty_or_missing_cursor_ends_it(cursors: list[str | None]) -> None:
     api = Canned(*[page(WHO, cursor=cursor) for cursor in cursors], "never asked for")
-    assert await pages_of(network_rounds(api, ["1"], since=0)) == [1] * len(cursors)
+    assert await pages_of(network_rounds(api.read, ["1"], since=0)) == [1] * len(cursors)
 
 
 async def test_every_page_is_asked_for_with_the_same_query_and_body() -> None:
     api = Canned(page(WHO, cursor="a"), page(WHO, cursor="b"), page())
-    await every(network_rounds(api, ["1"], since=100, rows_per_page=7))
+    await every(network_rounds(api.read, ["1"], since=100, rows_per_page=7))
     first, *others = api.calls
     assert first[0] == {"startDate": "1970-01-01T00:01:00Z", "max": "7"}
     assert first[1] == {
@@ -236,7 +238,7 @@ async def test_every_page_is_asked_for_with_the_same_query_and_body() -> None:
 
 async def test_a_caller_may_stop_early() -> None:
     api = Canned(page(WHO, cursor="a"))
-    async for first in network_rounds(api, ["1"], since=0):
+    async for first in network_rounds(api.read, ["1"], since=0):
         assert first.rows
         break
     assert len(api.calls) == 1
@@ -245,43 +247,42 @@ async def test_a_caller_may_stop_early() -> None:
 async def test_rows_of_other_tests_and_of_older_rounds_are_dropped() -> None:
     rows = [WHO | {"roundId": moment} for moment in (0, 60, 119, 120)]
     api = Canned(page(*rows, WHO | {"testId": "2"}))
-    found = await every(http_rounds(api, ["1"], since=119.9))
+    found = await every(http_rounds(api.read, ["1"], since=119.9))
     assert [row.round_id for row in found] == [60, 119, 120]
 
 
 async def test_without_tests_nothing_is_read() -> None:
     # An empty filter would mean all tests.
     api = Canned()
-    assert await every(network_rounds(api, [], since=0)) == []
-    assert await every(http_rounds(api, [], since=0)) == []
+    assert await every(network_rounds(api.read, [], since=0)) == []
+    assert await every(http_rounds(api.read, [], since=0)) == []
 
 
 @pytest.mark.parametrize("body", [None, [], "text", {"results": {"1": WHO}}, {"results": "none"}])
 async def test_a_reply_without_readable_results_is_a_lost_one(body: object) -> None:
     with pytest.raises(ReplyLost, match="network/filter answered without readable results"):
-        await every(network_rounds_of(Canned(body), "1", since=0))
+        await every(network_rounds(Canned(body).read, ["1"], since=0))
 
 
 @pytest.mark.parametrize("body", [{}, {"results": None}, {"results": []}])
 async def test_a_reply_may_have_no_rows(body: object) -> None:
-    assert await every(network_rounds_of(Canned(body), "1", since=0)) == []
+    assert await every(network_rounds(Canned(body).read, ["1"], since=0)) == []
 
 
 @pytest.mark.parametrize("test_id", ["", "../run", "1/2", "1?x"])
 def test_a_path_is_made_of_a_clean_id_alone(test_id: str) -> None:
-    for reader in (network_rounds_of, http_rounds_of, path_summaries_of):
-        with pytest.raises(InvalidTestIds):
-            reader(Canned(), test_id, since=0)
+    with pytest.raises(InvalidTestIds):
+        path_summaries_of(Canned().read, test_id, since=0)
 
 
 async def test_many_tests_are_read_over_several_pages() -> None:
     laptops = Laptops(page_size=3, agents=8)
     await laptops.run(*IDS)
-    network = await every(network_rounds(laptops, IDS, since=NOON, aid="1234"))
+    network = await every(network_rounds(laptops.read, IDS, since=NOON, aid="1234"))
     pages = len(laptops.calls)
     assert pages == -(-len(IDS) * len(laptops.online) // 3)
     assert len(network) == len(IDS) * len(laptops.online)
-    http = await every(http_rounds(laptops, IDS, since=NOON))
+    http = await every(http_rounds(laptops.read, IDS, since=NOON))
     assert {row.test_id for row in network} == set(IDS)
     assert {row.test_id for row in http} == {HTTP, "4"}
     assert {row.agent_id for row in http} == laptops.online
@@ -294,10 +295,8 @@ async def test_the_newest_rounds_come_first() -> None:
         await laptops.run(*IDS)
         laptops.now += 120
     for rows in (
-        await every(network_rounds(laptops, IDS, since=NOON)),
-        await every(http_rounds(laptops, IDS, since=NOON)),
-        await every(network_rounds_of(laptops, HTTP, since=NOON)),
-        await every(http_rounds_of(laptops, HTTP, since=NOON)),
+        await every(network_rounds(laptops.read, IDS, since=NOON)),
+        await every(http_rounds(laptops.read, IDS, since=NOON)),
     ):
         rounds = [row.round_id for row in rows]
         assert rounds == sorted(rounds, reverse=True)
@@ -307,45 +306,26 @@ async def test_the_newest_rounds_come_first() -> None:
 async def test_the_pages_of_the_api_are_as_long_as_asked_for() -> None:
     laptops = Laptops(agents=8)
     await laptops.run(NETWORK)
-    pages = await pages_of(network_rounds(laptops, IDS, since=NOON, rows_per_page=2))
+    pages = await pages_of(network_rounds(laptops.read, IDS, since=NOON, rows_per_page=2))
     assert max(pages) == 2 < sum(pages)
 
 
-async def test_one_test_is_read_by_each_of_its_calls() -> None:
+async def test_the_paths_of_one_test_are_read_by_a_plain_call() -> None:
     laptops = Laptops(page_size=10)
     await laptops.run(*IDS)
-    plain = await every(http_rounds_of(laptops, HTTP, since=NOON, newest_first=False))
-    filtered = await every(http_rounds_of(laptops, HTTP, since=NOON))
-    network = await every(network_rounds_of(laptops, HTTP, since=NOON))
-    paths = await every(path_summaries_of(laptops, HTTP, since=NOON))
-    for rows in (plain, filtered, network, paths):
-        assert {row.agent_id for row in rows} == laptops.online
-        assert {row.test_id for row in rows} == {HTTP}
-    assert sorted(plain, key=lambda row: row.agent_id) == sorted(
-        filtered, key=lambda row: row.agent_id
-    )
+    paths = await every(path_summaries_of(laptops.read, HTTP, since=NOON))
+    assert {row.agent_id for row in paths} == laptops.online
+    assert {row.test_id for row in paths} == {HTTP}
     assert all(row.path_traces[0].number_of_hops for row in paths)
-    methods = [method for method, *_ in laptops.calls]
-    assert set(methods) == {"GET", "POST"}
-    assert [body is None for *_, body in laptops.calls] == [m == "GET" for m in methods]
-
-
-async def test_a_network_test_has_no_http_results() -> None:
-    with pytest.raises(NotFound):
-        await every(http_rounds_of(Laptops(), NETWORK, since=NOON))
+    assert {(method, body) for method, _, _, body in laptops.calls} == {("GET", None)}
 
 
 async def test_every_page_is_of_the_account_group_asked_for() -> None:
     laptops = Laptops(page_size=3)
     await laptops.run(HTTP)
-    for pages in (
-        network_rounds(laptops, [HTTP], since=NOON, aid="1234"),
-        network_rounds_of(laptops, HTTP, since=NOON, aid="1234"),
-    ):
-        assert await every(pages)
-    assert await every(http_rounds(laptops, [HTTP], since=NOON, aid="1234"))
-    assert await every(http_rounds_of(laptops, HTTP, since=NOON, aid="1234"))
-    assert await every(path_summaries_of(laptops, HTTP, since=NOON, aid="1234"))
+    assert await every(network_rounds(laptops.read, [HTTP], since=NOON, aid="1234"))
+    assert await every(http_rounds(laptops.read, [HTTP], since=NOON, aid="1234"))
+    assert await every(path_summaries_of(laptops.read, HTTP, since=NOON, aid="1234"))
     assert len(laptops.calls) > 5
     assert {query["aid"] for _, _, query, _ in laptops.calls} == {"1234"}
 
@@ -354,7 +334,7 @@ async def test_a_round_that_began_before_the_moment_in_its_minute_counts() -> No
     laptops = Laptops()
     laptops.now += 45
     await laptops.run(NETWORK)
-    found = await every(network_rounds(laptops, [NETWORK], since=laptops.now))
+    found = await every(network_rounds(laptops.read, [NETWORK], since=laptops.now))
     assert {row.round_id for row in found} == {NOON}
 
 
