@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Final, get_args
 from uuid import UUID
 
-import yaml
 from prefect.client.orchestration import PrefectClient
 from prefect.events.actions import ActionTypes
 from prefect.events.schemas.automations import AutomationCore
@@ -13,7 +12,8 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deployments.ownership import NOT_THERE, automation_differences, mended, renamed
-from deployments.steps import BootstrapError, Found, Step, check_unique, first_problem, left
+from deployments.steps import BootstrapError, Found, Step, check_unique, left
+from thousandeyes.mistakes import Unreadable, read_yaml, told
 
 FILE: Final = Path(__file__).with_name("automations.yaml")
 
@@ -43,13 +43,13 @@ def read_automations(path: Path = FILE) -> list[Entry]:
         BootstrapError: It can't be read, or holds something that has no place in it.
     """
     try:
-        entries = _File.model_validate(yaml.safe_load(path.read_text("utf-8"))).automations
+        entries = _File.model_validate(read_yaml(path)).automations
         for entry in entries:
             _as_prefect_has_it(entry, dict.fromkeys(_references(entry), NOT_THERE))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BootstrapError(f"{path.name} can't be read: {error}") from None
+    except Unreadable as error:
+        raise BootstrapError(str(error)) from None
     except ValidationError as error:
-        raise BootstrapError(f"{path.name}: {first_problem(error)}") from None
+        raise BootstrapError(f"{path.name}: {told(error)}") from None
     check_unique(path, [entry.name for entry in entries])
     return entries
 
@@ -129,7 +129,7 @@ def _as_prefect_has_it(entry: Entry, ids: dict[str, UUID]) -> AutomationCore:
             entry.model_dump() | {"actions": [_action(values) for values in actions]}
         )
     except ValidationError as error:
-        raise BootstrapError(f"{FILE.name}: {entry.name}: {first_problem(error)}") from None
+        raise BootstrapError(f"{FILE.name}: {entry.name}: {told(error)}") from None
     parts = [(entry.trigger, automation.trigger), *zip(actions, automation.actions, strict=True)]
     for given, model in parts:
         if unknown := given.keys() - type(model).model_fields.keys():

@@ -55,7 +55,7 @@ class Files:
         """
         try:
             return cls(read_groups(), read_deployments(), read_automations())
-        except (GroupsError, OSError) as error:
+        except GroupsError as error:
             raise BootstrapError(str(error)) from None
 
 

@@ -1,6 +1,7 @@
 """The groups of tests that stand in `groups.yaml`: read strictly, every mistake told at once."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from tasks.blocks import EndpointTestGroup, is_block_name
+from thousandeyes.mistakes import Unreadable, mistakes, read_yaml
 
 FILE: Final = Path(__file__).with_name("groups.yaml")
 
@@ -27,16 +29,12 @@ def read_groups(path: Path = FILE) -> dict[str, EndpointTestGroup]:
     Values are taken as they are written, so that an ID keeps its leading zeros.
 
     Raises:
-        GroupsError: The file is no YAML, or holds what is no group; nothing of it counts.
-        OSError: The file can't be opened.
+        GroupsError: The file can't be read, or holds what is no group; nothing of it counts.
     """
     try:
-        document = _Document(yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise GroupsError(f"{path}, line {line}: {error.problem or error.context}") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise GroupsError(f"{path} is not text in UTF-8") from None
+        document = _Document(read_yaml(path, partial(yaml.compose, Loader=yaml.SafeLoader)))
+    except Unreadable as error:
+        raise GroupsError(str(error)) from None
     groups = dict(_groups(document))
     if document.mistakes:
         mistakes = (f"\n  line {line}: {text}" for line, text in sorted(document.mistakes))
@@ -105,6 +103,5 @@ def _groups(document: _Document) -> Iterator[tuple[str, EndpointTestGroup]]:
         try:
             yield name, EndpointTestGroup.model_validate(values)
         except ValidationError as error:
-            for problem in error.errors():
-                text = problem["msg"].removeprefix("Value error, ")
-                document.mistake((name, *problem["loc"]), text)
+            for place, reason, _ in mistakes(error):
+                document.mistake((name, *place), reason)

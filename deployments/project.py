@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import yaml
 from prefect import Flow
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.schema_tools.validation import validate
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from deployments.steps import BootstrapError, check_unique, first_problem
+from deployments.steps import BootstrapError, check_unique
+from thousandeyes.mistakes import Unreadable, read_yaml, told
 
 ROOT: Final = Path(__file__).parents[1]
 FILE: Final = ROOT / "prefect.yaml"
@@ -92,11 +92,11 @@ def read_deployments(path: Path = FILE) -> list[Deployment]:
             that can't be imported, or gives one parameters that it doesn't take.
     """
     try:
-        deployments = _File.model_validate(yaml.safe_load(path.read_text("utf-8"))).deployments
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BootstrapError(f"{path.name} can't be read: {error}") from None
+        deployments = _File.model_validate(read_yaml(path)).deployments
+    except Unreadable as error:
+        raise BootstrapError(str(error)) from None
     except ValidationError as error:
-        raise BootstrapError(f"{path.name}: {first_problem(error)}") from None
+        raise BootstrapError(f"{path.name}: {told(error)}") from None
     for deployment in deployments:
         _check(deployment, path)
     check_unique(path, [deployment.full_name for deployment in deployments])

@@ -6,18 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import ValidationError
-
 
 class BootstrapError(Exception):
     """A server or a file is not as it must be; the message says what to do."""
-
-
-def first_problem(error: ValidationError) -> str:
-    """Return where a file is wrong, and why."""
-    problem = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in problem["loc"])
-    return f"{place}: {problem['msg']}" if place else problem["msg"]
 
 
 def check_unique(path: Path, names: Iterable[str]) -> None:

@@ -32,7 +32,6 @@ from thousandeyes.thresholds import Thresholds
 
 _STRICT: Final = ConfigDict(extra="forbid", hide_input_in_errors=True)
 _BLOCK_NAME: Final = re.compile(r"[a-z0-9-]+")
-_SHOWN: Final = 20
 
 
 class ThousandEyesCredentials(CredentialsBlock):

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials, is_block_name
 from thousandeyes.errors import SettingsError
+from thousandeyes.mistakes import told
 from thousandeyes.settings import ThousandEyesSettings
-
-_SHOWN: Final = 20
+from thousandeyes.text import listed
 
 AnyBlock = TypeVar("AnyBlock", bound=Block)
 
@@ -74,7 +74,9 @@ async def _load(
         except ValueError:
             missing.append(repr(name))
         except RuntimeError as error:
-            problems.append(f"{title} {name!r} can't be used: {_explain(error)}")
+            cause = error.__cause__
+            why = told(cause) if isinstance(cause, ValidationError) else type(cause).__name__
+            problems.append(f"{title} {name!r} can't be used: {why}")
     if missing:
         problems.append(f"no {title} block named {', '.join(missing)} ({await _existing(kind)})")
     return found, problems
@@ -99,16 +101,4 @@ async def _existing(kind: type[Block]) -> str:
     names = await block_names(kind)
     if not names:
         return "this Prefect server has none"
-    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"this Prefect server has {', '.join(names[:_SHOWN])}{rest}"
-
-
-def _explain(error: RuntimeError) -> str:
-    """Return where and why a block can't be read, without a value: one may be a token."""
-    if not isinstance(cause := error.__cause__, ValidationError):
-        return type(cause).__name__
-    problems = cause.errors(include_url=False, include_context=False, include_input=False)
-    return ", ".join(
-        f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
-        for problem in problems
-    )
+    return f"this Prefect server has {listed(names)}"

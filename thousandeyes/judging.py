@@ -8,7 +8,7 @@ from typing import Final
 
 from thousandeyes.outcomes import VerdictName
 from thousandeyes.rounds import HttpRound, Measured
-from thousandeyes.text import cut
+from thousandeyes.text import cut, listed
 from thousandeyes.thresholds import Reason, Thresholds, is_measured, reasons
 from thousandeyes.verdict import METRICS, WORST_TOLD, FailingAgent, Spread, Verdict
 
@@ -150,9 +150,8 @@ def _because(
         text = f"{count.answered - len(failing)} of {count.answered} agents{count.notes}"
     else:
         text = f"{len(failing)} of {count.answered} agents{count.notes}"
-    shown = "; ".join(f"{agent.name}: {', '.join(agent.reasons)}" for agent in failing[:WORST_TOLD])
-    rest = f"; and {len(failing) - WORST_TOLD} more" if len(failing) > WORST_TOLD else ""
-    return f"{text}, {shown}{rest}" if shown else text
+    worst = [f"{agent.name}: {', '.join(agent.reasons)}" for agent in failing]
+    return f"{text}, {listed(worst, WORST_TOLD, '; ')}" if worst else text
 
 
 NO_VERDICT: Final = MappingProxyType(

@@ -1,9 +1,9 @@
 """What a run knows of the organization's quota, and whether a call may go out now.
 
 Pure decisions: time comes in as seconds on any clock that never goes back, and nothing here
-waits. The facts, from the vendor's page on rate limits: a window is 60 s long, opened by its
-first call, and shared by everybody in the organization; 240 calls a window for the organization
-and 24 for instant tests; each reply may tell Limit, Remaining and Reset of one or both.
+waits. The facts, from https://developer.cisco.com/docs/thousandeyes/rate-limits: a window is 60 s
+long and shared by everybody in the organization; it holds 240 calls for the organization and 24 for
+instant tests; each reply may tell Limit, Remaining and Reset of one or both.
 """
 
 import math
@@ -32,7 +32,7 @@ class Mark(NamedTuple):
 
 
 class Permit(NamedTuple):
-    """Leave for one call: the families it spends, and where all stood when it went out."""
+    """Permission to send one call: the families it spends, and where all stood at that moment."""
 
     spends: tuple[Family, ...]
     marks: Mapping[Family, Mark]
@@ -40,17 +40,14 @@ class Permit(NamedTuple):
 
 @dataclass
 class FamilyQuota:
-    """One family as this run sees it: unknown, told, or not told at all (`untold`).
+    """One family, as this run sees it.
 
-    Unknown, at the start and after each Reset, lets one call through, alone, to find out. Told
-    gives out what the lowest Remaining leaves, less the reserve, less what is in flight, less
-    what was `spent` without the reply that would tell. Untold is not limited.
+    It is unknown at the start and after each Reset: one call goes out alone, to find out. Once a
+    reply has told its numbers, calls go out while the window has room. When a reply tells nothing
+    of it, it is `untold` and limits nothing.
 
-    Why that is never too much: a reply that has landed tells a Remaining that counts its own call,
-    so the lowest counts every call but those in flight and those `spent`. Calls `lost` before the
-    one that opened the window went out are in its Remaining; `counted_lost` is how many. `era`
-    numbers the unknown stretches: what a call of an earlier one brings says nothing of this one.
-    `beyond` is how long a window may outlast its Reset: one that did shows they are rounded down.
+    The room is the lowest Remaining, less the reserve, the calls in flight and the calls `spent`.
+    Each reply's Remaining counts its own call; so the lowest one misses only those two kinds.
     """
 
     reserve: float = 0.0
@@ -59,11 +56,16 @@ class FamilyQuota:
     untold: bool = False
     in_flight: int = 0
     lost: int = 0
+    """Calls whose replies told nothing of this family, or never came."""
     counted_lost: int = 0
+    """Those of them that the first Remaining of this window counts."""
     era: int = 0
+    """Goes up when the family becomes unknown. Calls of an earlier era tell nothing of this one."""
     asking: bool = False
+    """Whether the call that is to find out is under way."""
     last_reset: float = -math.inf
     beyond: float = 0.0
+    """Seconds to add to a Reset. A server that still refuses after it has rounded it down."""
 
     def roll_over(self, now: float) -> None:
         """Forget a window that is over."""
@@ -119,7 +121,8 @@ class FamilyQuota:
         """Take a reading: the lowest Remaining of the newest window counts."""
         if told.remaining == 0 and told.seconds_left <= 0:
             self.beyond = SAME_WINDOW
-        # The reply that opened it is past its Date by as much as the end is past the Reset.
+        # The call that opened the window came as long after its Date as the window ends after its
+        # Reset: both are cut to whole seconds, so that nothing is to be added.
         end = now + told.seconds_left + self.beyond * (told.remaining < told.limit - 1)
         if told.reset > self.last_reset + SAME_WINDOW:
             if self.told:
@@ -156,10 +159,7 @@ class Quota:
         self.families = {family: FamilyQuota(self.reserve) for family in Family}
 
     def wait(self, spends: Iterable[Family], now: float) -> float:
-        """Return 0 if a call that spends these families may go out, else seconds to wait.
-
-        Infinite where only a reply can tell more. To be asked again after any reply.
-        """
+        """Return the seconds that such a call has to wait; infinite: until a reply tells more."""
         for family in self.families.values():
             family.roll_over(now)
         if now < self.closed_until:
@@ -182,7 +182,7 @@ class Quota:
             self.families[family].land(permit.marks[family])
 
     def lost(self, permit: Permit) -> None:
-        """Note that a call went out and no reply came back: it counts until the window is over."""
+        """Note that no reply came back: the call counts as spent until the window is over."""
         self.unsent(permit)
         for family in permit.spends:
             self.families[family].hear_nothing(permit.marks[family], trustworthy=False)

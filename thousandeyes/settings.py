@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from thousandeyes.errors import SettingsError
 from thousandeyes.lists import as_text
+from thousandeyes.mistakes import mistakes
 
 API_URL = "https://api.thousandeyes.com/v7"
 ENV_FILE: Final = "TE_ENV_FILE"
@@ -157,10 +158,7 @@ def _env_file() -> Path:
 
 def _explain(error: ValidationError) -> str:
     lines = []
-    for problem in error.errors(include_url=False, include_input=False, include_context=False):
-        variable = "TE_" + "_".join(str(part) for part in problem["loc"]).upper()
-        if problem["type"] == "missing":
-            lines.append(f"{variable} is not set: {_WHERE}")
-        else:
-            lines.append(f"{variable}: {problem['msg'].removeprefix('Value error, ')}")
+    for place, reason, missing in mistakes(error):
+        variable = "TE_" + "_".join(map(str, place)).upper()
+        lines.append(f"{variable} is not set: {_WHERE}" if missing else f"{variable}: {reason}")
     return "; ".join(lines)

@@ -1,6 +1,7 @@
 """What a text from anywhere looks like to a person: one line, without what can't be seen."""
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Final
 
 _BLANK: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cs"})
@@ -28,6 +29,13 @@ def cut(text: str, length: int) -> str:
     """Return a text as it is shown, no longer than this."""
     text = shown(text.strip()[:_READ])
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def listed(items: Sequence[str], most: int = 20, separator: str = ", ") -> str:
+    """Return the first items of a list and how many more there are, such as `a, b and 3 more`."""
+    text = separator.join(items[:most])
+    rest = len(items) - most
+    return f"{text}{separator.strip(', ')} and {rest} more" if rest > 0 else text
 
 
 def duration(seconds: float) -> str:

@@ -16,16 +16,15 @@ from thousandeyes.rounds import Measured
 FIRST_POLL: Final = 10.0
 """Seconds from a test's acceptance to the first look at its results."""
 GAPS: Final = (20.0, 40.0, 60.0)
-"""Seconds between its next looks; the last one stays. In windows of a minute the third look falls
-together with the first one of the tests that were accepted a minute later."""
+"""Seconds between the looks that follow; the last gap repeats. By then a minute has passed, and the
+first look at the tests of the next minute's quota is due: one call serves both."""
 TOGETHER: Final = 5.0
 """Seconds that a look waits for those of other tests: one call then serves them all."""
 QUIET_POLLS: Final = 2
-"""Looks in a row without a new row after which nobody is waited for any more."""
-
-
+"""After so many looks in a row without a new row, no more answers are waited for."""
 EARLY: Final = 2
-"""Looks at which a test's rows are read only if all are there: what is read once is read again."""
+"""At so many first looks only the first page is read, unless all answers are there. Every page of a
+test is read again at its next look, so that reading all of them early would waste calls."""
 
 
 @dataclass

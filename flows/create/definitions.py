@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Self
 
-import yaml
 from prefect.blocks.system import Secret
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError, model_validator
 
@@ -17,6 +16,7 @@ from thousandeyes.definitions import (
     InstantTest,
 )
 from thousandeyes.errors import InvalidDefinitions, SettingsError
+from thousandeyes.mistakes import Unreadable, read_yaml, told
 from thousandeyes.text import shown
 
 
@@ -46,21 +46,14 @@ def read_definitions(path: Path) -> list[Definition]:
         InvalidDefinitions: It can't be read, or holds what can't be a definition; names each.
     """
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        return _DEFINITIONS.validate_python(read_yaml(path))
+    except Unreadable as error:
         raise InvalidDefinitions(
-            f"{path} can't be read: {error}. A run on a worker needs the whole path of a file on "
-            "that machine. Nothing was sent."
+            f"{error}. A run on a worker needs the whole path of a file on that machine. Nothing "
+            "was sent."
         ) from None
-    try:
-        return _DEFINITIONS.validate_python(content)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        told = "; ".join(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
-            for problem in problems
-        )
-        raise InvalidDefinitions(f"{path}: {told}. Nothing was sent.") from None
+        raise InvalidDefinitions(f"{path}: {told(error)}. Nothing was sent.") from None
 
 
 def check_names(definitions: Iterable[Definition], create_again: Iterable[str]) -> None:

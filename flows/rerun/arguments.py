@@ -3,19 +3,20 @@
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Any, Final, TextIO
 
 from prefect.settings import get_current_settings
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic.fields import FieldInfo
 
 from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import Parameters
 from flows.rerun.selection import select
 from tasks.blocks import read_names
-from thousandeyes.delivery import Delivery
 from thousandeyes.errors import InvalidTestIds, SettingsError
 from thousandeyes.lists import read_test_ids_text
+from thousandeyes.mistakes import Mistake, mistakes
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.thresholds import Thresholds
 
@@ -41,7 +42,8 @@ _VALUES: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
     "only_failed_of": ("RUN", str),
     "skip_if_run_within_minutes": ("M", str),
 }
-"""Of the options that take a value: what it looks like, and how it is read. The model checks it."""
+"""Of options that take a value: what it looks like, and how it is read, if not as `VALUE` and as it
+stands. The model checks it."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
         help="a ThousandEyes Credentials block, instead of the groups' or the environment's",
     )
     for name, field in RerunOptions.model_fields.items():
-        _add(parser, name, str(field.description))
+        _add(parser, name, field)
     return parser
 
 
@@ -92,7 +94,7 @@ def parameters(arguments: Sequence[str] | None, stdin: TextIO) -> Parameters:
     try:
         options = RerunOptions.model_validate(given)
     except ValidationError as error:
-        raise SettingsError("; ".join(_explain(problem) for problem in error.errors())) from None
+        raise SettingsError("; ".join(map(_told, mistakes(error)))) from None
     asked = Parameters(test_ids=test_ids, groups=groups, credentials=credentials, options=options)
     if test_ids or not (asked.name_tests or options.only_failed_of):
         checked = select(test_ids, {}, credentials).test_ids
@@ -103,18 +105,18 @@ def parameters(arguments: Sequence[str] | None, stdin: TextIO) -> Parameters:
     return asked
 
 
-def _add(parser: argparse.ArgumentParser, name: str, description: str) -> None:
-    flag = _flag(name)
-    shared: dict[str, Any] = {"default": argparse.SUPPRESS, "help": description}
-    if name == "delivery":
-        parser.add_argument(flag, choices=[str(choice) for choice in Delivery], **shared)
-    elif name in _VALUES:
-        metavar, read = _VALUES[name]
-        if name == "thresholds":
-            shared["help"] += f" Names: {', '.join(Thresholds.model_fields)}."
-        parser.add_argument(flag, metavar=metavar, type=read, **shared)
+def _add(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
+    shared: dict[str, Any] = {"default": argparse.SUPPRESS, "help": str(field.description)}
+    kind = field.annotation
+    if kind is bool:
+        parser.add_argument(_flag(name), action=argparse.BooleanOptionalAction, **shared)
+    elif isinstance(kind, type) and issubclass(kind, StrEnum):
+        parser.add_argument(_flag(name), choices=[str(choice) for choice in kind], **shared)
     else:
-        parser.add_argument(flag, action=argparse.BooleanOptionalAction, **shared)
+        metavar, read = _VALUES.get(name, ("VALUE", str))
+        if kind is Thresholds:
+            shared["help"] += f" Names: {', '.join(Thresholds.model_fields)}."
+        parser.add_argument(_flag(name), metavar=metavar, type=read, **shared)
 
 
 def _with_stdin(arguments: Sequence[str], stdin: TextIO) -> list[str]:
@@ -143,7 +145,7 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _explain(problem: ErrorDetails) -> str:
-    option, *within = map(str, problem["loc"])
+def _told(mistake: Mistake) -> str:
+    option, *within = map(str, mistake.place)
     name = f" {within[0]}" if option == "thresholds" and within else ""
-    return f"{_flag(option)}{name}: {problem['msg']}"
+    return f"{_flag(option)}{name}: {mistake.reason}"

@@ -15,6 +15,7 @@ from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, TokenRefused, Unreachable
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.record import Record
+from thousandeyes.text import listed
 
 KEY: Final = "endpoint-rerun-plan-"
 _SHOWN: Final = 20
@@ -65,8 +66,8 @@ async def read_known(client: ThousandEyesClient, records: Sequence[Record]) -> K
     groups = await read("the account groups", client.account_groups())
     tests: dict[str | None, dict[str, EndpointTest] | None] = {}
     for aid in dict.fromkeys(record.aid for record in records):
-        listed = await read(f"the tests of {_of(aid or client.settings.aid)}", client.tests(aid))
-        tests[aid] = None if listed is None else {test.test_id: test for test in listed}
+        found = await read(f"the tests of {_of(aid or client.settings.aid)}", client.tests(aid))
+        tests[aid] = None if found is None else {test.test_id: test for test in found}
     agents = await read("the agents", client.agents())
     now = client.server_time() or 0.0
     return Known(client.settings.aid, groups, tests, agents, now, unread)
@@ -79,19 +80,19 @@ def findings(records: Sequence[Record], known: Known) -> list[str]:
     mine = wanted if known.groups is None else {group.aid for group in known.groups}
     if strangers := sorted(str(aid) for aid in wanted - mine):
         found.append(f"The token's user is not in account group {', '.join(strangers)}.")
-    listed = {record.test_id: _listed(record, known) for record in records}
+    tests = {record.test_id: _listed(record, known) for record in records}
     read = [record for record in records if known.tests.get(record.aid) is not None]
-    missing = [record.test_id for record in read if listed[record.test_id] is None]
+    missing = [record.test_id for record in read if tests[record.test_id] is None]
     if len(missing) == len(read) and read:
         found.append(
             "The API lists none of these tests. It may not list instant tests at all, so that "
             "whether they exist shows when they are run."
         )
     elif missing:
-        found.append(f"Not listed, though others are, and perhaps gone: {_some(missing)}.")
-    disabled = [i for i, test in listed.items() if test and test.is_enabled is False]
+        found.append(f"Not listed, though others are, and perhaps gone: {listed(missing)}.")
+    disabled = [i for i, test in tests.items() if test and test.is_enabled is False]
     if disabled:
-        found.append(f"Disabled: {_some(disabled)}.")
+        found.append(f"Disabled: {listed(disabled)}.")
     if known.online == 0:
         found.append("No agent is online: nobody would measure.")
     return found
@@ -167,8 +168,3 @@ def _account_group(known: Known) -> str:
 
 def _of(aid: str | None) -> str:
     return f"account group {aid}" if aid else "the token's own account group"
-
-
-def _some(test_ids: Sequence[str]) -> str:
-    rest = f" and {len(test_ids) - _SHOWN} more" if len(test_ids) > _SHOWN else ""
-    return ", ".join(test_ids[:_SHOWN]) + rest
