@@ -137,8 +137,8 @@ def _as_prefect_has_it(entry: Entry, ids: dict[str, UUID]) -> AutomationCore:
                 f"{FILE.name}: {entry.name}: Prefect knows no {', '.join(sorted(unknown))} in "
                 f"{given.get('type')!r}"
             )
-    # With all defaults given: in an update, the server takes what is left out for missing. An
-    # owner is what it doesn't take there.
+    # All fields are sent, also those that have their default: in an update, the server takes a
+    # field that is left out for one that is missing. It refuses the owner.
     return AutomationCore.model_validate(automation.model_dump(exclude={"owner_resource"}))
 
 

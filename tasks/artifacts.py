@@ -35,7 +35,7 @@ from thousandeyes.record import Record
 from thousandeyes.text import cut
 
 Row = dict[str, str | int | float | bool | None]
-Written = TypeVar("Written")
+Answer = TypeVar("Answer")
 
 TEST_KEY: Final = "endpoint-test-"
 OUTCOMES_KEY: Final = "endpoint-rerun-outcomes-"
@@ -103,7 +103,8 @@ def from_row(values: object) -> Record:
             for name, value in values.items()
         }
         if isinstance(outcome := values.get("outcome"), str):
-            # Whoever may send nothing twice takes an outcome of a later version as a call sent.
+            # An outcome that only a later version knows may mean that a call went out. Read as
+            # `unknown`, the test is not sent again under at_most_once.
             values |= {
                 "outcome": outcome if outcome in list(Outcome) else Outcome.UNKNOWN,
                 "verdict": verdict.from_row(values),
@@ -202,10 +203,10 @@ async def _read(flow_run_ids: list[UUID], key: ArtifactFilterKey) -> list[Artifa
 
 
 async def until_taken(
-    write: Callable[[], Awaitable[Written]],
+    call: Callable[[], Awaitable[Answer]],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> Written:
-    """Call `write` until the Prefect server takes it, however long it is away or busy.
+) -> Answer:
+    """Make a call of the Prefect server until it answers, however long it is away or busy.
 
     Raises:
         PrefectHTTPStatusError: The server refuses it.
@@ -213,13 +214,14 @@ async def until_taken(
     pause = _FIRST_PAUSE
     while True:
         try:
-            return await write()
+            return await call()
         except (httpx.TransportError, PrefectHTTPStatusError) as error:
             if isinstance(error, PrefectHTTPStatusError) and not _may_pass(error.response):
                 raise
             _logger().warning(
-                "The Prefect server does not take an artifact (%s); next try in %.0f s",
-                *(type(error).__name__, pause),
+                "The Prefect server does not answer as it should (%s); next try in %.0f s",
+                type(error).__name__,
+                pause,
             )
         await sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)

@@ -95,6 +95,7 @@ async def _find(pattern: str, credentials: str | None) -> dict[str, str]:
     if not found:
         get_run_logger().warning(
             "None of the %d tests that the API lists is named %r; it may not list instant tests",
-            *(len(tests), pattern),
+            len(tests),
+            pattern,
         )
     return found

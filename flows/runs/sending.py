@@ -128,7 +128,8 @@ class Sending:
     async def finish(self, record: Record) -> None:
         """Write down how a record that was sent stands."""
         record.finished(datetime.now(UTC))
-        # A run that goes on elsewhere has a word to say on what it sent, and on nothing else.
+        # When the run goes on in another process, this one records what it sent and nothing else:
+        # the other one may have sent the rest.
         if not (self._own_run.lost and record.outcome is Outcome.NOT_ATTEMPTED):
             await self._keep(record)
         self._under_way.remove(record)

@@ -54,7 +54,7 @@ spreads = st.builds(Spread, *[st.none() | st.integers(0, 100).map(float)] * 2)
 verdicts = st.builds(
     Verdict,
     name=st.sampled_from(VerdictName),
-    sentence=st.text(),
+    reason=st.text(),
     agents_expected=st.none() | st.integers(0, 99),
     agents_answered=st.integers(0, 99),
     agents_passed=st.integers(0, 99),

@@ -1,7 +1,7 @@
 """The loop, on the virtual clock, with an API that says what it is told to."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -40,17 +40,9 @@ class Api:
         self.answer = answer
         self.calls: list[tuple[float, str, list[str], str | None, str | None]] = []
 
-    async def read(
-        self,
-        method: str,  # noqa: ARG002
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-        aid: str | None = None,
-    ) -> Any:
-        kind, test_ids = path.split("/")[-2], (body or {})["searchFilters"]["testId"]
-        cursor = (params or {}).get("cursor")
+    async def read(self, _: str, path: str, *, params: Any, body: Any, aid: str | None) -> Any:
+        kind, test_ids = path.split("/")[-2], body["searchFilters"]["testId"]
+        cursor = params.get("cursor")
         self.calls.append((asyncio.get_running_loop().time(), kind, test_ids, cursor, aid))
         answer = self.answer(kind, test_ids, cursor)
         if isinstance(answer, CallFailed):

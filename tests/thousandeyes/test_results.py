@@ -48,13 +48,7 @@ class Laptops:
         )
 
     async def read(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-        aid: str | None = None,
+        self, method: str, path: str, *, params: Any = None, body: Any = None, aid: Any = None
     ) -> Any:
         query = {name: value for name, value in (params or {}).items() if self.keeps(name)}
         query |= {"aid": aid} if aid else {}
@@ -100,15 +94,7 @@ class Canned:
         self.replies = list(replies)
         self.calls: list[tuple[Mapping[str, str] | None, Mapping[str, Any] | None]] = []
 
-    async def read(
-        self,
-        method: str,  # noqa: ARG002
-        path: str,  # noqa: ARG002
-        *,
-        params: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-        aid: str | None = None,  # noqa: ARG002
-    ) -> Any:
+    async def read(self, *_: str, params: Any, body: Any, **__: Any) -> Any:
         self.calls.append((params, body))
         return self.replies[len(self.calls) - 1]
 

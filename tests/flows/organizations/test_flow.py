@@ -106,7 +106,7 @@ class TestChoice:
         assert failed.value.outcomes == [GOOD]
 
     async def test_cancelled_it_reports_those_that_ended_and_those_that_did_not(self) -> None:
-        self.endless = "org-west"
+        self.trouble, self.endless = {}, "org-west"
         run_ids: list[UUID] = []
         running = asyncio.ensure_future(
             rerun_organizations.with_options(

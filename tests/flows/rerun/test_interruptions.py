@@ -230,7 +230,7 @@ async def test_while_the_prefect_server_is_away_the_run_stalls_and_loses_nothing
             await wait_until(lambda: len(sent(simulator)) >= 20)
         at_the_cut = len(sent(simulator))
         assert running.stdout
-        output = await running.stdout.readuntil(b"does not take an artifact")
+        output = await running.stdout.readuntil(b"does not answer as it should")
         assert len(sent(simulator)) <= at_the_cut + slots
         async with detour:
             output += (await running.communicate())[0]

@@ -82,6 +82,15 @@ class Pen:
         await self.go_on.wait()
         return artifact
 
+    async def cut(self, running: asyncio.Future[Any]) -> None:
+        """Cancel a run in the middle of a write, and let it end."""
+        await self.stopped.wait()
+        running.cancel()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        self.go_on.set()
+        await asyncio.wait([running])
+
 
 async def test_a_test_that_is_cut_while_it_is_recorded_is_recorded_once(
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch
@@ -91,12 +100,7 @@ async def test_a_test_that_is_cut_while_it_is_recorded_is_recorded_once(
     running = asyncio.ensure_future(
         rerun_endpoint_tests(ids(3), options=RerunOptions(max_in_flight=1))
     )
-    await pen.stopped.wait()
-    running.cancel()
-    for _ in range(20):
-        await asyncio.sleep(0)
-    pen.go_on.set()
-    await asyncio.wait([running])
+    await pen.cut(running)
     assert pen.flow_run_id
     assert await keys_of(pen.flow_run_id) == dict.fromkeys(
         [SUMMARY, TABLE, "endpoint-test-202701"], 1
@@ -115,12 +119,7 @@ async def test_a_call_that_is_cut_before_it_goes_out_was_not_attempted(
     pen = Pen(monkeypatch)
     options = RerunOptions(max_in_flight=1, delivery=Delivery.AT_MOST_ONCE)
     running = asyncio.ensure_future(rerun_endpoint_tests(ids(2), options=options))
-    await pen.stopped.wait()
-    running.cancel()
-    for _ in range(20):
-        await asyncio.sleep(0)
-    pen.go_on.set()
-    await asyncio.wait([running])
+    await pen.cut(running)
     assert sent(simulator) == {}
     assert pen.flow_run_id
     assert (await keys_of(pen.flow_run_id))["endpoint-test-202701"] == 1
