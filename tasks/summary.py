@@ -125,15 +125,20 @@ async def publish(report: RunReport, deployment: str, keys: ReportKeys = RERUNS)
     rows, words = table(report.records)
     table_key = keys.table + deployment
     text = markdown(report, _artifact_link(table_key))
-    with refusals_logged("the summary"):
-        await until_taken(
-            lambda: acreate_markdown_artifact(
-                markdown=text, key=keys.summary + deployment, description=plain(report.sentence)
-            )
-        )
+    await write_markdown("the summary", keys.summary + deployment, text, report.sentence)
     with refusals_logged("the table of outcomes"):
         await until_taken(
             lambda: acreate_table_artifact(table=rows, key=table_key, description=words)
+        )
+
+
+async def write_markdown(what: str, key: str, text: str, description: str) -> None:
+    """Write a Markdown artifact; one that the server refuses is left out, and `what` is told."""
+    with refusals_logged(what):
+        await until_taken(
+            lambda: acreate_markdown_artifact(
+                markdown=text, key=key, description=plain(description)
+            )
         )
 
 

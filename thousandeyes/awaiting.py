@@ -3,23 +3,17 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final
 
 from thousandeyes.errors import CallFailed, TokenRefused
 from thousandeyes.queries import TESTS_PER_CALL, Query, queries
-from thousandeyes.results import Kind, Page, Read, http_rounds, network_rounds
+from thousandeyes.results import Kind, Read, rounds
 from thousandeyes.waiting import wait_for_event
 from thousandeyes.watch import Watch, Watched
 
 FAILURES_IN_A_ROW: Final = 3
 """Looks in a row that may fail; with the next one, or a refused token, the waiting ends."""
-
-READERS: Final[Mapping[Kind, Callable[..., AsyncIterator[Page[Any]]]]] = {
-    Kind.NETWORK: network_rounds,
-    Kind.HTTP_SERVER: http_rounds,
-}
-"""How the kinds of results that a verdict is made of are read, in this order."""
 
 
 class Awaiting:
@@ -86,7 +80,7 @@ class Awaiting:
     async def _look(self) -> None:
         due = self._watch.due(self._clock())
         try:
-            for kind in READERS:
+            for kind in Kind:
                 for query in queries(kind, due):
                     await self._read_pages(query)
         except CallFailed as error:
@@ -99,8 +93,9 @@ class Awaiting:
 
     async def _read_pages(self, query: Query) -> None:
         """Read as many pages as tell something new."""
-        reader, total = READERS[query.kind], None
-        async for page in reader(self._read, query.tests, since=query.since, aid=query.aid):
+        total = None
+        pages = rounds(self._read, query.kind, query.tests, since=query.since, aid=query.aid)
+        async for page in pages:
             total = page.total
             query.take(page.rows)
             if query.answered or query.nothing_new(total):
@@ -125,8 +120,8 @@ async def newest_rounds(
     newest: dict[str, int] = {}
     for start in range(0, len(test_ids), TESTS_PER_CALL):
         asked = test_ids[start : start + TESTS_PER_CALL]
-        for reader in READERS.values():
-            async for page in reader(read, asked, since=since, aid=aid):
+        for kind in Kind:
+            async for page in rounds(read, kind, asked, since=since, aid=aid):
                 for row in page.rows:
                     newest[row.test_id] = max(row.round_id, newest.get(row.test_id, 0))
     return newest

@@ -1,28 +1,26 @@
 """Reading what the laptops measured, page by page.
 
-Every reader is an asynchronous iterator over pages, so that a caller may stop early, and reads
-nothing before it is iterated. A row may come twice when rows appear while pages are read. All of
-them raise `CallFailed`, one of its subclasses.
+`rounds` is an asynchronous iterator over pages, so that a caller may stop early, and reads nothing
+before it is iterated. A row may come twice when rows appear while pages are read. It raises
+`CallFailed`, one of its subclasses.
 
 `since` is in epoch seconds by the server's clock, which may differ from ours (`Reply.date` tells).
 A round's ID is its start floored to the minute, so `since` is floored too, both for the API and
 for the rows that are let through: an API that answers with its latest rounds must not pass for
 one with new ones.
 
-Paths are built from the ID: the links of a definition name some that don't exist.
+Paths are not taken from the links of a definition: these name some that don't exist.
 Source: the vendor's OpenAPI description 7.0.85.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final, Generic
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from thousandeyes.errors import ReplyLost
-from thousandeyes.lists import clean_test_id
-from thousandeyes.rounds import AnyRow, HttpRound, NetworkRound, PathSummary, rows_of
+from thousandeyes.rounds import HttpRound, Measured, NetworkRound, rows_of
 
 RESULTS: Final = "/endpoint/test-results/scheduled-tests"
 ROUND_SECONDS: Final = 60
@@ -34,70 +32,68 @@ Read = Callable[..., Awaitable[Any]]
 
 
 class Kind(StrEnum):
-    """The kinds of results, under the names that their paths have."""
+    """The kinds of results that a verdict is made of, under the names that their paths have."""
 
-    NETWORK = "network"
-    HTTP_SERVER = "http-server"
-    PATH = "path-vis"
+    NETWORK = "network"  # of all tests
+    HTTP_SERVER = "http-server"  # of HTTP tests
 
 
-@dataclass(frozen=True)
-class Page(Generic[AnyRow]):
+_ROWS: Final[Mapping[Kind, type[NetworkRound] | type[HttpRound]]] = {
+    Kind.NETWORK: NetworkRound,
+    Kind.HTTP_SERVER: HttpRound,
+}
+
+
+class Page(NamedTuple):
     """One page: the rows that were asked for, and how many rows all pages together have.
 
     `total` is the API's own count, None where it tells none (`totalHits`, which filters have).
     """
 
-    rows: list[AnyRow]
+    rows: list[Measured]
     total: int | None
 
 
-def network_rounds(
-    read: Read,
-    test_ids: Iterable[str],
-    *,
-    since: float,
-    aid: str | None = None,
-    rows_per_page: int | None = None,
-) -> AsyncIterator[Page[NetworkRound]]:
-    """Read the network results of many tests, newest rounds first; of HTTP tests too.
+async def rounds(
+    read: Read, kind: Kind, test_ids: Iterable[str], *, since: float, aid: str | None = None
+) -> AsyncIterator[Page]:
+    """Read one kind of results of many tests, newest rounds first.
 
     Args:
         read: Makes the calls, as `Caller.read` does.
+        kind: The kind of results.
         test_ids: The tests; with none, nothing is read.
         since: Epoch seconds by the server's clock.
         aid: Account group; the client's own when left out. The API wants access to the account
             groups of all these tests.
-        rows_per_page: The API's `max`, whose bounds are not documented; its default when left out.
     """
-    query = _of_many(Kind.NETWORK, NetworkRound, test_ids, since)
-    if rows_per_page is not None:
-        query.params["max"] = str(rows_per_page)
-    return _pages(read, query, aid)
-
-
-def http_rounds(
-    read: Read, test_ids: Iterable[str], *, since: float, aid: str | None = None
-) -> AsyncIterator[Page[HttpRound]]:
-    """Read the HTTP results of many tests, newest rounds first; network tests have none.
-
-    Arguments are those of `network_rounds`. The API has no `max` here.
-    """
-    return _pages(read, _of_many(Kind.HTTP_SERVER, HttpRound, test_ids, since), aid)
-
-
-def path_summaries_of(
-    read: Read, test_id: str, *, since: float, aid: str | None = None
-) -> AsyncIterator[Page[PathSummary]]:
-    """Read the path visualization of one test without its hops, in no promised order.
-
-    Raises:
-        InvalidTestIds: This can't be an ID; nothing was sent.
-    """
-    # It becomes part of the path.
-    test_id = clean_test_id(test_id)
-    path, wanted = f"{RESULTS}/{test_id}/{Kind.PATH}", frozenset({test_id})
-    return _pages(read, _Query("GET", path, PathSummary, wanted, first_round(since), None), aid)
+    tests, first, path = frozenset(test_ids), first_round(since), f"{RESULTS}/{kind}/filter"
+    if not tests:
+        return  # the API takes an empty filter for all tests
+    # No endDate: its default is the server's own now, and ours may lie before `startDate`.
+    params = {"startDate": datetime.fromtimestamp(first, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    body = {
+        "searchFilters": {"testId": sorted(tests)},
+        "searchSort": [{"sort": "round-id", "order": "desc"}],
+    }
+    seen: set[str] = set()
+    while True:
+        reply = await read("POST", path, params=params, body=body, aid=aid)
+        items = reply.get("results") or [] if isinstance(reply, dict) else None
+        if not isinstance(items, list):
+            raise ReplyLost(f"POST {path} answered without readable results")
+        # An API may tell more than it was asked for.
+        rows: list[Measured] = [
+            row
+            for row in rows_of(items, _ROWS[kind])
+            if row.round_id >= first and row.test_id in tests
+        ]
+        yield Page(rows, _total(reply))
+        cursor = next_cursor(reply)
+        if cursor is None or cursor in seen:
+            return
+        seen.add(cursor)
+        params = {**params, "cursor": cursor}
 
 
 def first_round(since: float) -> int:
@@ -120,62 +116,6 @@ def next_cursor(body: object) -> str | None:
     return cursor or None
 
 
-@dataclass(frozen=True)
-class _Query(Generic[AnyRow]):
-    """One query for results; the same params and body go with every page."""
-
-    method: str
-    path: str
-    model: type[AnyRow]
-    test_ids: frozenset[str]
-    first_round: int
-    body: Mapping[str, Any] | None
-    params: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        # No endDate: its default is the server's own now, and ours may lie before `startDate`.
-        start = datetime.fromtimestamp(self.first_round, UTC)
-        self.params["startDate"] = start.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-    def rows(self, body: object) -> list[AnyRow]:
-        """Return the rows of a reply that were asked for, also where the API told more."""
-        items = body.get("results") or [] if isinstance(body, dict) else None
-        if not isinstance(items, list):
-            raise ReplyLost(f"{self.method} {self.path} answered without readable results")
-        return [
-            row
-            for row in rows_of(items, self.model)
-            if row.round_id >= self.first_round and row.test_id in self.test_ids
-        ]
-
-
-def _total(body: object) -> int | None:
-    total = body.get("totalHits") if isinstance(body, dict) else None
+def _total(body: Mapping[str, object]) -> int | None:
+    total = body.get("totalHits")
     return total if isinstance(total, int) else None
-
-
-def _of_many(
-    kind: Kind, model: type[AnyRow], test_ids: Iterable[str], since: float
-) -> _Query[AnyRow]:
-    wanted = list(dict.fromkeys(test_ids))
-    body = {
-        "searchFilters": {"testId": wanted},
-        "searchSort": [{"sort": "round-id", "order": "desc"}],
-    }
-    path = f"{RESULTS}/{kind}/filter"
-    return _Query("POST", path, model, frozenset(wanted), first_round(since), body)
-
-
-async def _pages(read: Read, query: _Query[AnyRow], aid: str | None) -> AsyncIterator[Page[AnyRow]]:
-    if not query.test_ids:
-        return  # the API takes an empty filter for all tests
-    seen: set[str] = set()
-    params = query.params
-    while True:
-        body = await read(query.method, query.path, params=params, body=query.body, aid=aid)
-        yield Page(query.rows(body), _total(body))
-        cursor = next_cursor(body)
-        if cursor is None or cursor in seen:
-            return
-        seen.add(cursor)
-        params = {**query.params, "cursor": cursor}

@@ -34,11 +34,6 @@ def _or_none(value: object, validate: ValidatorFunctionWrapHandler) -> Any:  # n
         return None
 
 
-def _objects(value: object) -> list[object]:
-    items = value if isinstance(value, list | tuple) else ()
-    return [item for item in items if isinstance(item, dict | BaseModel)]
-
-
 def _no_flag(value: object) -> object:
     # Python counts True as 1.
     return None if isinstance(value, bool) else value
@@ -123,26 +118,6 @@ class HttpRound(Row):
 
 Measured = NetworkRound | HttpRound
 """The rows that a verdict is made of."""
-
-
-class PathTrace(_Told):
-    """The way that one trace took to the target."""
-
-    path_id: Text = None
-    ip_address: Text = None
-    """Where the trace ended."""
-    number_of_hops: Number = None
-    response_time: Number = None
-    """Round trip to the target in milliseconds."""
-    protocol: Text = None
-    """`icmp` or `tcp`."""
-
-
-class PathSummary(Row):
-    """One row of path visualization, without the hops."""
-
-    source_ip: Text = None
-    path_traces: Annotated[tuple[PathTrace, ...], BeforeValidator(_objects)] = ()
 
 
 def rows_of(items: list[object], model: type[AnyRow]) -> list[AnyRow]:

@@ -9,13 +9,7 @@ from typing import Any
 async def wait_for_event(
     event: asyncio.Event, seconds: float, sleep: Callable[[float], Awaitable[None]]
 ) -> None:
-    """Return when the event is set, or after that many seconds; `math.inf` is no limit.
-
-    Args:
-        event: What is waited for.
-        seconds: The limit, by the clock of `sleep`.
-        sleep: Waits that many seconds.
-    """
+    """Return when the event is set, or after that many seconds of `sleep`; `math.inf`: no limit."""
     waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(event.wait())]
     if seconds < math.inf:
         waiting.append(asyncio.ensure_future(sleep(seconds)))

@@ -83,15 +83,12 @@ async def create_endpoint_tests(
         passed, sentence = passed_and_why(records, options.fail_on, stopped, done="created")
         return RunReport(records, passed, sentence, duration(time.monotonic() - began))
 
-    async def close(_: RunReport) -> None:
-        await run.sending.close()
-
     return await to_its_end(
         work(),
         own_run=own_run,
         cut_short=run.sending.cut_short,
         report=report,
-        close=close,
+        close=run.sending.close,
         failure=CreationFailed,
         keys=CREATIONS,
     )

@@ -25,6 +25,8 @@ from thousandeyes.text import duration
 ENVIRONMENT = "environment"
 """What the organization is called whose token is in the workers' environment."""
 
+_HEAD = ("| organization | groups | tests | how it ended |", "| --- | --- | ---: | --- |")
+
 
 @dataclass(frozen=True)
 class Organization:
@@ -99,11 +101,7 @@ async def rerun_organizations(
 def conclude(results: Sequence[Organization], took: str) -> RunReport:
     """Bring the organizations' runs together. Pure."""
     failed = [one for one in results if not one.passed]
-    sentence = f"{len(results) - len(failed)} of {len(results)} organizations passed"
-    if failed:
-        sentence += "; " + " ".join(f"{one.name}: {one.sentence}" for one in failed)
-    else:
-        sentence += "."
+    why = "; " + " ".join(f"{one.name}: {one.sentence}" for one in failed) if failed else "."
     rows = [
         f"| {plain(one.name)} | {plain(', '.join(one.groups))} | {len(one.records)} "
         f"| {plain(one.sentence)} |"
@@ -112,15 +110,9 @@ def conclude(results: Sequence[Organization], took: str) -> RunReport:
     return RunReport(
         records=[record for one in results for record in one.records],
         passed=not failed,
-        sentence=sentence,
+        sentence=f"{len(results) - len(failed)} of {len(results)} organizations passed{why}",
         took=took,
-        preface="\n".join(
-            [
-                "| organization | groups | tests | how it ended |",
-                "| --- | --- | ---: | --- |",
-                *rows,
-            ]
-        ),
+        preface="\n".join([*_HEAD, *rows]),
     )
 
 

@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from prefect import get_run_logger
-from prefect.artifacts import acreate_markdown_artifact
 
 from flows.rerun.plan import documented_plan
-from tasks.artifacts import refusals_logged, until_taken
 from tasks.markdown import plain
-from tasks.summary import deployment_slug
+from tasks.summary import deployment_slug, write_markdown
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, TokenRefused, Unreachable
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
@@ -144,13 +142,7 @@ async def dry_run(client: ThousandEyesClient, records: Sequence[Record]) -> str:
         record.skipped("dry run")
         if test := _listed(record, known):
             record.named(record.test_name or test.test_name)
-    with refusals_logged("the plan"):
-        text = markdown(records, known, plan)
-        await until_taken(
-            lambda: acreate_markdown_artifact(
-                markdown=text, key=KEY + deployment_slug(), description=plan
-            )
-        )
+    await write_markdown("the plan", KEY + deployment_slug(), markdown(records, known, plan), plan)
     problems = f"; what looks wrong: {' '.join(wrong)}" if wrong else "."
     return f"Dry run: {plan}{problems} Nothing was sent."
 

@@ -122,10 +122,10 @@ async def _rerun(
         passed, sentence = passed_and_why(records, options.fail_on, sending.stopped)
         return RunReport(records, passed, sentence, duration(time.monotonic() - began))
 
-    async def close(report: RunReport) -> None:
+    async def close() -> None:
         await sending.close()
         await artifacts.written()
-        await progress.close(report.sentence)
+        await progress.close(report().sentence)
 
     return await to_its_end(
         work(),

@@ -1,19 +1,6 @@
 """What a run is about: its tests in order, what their groups say of them, and whose they are. Pure.
 
-The rules of precedence, which the README repeats for people:
-
-* Test IDs given one by one come first, then those of the file, then the groups' in the order of
-  the groups, then those found by name. What comes again counts once, where it came first.
-* Name, thresholds and account group of a test come from its groups, also when it was given one by
-  one. Of several groups the first that says anything counts, each of the three by itself. A test
-  found by name keeps that name if no group gives it one.
-* A group's account group goes before that of the credentials or the environment, and its
-  thresholds before those of the run's options.
-* `credentials` given for the run goes before those of the groups, which must otherwise agree: one
-  run is one organization, since the quota is the organization's.
-* With `only_failed_of`, what did not end well in that run is left of all this; where nothing else
-  is chosen, of all that the run was about. A test ended well when it was accepted and, where that
-  run waited for results, passed, or when it was skipped; never when that run failed for it.
+The README has the rules of precedence: see its parts on groups and on choosing tests.
 """
 
 from collections.abc import Iterable, Mapping
@@ -126,7 +113,11 @@ def only_failed(
 
 
 def is_done_with(record: Record, options: RerunOptions) -> bool:
-    """Tell whether a test ended well in a run with these options, by the last of the rules."""
+    """Tell whether a test ended well in a run with these options.
+
+    It was accepted and, where the run waited for results, passed; or it was skipped. What failed
+    the run never ended well.
+    """
     good = GOOD - {Outcome.ACCEPTED} if options.wait_for_results else GOOD
     return record.ending in good and not fails_the_run(record, options.fail_on)
 

@@ -25,7 +25,7 @@ class RunFailed(Exception):
         self.outcomes = list(outcomes)
 
 
-async def _nothing(_: RunReport) -> None: ...
+async def _nothing() -> None: ...
 
 
 async def to_its_end(
@@ -35,7 +35,7 @@ async def to_its_end(
     cut_short: Callable[[str], None],
     report: Callable[[], RunReport],
     failure: type[RunFailed],
-    close: Callable[[RunReport], Awaitable[None]] = _nothing,
+    close: Callable[[], Awaitable[None]] = _nothing,
     keys: ReportKeys = RERUNS,
 ) -> list[Record]:
     """Do a run's work, and report it in every ending in which the process is told.
@@ -91,11 +91,11 @@ def as_state(report: RunReport, failure: type[RunFailed]) -> list[Record]:
 
 
 async def _publish(
-    report: RunReport, close: Callable[[RunReport], Awaitable[None]], keys: ReportKeys
+    report: RunReport, close: Callable[[], Awaitable[None]], keys: ReportKeys
 ) -> RunReport:
     with anyio.CancelScope(shield=True):  # also while it is being cancelled
         await publish(report, deployment_slug(), keys)
-        await close(report)
+        await close()
     return report
 
 

@@ -1,8 +1,10 @@
 """What the flows' tests look at: artifacts, outcomes, and what reached the simulator."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from prefect import get_client
@@ -40,3 +42,7 @@ async def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - the condition is another process's
             await asyncio.sleep(0.02)
+
+
+def rows(artifact: Any) -> list[dict[str, Any]]:
+    return list(json.loads(str(artifact.data)))

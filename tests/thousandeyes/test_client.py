@@ -49,7 +49,7 @@ from thousandeyes.errors import (
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.replies import Family
-from thousandeyes.results import network_rounds
+from thousandeyes.results import Kind, rounds
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import create_app, serve
 
@@ -647,8 +647,9 @@ async def test_results_are_read_through_the_client_within_the_organization_s_quo
     with serve(app, port=0) as server:
         async with client_of(server.url) as client:
             await client.rerun(Record("202701"))
+            network = Kind.NETWORK
             async with asyncio.timeout(30):
-                while not (rows := await every(network_rounds(client.read, ["202701"], since=0))):  # noqa: ASYNC110 - the server tells no event
+                while not (rows := await every(rounds(client.read, network, ["202701"], since=0))):  # noqa: ASYNC110 - the server tells no event
                     await asyncio.sleep(0.05)
             told = client.gate.quota.families[Family.ORGANIZATION].told
     assert {row.test_id for row in rows} == {"202701"}

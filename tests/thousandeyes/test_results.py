@@ -9,18 +9,12 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from tests.thousandeyes.steady import steady
-from thousandeyes.errors import InvalidTestIds, ReplyLost
+from thousandeyes.errors import ReplyLost
 from thousandeyes.judging import judge
 from thousandeyes.outcomes import VerdictName
 from thousandeyes.replies import Reply, read
-from thousandeyes.results import (
-    Page,
-    http_rounds,
-    network_rounds,
-    next_cursor,
-    path_summaries_of,
-)
-from thousandeyes.rounds import AnyRow, HttpRound, NetworkRound, PathSummary, rows_of
+from thousandeyes.results import Kind, Page, next_cursor, rounds
+from thousandeyes.rounds import AnyRow, HttpRound, Measured, NetworkRound, rows_of
 from thousandeyes.simulator import create_app
 from thousandeyes.thresholds import Thresholds
 from thousandeyes.verdict import Verdict
@@ -74,8 +68,8 @@ class Laptops:
         return {agent.id for agent in self.simulator.agents if agent.is_online}
 
     async def verdict(self, test_id: str, since: float, **thresholds: Any) -> Verdict:
-        network = await every(network_rounds(self.read, [test_id], since=since))
-        http = await every(http_rounds(self.read, [test_id], since=since))
+        network = await every(rounds(self.read, Kind.NETWORK, [test_id], since=since))
+        http = await every(rounds(self.read, Kind.HTTP_SERVER, [test_id], since=since))
         answered = {row.agent_id for row in [*network, *http]}
         agents = {agent.id: agent.name for agent in self.simulator.agents}
         return judge(
@@ -109,12 +103,12 @@ def parsed(row: Mapping[str, object], model: type[AnyRow]) -> AnyRow:
     return found
 
 
-async def every(pages: AsyncIterator[Page[AnyRow]]) -> list[AnyRow]:
+async def every(pages: AsyncIterator[Page]) -> list[Measured]:
     """Return the rows of all pages."""
     return [row async for page in pages for row in page.rows]
 
 
-async def pages_of(pages: AsyncIterator[Page[AnyRow]]) -> list[int]:
+async def pages_of(pages: AsyncIterator[Page]) -> list[int]:
     return [len(page.rows) async for page in pages]
 
 
@@ -155,13 +149,6 @@ def test_unknown_error_types_are_errors_and_none_is_not(told: object, error: str
     assert parsed({"errorType": told}, HttpRound).error == error
 
 
-def test_a_path_keeps_the_traces_that_can_be_read() -> None:
-    traces = [{"numberOfHops": 9, "responseTime": "slow"}, "trace", None]
-    row = parsed({"pathTraces": traces}, PathSummary)
-    assert [(t.number_of_hops, t.response_time) for t in row.path_traces] == [(9, None)]
-    assert parsed({"pathTraces": "none"}, PathSummary).path_traces == ()
-
-
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
@@ -172,12 +159,12 @@ json_values = st.recursive(
 @steady(60)
 @given(
     st.dictionaries(
-        st.sampled_from(["loss", "avgLatency", "errorType", "responseCode", "score", "pathTraces"]),
+        st.sampled_from(["loss", "avgLatency", "errorType", "responseCode", "score"]),
         json_values,
     )
 )
 def test_whatever_else_a_row_holds_it_is_read(row: dict[str, object]) -> None:
-    for model in (NetworkRound, HttpRound, PathSummary):
+    for model in (NetworkRound, HttpRound):
         assert parsed(row, model).round_id == 60
 
 
@@ -207,14 +194,14 @@ def test_of_a_link_the_cursor_alone_is_taken(href: str, cursor: str | None) -> N
 @pytest.mark.parametrize("cursors", [["a", "a"], ["a", "b", "a"], ["a", ""], ["a", None]])
 async def test_a_repeated_empty_or_missing_cursor_ends_it(cursors: list[str | None]) -> None:
     api = Canned(*[page(WHO, cursor=cursor) for cursor in cursors], "never asked for")
-    assert await pages_of(network_rounds(api.read, ["1"], since=0)) == [1] * len(cursors)
+    assert await pages_of(rounds(api.read, Kind.NETWORK, ["1"], since=0)) == [1] * len(cursors)
 
 
 async def test_every_page_is_asked_for_with_the_same_query_and_body() -> None:
     api = Canned(page(WHO, cursor="a"), page(WHO, cursor="b"), page())
-    await every(network_rounds(api.read, ["1"], since=100, rows_per_page=7))
+    await every(rounds(api.read, Kind.NETWORK, ["1"], since=100))
     first, *others = api.calls
-    assert first[0] == {"startDate": "1970-01-01T00:01:00Z", "max": "7"}
+    assert first[0] == {"startDate": "1970-01-01T00:01:00Z"}
     assert first[1] == {
         "searchFilters": {"testId": ["1"]},
         "searchSort": [{"sort": "round-id", "order": "desc"}],
@@ -224,7 +211,7 @@ async def test_every_page_is_asked_for_with_the_same_query_and_body() -> None:
 
 async def test_a_caller_may_stop_early() -> None:
     api = Canned(page(WHO, cursor="a"))
-    async for first in network_rounds(api.read, ["1"], since=0):
+    async for first in rounds(api.read, Kind.NETWORK, ["1"], since=0):
         assert first.rows
         break
     assert len(api.calls) == 1
@@ -233,46 +220,40 @@ async def test_a_caller_may_stop_early() -> None:
 async def test_rows_of_other_tests_and_of_older_rounds_are_dropped() -> None:
     rows = [WHO | {"roundId": moment} for moment in (0, 60, 119, 120)]
     api = Canned(page(*rows, WHO | {"testId": "2"}))
-    found = await every(http_rounds(api.read, ["1"], since=119.9))
+    found = await every(rounds(api.read, Kind.HTTP_SERVER, ["1"], since=119.9))
     assert [row.round_id for row in found] == [60, 119, 120]
 
 
 async def test_without_tests_nothing_is_read() -> None:
     # An empty filter would mean all tests.
     api = Canned()
-    assert await every(network_rounds(api.read, [], since=0)) == []
-    assert await every(http_rounds(api.read, [], since=0)) == []
+    assert await every(rounds(api.read, Kind.NETWORK, [], since=0)) == []
+    assert await every(rounds(api.read, Kind.HTTP_SERVER, [], since=0)) == []
 
 
 @pytest.mark.parametrize("body", [None, [], "text", {"results": {"1": WHO}}, {"results": "none"}])
 async def test_a_reply_without_readable_results_is_a_lost_one(body: object) -> None:
     with pytest.raises(ReplyLost, match="network/filter answered without readable results"):
-        await every(network_rounds(Canned(body).read, ["1"], since=0))
+        await every(rounds(Canned(body).read, Kind.NETWORK, ["1"], since=0))
 
 
 @pytest.mark.parametrize("body", [{}, {"results": None}, {"results": []}])
 async def test_a_reply_may_have_no_rows(body: object) -> None:
-    assert await every(network_rounds(Canned(body).read, ["1"], since=0)) == []
-
-
-@pytest.mark.parametrize("test_id", ["", "../run", "1/2", "1?x"])
-def test_a_path_is_made_of_a_clean_id_alone(test_id: str) -> None:
-    with pytest.raises(InvalidTestIds):
-        path_summaries_of(Canned().read, test_id, since=0)
+    assert await every(rounds(Canned(body).read, Kind.NETWORK, ["1"], since=0)) == []
 
 
 async def test_many_tests_are_read_over_several_pages() -> None:
     laptops = Laptops(page_size=3, agents=8)
     await laptops.run(*IDS)
-    network = await every(network_rounds(laptops.read, IDS, since=NOON, aid="1234"))
+    network = await every(rounds(laptops.read, Kind.NETWORK, IDS, since=NOON, aid="1234"))
     pages = len(laptops.calls)
     assert pages == -(-len(IDS) * len(laptops.online) // 3)
     assert len(network) == len(IDS) * len(laptops.online)
-    http = await every(http_rounds(laptops.read, IDS, since=NOON))
+    http = await every(rounds(laptops.read, Kind.HTTP_SERVER, IDS, since=NOON))
     assert {row.test_id for row in network} == set(IDS)
     assert {row.test_id for row in http} == {HTTP, "4"}
     assert {row.agent_id for row in http} == laptops.online
-    assert all(row.error_type and row.platform for row in http)
+    assert all(isinstance(row, HttpRound) and row.error_type and row.platform for row in http)
 
 
 async def test_the_newest_rounds_come_first() -> None:
@@ -281,38 +262,20 @@ async def test_the_newest_rounds_come_first() -> None:
         await laptops.run(*IDS)
         laptops.now += 120
     for rows in (
-        await every(network_rounds(laptops.read, IDS, since=NOON)),
-        await every(http_rounds(laptops.read, IDS, since=NOON)),
+        await every(rounds(laptops.read, Kind.NETWORK, IDS, since=NOON)),
+        await every(rounds(laptops.read, Kind.HTTP_SERVER, IDS, since=NOON)),
     ):
-        rounds = [row.round_id for row in rows]
-        assert rounds == sorted(rounds, reverse=True)
-        assert len(set(rounds)) == 3
-
-
-async def test_the_pages_of_the_api_are_as_long_as_asked_for() -> None:
-    laptops = Laptops(agents=8)
-    await laptops.run(NETWORK)
-    pages = await pages_of(network_rounds(laptops.read, IDS, since=NOON, rows_per_page=2))
-    assert max(pages) == 2 < sum(pages)
-
-
-async def test_the_paths_of_one_test_are_read_by_a_plain_call() -> None:
-    laptops = Laptops(page_size=10)
-    await laptops.run(*IDS)
-    paths = await every(path_summaries_of(laptops.read, HTTP, since=NOON))
-    assert {row.agent_id for row in paths} == laptops.online
-    assert {row.test_id for row in paths} == {HTTP}
-    assert all(row.path_traces[0].number_of_hops for row in paths)
-    assert {(method, body) for method, _, _, body in laptops.calls} == {("GET", None)}
+        round_ids = [row.round_id for row in rows]
+        assert round_ids == sorted(round_ids, reverse=True)
+        assert len(set(round_ids)) == 3
 
 
 async def test_every_page_is_of_the_account_group_asked_for() -> None:
     laptops = Laptops(page_size=3)
     await laptops.run(HTTP)
-    assert await every(network_rounds(laptops.read, [HTTP], since=NOON, aid="1234"))
-    assert await every(http_rounds(laptops.read, [HTTP], since=NOON, aid="1234"))
-    assert await every(path_summaries_of(laptops.read, HTTP, since=NOON, aid="1234"))
-    assert len(laptops.calls) > 5
+    assert await every(rounds(laptops.read, Kind.NETWORK, [HTTP], since=NOON, aid="1234"))
+    assert await every(rounds(laptops.read, Kind.HTTP_SERVER, [HTTP], since=NOON, aid="1234"))
+    assert len(laptops.calls) > 4
     assert {query["aid"] for _, _, query, _ in laptops.calls} == {"1234"}
 
 
@@ -320,7 +283,7 @@ async def test_a_round_that_began_before_the_moment_in_its_minute_counts() -> No
     laptops = Laptops()
     laptops.now += 45
     await laptops.run(NETWORK)
-    found = await every(network_rounds(laptops.read, [NETWORK], since=laptops.now))
+    found = await every(rounds(laptops.read, Kind.NETWORK, [NETWORK], since=laptops.now))
     assert {row.round_id for row in found} == {NOON}
 
 

@@ -1,7 +1,6 @@
 """Endings that go wrong: cut short while recording, refused by Prefect, stopped between tries."""
 
 import asyncio
-import json
 from collections import Counter
 from typing import Any
 from uuid import UUID
@@ -29,7 +28,7 @@ from flows.rerun.run import Run
 from flows.runs.sending import Sending
 from tasks.artifacts import OUTCOMES_KEY, read_outcomes
 from tasks.summary import publish
-from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, ids, sent, wait_until
+from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, ids, rows, sent, wait_until
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
 from thousandeyes.errors import ReplyLost
@@ -300,10 +299,6 @@ async def test_a_resumed_run_passes_over_artifacts_that_are_not_ours(
     outcomes = await rerun_endpoint_tests.with_options(retries=1)(ids(3))
     assert {record.outcome for record in outcomes} == {Outcome.ACCEPTED}
     assert sent(simulator) == {"202701": 5, "202702": 1, "202703": 1}
-
-
-def rows(artifact: Any) -> list[dict[str, Any]]:
-    return list(json.loads(str(artifact.data)))
 
 
 async def test_a_cut_test_has_its_end_in_the_table_too(simulate: Simulate) -> None:

@@ -1,7 +1,6 @@
 """The flow waits for results: a real Prefect server, and the simulator on a real socket."""
 
 import asyncio
-import json
 from collections import Counter
 from typing import Any
 from uuid import UUID
@@ -22,7 +21,7 @@ from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.results import Results
 from tasks.artifacts import read_outcomes
 from tasks.blocks import EndpointTestGroup
-from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, ids, sent, wait_until
+from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, ids, rows, sent, wait_until
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.simulator import Behaviour, Fault
@@ -40,10 +39,6 @@ async def run(test_ids: list[str], **options: Any) -> tuple[State[Any], UUID, di
     assert flow_run_id
     recorded = await read_outcomes([flow_run_id])
     return state, flow_run_id, {record.test_id: record for record in recorded}
-
-
-def rows(artifact: Any) -> list[dict[str, Any]]:
-    return list(json.loads(str(artifact.data)))
 
 
 async def test_verdicts_stand_in_artifacts_table_and_summary_with_failures_first(

@@ -1,19 +1,10 @@
-from dataclasses import replace
-
 from flows.rerun.options import RerunOptions
 from flows.runs.sentence import passed_and_why
-from thousandeyes.judging import judge
+from tests.thousandeyes.test_record import verdict
 from thousandeyes.outcomes import Outcome, VerdictName
 from thousandeyes.record import Record
-from thousandeyes.thresholds import Thresholds
-from thousandeyes.verdict import Verdict
 
 DEFAULT = RerunOptions().fail_on
-
-
-def verdict(name: VerdictName) -> Verdict:
-    nothing = judge((), Thresholds(), expected=None, complete=True)
-    return replace(nothing, name=name)
 
 
 def records(*outcomes: Outcome) -> list[Record]:
