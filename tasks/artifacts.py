@@ -1,19 +1,16 @@
 """The record of a run: one artifact a test, on any Prefect server, and the way back from it."""
 
-import asyncio
 import hashlib
 import json
-import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
-import httpx
-from prefect import get_client, get_run_logger
+from prefect import get_client
 from prefect.artifacts import acreate_table_artifact
 from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.client.schemas.filters import (
@@ -23,27 +20,22 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import Artifact
 from prefect.client.schemas.sorting import ArtifactSort
-from prefect.exceptions import MissingContextError, PrefectHTTPStatusError
-from prefect.logging import get_logger
+from prefect.exceptions import PrefectHTTPStatusError
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.markdown import cell, code, from_cell
+from tasks.server_calls import run_logger, until_taken
 from thousandeyes import verdict
 from thousandeyes.judging import NO_VERDICT
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
-from thousandeyes.text import cut
 
 Row = dict[str, str | int | float | bool | None]
-Answer = TypeVar("Answer")
 
 TEST_KEY: Final = "endpoint-test-"
 OUTCOMES_KEY: Final = "endpoint-rerun-outcomes-"
 
 _PAGE = 200  # what a Prefect server gives at most
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
-_BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
-_LONGEST_REASON = 300
 _LINK = "app_link"  # stays as it is, so that it can be followed
 _RECORD = TypeAdapter(Record)
 
@@ -124,16 +116,26 @@ def artifact_key(test_id: str) -> str:
     return TEST_KEY + slug
 
 
-async def record_outcome(record: Record, artifact_id: UUID | None = None) -> UUID:
+async def record_outcome(
+    record: Record,
+    artifact_id: UUID | None = None,
+    confirm: Callable[[], Awaitable[None]] | None = None,
+) -> UUID:
     """Write a test's artifact, a one-row table, or bring the given one up to date.
 
     Waits as long as the Prefect server is away, so that no outcome is lost. One that somebody
     deleted meanwhile is written anew.
 
+    Args:
+        record: The test.
+        artifact_id: The artifact to bring up to date, if there is one.
+        confirm: Is awaited before each try; what it raises ends the tries.
+
     Returns:
         The artifact's ID.
 
     Raises:
+        NoAccess: The Prefect server does not let this process in.
         PrefectHTTPStatusError: The Prefect server refuses it.
     """
     rows = rows_of([record])
@@ -141,6 +143,8 @@ async def record_outcome(record: Record, artifact_id: UUID | None = None) -> UUI
     words = f"{code(record.test_name or record.test_id)}: {record.ending}"
 
     async def write() -> UUID:
+        if confirm:
+            await confirm()
         if artifact_id is None:
             return await acreate_table_artifact(table=rows, key=key, description=words)
         async with get_client() as client:
@@ -154,7 +158,7 @@ async def record_outcome(record: Record, artifact_id: UUID | None = None) -> UUI
     except PrefectHTTPStatusError as error:
         if artifact_id is None or error.response.status_code != HTTPStatus.NOT_FOUND:
             raise
-    return await record_outcome(record)
+    return await record_outcome(record, confirm=confirm)
 
 
 async def read_outcomes(flow_run_ids: Iterable[UUID]) -> list[Record]:
@@ -185,7 +189,7 @@ def _records(artifact: Artifact) -> list[Record]:
         with suppress(ValidationError):
             records.append(from_row(values))
     if missing := len(rows) - len(records):
-        _logger().warning("%d rows of artifact %s can't be read", missing, artifact.key)
+        run_logger().warning("%d rows of artifact %s can't be read", missing, artifact.key)
     return records
 
 
@@ -200,52 +204,6 @@ async def _read(flow_run_ids: list[UUID], key: ArtifactFilterKey) -> list[Artifa
             found += page
             if len(page) < _PAGE:
                 return sorted(found, key=lambda artifact: str(artifact.updated))
-
-
-async def until_taken(
-    call: Callable[[], Awaitable[Answer]],
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> Answer:
-    """Make a call of the Prefect server until it answers, however long it is away or busy.
-
-    Raises:
-        PrefectHTTPStatusError: The server refuses it.
-    """
-    pause = _FIRST_PAUSE
-    while True:
-        try:
-            return await call()
-        except (httpx.TransportError, PrefectHTTPStatusError) as error:
-            if isinstance(error, PrefectHTTPStatusError) and not _may_pass(error.response):
-                raise
-            _logger().warning(
-                "The Prefect server does not answer as it should (%s); next try in %.0f s",
-                type(error).__name__,
-                pause,
-            )
-        await sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
-
-
-@contextmanager
-def refusals_logged(what: str) -> Iterator[None]:
-    """Log that an artifact was refused, instead of raising: nothing else ends for that."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - whatever Prefect has against it
-        reason = cut(f"{type(error).__name__}: {error}", _LONGEST_REASON)
-        _logger().error("Prefect refuses %s: %s", what, reason)
-
-
-def _may_pass(response: httpx.Response) -> bool:
-    return response.is_server_error or response.status_code in _BUSY
-
-
-def _logger() -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
-    try:
-        return get_run_logger()
-    except MissingContextError:  # outcomes can be read from anywhere
-        return get_logger(__name__)
 
 
 def _text(moment: datetime | None) -> str | None:

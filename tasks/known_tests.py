@@ -6,14 +6,14 @@ Each step of a creation is on record in the group's block before the next one be
 run creates a test twice, wherever an earlier one ended. One run at a time may change a group.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from prefect import get_client
 from prefect.client.schemas.actions import BlockDocumentUpdate
 
-from tasks.artifacts import until_taken
 from tasks.blocks import EndpointTestGroup
+from tasks.server_calls import until_taken
 from thousandeyes.text import shown
 
 
@@ -66,14 +66,16 @@ class KnownTests:
         """Return the group as it is now."""
         return (await until_taken(self._load))[1]
 
-    async def creating(self, test_name: str) -> None:
-        """Note that a creation of this test goes out next."""
+    async def creating(
+        self, test_name: str, confirm: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Note that a creation of this test goes out next; `confirm` is awaited before each try."""
 
         def change(group: EndpointTestGroup) -> None:
             _settle(group, test_name)
             group.creating[test_name] = self._flow_run_id
 
-        await self._change(change)
+        await self._change(change, confirm)
 
     async def created(self, test_name: str, test_id: str) -> None:
         """Note that the test exists."""
@@ -102,8 +104,14 @@ class KnownTests:
 
         await self._change(change)
 
-    async def _change(self, change: Callable[[EndpointTestGroup], None]) -> None:
+    async def _change(
+        self,
+        change: Callable[[EndpointTestGroup], None],
+        confirm: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         async def load_and_save() -> None:
+            if confirm:
+                await confirm()
             document_id, group = await self._load()
             change(group)
             # Not by the block's own `save`: that writes what somebody else has changed meanwhile

@@ -15,11 +15,10 @@ from tasks.artifacts import (
     OUTCOMES_KEY,
     Row,
     artifact_key,
-    refusals_logged,
     rows_of,
-    until_taken,
 )
 from tasks.markdown import plain
+from tasks.server_calls import refusals_logged, until_taken
 from thousandeyes.outcomes import GOOD, MEANING
 from thousandeyes.record import Record
 

@@ -1,6 +1,7 @@
 """The flow: see what the group has, create the rest one by one, report in every ending."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 from prefect import flow, get_run_logger
@@ -8,6 +9,7 @@ from prefect import flow, get_run_logger
 from flows.create.definitions import Definition, check_names, read_definitions, with_password
 from flows.create.options import CreateOptions
 from flows.create.run import CreationRun
+from flows.runs.concurrency import in_background
 from flows.runs.ending import RunFailed, to_its_end
 from flows.runs.history import recorded, runs_of
 from flows.runs.ownership import OwnRun
@@ -76,7 +78,9 @@ async def create_endpoint_tests(
 
     async def work() -> None:
         async with ThousandEyesClient(settings) as client:
-            await run.execute(client, definitions)
+            stop = partial(run.sending.stop, begun_too=True)
+            async with in_background(own_run.watch(stop)):
+                await run.execute(client, definitions)
 
     def report() -> RunReport:
         stopped = run.sending.stopped

@@ -7,9 +7,10 @@ from flows.create.options import CreateOptions
 from flows.runs.concurrency import to_the_end
 from flows.runs.ownership import OwnRun
 from flows.runs.sending import Logger, Sending
-from tasks.artifacts import record_outcome, refusals_logged
+from tasks.artifacts import record_outcome
 from tasks.create import create_endpoint_test, list_endpoint_tests
 from tasks.known_tests import KnownTests, creating_run, known_id
+from tasks.server_calls import refusals_logged
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.definitions import InstantTest
 from thousandeyes.errors import CallFailed
@@ -121,7 +122,7 @@ class CreationRun:
 
         async def write_ahead() -> None:
             self._noted[record.test_name] = definition.test_name, before
-            await to_the_end(self._known.creating(definition.test_name))
+            await to_the_end(self._known.creating(definition.test_name, self.sending.confirm))
 
         call = partial(create_endpoint_test, definition, client, record=record)
         place = await self.sending.send(record, call, write_ahead)

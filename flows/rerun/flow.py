@@ -113,6 +113,7 @@ async def _rerun(
         async with ThousandEyesClient(await load_settings(selection.credentials)) as client:
             run = Run(client, sending, artifacts, options, selection.thresholds, logger=logger)
             async with (
+                in_background(own_run.watch(run.stop)),
                 in_background(tell_plan(client.gate, len(to_send), options)),
                 in_background(progress.follow(client.gate, run.results)),
             ):

@@ -8,8 +8,8 @@ from uuid import UUID
 from prefect import get_run_logger
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 
-from tasks.artifacts import refusals_logged, until_taken
 from tasks.markdown import plain
+from tasks.server_calls import refusals_logged, until_taken
 from tasks.summary import counts, deployment_slug
 from thousandeyes.gate import QuotaGate
 from thousandeyes.record import Record

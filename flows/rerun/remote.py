@@ -13,8 +13,9 @@ from prefect.states import AwaitingRetry
 
 from flows.rerun.flow import RerunFailed
 from flows.rerun.options import RerunOptions
-from tasks.artifacts import read_outcomes, until_taken
+from tasks.artifacts import read_outcomes
 from tasks.blocks import read_names
+from tasks.server_calls import until_taken
 from thousandeyes.lists import read_test_ids
 from thousandeyes.record import Record
 

@@ -97,6 +97,10 @@ class Results:
             self._logger.info("All is sent; the results of %d tests are awaited", len(self))
         self._awaiting.close()
 
+    def give_up(self, reason: str) -> None:
+        """Look for nothing any more: what is known of each test has to do."""
+        self._awaiting.give_up(reason)
+
     async def follow(self) -> None:
         """Look for results until those of the last test are known."""
         try:

@@ -78,6 +78,11 @@ class Run:
         """
         await all_or_first_error([self._send_all(to_send, left_open), self.results.follow()])
 
+    def stop(self, reason: str) -> None:
+        """Send nothing more and wait for nothing more."""
+        self._sending.stop(reason, begun_too=True)
+        self.results.give_up(reason)
+
     async def _send_all(self, to_send: Sequence[Record], left_open: Sequence[Record]) -> None:
         with self._sending.through(self._client.gate, self._options.deadline_minutes):
             listed = await self._look_up([*to_send, *left_open])
@@ -101,7 +106,7 @@ class Run:
             self._baseline.note_rounds(record)
             if self._options.delivery is Delivery.AT_MOST_ONCE:
                 # A run that is killed now knows of this call when it is executed again.
-                await self._artifacts.write(record)
+                await self._artifacts.write(record, self._sending.confirm)
 
         place = await self._sending.send(record, partial(self._call, record), write_ahead)
         if place is None:

@@ -9,6 +9,11 @@ from thousandeyes.outcomes import DOWN, Outcome
 IN_A_ROW: Final = 10
 """Tests, each after all its retries."""
 
+_HINTS: Final = {
+    Outcome.FORBIDDEN: "were all forbidden: look at the token's permissions",
+    Outcome.NOT_FOUND: "were all not found: look at the IDs and at TE_AID",
+}
+
 
 @dataclass
 class Breaker:
@@ -19,24 +24,30 @@ class Breaker:
     """
 
     _outcomes: list[Outcome | None] = field(default_factory=list)
+    _places: dict[str | None, list[int]] = field(default_factory=dict)
 
-    def take_place(self) -> int:
+    def take_place(self, aid: str | None) -> int:
         """Give the next test, which has made its call, a place in the order and return it."""
+        place = len(self._outcomes)
         self._outcomes.append(None)
-        return len(self._outcomes) - 1
+        self._places.setdefault(aid, []).append(place)
+        return place
 
     def note(self, place: int, outcome: Outcome) -> str | None:
         """Note how the test at this place ended; return why the run should stop, or None."""
         self._outcomes[place] = outcome
         if outcome in DOWN and self._down_around(place) >= IN_A_ROW:
             return f"{IN_A_ROW} tests in a row got no useful answer, all their retries included"
-        first = set(self._outcomes[:IN_A_ROW])
-        if place >= IN_A_ROW or len(self._outcomes) < IN_A_ROW:
-            return None
-        if first == {Outcome.FORBIDDEN}:
-            return f"the first {IN_A_ROW} tests were all forbidden: look at the token's permissions"
-        if first == {Outcome.NOT_FOUND}:
-            return f"none of the first {IN_A_ROW} tests was found: look at the IDs and at TE_AID"
+        return None
+
+    def closes(self, aid: str | None) -> str | None:
+        """Return why nothing more should be sent in an account group, or None.
+
+        Its first tests tell whether the token may use it at all; once one did, it may.
+        """
+        first = [self._outcomes[place] for place in self._places.get(aid, ())[:IN_A_ROW]]
+        if len(first) == IN_A_ROW and len(set(first)) == 1 and first[0] in _HINTS:
+            return f"the first {IN_A_ROW} tests {_HINTS[first[0]]}"
         return None
 
     def _down_around(self, place: int) -> int:

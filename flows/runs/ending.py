@@ -6,7 +6,7 @@ from typing import Any, cast
 import anyio
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext, get_run_context
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 
 from flows.runs.ownership import OwnRun
 from tasks.summary import RERUNS, ReportKeys, RunReport, deployment_slug, publish
@@ -66,6 +66,9 @@ async def to_its_end(
             cut_short(_why_cut_short(error))
             await _publish(report(), close, keys)
         raise
+    if own_run.cancelled:
+        # Prefect takes no other end of a run that somebody cancels.
+        return cast("list[Record]", Cancelled(message=ended.sentence))
     return as_state(ended, failure)
 
 

@@ -1,5 +1,7 @@
-"""Whether this process still has its flow run: one that was taken for dead must send nothing."""
+"""Whether this process may send for its flow run: not when it was taken for dead or cancelled."""
 
+import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Self
@@ -10,11 +12,16 @@ from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import Abort, ObjectNotFound
 
-from tasks.artifacts import until_taken
+from tasks.server_calls import NoAccess, until_taken
 from thousandeyes.errors import RunStopped
 
 TRUSTED: Final = 10.0
 """Seconds for which an answer counts. A run that was found dead is started again after 30."""
+
+
+def _now() -> float:
+    """Return seconds on a clock that goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.time()
 
 
 async def _read(flow_run_id: UUID) -> FlowRun:
@@ -33,11 +40,11 @@ class OwnRun:
     def __init__(
         self,
         flow_run: FlowRun,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = _now,
         read: Callable[[UUID], Awaitable[FlowRun]] = _read,
     ) -> None:
         self.flow_run = flow_run
-        self.lost = False
+        self.lost = self.cancelled = False
         self._clock = clock
         self._read = read
         self._confirmed = clock()
@@ -49,27 +56,41 @@ class OwnRun:
         return cls(await until_taken(lambda: _read(flow_run_id)))
 
     async def confirm(self, trusted: float = TRUSTED) -> None:
-        """Return when the run is still this process's; waits as long as the server is away.
+        """Return when this process may send; waits as long as the server is away.
 
         Args:
             trusted: Seconds for which the latest answer counts.
 
         Raises:
-            RunStopped: It is not.
+            NoAccess: The Prefect server does not let this process in.
+            RunStopped: It may not: the run is lost, or is being cancelled.
         """
-        if not self.lost and (asked := self._clock()) - self._confirmed > trusted:
-            try:
-                now = await until_taken(lambda: self._read(self.flow_run.id))
-            except ObjectNotFound:  # deleted
-                self.lost = True
-            else:
-                self.lost = not self._is_ours(now)
+        asked = self._clock()
+        # Less than 0 seconds ago: the clock was set back.
+        if not (self.lost or self.cancelled or 0 <= asked - self._confirmed <= trusted):
+            await self._look()
             self._confirmed = asked
         if self.lost:
             raise RunStopped("Prefect took this process for dead: the run is no longer its own")
+        if self.cancelled:
+            raise RunStopped("cancelled")
+
+    async def watch(
+        self,
+        stop: Callable[[str], None],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Look now and then, also while nothing is sent; tell `stop` why nothing more may be."""
+        while True:
+            await sleep(TRUSTED)
+            try:
+                await self.confirm()
+            except (NoAccess, RunStopped) as error:
+                stop(str(error))
+                return
 
     async def confirm_or_abort(self) -> None:
-        """Return when the run is this process's at this moment.
+        """Return when the run is this process's at this moment, be it cancelled or not.
 
         Raises:
             Abort: It is not. Prefect's engine ends without a word to the server: the run's state
@@ -78,7 +99,17 @@ class OwnRun:
         try:
             await self.confirm(trusted=0)
         except RunStopped as error:
-            raise Abort(str(error)) from None
+            if self.lost:
+                raise Abort(str(error)) from None
+
+    async def _look(self) -> None:
+        try:
+            now = await until_taken(lambda: self._read(self.flow_run.id))
+        except ObjectNotFound:  # deleted
+            self.lost = True
+            return
+        self.lost = not self._is_ours(now)
+        self.cancelled = bool(now.state and now.state.is_cancelling())
 
     def _is_ours(self, now: FlowRun) -> bool:
         state = now.state

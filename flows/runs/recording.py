@@ -1,10 +1,12 @@
 """The artifacts of a run's tests: each created once and kept up to date, one write at a time."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 from uuid import UUID
 
-from tasks.artifacts import record_outcome, refusals_logged
+from tasks.artifacts import record_outcome
+from tasks.server_calls import NoAccess, refusals_logged
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 
@@ -17,17 +19,26 @@ class Artifacts:
         self._writing: dict[str, asyncio.Future[None]] = {}
 
     async def keep(self, record: Record) -> None:
-        """Bring a test's artifact up to date; one that Prefect refuses is logged."""
-        with refusals_logged(f"the outcome of test {record.test_id}"):
+        """Bring a test's artifact up to date; one that Prefect refuses is logged.
+
+        Raises:
+            NoAccess: The Prefect server does not let this process in.
+        """
+        with refusals_logged(f"the outcome of test {record.test_id}", let_through=(NoAccess,)):
             await self.write(record)
 
-    async def write(self, record: Record) -> None:
+    async def write(
+        self, record: Record, confirm: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """Bring a test's artifact up to date, one write after the other.
+
+        `confirm` is awaited before each try; what it raises ends the tries.
 
         A write that has begun goes on when this is cancelled: cut short, nobody could tell
         whether there is an artifact already.
 
         Raises:
+            NoAccess: The Prefect server does not let this process in.
             PrefectHTTPStatusError: The Prefect server refuses it.
         """
         before = self._writing.get(record.test_id)
@@ -38,7 +49,7 @@ class Artifacts:
             known = self._known.get(record.test_id)
             # `not_attempted` stands in the run's table alone.
             if known or record.outcome is not Outcome.NOT_ATTEMPTED:
-                self._known[record.test_id] = await record_outcome(record, known)
+                self._known[record.test_id] = await record_outcome(record, known, confirm)
 
         writing = self._writing[record.test_id] = asyncio.ensure_future(write())
         writing.add_done_callback(partial(self._forget, record.test_id))

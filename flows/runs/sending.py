@@ -10,6 +10,7 @@ from typing import TypeVar
 from flows.runs.breaker import Breaker
 from flows.runs.concurrency import all_or_first_error
 from flows.runs.ownership import OwnRun
+from tasks.server_calls import NoAccess
 from thousandeyes.calls import BeforeSending
 from thousandeyes.errors import CallFailed, RunStopped, TokenRefused
 from thousandeyes.gate import QuotaGate
@@ -47,6 +48,7 @@ class Sending:
         self._breaker = Breaker()
         self._under_way: list[Record] = []
         self._gate: QuotaGate | None = None
+        self._closed: dict[str | None, str] = {}
 
     @contextmanager
     def through(self, gate: QuotaGate, deadline_minutes: float | None = None) -> Iterator[None]:
@@ -98,14 +100,16 @@ class Sending:
             The record's place in the order of the calls, for `count`; None when the run has
             stopped before.
         """
-        if self.stopped:
-            record.failed(RunStopped(self.stopped))
+        if reason := self.stopped or self._closed.get(record.aid):
+            record.failed(RunStopped(reason))
             return None
 
         async def before_sending() -> None:
             try:
-                await self._own_run.confirm()
+                await self.confirm()
                 await write_ahead()
+                # The write may have waited for long, and the run have gone on elsewhere.
+                await self.confirm()
             except BaseException:
                 record.not_sent("not sent, since it could not be recorded first")
                 raise
@@ -115,15 +119,27 @@ class Sending:
             await call(before_sending=before_sending)
         except TokenRefused:
             self.stop("the token was refused (401): is it expired, or its user locked?")
-        except CallFailed as error:
-            # The record holds it, and the task has logged it.
-            if self._own_run.lost:
-                self.stop(str(error), begun_too=True)
+        except CallFailed:
+            pass  # the record holds it, and the task has logged it
+        except NoAccess as error:
+            self.stop(str(error), begun_too=True)
         except Exception as error:
             test = record.test_id or repr(record.test_name)
             self._logger.exception("Test %s: unexpected error", test)
             record.noted(f"unexpected {type(error).__name__}")
-        return self._breaker.take_place()
+        return self._breaker.take_place(record.aid)
+
+    async def confirm(self) -> None:
+        """Return when the run is still this process's, and nobody cancels it; else stop the run.
+
+        Raises:
+            RunStopped: It is not.
+        """
+        try:
+            await self._own_run.confirm()
+        except RunStopped as error:
+            self.stop(str(error), begun_too=True)
+            raise
 
     async def finish(self, record: Record) -> None:
         """Write down how a record that was sent stands."""
@@ -131,13 +147,23 @@ class Sending:
         # When the run goes on in another process, this one records what it sent and nothing else:
         # the other one may have sent the rest.
         if not (self._own_run.lost and record.outcome is Outcome.NOT_ATTEMPTED):
-            await self._keep(record)
+            try:
+                await self._keep(record)
+            except NoAccess as error:
+                self._logger.error("Test %s: %s, not recorded", record.test_id, record.outcome)  # noqa: TRY400
+                self.stop(str(error), begun_too=True)
         self._under_way.remove(record)
 
     def count(self, place: int, record: Record) -> None:
-        """Let the breaker see how a record ended; it may stop the run."""
+        """Let the breaker see how a record ended; it may stop the run or an account group."""
         if reason := self._breaker.note(place, record.outcome):
             self.stop(reason)
+        elif reason := self._breaker.closes(record.aid):
+            if {other.aid for other in self._records} == {record.aid}:
+                self.stop(reason)
+            elif record.aid not in self._closed:
+                self._closed[record.aid] = reason
+                self._logger.error("Account group %s is left out: %s", record.aid, reason)
 
     def stop(self, reason: str, *, begun_too: bool = False) -> None:
         """Send nothing more; tests that a call went out for may finish, unless `begun_too`."""

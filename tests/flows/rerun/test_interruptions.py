@@ -15,10 +15,12 @@ from uuid import UUID
 
 import pytest
 from prefect import flow, get_client
+from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import get_current_settings
 from prefect.states import Cancelling, Scheduled
 
+import flows.runs.ownership
 from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from tasks.artifacts import read_outcomes
 from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, ids, sent, wait_until
@@ -58,6 +60,8 @@ class Detour:
         self.url = f"http://127.0.0.1:{port}{server.path}"
         self._port = port
         self._target = server.hostname, server.port
+        self.refuses = False
+        self.refused = 0
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
@@ -70,13 +74,27 @@ class Detour:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuses:
+            await self._refuse(reader, writer)
+            return
         there, back = await asyncio.open_connection(*self._target)
         self._writers |= {writer, back}
         with suppress(OSError):
             await asyncio.gather(self._copy(reader, back), self._copy(there, writer))
 
+    async def _refuse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            self.refused += 1
+            writer.write(b"HTTP/1.1 401 Unauthorized\r\nconnection: close\r\n")
+            writer.write(b"content-type: application/json\r\ncontent-length: 2\r\n\r\n{}")
+            await writer.drain()
+        writer.close()
+
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
+            if self.refuses:
+                break
             writer.write(data)
             await writer.drain()
         writer.close()
@@ -208,11 +226,58 @@ async def test_a_cancelled_call_is_unknown_and_a_waiting_test_not_attempted(
     await wait_until(lambda: len(sent(simulator)) == 1)
     running.cancel()
     await asyncio.wait([running])
-    async with get_client() as client:
-        flow_run = (await client.read_flow_runs(limit=1, sort=FlowRunSort.START_TIME_DESC))[0]
+    flow_run = await latest_run()
     counted = Counter(record.outcome for record in (await outcomes_of(flow_run.id)).values())
     assert counted == {Outcome.UNKNOWN: 1, Outcome.NOT_ATTEMPTED: 8}
     assert "endpoint-test-202701" in await artifacts_of(flow_run.id)
+
+
+async def test_a_run_that_no_worker_cancels_sees_it_and_ends_cancelled(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flows.runs.ownership, "TRUSTED", 0.1)
+    simulator = simulate(tests=ids(300), latency_seconds=0.05)
+    run_ids: list[UUID] = []
+    noting = rerun_endpoint_tests.with_options(
+        on_running=[lambda _flow, flow_run, _state: run_ids.append(flow_run.id)]
+    )
+    options = RerunOptions(max_in_flight=2)
+    running = asyncio.ensure_future(noting(ids(300), options=options, return_state=True))
+    await wait_until(lambda: len(sent(simulator)) >= 10)
+    async with get_client() as client:
+        await client.set_flow_run_state(run_ids[0], Cancelling(), force=True)
+    state = await running
+    assert state.is_cancelled()
+    assert len(sent(simulator)) < 300
+    assert "; stopped early: cancelled." in str(state.message)
+    async with get_client() as client:
+        assert (await client.read_flow_run(run_ids[0])).state_name == "Cancelled"
+    assert SUMMARY in await artifacts_of(run_ids[0])
+
+
+async def test_a_prefect_server_that_lets_nobody_in_ends_the_run_at_once(
+    simulate: Simulate, unused_tcp_port: int
+) -> None:
+    simulator = simulate(tests=ids(60), latency_seconds=0.05)
+    detour, slots = Detour(unused_tcp_port), 3
+    command = ("-m", "flows.rerun", "--max-in-flight", str(slots), *ids(60))
+    async with detour, process(*command, PREFECT_API_URL=detour.url) as running:
+        await wait_until(lambda: len(sent(simulator)) >= 10)
+        detour.refuses = True
+        await wait_until(lambda: detour.refused > 0)
+        at_the_refusal = len(sent(simulator))
+        output, _ = await running.communicate()
+    assert running.returncode not in (0, None)
+    assert len(sent(simulator)) <= at_the_refusal + slots
+    told = output.decode()
+    assert "the Prefect server does not let this process in (401)" in told
+    recorded = await outcomes_of((await latest_run()).id)
+    assert len(recorded) + slots >= len(sent(simulator))
+
+
+async def latest_run() -> FlowRun:
+    async with get_client() as client:
+        return (await client.read_flow_runs(limit=1, sort=FlowRunSort.START_TIME_DESC))[0]
 
 
 async def test_while_the_prefect_server_is_away_the_run_stalls_and_loses_nothing(

@@ -93,7 +93,7 @@ class Noted(Artifacts):
         super().__init__()
         self._noted = noted
 
-    async def write(self, record: Record) -> None:
+    async def write(self, record: Record, confirm: object = None) -> None:  # noqa: ARG002
         self._noted.append(record.test_id)
 
 
@@ -101,7 +101,7 @@ class OwnRunOfNobody(OwnRun):
     """A run that stays this process's, whatever Prefect says."""
 
     def __init__(self) -> None:
-        self.lost = False
+        self.lost = self.cancelled = False
 
     async def confirm(self, trusted: float = 0.0) -> None: ...
 

@@ -14,7 +14,10 @@ DOWN = (Outcome.SERVER_ERROR, Outcome.UNREACHABLE, Outcome.UNKNOWN)
 
 def reasons(*outcomes: Outcome) -> list[str | None]:
     breaker = Breaker()
-    return [breaker.note(breaker.take_place(), outcome) for outcome in outcomes]
+    return [
+        breaker.note(breaker.take_place(None), outcome) or breaker.closes(None)
+        for outcome in outcomes
+    ]
 
 
 @pytest.mark.parametrize("outcome", DOWN)
@@ -44,6 +47,16 @@ def test_the_first_ten_alike_open_it_with_a_hint(outcome: Outcome, hint: str) ->
     assert hint in str(last)
 
 
+def test_it_looks_at_each_account_group_by_itself() -> None:
+    breaker = Breaker()
+    for _ in range(IN_A_ROW):
+        for aid, outcome in (("1", Outcome.FORBIDDEN), ("2", Outcome.ACCEPTED)):
+            assert breaker.note(breaker.take_place(aid), outcome) is None
+    assert breaker.closes("1")
+    assert breaker.closes("2") is None
+    assert breaker.closes("3") is None
+
+
 @pytest.mark.parametrize("outcome", [Outcome.FORBIDDEN, Outcome.NOT_FOUND])
 def test_later_on_any_number_alike_is_about_the_tests(outcome: Outcome) -> None:
     assert not any(reasons(Outcome.ACCEPTED, *[outcome] * 50))
@@ -61,7 +74,7 @@ def test_tests_that_are_settled_later_count_where_they_were_sent(
     outcomes: list[Outcome], random: Random
 ) -> None:
     breaker = Breaker()
-    places = [breaker.take_place() for _ in outcomes]
+    places = [breaker.take_place(None) for _ in outcomes]
     random.shuffle(places)
     opened = [breaker.note(place, outcomes[place]) for place in places]
     rows = [len(list(row)) for down, row in groupby(outcomes, DOWN.__contains__) if down]
@@ -71,7 +84,7 @@ def test_tests_that_are_settled_later_count_where_they_were_sent(
 def test_a_test_that_is_not_settled_yet_keeps_its_neighbours_apart() -> None:
     breaker = Breaker()
     for number in range(2 * IN_A_ROW - 1):
-        place = breaker.take_place()
+        place = breaker.take_place(None)
         if number != IN_A_ROW - 1:
             assert breaker.note(place, Outcome.UNKNOWN) is None
     assert breaker.note(IN_A_ROW - 1, Outcome.UNKNOWN)

@@ -48,12 +48,36 @@ async def test_an_answer_counts_for_ten_seconds() -> None:
     assert server.asked == 1
 
 
-async def test_a_run_that_is_being_cancelled_is_still_its_process_own() -> None:
+async def test_a_run_that_is_being_cancelled_sends_nothing_and_is_still_its_process_own() -> None:
     server = Server()
     own_run = server.own_run()
     server.state = Cancelling()
-    await own_run.confirm(trusted=-1)
-    assert not own_run.lost
+    with pytest.raises(RunStopped, match="cancelled"):
+        await own_run.confirm(trusted=-1)
+    assert (own_run.cancelled, own_run.lost) == (True, False)
+    await own_run.confirm_or_abort()
+
+
+async def test_an_answer_counts_no_longer_when_the_clock_was_set_back() -> None:
+    server = Server()
+    own_run = server.own_run()
+    server.now -= 3600
+    await own_run.confirm()
+    assert server.asked == 1
+
+
+async def test_it_is_watched_until_nothing_more_may_be_sent() -> None:
+    server = Server()
+    own_run = server.own_run()
+    told: list[str] = []
+
+    async def sleep(seconds: float) -> None:
+        server.now += seconds + 1
+        if server.asked == 3:
+            server.state = Cancelling()
+
+    await own_run.watch(told.append, sleep)
+    assert (told, server.asked) == (["cancelled"], 4)
 
 
 @pytest.mark.parametrize("state", [Crashed(), AwaitingRetry(), Pending(), Completed()])

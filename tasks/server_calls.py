@@ -1,0 +1,99 @@
+"""Calls of the Prefect server that are made until it answers, and what is done when it refuses."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Final, TypeVar
+
+import httpx
+from prefect import get_run_logger
+from prefect.exceptions import MissingContextError, PrefectHTTPStatusError
+from prefect.logging import get_logger
+
+from thousandeyes.text import cut
+
+Answer = TypeVar("Answer")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_NO_ACCESS = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+)
+_REFUSED: Final = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.GONE,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+"""What Prefect answers to the content of a call. The same call would be refused again."""
+_LONGEST_REASON = 300
+
+
+class NoAccess(Exception):
+    """The Prefect server does not let this process in; nothing more can be recorded."""
+
+
+async def until_taken(
+    call: Callable[[], Awaitable[Answer]],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Answer:
+    """Make a call of the Prefect server until it answers, however long it is away or busy.
+
+    What answers in its place (a proxy's page, say) counts as away.
+
+    Raises:
+        NoAccess: The server takes no credentials of this process (401, 403, 407).
+        PrefectHTTPStatusError: The server refuses what the call holds.
+    """
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            return await call()
+        except PrefectHTTPStatusError as error:
+            status = error.response.status_code
+            if status in _NO_ACCESS:
+                raise NoAccess(
+                    f"the Prefect server does not let this process in ({status}): look at "
+                    "PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
+                ) from None
+            if status in _REFUSED:
+                raise
+            why = f"status {status}"
+        except (httpx.TransportError, json.JSONDecodeError) as error:
+            why = type(error).__name__
+        run_logger().warning(
+            "The Prefect server does not answer as it should (%s); next try in %.0f s", why, pause
+        )
+        await sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+@contextmanager
+def refusals_logged(what: str, *, let_through: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Log that something was not recorded, instead of raising: nothing else ends for that.
+
+    Args:
+        what: What was to be recorded.
+        let_through: Errors that are raised all the same.
+    """
+    try:
+        yield
+    except let_through:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever Prefect has against it
+        reason = cut(f"{type(error).__name__}: {error}", _LONGEST_REASON)
+        run_logger().error("Prefect refuses %s: %s", what, reason)
+
+
+def run_logger() -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
+    """Return the log of the run, or one of our own outside a run."""
+    try:
+        return get_run_logger()
+    except MissingContextError:  # outcomes can be read from anywhere
+        return get_logger(__name__)

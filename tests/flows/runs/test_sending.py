@@ -1,0 +1,138 @@
+"""One turn of a record: written ahead, sent, written down; and what stops the run."""
+
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from flows.runs.breaker import IN_A_ROW
+from flows.runs.ownership import OwnRun
+from flows.runs.sending import Sending
+from tasks.server_calls import NoAccess
+from thousandeyes.errors import CallFailed, Forbidden, RunStopped
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
+
+LOGGER = logging.getLogger("test")
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+
+class Asked(OwnRun):
+    """A run that is lost, or whose server lets nobody in, from some question on."""
+
+    def __init__(self, ends_at: int = 99, error: Exception | None = None) -> None:
+        self.lost = self.cancelled = False
+        self.asked = 0
+        self._ends_at, self._error = ends_at, error
+
+    async def confirm(self, trusted: float = 0.0) -> None:  # noqa: ARG002
+        self.asked += 1
+        if self.asked >= self._ends_at:
+            self.lost = self._error is None
+            raise self._error or RunStopped("taken for dead")
+
+
+class Kept:
+    """What was written down; a server that lets nobody in from some write on."""
+
+    def __init__(self, ends_at: int = 99) -> None:
+        self.outcomes: list[str] = []
+        self._ends_at = ends_at
+
+    async def __call__(self, record: Record) -> None:
+        if len(self.outcomes) + 1 >= self._ends_at:
+            raise NoAccess("no entry (401)")
+        self.outcomes.append(record.outcome)
+
+
+class Api:
+    """Counts the calls, by test, and answers each by its account group."""
+
+    def __init__(self, forbidden: str | None = "none") -> None:
+        self.sent: Counter[str | None] = Counter()
+        self._forbidden = forbidden
+
+    def call(self, record: Record) -> Callable[..., Awaitable[None]]:
+        async def call(*, before_sending: Callable[[], Awaitable[None]]) -> None:
+            record.sending(NOW)
+            await before_sending()
+            self.sent[record.aid] += 1
+            if record.aid == self._forbidden:
+                error: CallFailed = Forbidden("403: no", 403)
+                record.failed(error)
+                raise error
+            record.accepted(200, "")
+
+        return call
+
+
+async def nothing() -> None: ...
+
+
+async def sent_by(
+    sending: Sending, records: list[Record], api: Api, write_ahead: Callable[[], Awaitable[None]]
+) -> None:
+    async def turn(record: Record) -> None:
+        place = await sending.send(record, api.call(record), write_ahead)
+        if place is not None:
+            await sending.finish(record)
+            sending.count(place, record)
+
+    await sending.all(records, turn)
+
+
+async def test_the_last_look_is_after_the_write_that_may_have_waited() -> None:
+    own_run, api, kept = Asked(), Api(), Kept()
+    records = [Record("1"), Record("2")]
+
+    async def write_ahead() -> None:
+        own_run._ends_at = 0  # meanwhile the run goes on elsewhere
+
+    sending = Sending(records, own_run, kept, LOGGER)
+    await sent_by(sending, records, api, write_ahead)
+    assert not api.sent
+    assert sending.stopped == "taken for dead"
+    assert [record.attempts for record in records] == [0, 0]
+    assert kept.outcomes == [], "the other process may have sent them"
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+async def test_a_server_that_lets_nobody_in_stops_the_run_before_the_next_call(at: int) -> None:
+    api, records = Api(), [Record(str(number)) for number in range(9)]
+    sending = Sending(records, Asked(), Kept(ends_at=at), LOGGER)
+    await sent_by(sending, records, api, nothing)
+    assert api.sent.total() == at, "one call more than were recorded, and not two"
+    assert sending.stopped == "no entry (401)"
+
+
+async def test_nothing_is_sent_where_nobody_tells_whether_it_may_be() -> None:
+    api, records = Api(), [Record("1")]
+    sending = Sending(records, Asked(1, NoAccess("no entry (403)")), Kept(), LOGGER)
+    await sent_by(sending, records, api, nothing)
+    assert (api.sent.total(), sending.stopped) == (0, "no entry (403)")
+
+
+async def test_an_account_group_that_is_all_forbidden_is_left_out_and_no_other() -> None:
+    records = [Record(f"{aid}{n}", aid=aid) for n in range(2 * IN_A_ROW) for aid in ("mine", "no")]
+    api = Api(forbidden="no")
+    sending = Sending(records, Asked(), Kept(), LOGGER)
+    await sent_by(sending, records, api, nothing)
+    assert api.sent == {"mine": 2 * IN_A_ROW, "no": IN_A_ROW}
+    assert sending.stopped is None
+    assert Counter(record.outcome for record in records) == {
+        Outcome.ACCEPTED: 2 * IN_A_ROW,
+        Outcome.FORBIDDEN: IN_A_ROW,
+        Outcome.NOT_ATTEMPTED: IN_A_ROW,
+    }
+    assert "look at the token's permissions" in records[-1].detail
+
+
+async def test_with_one_account_group_alone_the_run_stops() -> None:
+    records = [Record(str(n)) for n in range(2 * IN_A_ROW)]
+    api = Api(forbidden=None)
+    sending = Sending(records, Asked(), Kept(), LOGGER)
+    await sent_by(sending, records, api, nothing)
+    assert api.sent.total() == IN_A_ROW
+    assert "look at the token's permissions" in str(sending.stopped)
