@@ -193,6 +193,11 @@ def _records(artifact: Artifact) -> list[Record]:
     return records
 
 
+async def count_artifacts(flow_run_ids: Iterable[UUID], key: str) -> int:
+    """Return how many artifacts these flow runs made whose key begins so."""
+    return len(await _read(list(flow_run_ids), ArtifactFilterKey(like_=f"{key}%")))
+
+
 async def _read(flow_run_ids: list[UUID], key: ArtifactFilterKey) -> list[Artifact]:
     found: list[Artifact] = []
     filters = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=flow_run_ids), key=key)

@@ -11,12 +11,12 @@ from flows.rerun.plan import tell_plan
 from flows.rerun.progress import Progress
 from flows.rerun.results import wants_results
 from flows.rerun.run import Run
-from flows.rerun.selection import Selection
+from flows.rerun.selection import Selection, mark_possibly_sent
 from flows.rerun.sources import read_selection
 from flows.runs.concurrency import in_background
 from flows.runs.ending import RunFailed, as_state, to_its_end
 from flows.runs.form import PastedIds, PastedNames
-from flows.runs.history import recorded
+from flows.runs.history import died_unseen, recorded
 from flows.runs.ownership import OwnRun
 from flows.runs.recording import Artifacts
 from flows.runs.sending import Sending
@@ -98,6 +98,8 @@ async def _rerun(
             len(to_send),
             len(records),
         )
+    if options.delivery is Delivery.AT_LEAST_ONCE and await died_unseen(own_run.flow_run):
+        mark_possibly_sent(to_send, options.max_in_flight)
     left_open = [
         record
         for record in records

@@ -5,6 +5,7 @@ The README has the rules of precedence: see its parts on groups and on choosing 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from types import MappingProxyType
 from typing import Final, TypeVar
 
@@ -110,6 +111,17 @@ def only_failed(
         aids=_first([chosen.aids, {one.test_id: one.aid for one in known if one.aid}]),
         carried={one.test_id: one for one in known if one.needs_settling(delivery)},
     )
+
+
+def mark_possibly_sent(to_send: Iterable[Record], at_a_time: int) -> None:
+    """Note in doubt what an attempt that died may have sent without a record of it.
+
+    It worked through the list in this order, so many at a time, and wrote each outcome down before
+    it went on: only the first of those without an outcome can have been under way.
+    """
+    nowhere = (record for record in to_send if record.outcome is Outcome.NOT_ATTEMPTED)
+    for record in islice(nowhere, at_a_time):
+        record.left_in_doubt("an attempt of this run that died may have sent it")
 
 
 def is_done_with(record: Record, options: RerunOptions) -> bool:

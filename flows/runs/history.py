@@ -6,7 +6,8 @@ from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentTaskRunId
 from prefect.client.schemas.objects import FlowRun
 
-from tasks.artifacts import read_outcomes
+from tasks.artifacts import count_artifacts, read_outcomes
+from tasks.summary import RERUNS
 from thousandeyes.record import Record
 
 
@@ -16,18 +17,31 @@ async def runs_of(flow_run: FlowRun) -> list[UUID]:
     It may have been retried, or executed again. For a retried parent Prefect makes a new child
     run each time, under the same task run.
     """
-    same = [flow_run]
-    if parent := flow_run.parent_task_run_id:
-        async with get_client() as client:
-            same = await client.read_flow_runs(
-                flow_run_filter=FlowRunFilter(
-                    parent_task_run_id=FlowRunFilterParentTaskRunId(any_=[parent])
-                )
-            )
-    return [run.id for run in same]
+    return [run.id for run in await _attempts(flow_run)]
+
+
+async def died_unseen(flow_run: FlowRun) -> bool:
+    """Tell whether an earlier attempt of a run ended without a report, as a killed one does.
+
+    What it sent last may stand nowhere.
+    """
+    runs = await _attempts(flow_run)
+    before = sum(run.run_count for run in runs) - 1
+    return before > 0 and before > await count_artifacts([run.id for run in runs], RERUNS.summary)
 
 
 async def recorded(flow_run: FlowRun) -> dict[str, Record]:
     """Return what a run has recorded, by test ID, over all its attempts."""
     records = await read_outcomes(await runs_of(flow_run))
     return {record.test_id: record for record in records}
+
+
+async def _attempts(flow_run: FlowRun) -> list[FlowRun]:
+    if not (parent := flow_run.parent_task_run_id):
+        return [flow_run]
+    async with get_client() as client:
+        return await client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(
+                parent_task_run_id=FlowRunFilterParentTaskRunId(any_=[parent])
+            )
+        )

@@ -287,7 +287,7 @@ class TestDefinitions:
             ("- type: agent-to-server\n  server: x", "0.agent-to-server.test_name: Field required"),
             ("- type: page-load\n  test_name: x", "page-load"),
             ("test_name: x", "valid list"),
-            ("[", "can't be read"),
+            ("[", r"line 1: expected the node content"),
             ("", "valid list"),
             (
                 "- {type: http-server, test_name: x, url: y, auth_type: basic, username: z}",
