@@ -9,11 +9,11 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
+from deployments.home import HOME, make_private
 from tasks.server import ServerNotStarted, start_temporary_server
 from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
@@ -24,7 +24,6 @@ from thousandeyes.thresholds import Thresholds
 if TYPE_CHECKING:
     from thousandeyes.record import Record
 
-HOME: Final = Path(__file__).parents[1] / ".prefect"
 GONE: Final = "100200300"
 WINDOW_SECONDS: Final = 15.0
 
@@ -113,7 +112,7 @@ def _isolate(**environment: str) -> None:
     for name in list(os.environ):
         if name.startswith(("PREFECT_", "TE_")):
             del os.environ[name]
-    HOME.mkdir(exist_ok=True)
+    make_private(HOME)
     os.chdir(HOME)
     os.environ |= {
         "PREFECT_HOME": str(HOME),

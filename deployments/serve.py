@@ -1,8 +1,9 @@
 """`make serve`: Prefect server, worker and deployments on one machine, until Ctrl-C.
 
-All of it lives in a home of its own: the user's Prefect home, profile and variables are neither
-read nor written. The token comes from the environment or from the project's `.env`, and reaches
-the worker alone: the server has no use for it.
+All of it lives in a home of its own: the user's Prefect home and profile are neither read nor
+written, and of Prefect's variables only those that guard the server reach it. The token comes from
+the environment or from the project's `.env`, and reaches the worker alone: the server has no use
+for it.
 """
 
 import argparse
@@ -20,14 +21,21 @@ from typing import IO, Final, NoReturn
 
 from rich.console import Console
 
+from deployments.home import HOME, ROOT, guarded, make_private
 from tasks.server import ServerNotStarted, wait_until_up
 from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
 from thousandeyes.settings import ENV_FILE
 from thousandeyes.terminal import status_of
 
-ROOT: Final = Path(__file__).parents[1]
-HOME: Final = ROOT / ".prefect"
+PASSED_ON: Final = (
+    "PREFECT_SERVER_API_AUTH_STRING",
+    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS",
+    "PREFECT_SERVER_CSRF_PROTECTION_ENABLED",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD",
+)
+"""Variables of Prefect that reach the server; all others are the user's own Prefect's."""
 
 _POOL: Final = "thousandeyes"
 _LOG: Final = "server.log"
@@ -74,11 +82,11 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
         if not there.connect_ex(("127.0.0.1", port)):
             raise ServeError(f"port {port} is taken: choose another one with PORT=N")
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        make_private(home)
     except OSError as error:
-        raise ServeError(f"{home} can't be made: {error.strerror}") from None
+        raise ServeError(f"{home} can't be used: {error.strerror}") from None
     url = f"http://127.0.0.1:{port}"
-    server_env = _environment(url, home)
+    server_env = _environment(url, home) | guarded(port) | _chosen()
     env = server_env | _settings()
     with ExitStack() as stack:
         log = stack.enter_context((home / _LOG).open("w+b"))
@@ -114,6 +122,14 @@ def _environment(url: str, home: Path) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
+
+
+def _chosen() -> dict[str, str]:
+    """Return what a user may choose for the server, and the password that its clients then need."""
+    chosen = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    if password := chosen.get("PREFECT_SERVER_API_AUTH_STRING"):
+        chosen["PREFECT_API_AUTH_STRING"] = password
+    return chosen
 
 
 def _settings() -> dict[str, str]:

@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import httpx
 import pytest
 from prefect.deployments import arun_deployment
 
-from deployments.serve import ROOT
+from deployments.home import ROOT
 from tests.benchmarks.processes import environment, free_port
 from tests.deployments.scene import client_of, simulated
 from tests.deployments.topology import Topology
@@ -81,6 +82,7 @@ def test_it_serves_a_run_with_the_token_of_the_dotenv_file_and_stops_with_ctrl_c
                     timeout=120,
                 )
                 run = asyncio.run(starting)
+            assert_guarded(port, project / ".prefect")
             assert run.state, "".join(said)
             assert run.state.message == "1 of 1 tests accepted.", "".join(said)
             assert settings["TE_TOKEN"] not in server_environment(project / ".prefect")
@@ -94,6 +96,19 @@ def test_it_serves_a_run_with_the_token_of_the_dotenv_file_and_stops_with_ctrl_c
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/api/health", trust_env=False)
     assert not (tmp_path / "of-the-user").exists()
+
+
+def assert_guarded(port: int, home: Path) -> None:
+    """No page of another site can use the server, and no other user can read what it keeps."""
+    url = f"http://127.0.0.1:{port}/api"
+    foreign = {"Origin": "http://127.0.0.1:1"}
+    read = httpx.post(f"{url}/block_documents/filter", headers=foreign, trust_env=False)
+    assert "access-control-allow-origin" not in read.headers
+    assert read.status_code == 403, "it wants a CSRF token"
+    own = {"Origin": f"http://localhost:{port}"}
+    asked = httpx.get(f"{url}/health", headers=own, trust_env=False)
+    assert asked.headers["access-control-allow-origin"] == own["Origin"]
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
 
 
 def server_environment(home: Path) -> str:

@@ -8,12 +8,12 @@ import contextlib
 import os
 from html import unescape
 from pathlib import Path
+from uuid import UUID
 
-import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as NotInTime
-from prefect import flow
+from prefect import flow, get_client
 
 from flows.rerun.parameters import Parameters
 from tasks.artifacts import artifact_key, record_outcome
@@ -109,7 +109,8 @@ def test_one_field_of_the_form_takes_a_list_as_a_spreadsheet_leaves_it(
         with page.expect_response("**/create_flow_run") as answer:
             page.get_by_role("button", name="Submit").click()
         run = answer.value.json()
-    assert httpx.delete(f"{one_machine.url}/api/flow_runs/{run['id']}").is_success
+    with client_of(one_machine), get_client(sync_client=True) as client:
+        client.delete_flow_run(UUID(run["id"]))
     assert Parameters.read(**run["parameters"]).test_ids == ["202701", "202738", "202775"]
 
 

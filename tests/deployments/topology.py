@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Final, Self
 
 import httpx
 
+from deployments.home import guarded
 from tests.benchmarks.processes import environment, free_port, running, tail
 
 TOKEN: Final = "tkn-0f-the-workers-environment"
@@ -51,6 +52,7 @@ class Topology:
     port: int
     auth: str | None = None
     database_url: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
     _server: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
@@ -84,6 +86,8 @@ class Topology:
             PREFECT_SERVER_UI_API_URL=f"{self.url}/api",
             PREFECT_UI_STATIC_DIRECTORY=str(self.directory / "ui"),
             PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED="events,flow_runs",
+            **guarded(self.port),
+            **self.settings,
             **_SOONER,
         )
         # A server is no client of its own.

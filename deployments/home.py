@@ -1,0 +1,35 @@
+"""The home of the servers that this project starts on one machine, and what guards them.
+
+Source of the settings: https://docs.prefect.io/v3/advanced/security-settings. A server without
+them lets a page of any site read its API.
+"""
+
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[1]
+HOME: Final = ROOT / ".prefect"
+
+LEASES: Final = "prefect.server.concurrency.lease_storage.filesystem"
+"""Where a run's place under a concurrency limit survives a restart of the server; Prefect's own
+default is the server's memory, and a run whose lease is gone ends as crashed."""
+
+
+def make_private(home: Path) -> None:
+    """Make the home if there is none, and let nobody but its user in: it holds key and database.
+
+    Raises:
+        OSError: It can't be made, or is another user's.
+    """
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.chmod(0o700)
+
+
+def guarded(port: int) -> dict[str, str]:
+    """Return the settings of a server that answers only its own pages on this machine."""
+    own = (f"http://{host}:{port}" for host in ("127.0.0.1", "localhost"))
+    return {
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(own),
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+    }
