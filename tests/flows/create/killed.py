@@ -20,8 +20,8 @@ from prefect import get_client
 from prefect.flow_engine import run_flow
 from prefect.states import Scheduled
 
-import flows.create.flow
 import flows.create.run
+import flows.runs.ending
 from flows.create import create_endpoint_tests
 from tasks.known_tests import KnownTests
 from tests.flows.create.scene import save_group, voice
@@ -33,7 +33,7 @@ STEPS = {
     "id": (KnownTests, "created"),
     "artifact": (flows.create.run, "record_outcome"),
     "next": (KnownTests, "read"),
-    "summary": (flows.create.flow, "publish"),
+    "summary": (flows.runs.ending, "publish"),
 }
 
 
