@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import httpx
 
+from thousandeyes.body import LARGEST_PAGE, body_of
 from thousandeyes.calls import BeforeSending, Call, reason
 from thousandeyes.connection import Tunnel, http_client, longest_call, never_sent
 from thousandeyes.errors import CallFailed, ReplyLost, Unreachable
@@ -77,7 +78,9 @@ class Caller:
         Raises:
             CallFailed: One of its subclasses.
         """
-        call = Call(method, path, (Family.ORGANIZATION,), aid, params or {}, body)
+        call = Call(
+            method, path, (Family.ORGANIZATION,), aid, params or {}, body, largest=LARGEST_PAGE
+        )
         return read(await self.call(call, Record("")))  # nothing of it outlives the call
 
     def server_time(self, at: float | None = None) -> float | None:
@@ -139,13 +142,14 @@ class Caller:
         admission.sent = True
         try:
             async with asyncio.timeout(self._longest_call):
-                response = await self._http.request(
+                async with self._http.stream(
                     call.method,
                     call.path,
                     params=params,
                     json=call.body,
                     extensions={"trace": tunnel.trace},
-                )
+                ) as response:
+                    body = await body_of(response, call.largest)
         except (httpx.RequestError, TimeoutError) as error:
             why = reason(error, self.redact, call.redact)
             if never_sent(error, tunnel):
@@ -157,7 +161,7 @@ class Caller:
             status=response.status_code,
             headers=response.headers,
             # Not by the charset that the reply names: Python knows some that are no text.
-            body=call.redact(self.redact(response.content.decode("utf-8-sig", "replace"))),
+            body=call.redact(self.redact(body.decode("utf-8-sig", "replace"))),
             arrived=self._clock(),
         )
         self._server_ahead = admission.reply.date - admission.reply.arrived

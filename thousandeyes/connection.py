@@ -7,6 +7,7 @@ from typing import Any, Final
 import httpx
 
 from thousandeyes import __version__
+from thousandeyes.body import PACKING
 from thousandeyes.proxies import UNUSABLE, unusable
 from thousandeyes.settings import ThousandEyesSettings, is_loopback
 
@@ -64,6 +65,7 @@ def http_client(
             headers={
                 "Authorization": f"Bearer {settings.token.get_secret_value()}",
                 "Accept": ACCEPT,
+                "Accept-Encoding": PACKING,
                 "User-Agent": USER_AGENT,
             },
             timeout=httpx.Timeout(

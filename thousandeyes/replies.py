@@ -33,6 +33,10 @@ _WHOLE_NUMBER = re.compile(r"[0-9]{1,12}")
 _EPOCH = 1_000_000_000  # anything less is no date since 2001
 _LONGEST_WINDOW = 3600.0  # none is known of more than a minute: beyond is a wrong clock
 _READ_OF_A_PAGE = 5_000
+# What JSON takes in memory goes by its values: a megabyte of {"a":1} becomes 25 MB. A list of
+# 10,000 tests has 700,000 of these signs.
+_MOST_SIGNS = 1_000_000
+_SIGNS_OF_VALUES = "[{:,"
 _HEADER_PREFIX = {
     Family.ORGANIZATION: "x-organization-rate-limit-",
     Family.INSTANT: "x-instant-test-rate-limit-",
@@ -192,6 +196,8 @@ def _page(body: str) -> str:
 
 
 def _json(body: str) -> Any:  # noqa: ANN401 - JSON
+    if sum(map(body.count, _SIGNS_OF_VALUES)) > _MOST_SIGNS:
+        return None
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

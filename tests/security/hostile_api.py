@@ -1,0 +1,80 @@
+"""An API that means harm, on loopback: what it answers, for `tests.thousandeyes.wire`."""
+
+import asyncio
+import gzip
+import json
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tests.thousandeyes.wire import Answer, Wire, sends
+from thousandeyes.client import ThousandEyesClient
+from thousandeyes.settings import ThousandEyesSettings
+
+TOKEN = "0a1b2c3d-4e5f-6789-abcd-ef0123456789"
+MEGABYTE = 1_000_000
+
+
+def client_of(server: Wire, token: str = TOKEN, **settings: object) -> ThousandEyesClient:
+    """Return a client that takes this server for the API."""
+    url = f"http://127.0.0.1:{server.port}"
+    chosen = {"token": token, "base_url": url, "read_timeout": 10.0, **settings}
+    return ThousandEyesClient(ThousandEyesSettings.model_validate(chosen))
+
+
+def replies(body: bytes, *headers: str, status: str = "200 OK") -> Answer:
+    """Answer with these bytes, whatever they are."""
+    lines = [f"HTTP/1.1 {status}", f"content-length: {len(body)}", *headers, "", ""]
+    return sends("\r\n".join(lines).encode() + body)
+
+
+def packed(body: bytes) -> Answer:
+    """Answer with a body that is packed."""
+    return replies(gzip.compress(body, 1), "content-encoding: gzip")
+
+
+def gzip_bomb(megabytes: int, *, status: str = "200 OK") -> Answer:
+    """Answer with so many megabytes, packed into a thousandth of it."""
+    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    pieces = [packer.compress(b" " * MEGABYTE) for _ in range(megabytes)]
+    body = b"".join([*pieces, packer.flush()])
+    return replies(body, "content-encoding: gzip", status=status)
+
+
+def never_ends(piece: bytes = b" " * 60_000, *headers: str) -> Answer:
+    """Answer with a body that has no end, as fast as it is taken."""
+
+    async def answer(_: Wire, writer: asyncio.StreamWriter) -> None:
+        lines = ["HTTP/1.1 200 OK", "transfer-encoding: chunked", *headers, "", ""]
+        writer.write("\r\n".join(lines).encode())
+        while True:
+            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    return answer
+
+
+def pages(rows: Callable[[int], object], name: str = "results") -> Answer:
+    """Answer each call with another page, which names a next one that never came before."""
+    number = 0
+
+    async def answer(wire: Wire, writer: asyncio.StreamWriter) -> None:
+        nonlocal number
+        number += 1
+        link = {"next": {"href": f"https://elsewhere.invalid/?cursor={number}"}}
+        await replies(json.dumps({name: rows(number), "_links": link}).encode())(wire, writer)
+
+    return answer
+
+
+@contextmanager
+def most_memory() -> Iterator[Callable[[], float]]:
+    """Trace what is allocated; yields what tells the peak, in megabytes above the beginning."""
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    try:
+        yield lambda: (tracemalloc.get_traced_memory()[1] - before) / MEGABYTE
+    finally:
+        tracemalloc.stop()
