@@ -1,4 +1,4 @@
-"""How a call gets to the API: one connection pool, within the quota, secrets masked."""
+"""How a call gets to the API: over which connection, within the quota, secrets masked."""
 
 import asyncio
 import time
@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import httpx
 
-from thousandeyes.body import LARGEST_PAGE, body_of
+from thousandeyes.body import LARGEST_ANSWER, LARGEST_PAGE, body_of
 from thousandeyes.calls import BeforeSending, Call, reason
-from thousandeyes.connection import Tunnel, http_client, longest_call, never_sent
+from thousandeyes.connection import MOST_CALLS, Tunnel, http_client, longest_call, never_sent
 from thousandeyes.errors import CallFailed, ReplyLost, Unreachable
 from thousandeyes.gate import Admission, QuotaGate
 from thousandeyes.record import Record
@@ -50,7 +50,8 @@ class Caller:
             reserve=settings.quota_reserve, max_wait=settings.max_quota_wait
         )
         self.redact = Redactor(settings.token.get_secret_value())
-        self._http = http_client(settings, transport)
+        self._http = http_client(settings, transport, kept_connections=0)
+        self._http_to_read = http_client(settings, transport, kept_connections=MOST_CALLS)
         self._longest_call = longest_call(settings)
         self._clock = clock
         self._server_ahead: float | None = None
@@ -59,6 +60,7 @@ class Caller:
     async def __aenter__(self) -> Self:
         self._resources.enter_context(self.redact.guarding_http_logs())
         await self._resources.enter_async_context(self._http)
+        await self._resources.enter_async_context(self._http_to_read)
         return self
 
     async def __aexit__(self, *exception: object) -> None:
@@ -78,9 +80,7 @@ class Caller:
         Raises:
             CallFailed: One of its subclasses.
         """
-        call = Call(
-            method, path, (Family.ORGANIZATION,), aid, params or {}, body, largest=LARGEST_PAGE
-        )
+        call = Call(method, path, (Family.ORGANIZATION,), aid, params or {}, body, only_reads=True)
         return read(await self.call(call, Record("")))  # nothing of it outlives the call
 
     def server_time(self, at: float | None = None) -> float | None:
@@ -138,18 +138,20 @@ class Caller:
     async def _send(self, call: Call, admission: Admission) -> Reply:
         aid = call.aid or self.settings.aid
         params = {**call.params, "aid": aid} if aid else call.params
+        http = self._http_to_read if call.only_reads else self._http
+        largest = LARGEST_PAGE if call.only_reads else LARGEST_ANSWER
         tunnel = Tunnel()
         admission.sent = True
         try:
             async with asyncio.timeout(self._longest_call):
-                async with self._http.stream(
+                async with http.stream(
                     call.method,
                     call.path,
                     params=params,
                     json=call.body,
                     extensions={"trace": tunnel.trace},
                 ) as response:
-                    body = await body_of(response, call.largest)
+                    body = await body_of(response, largest)
         except (httpx.RequestError, TimeoutError) as error:
             why = reason(error, self.redact, call.redact)
             if never_sent(error, tunnel):

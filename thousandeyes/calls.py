@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from thousandeyes.body import LARGEST_ANSWER
 from thousandeyes.gate import Spends
 from thousandeyes.redaction import Redactor
 from thousandeyes.replies import LONGEST_PROBLEM
@@ -18,8 +17,8 @@ BeforeSending = Callable[[], Awaitable[None]]
 class Call:
     """One call of the API, and the families that it spends.
 
-    `largest` bounds the bytes of its reply. `redact` takes the secrets that its body holds out of
-    what is read of the reply.
+    `redact` takes the secrets that its body holds out of what is read of the reply. `only_reads`
+    tells that it changes nothing, so that to lose its reply costs a look and no more.
     """
 
     method: str
@@ -29,7 +28,7 @@ class Call:
     params: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     redact: Redactor = field(default_factory=Redactor, repr=False)
-    largest: int = LARGEST_ANSWER
+    only_reads: bool = False
 
 
 def reason(error: Exception, *redactors: Redactor) -> str:

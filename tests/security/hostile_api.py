@@ -69,6 +69,20 @@ def pages(rows: Callable[[int], object], name: str = "results") -> Answer:
     return answer
 
 
+def closes_what_is_kept(answer: Answer) -> Answer:
+    """Answer on new connections; when another request comes on one, close it and say nothing."""
+    used: set[asyncio.StreamWriter] = set()
+
+    async def closing(wire: Wire, writer: asyncio.StreamWriter) -> None:
+        if writer in used:
+            writer.close()
+            return
+        used.add(writer)
+        await answer(wire, writer)
+
+    return closing
+
+
 @contextmanager
 def most_memory() -> Iterator[Callable[[], float]]:
     """Trace what is allocated; yields what tells the peak, in megabytes above the beginning."""

@@ -16,7 +16,7 @@ from tests.security.hostile_api import (
 )
 from tests.thousandeyes.wire import Answer, wire
 from thousandeyes.body import LARGEST_ANSWER, LARGEST_PAGE
-from thousandeyes.errors import CallFailed, ReplyLost
+from thousandeyes.errors import ReplyLost
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 
@@ -126,11 +126,3 @@ async def test_a_body_that_can_not_be_unpacked_is_lost(answer: Answer) -> None:
 async def test_what_comes_after_a_packed_body_or_instead_of_it_does_no_harm(answer: Answer) -> None:
     async with wire(answer) as server, client_of(server) as client:
         assert await client.rerun(Record("1")) == ""
-
-
-async def test_the_connection_of_an_answer_that_was_too_large_is_not_used_again() -> None:
-    async with wire(gzip_bomb(30), replies(b"{}")) as server, client_of(server) as client:
-        with pytest.raises(CallFailed):
-            await client.rerun(Record("1"))
-        assert await client.rerun(Record("2")) == ""
-    assert server.connections == 2

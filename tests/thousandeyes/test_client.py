@@ -114,10 +114,16 @@ class TestTheRequest:
             await client.rerun(Record("1", aid=argument))
         assert f"/run{query} HTTP" in server.requests[0]
 
-    async def test_goes_through_one_connection_as_long_as_it_lasts(self) -> None:
+    async def test_goes_out_on_a_connection_of_its_own(self) -> None:
         async with wire(says()) as server, client_of(server) as client:
             for number in range(5):
                 await client.rerun(Record(str(number)))
+        assert (len(server.requests), server.connections) == (5, 5)
+
+    async def test_to_read_goes_through_one_connection_as_long_as_it_lasts(self) -> None:
+        async with wire(says('{"tests": []}')) as server, client_of(server) as client:
+            for _ in range(5):
+                await client.tests()
         assert (len(server.requests), server.connections) == (5, 1)
 
     async def test_as_many_as_may_be_under_way_each_get_a_connection(self) -> None:
@@ -131,7 +137,7 @@ class TestTheRequest:
             async with client_of(server, pool_timeout=1.0) as client:
                 await client.rerun(Record("0"))
                 await asyncio.gather(*(client.rerun(Record(f"{n + 1}")) for n in range(MOST_CALLS)))
-        assert server.connections == MOST_CALLS
+        assert server.connections == 1 + MOST_CALLS
 
     @pytest.mark.parametrize("test_id", ["", "1/../2", "1?aid=2", "1 2"])
     async def test_is_not_made_of_what_is_no_id(self, test_id: str) -> None:
