@@ -15,6 +15,10 @@ from thousandeyes.watch import Watch, Watched
 FAILURES_IN_A_ROW: Final = 3
 """Looks in a row that may fail; with the next one, or a refused token, the waiting ends."""
 
+LAST_LOOK: Final = 60.0
+"""Seconds that a look may go on after the first deadline of its tests. The last one begins only
+then, and may have to wait for the organization's next window."""
+
 
 class Awaiting:
     """Awaits the results of tests that are added while it goes on.
@@ -65,7 +69,7 @@ class Awaiting:
             self._changed.clear()
             wait = self._watch.wait(self._clock())
             if self._gave_up and wait is not None:
-                await self._done(self._watch.give_up())
+                await self._done(self._watch.give_up(), self._trouble)
             elif wait is None or wait > 0:
                 limit = math.inf if wait is None else wait
                 await wait_for_event(self._changed, limit, self._sleep)
@@ -78,18 +82,23 @@ class Awaiting:
         self._changed.set()
 
     async def _look(self) -> None:
-        due = self._watch.due(self._clock())
+        due, trouble = self._watch.due(self._clock()), ""
+        ends_at = min(test.gives_up_at for test in due) + LAST_LOOK
         try:
-            for kind in Kind:
-                for query in queries(kind, due):
-                    await self._read_pages(query)
+            async with asyncio.timeout(ends_at - self._clock()):
+                for kind in Kind:
+                    for query in queries(kind, due):
+                        await self._read_pages(query)
+        except TimeoutError:
+            trouble = "the time for results was over"
         except CallFailed as error:
+            trouble = str(error)
             self._failures += 1
             if self._failures > FAILURES_IN_A_ROW or isinstance(error, TokenRefused):
-                self.give_up(str(error))
+                self.give_up(trouble)
         else:
             self._failures = 0
-        await self._done(self._watch.looked(due, self._clock()))
+        await self._done(self._watch.looked(due, self._clock()), trouble)
 
     async def _read_pages(self, query: Query) -> None:
         """Read as many pages as tell something new."""
@@ -105,8 +114,9 @@ class Awaiting:
                 return
         query.read_to_the_end(total)
 
-    async def _done(self, tests: Iterable[Watched]) -> None:
-        await asyncio.gather(*(self._on_done(test, self._trouble) for test in tests))
+    async def _done(self, tests: Iterable[Watched], trouble: str) -> None:
+        told = [(test, "" if test.complete else trouble) for test in tests]
+        await asyncio.gather(*(self._on_done(*each) for each in told))
 
 
 async def newest_rounds(

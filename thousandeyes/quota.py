@@ -20,6 +20,9 @@ SAME_WINDOW: Final = 1.0
 """Resets at most this many seconds apart belong to one window: servers round either way."""
 GRACE: Final = 1.0
 """Seconds to wait for a Reset that has passed already."""
+DOCUMENTED: Final = 240
+"""Calls in a window of the organization's, where no reply tells: whoever reads page after page
+from an API without headers must end somewhere."""
 SHARE: Final = 3
 """One part in so many of the room goes out at a time, so that runs can share a window."""
 
@@ -154,6 +157,8 @@ class Quota:
     assumed: int | None = None
     _accepted: int = 0
     _shut: bool = False
+    _by_headers: bool = False
+    _by_the_book: int = 0
 
     def __post_init__(self) -> None:
         self.families = {family: FamilyQuota(self.reserve) for family in Family}
@@ -198,6 +203,10 @@ class Quota:
             self.assumed = None
         elif Family.INSTANT in permit.spends and not refused:
             told |= self._conclude(permit.marks[Family.INSTANT].era, now)
+        if Family.ORGANIZATION in told:
+            self._by_headers = True
+        elif reply.trustworthy and not refused and not self._by_headers:
+            told |= self._documented(now)
         for family, reading in told.items():
             self.families[family].hear(reading, permit.marks[family], now)
         if refused:
@@ -221,6 +230,15 @@ class Quota:
         wait = max(GRACE, *waits) if waits else WINDOW
         self.closed_until = max(self.closed_until, now + wait)
         self._shut = True
+
+    def _documented(self, now: float) -> dict[Family, Told]:
+        """Count an answered call that no header tells of; tell what is left by the documents."""
+        organization = self.families[Family.ORGANIZATION]
+        if organization.told is None:
+            self._by_the_book, organization.rolls_over_at = 0, now + WINDOW
+        self._by_the_book += 1
+        left, end = max(0, DOCUMENTED - self._by_the_book), organization.rolls_over_at
+        return {Family.ORGANIZATION: Told(DOCUMENTED, left, end, end - now)}
 
     def _assume(self) -> None:
         """Take what was accepted since the last opening as the limit that no header tells."""

@@ -26,6 +26,12 @@ RESULTS: Final = "/endpoint/test-results/scheduled-tests"
 ROUND_SECONDS: Final = 60
 """What a round's ID is a multiple of: the interval of an instant test."""
 
+MOST_PAGES: Final = 240
+"""Pages of one read. As many calls as the organization has in a minute: an API whose pages never
+end must not take more than that from everybody."""
+MOST_ROWS: Final = 100_000
+"""Rows of one read, which is at most 200 tests: 100 MB. 25 agents in 5 rounds are 25,000."""
+_LONGEST_LINK: Final = 5_000
 
 Read = Callable[..., Awaitable[Any]]
 """Makes a call that only reads and returns its JSON: `Caller.read` is one."""
@@ -77,7 +83,8 @@ async def rounds(
         "searchSort": [{"sort": "round-id", "order": "desc"}],
     }
     seen: set[str] = set()
-    while True:
+    rows_read = 0
+    for _ in range(MOST_PAGES):
         reply = await read("POST", path, params=params, body=body, aid=aid)
         items = reply.get("results") or [] if isinstance(reply, dict) else None
         if not isinstance(items, list):
@@ -88,12 +95,16 @@ async def rounds(
             for row in rows_of(items, _ROWS[kind])
             if row.round_id >= first and row.test_id in tests
         ]
+        rows_read += len(rows)
+        if rows_read > MOST_ROWS:
+            raise ReplyLost(f"POST {path} has more than {MOST_ROWS} rows")
         yield Page(rows, _total(reply))
         cursor = next_cursor(reply)
         if cursor is None or cursor in seen:
             return
         seen.add(cursor)
         params = {**params, "cursor": cursor}
+    raise ReplyLost(f"POST {path} has more than {MOST_PAGES} pages")
 
 
 def first_round(since: float) -> int:
@@ -105,12 +116,19 @@ def next_cursor(body: object) -> str | None:
     """Return the cursor of the next page, if a reply has one.
 
     Nothing else of the link is used: it could lead the token to another host.
+
+    Raises:
+        ReplyLost: The link is longer than any address.
     """
     links = body.get("_links") if isinstance(body, dict) else None
     link = links.get("next") if isinstance(links, dict) else None
     href = link.get("href") if isinstance(link, dict) else None
+    if not isinstance(href, str):
+        return None
+    if len(href) > _LONGEST_LINK:  # it would not fit in an address, and Python keeps what it split
+        raise ReplyLost(f"the next page has an address of {len(href)} characters")
     try:
-        [cursor, *_] = parse_qs(urlsplit(href).query)["cursor"] if isinstance(href, str) else [""]
+        [cursor, *_] = parse_qs(urlsplit(href).query)["cursor"]
     except (KeyError, ValueError):
         return None
     return cursor or None

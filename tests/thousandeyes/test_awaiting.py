@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.thousandeyes.virtual_time import run
-from thousandeyes.awaiting import FAILURES_IN_A_ROW, Awaiting, newest_rounds
+from thousandeyes.awaiting import FAILURES_IN_A_ROW, LAST_LOOK, Awaiting, newest_rounds
 from thousandeyes.errors import (
     CallFailed,
     Forbidden,
@@ -137,7 +137,7 @@ def test_while_rows_still_come_the_other_pages_are_left_for_later() -> None:
     assert len(done.tests["1"][1].rows) == 7
 
 
-@pytest.mark.parametrize("takes", [0, 60])
+@pytest.mark.parametrize("takes", [0, 20])
 def test_at_the_last_look_every_page_is_read(takes: float) -> None:
     """Also when the last look is one that was not meant to be, since its calls took so long."""
 
@@ -203,6 +203,35 @@ def test_a_failure_on_a_later_page_keeps_the_rows_of_the_earlier_ones() -> None:
     done = awaited(api, watched(expected=9))
     assert len(done.tests["1"][1].rows) == 1
     assert done.tests["1"][2] == "lost"
+
+
+@pytest.mark.parametrize("pages_take", [0.1, 7.0, 1000.0])
+def test_a_look_ends_soon_after_the_deadline_however_many_pages_there_are(
+    pages_take: float,
+) -> None:
+    class Endless(Api):
+        async def read(self, *arguments: Any, **options: Any) -> Any:
+            await asyncio.sleep(pages_take)
+            return await super().read(*arguments, **options)
+
+    number = iter(range(10**9))
+    api = Endless(lambda *_: page(row(agent=f"{next(number)}"), cursor=f"{next(number)}"))
+    done = awaited(api, watched(expected=10**9), watched("2", gives_up_at=900.0))
+    at, test, trouble = done.tests["1"]
+    assert at <= 300 + LAST_LOOK
+    assert done.tests["2"][0] <= 900 + LAST_LOOK
+    assert test.rows or pages_take == 1000
+    assert ("240 pages" if pages_take < 1 else "time for results was over") in trouble
+
+
+def test_what_kept_others_from_being_read_is_not_told_of_a_test_that_is_complete() -> None:
+    def answer(_: str, ids: list[str], __: str | None) -> Any:
+        return page(row()) if ids == ["1"] else ReplyLost("lost")
+
+    api = Api(answer)
+    done = awaited(api, watched(expected=1, gives_up_at=10.0), watched("2", aid="7"))
+    assert done.tests["1"][2] == ""
+    assert done.tests["2"][2] == "lost"
 
 
 def test_a_test_added_while_others_are_awaited_is_looked_for_in_its_time() -> None:

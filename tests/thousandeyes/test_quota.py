@@ -3,7 +3,7 @@ import math
 import pytest
 
 from tests.thousandeyes.model_server import BOTH, EPOCH, STEMS, ModelServer
-from thousandeyes.quota import GRACE, WINDOW, Permit, Quota
+from thousandeyes.quota import DOCUMENTED, GRACE, WINDOW, Permit, Quota
 from thousandeyes.replies import Family, Reply
 
 ORGANIZATION = (Family.ORGANIZATION,)
@@ -175,6 +175,23 @@ def test_a_call_that_never_left_takes_nothing() -> None:
 def test_without_headers_nothing_is_held_back() -> None:
     quota = begun(reply())
     assert len(sent_at_once(quota, 0, at_most=50)) == 50
+
+
+def test_without_headers_the_organization_has_what_the_documents_name() -> None:
+    quota = begun(reply())
+    for _ in range(DOCUMENTED - 1):
+        assert quota.wait(ORGANIZATION, 7) == 0
+        quota.replied(quota.send(ORGANIZATION), reply(), 7)
+    assert quota.wait(ORGANIZATION, 7) == 53, "since the first answer"
+    quota.replied(quota.send(ORGANIZATION), reply(at=60, organization=(300, 299, 120)), 60)
+    assert quota.families[Family.ORGANIZATION].free == 299, "headers overrule it"
+    quota.replied(quota.send(ORGANIZATION), reply(), 60)
+    assert quota.families[Family.ORGANIZATION].free == 298
+
+
+def test_the_reserve_is_left_to_others_without_headers_too() -> None:
+    quota = begun(reply(), reserve=0.5)
+    assert quota.families[Family.ORGANIZATION].free == DOCUMENTED / 2 - 1
 
 
 def test_a_family_that_was_told_once_and_is_not_now_goes_one_at_a_time() -> None:
