@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from thousandeyes.errors import QuotaExhausted, RunStopped
 from thousandeyes.quota import Permit, Quota
 from thousandeyes.replies import Family, Reply
+from thousandeyes.text import duration
 from thousandeyes.waiting import wait_for_event
 
 Spends = tuple[Family, ...]
@@ -90,7 +91,8 @@ class QuotaGate:
             on_wait: Is told the seconds of this wait as soon as it ends, also when it fails.
 
         Raises:
-            QuotaExhausted: The wait would become longer than `max_wait`.
+            QuotaExhausted: The wait has become as long as `max_wait`, or the API has asked for a
+                longer one.
             RunStopped: The gate was stopped.
         """
         permit = await self._permit(spends, begun=begun, waited=waited, on_wait=on_wait)
@@ -128,6 +130,12 @@ class QuotaGate:
                     raise QuotaExhausted(
                         f"waited {self._max_wait:.0f} s for quota, as long as TE_MAX_QUOTA_WAIT "
                         "allows; others may be using it up"
+                    )
+                closed = self.quota.closed_until - now
+                if closed > left:
+                    raise QuotaExhausted(
+                        f"the API takes nothing for {duration(closed)}, and TE_MAX_QUOTA_WAIT lets "
+                        f"a test wait {duration(self._max_wait)} in all"
                     )
                 await wait_for_event(self._changed, min(wait, left), self._sleep)
         finally:

@@ -8,7 +8,7 @@ from tests.thousandeyes.model_server import BOTH, ModelServer
 from tests.thousandeyes.virtual_time import run
 from thousandeyes.errors import QuotaExhausted, RunStopped
 from thousandeyes.gate import QuotaGate
-from thousandeyes.replies import Family
+from thousandeyes.replies import Family, Reply
 
 ORGANIZATION = (Family.ORGANIZATION,)
 
@@ -124,6 +124,42 @@ def test_the_longest_wait_is_counted_over_all_waits_of_a_test() -> None:
         assert world.waits["second"] == pytest.approx(5)
         await asyncio.sleep(60)
         await world.call("third", waited=1000)  # needs no wait
+
+    run(main())
+
+
+@pytest.mark.parametrize("retry_after", ["601", "86400", "999999999999"])
+def test_a_wait_that_the_api_asks_for_and_that_is_too_long_is_not_begun(retry_after: str) -> None:
+    async def main() -> None:
+        world = World(max_wait=600)
+        headers = {"retry-after": retry_after}
+        async with world.gate.admit(BOTH) as admission:
+            admission.sent = True
+            admission.reply = Reply(429, headers, "", arrived=0.0)
+        waiting = world.start(*(world.call(f"{number}") for number in range(50)))
+        await asyncio.wait(waiting)
+        assert world.now() == 0
+        errors = [waiter.exception() for waiter in waiting]
+        assert {type(error) for error in errors} == {QuotaExhausted}
+        assert "the API takes nothing for " in str(errors[0])
+        assert "lets a test wait 10 minutes in all" in str(errors[0])
+
+    run(main())
+
+
+def test_a_wait_that_the_api_asks_for_and_that_is_short_enough_is_waited() -> None:
+    async def main() -> None:
+        world = World(max_wait=600)
+        async with world.gate.admit(BOTH) as admission:
+            admission.sent = True
+            admission.reply = Reply(429, {"retry-after": "590"}, "", arrived=0.0)
+        await world.call("patient")
+        assert world.now() == pytest.approx(590, abs=1)
+        async with world.gate.admit(BOTH) as admission:
+            admission.sent = True
+            admission.reply = Reply(429, {"retry-after": "590"}, "", arrived=0.0)
+        with pytest.raises(QuotaExhausted):
+            await world.call("has waited before", waited=11)
 
     run(main())
 

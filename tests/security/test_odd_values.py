@@ -1,0 +1,180 @@
+"""Whatever the API sends, one odd value costs one row, and no library's error gets through."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.artifacts import row
+from tests.flows.rerun.world import World
+from tests.security.hostile_api import TOKEN, client_of, replies
+from tests.security.mutations import DEEP, HEADERS, ODD, Mutating, Mutation, mutations, nested
+from tests.thousandeyes.steady import steady
+from tests.thousandeyes.virtual_time import run
+from tests.thousandeyes.wire import wire
+from thousandeyes.client import ThousandEyesClient
+from thousandeyes.definitions import AgentToServerTest
+from thousandeyes.delivery import Delivery
+from thousandeyes.errors import CallFailed, ReplyLost
+from thousandeyes.gate import QuotaGate
+from thousandeyes.outcomes import Outcome, VerdictName
+from thousandeyes.record import Record
+from thousandeyes.replies import Reply, read
+from thousandeyes.results import next_cursor, path_summaries_of
+from thousandeyes.settings import ThousandEyesSettings
+from thousandeyes.simulator import create_app
+
+TESTS = 6
+LARGEST_ROW = 20_000
+LONGEST_RUN = 3600.0
+
+
+def rerun_all(world: World, plan: Mapping[int, Mutation], **options: Any) -> dict[str, Record]:
+    """Rerun all tests with replies made odd; fail where a library's error got through."""
+    world.app = Mutating(world.app, plan)  # type: ignore[assignment]  # as ASGI applications are
+    said: list[logging.LogRecord] = []
+    logger, handler = logging.getLogger("world"), logging.Handler()
+    handler.emit = said.append  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    try:
+        records = world.rerun(**options)
+    finally:
+        logger.removeHandler(handler)
+    assert not [entry.getMessage() for entry in said if entry.exc_info]
+    assert not [record.detail for record in records.values() if "unexpected" in record.detail]
+    return records
+
+
+def new_world() -> World:
+    return World(tests=TESTS, agents=4, page_size=5, results_after_seconds=1)
+
+
+@given(
+    plan=st.dictionaries(st.integers(0, 40), mutations, min_size=1, max_size=8),
+    delivery=st.sampled_from(Delivery),
+    wait_for_results=st.sampled_from([True, True, False]),
+)
+@steady(150)
+def test_each_test_of_a_run_ends_in_an_outcome_whatever_replies_become(
+    plan: Mapping[int, Mutation], **options: Any
+) -> None:
+    world = new_world()
+    records = rerun_all(world, plan, results_deadline_minutes=5, **options)
+    assert len(records) == TESTS
+    assert world.took < LONGEST_RUN
+    for record in records.values():
+        assert record.outcome in list(Outcome)
+        written = json.dumps(row(record), allow_nan=False, ensure_ascii=False).encode()
+        assert len(written) < LARGEST_ROW
+
+
+CALLS: dict[str, Callable[[ThousandEyesClient], Awaitable[object]]] = {
+    "tests": lambda client: client.tests(),
+    "agents": lambda client: client.agents(),
+    "account groups": lambda client: client.account_groups(),
+    "a creation": lambda client: client.create(
+        AgentToServerTest(test_name="Voice", server="voice.example.com"), Record("")
+    ),
+    "a rerun": lambda client: client.rerun(Record("202701")),
+    "paths": lambda client: anext(path_summaries_of(client.read, "202701", since=0)),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@given(mutation=mutations)
+@steady(60)
+def test_a_call_ends_in_a_value_or_in_an_error_of_this_project(
+    call: Callable[[ThousandEyesClient], Awaitable[object]], mutation: Mutation
+) -> None:
+    async def main() -> None:
+        app = Mutating(
+            create_app(token=TOKEN, tests=["202701"]), dict.fromkeys(range(30), mutation)
+        )
+        chosen = ThousandEyesSettings.model_validate({"token": TOKEN, "max_quota_wait": 100})
+        gate = QuotaGate(max_wait=100, clock=asyncio.get_running_loop().time)
+        transport = httpx.ASGITransport(app)
+        async with ThousandEyesClient(chosen, gate=gate, transport=transport) as client:
+            with suppress(CallFailed):
+                await call(client)
+            client.server_time()
+        assert len(client._http.cookies) == 0
+
+    run(main())
+
+
+FIRST_ROW, IN_FIRST_ROW = 1, 2
+"""Places in a page of results, and in a listing."""
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd[:20])
+@pytest.mark.parametrize(("how", "where"), [("insert", FIRST_ROW), ("add", IN_FIRST_ROW)])
+def test_no_verdict_suffers_from_what_is_no_row_or_from_a_field_that_nobody_reads(
+    odd: str, how: str, where: int
+) -> None:
+    everywhere = dict.fromkeys(range(1000), Mutation(odd=odd, where=where, how=how))
+    records = rerun_all(new_world(), everywhere, wait_for_results=True)
+    assert {record.ending for record in records.values()} == {VerdictName.PASSED}
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd[:20])
+async def test_an_item_that_can_not_be_read_costs_no_other(odd: str) -> None:
+    body = f'{{"tests": [{{"testId": "1"}}, {odd}, {{"testId": {odd}}}, {{"testId": "2"}}]}}'
+    async with wire(replies(body.encode())) as server, client_of(server) as client:
+        found = [test.test_id for test in await client.tests()]
+    assert (found[0], found[-1]) == ("1", "2")
+    assert len(found) <= 3
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd[:20])
+async def test_an_odd_field_counts_as_missing(odd: str) -> None:
+    names = ("testName", "type", "aid", "isEnabled", "agentSelectorConfig", "neverRead")
+    fields = ",".join(f'"{name}": {odd}' for name in names)
+    body = f'{{"tests": [{{"testId": "1", {fields}}}]}}'
+    async with wire(replies(body.encode())) as server, client_of(server) as client:
+        [test] = await client.tests()
+    assert len(test.model_dump_json()) < 5_000
+
+
+@pytest.mark.parametrize("value", [value for name, value in HEADERS if name == "date"])
+async def test_an_odd_date_is_no_date(value: str) -> None:
+    answer = replies(b"{}", f"date: {value}")
+    async with wire(answer) as server, client_of(server) as client:
+        before = client._clock()
+        await client.rerun(Record("1"))
+        told = client.server_time()
+    assert told is not None
+    assert before - 1 <= told <= client._clock()
+
+
+@given(
+    before=st.text('\\u"ad8', max_size=8),
+    letter=st.characters(exclude_categories=[]),
+    half=st.sampled_from(["\udc00", "\ud83d"]),
+)
+@steady(300)
+def test_what_is_read_can_be_written_again(before: str, letter: str, half: str) -> None:
+    for text in (before + half, half + letter, letter + half + before + half, before + letter):
+        body = json.dumps([text])
+        [told] = read(Reply(200, {}, body, arrived=0.0))
+        assert len(told) <= len(text)
+        told.encode()
+        with suppress(UnicodeEncodeError):
+            text.encode()
+            assert told == text
+
+
+async def test_a_cursor_that_fits_in_no_address_is_not_asked_for() -> None:
+    with pytest.raises(ReplyLost, match="70000 characters"):
+        next_cursor({"_links": {"next": {"href": "?cursor=" + "a" * 69_992}}})
+
+
+def test_deep_nesting_where_nobody_reads_is_passed_over() -> None:
+    body = f'{{"testId": "1", "neverRead": {nested(DEEP)}}}'
+    assert read(Reply(200, {}, body, arrived=0.0))["testId"] == "1"
