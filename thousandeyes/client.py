@@ -1,6 +1,7 @@
 """The calls that this project makes; everything that decides is elsewhere."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -132,10 +133,14 @@ class ThousandEyesClient(Caller):
 
 
 def _items(body: object, path: str, name: str, model: type[Item]) -> list[Item]:
+    """Return the items that can be read; a list in which none can be is none."""
     items = body.get(name) if isinstance(body, dict) else None
-    try:
-        if isinstance(items, list):
-            return [model.model_validate(item) for item in items]
-    except ValidationError:
-        pass
-    raise ReplyLost(f"GET {path} answered without a readable list of {name}")
+    if not isinstance(items, list):
+        raise ReplyLost(f"GET {path} answered without a readable list of {name}")
+    found: list[Item] = []
+    for item in items:
+        with suppress(ValidationError):
+            found.append(model.model_validate(item))
+    if items and not found:
+        raise ReplyLost(f"GET {path} answered with {len(items)} {name}, none of them readable")
+    return found

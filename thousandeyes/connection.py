@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
 import httpx
@@ -88,6 +89,8 @@ def http_client(
             ),
             follow_redirects=False,
             event_hooks={"response": [_forget_location]},
+            # What one reply sets must not change what the next call sends, nor grow with each.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             transport=transport,
             mounts={f"all://{_in_url(host)}": None} if is_loopback(host) else None,
         )

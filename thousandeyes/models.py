@@ -1,23 +1,36 @@
 """What this project reads of the API's listings; all but the IDs may be missing or null.
 
-Other fields are left out: an account with 10,000 tests has megabytes of them.
+A field that holds something else than it should counts as missing, and a text is kept up to 1,000
+characters. Other fields are left out: an account with 10,000 tests has megabytes of them.
 
 Source: the vendor's OpenAPI description 7.0.85.
 """
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     AliasPath,
     AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
     model_validator,
 )
 
+from thousandeyes.lists import clean_test_id
+
 _OFFLINE_AFTER: Final = 3600.0
+_LONGEST_ID: Final = 100
+_LONGEST_TEXT: Final = 1000
+
+Id = Annotated[str, Field(max_length=_LONGEST_ID)]
+Text = Annotated[str, AfterValidator(lambda text: text[:_LONGEST_TEXT])]
 
 
 class _Listed(BaseModel):
@@ -30,20 +43,33 @@ class _Listed(BaseModel):
             return {name: value for name, value in item.items() if value is not None}
         return item
 
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _odd_is_missing(
+        cls, value: object, validate: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Any:  # noqa: ANN401 - any field's
+        try:
+            return validate(value)
+        except ValidationError:
+            field = cls.model_fields[info.field_name or ""]
+            if field.is_required():
+                raise
+            return field.get_default()
+
 
 class EndpointTest(_Listed):
     """One endpoint scheduled test. Whether instant tests are listed too is not documented."""
 
-    test_id: str = Field(validation_alias="testId")
-    test_name: str = Field(default="", validation_alias="testName")
-    type: str = ""
-    aid: str | None = None
+    test_id: Annotated[str, AfterValidator(clean_test_id)] = Field(validation_alias="testId")
+    test_name: Text = Field(default="", validation_alias="testName")
+    type: Text = ""
+    aid: Id | None = None
     is_enabled: bool | None = Field(default=None, validation_alias="isEnabled")
     max_machines: int | None = Field(
         default=None, validation_alias=AliasPath("agentSelectorConfig", "maxMachines")
     )
     """How many agents run it at most."""
-    agents: tuple[str, ...] | None = Field(
+    agents: tuple[Id, ...] | None = Field(
         default=None, validation_alias=AliasPath("agentSelectorConfig", "agents")
     )
     """The IDs of the agents that may run it, where these are listed one by one."""
@@ -52,9 +78,9 @@ class EndpointTest(_Listed):
 class Agent(_Listed):
     """One endpoint agent, a laptop for the most part."""
 
-    agent_id: str = Field(validation_alias="id")
-    name: str = Field(default="", validation_alias=AliasChoices("name", "computerName"))
-    status: str = ""
+    agent_id: Id = Field(validation_alias="id")
+    name: Text = Field(default="", validation_alias=AliasChoices("name", "computerName"))
+    status: Text = ""
     last_seen: AwareDatetime | None = Field(default=None, validation_alias="lastSeen")
     """When it checked in last, by the server's clock."""
 
@@ -72,8 +98,8 @@ class Agent(_Listed):
 class AccountGroup(_Listed):
     """One account group that the token's user belongs to."""
 
-    aid: str
-    name: str = Field(
+    aid: Id
+    name: Text = Field(
         default="", validation_alias=AliasChoices("accountGroupName", "account_group_name")
     )
     is_current: bool = Field(default=False, validation_alias="isCurrentAccountGroup")

@@ -31,6 +31,12 @@ _ID = re.compile(TEST_ID)
 _LOCATION = re.compile(rf"/endpoint/tests/[a-z/-]+/({_ID.pattern})/?$")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,12}")
 _EPOCH = 1_000_000_000  # anything less is no date since 2001
+_END = 4_102_444_800  # anything more is no date before 2100
+_LONGEST_DATE = 100
+_LONGEST_NUMBER = 20
+_HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_LONE_SURROGATE = re.compile(rf"{_HIGH}(?!{_LOW})|(?<!{_HIGH}){_LOW}")
 _LONGEST_WINDOW = 3600.0  # none is known of more than a minute: beyond is a wrong clock
 _READ_OF_A_PAGE = 5_000
 # What JSON takes in memory goes by its values: a megabyte of {"a":1} becomes 25 MB. A list of
@@ -199,13 +205,28 @@ def _json(body: str) -> Any:  # noqa: ANN401 - JSON
     if sum(map(body.count, _SIGNS_OF_VALUES)) > _MOST_SIGNS:
         return None
     try:
-        return json.loads(body)
+        return json.loads(_without_lone_surrogates(body), parse_int=_number)
     except (ValueError, RecursionError):
         return None
 
 
+def _number(digits: str) -> float:
+    # Python makes no int of more than 4,300 digits, and raises.
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else float(digits)
+
+
+def _without_lone_surrogates(body: str) -> str:
+    """Replace halves of a letter in JSON: a text with one can't be written as UTF-8."""
+    if not _SURROGATE.search(body):
+        return body
+    # Of a run of backslashes, two at a time are one that is meant.
+    apart = _LONE_SURROGATE.sub(r"\\ufffd", body.replace(r"\\", "\0"))
+    return apart.replace("\0", r"\\")
+
+
 def _epoch_seconds(http_date: str) -> float | None:
     try:
-        return parsedate_to_datetime(http_date).timestamp()
+        seconds = parsedate_to_datetime(http_date[:_LONGEST_DATE]).timestamp()
     except (ValueError, OverflowError, IndexError, TypeError):  # its parser was made for mail
         return None
+    return seconds if _EPOCH <= seconds <= _END else None

@@ -1,13 +1,14 @@
 """What one laptop measured in one round, as the API's results tell it.
 
-Unknown fields are kept. Every field but the three that say whose row it is may be missing, and
-one that holds something else than it should counts as missing. Times are in milliseconds.
+Unknown fields are passed over. Every field but the three that say whose row it is may be missing,
+and one that holds something else than it should counts as missing. Times are in milliseconds.
 Source: the vendor's OpenAPI description 7.0.85 and, for units, the earlier version's documents.
 """
 
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import (
+    AfterValidator,
     AliasGenerator,
     BaseModel,
     BeforeValidator,
@@ -23,6 +24,9 @@ from thousandeyes.text import cut
 
 _BEYOND_ANY_MEASUREMENT: Final = 1e12
 _LONGEST_ERROR_TYPE: Final = 40
+_LONGEST_TEXT: Final = 500
+_LONGEST_ID: Final = 100
+_LAST_ROUND: Final = 4_102_444_800  # the year 2100: no moment of any clock lies beyond
 
 AnyRow = TypeVar("AnyRow", bound="Row")
 
@@ -49,13 +53,15 @@ Status = Annotated[
     BeforeValidator(_no_flag),
     WrapValidator(_or_none),
 ]
-Text = Annotated[str | None, WrapValidator(_or_none)]
+Text = Annotated[
+    Annotated[str, AfterValidator(lambda text: text[:_LONGEST_TEXT])] | None,
+    WrapValidator(_or_none),
+]
 Flag = Annotated[bool | None, WrapValidator(_or_none)]
 
 
 class _Told(BaseModel):
     model_config = ConfigDict(
-        extra="allow",
         frozen=True,
         coerce_numbers_to_str=True,
         alias_generator=AliasGenerator(validation_alias=to_camel),
@@ -73,10 +79,10 @@ class Score(_Told):
 class Row(_Told):
     """What all results have in common."""
 
-    test_id: str = Field(min_length=1)
-    agent_id: str = Field(min_length=1)
+    test_id: str = Field(min_length=1, max_length=_LONGEST_ID)
+    agent_id: str = Field(min_length=1, max_length=_LONGEST_ID)
     """A UUID."""
-    round_id: int = Field(ge=0)
+    round_id: int = Field(ge=0, le=_LAST_ROUND)
     """The round's start in epoch seconds by the server's clock, a multiple of the interval."""
     platform: Text = None
 

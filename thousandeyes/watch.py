@@ -31,7 +31,8 @@ test is read again at its next look, so that reading all of them early would was
 class _Rows:
     """What is known of one kind of results of one test."""
 
-    by_content: dict[str, Measured] = field(default_factory=dict)
+    rows: dict[Measured, None] = field(default_factory=dict)
+    """Each once, in the order in which they were read."""
     agents: set[str] = field(default_factory=set)
     grew: bool = False
     quiet: int = 0
@@ -108,14 +109,14 @@ class Watched:
 
     def known(self, kind: Kind, since: int) -> int:
         """Return how many rows of this and later rounds have been read."""
-        return sum(row.round_id >= since for row in self._known[kind].by_content.values())
+        return sum(row.round_id >= since for row in self._known[kind].rows)
 
     def take(self, kind: Kind, row: Measured) -> None:
         """Take a row that was read."""
-        known, content = self._known[kind], row.model_dump_json()
-        if content in known.by_content:
+        known = self._known[kind]
+        if row in known.rows:
             return
-        known.by_content[content] = row
+        known.rows[row] = None
         if row.round_id > self.rounds_after:
             known.grew = True
             known.agents.add(row.agent_id)
@@ -141,7 +142,7 @@ class Watched:
         self.next_poll = max(now, min(now + gap, self.gives_up_at))
 
     def _counting(self, kind: Kind) -> Iterator[Measured]:
-        for row in self._known[kind].by_content.values():
+        for row in self._known[kind].rows:
             if row.round_id > self.rounds_after:
                 yield row
 

@@ -58,7 +58,7 @@ HEADERS: list[tuple[str, str]] = [
             "Mon, 01 Jan 0001 00:00:00 +1400",
             "Fri, 31 Dec 9999 23:59:59 -2400",
             "Thu, 26 Nov 2026 24:61:00 GMT",
-            "9" * 60_000,
+            "9" * 5_000,
             "Thu, 26 Nov 2026 10:00:00 +99999999999999999999",
             "",
         )
@@ -178,7 +178,7 @@ def _body(body: bytes, mutation: Mutation) -> bytes:
     elif mutation.how == "insert" and isinstance(where, list):
         where.insert(int(key), mark)
     else:
-        where[key] = mark  # type: ignore[index]  # a key of this very container
+        where[key] = mark
     return json.dumps(told).replace(json.dumps(mark), mutation.odd).encode("utf-8", "surrogatepass")
 
 

@@ -19,6 +19,7 @@ from tests.security.mutations import DEEP, HEADERS, ODD, Mutating, Mutation, mut
 from tests.thousandeyes.steady import steady
 from tests.thousandeyes.virtual_time import run
 from tests.thousandeyes.wire import wire
+from thousandeyes.awaiting import newest_rounds
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.definitions import AgentToServerTest
 from thousandeyes.delivery import Delivery
@@ -27,7 +28,7 @@ from thousandeyes.gate import QuotaGate
 from thousandeyes.outcomes import Outcome, VerdictName
 from thousandeyes.record import Record
 from thousandeyes.replies import Reply, read
-from thousandeyes.results import next_cursor, path_summaries_of
+from thousandeyes.results import next_cursor
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import create_app
 
@@ -41,7 +42,7 @@ def rerun_all(world: World, plan: Mapping[int, Mutation], **options: Any) -> dic
     world.app = Mutating(world.app, plan)  # type: ignore[assignment]  # as ASGI applications are
     said: list[logging.LogRecord] = []
     logger, handler = logging.getLogger("world"), logging.Handler()
-    handler.emit = said.append  # type: ignore[method-assign]
+    handler.emit = said.append  # type: ignore[method-assign, assignment]
     logger.addHandler(handler)
     try:
         records = world.rerun(**options)
@@ -83,7 +84,7 @@ CALLS: dict[str, Callable[[ThousandEyesClient], Awaitable[object]]] = {
         AgentToServerTest(test_name="Voice", server="voice.example.com"), Record("")
     ),
     "a rerun": lambda client: client.rerun(Record("202701")),
-    "paths": lambda client: anext(path_summaries_of(client.read, "202701", since=0)),
+    "results": lambda client: newest_rounds(client.read, ["202701"], since=0),
 }
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -15,29 +14,31 @@ from thousandeyes.client import LARGEST_LISTING, ThousandEyesClient
 from thousandeyes.errors import ReplyLost
 from thousandeyes.gate import QuotaGate
 from thousandeyes.quota import DOCUMENTED
-from thousandeyes.results import MOST_PAGES, Page, http_rounds, network_rounds, path_summaries_of
+from thousandeyes.results import MOST_PAGES, MOST_ROWS, Kind, Page, rounds
 from thousandeyes.settings import ThousandEyesSettings
 
 
-async def every(pages_read: AsyncIterator[Page[Any]]) -> list[Page[Any]]:
-    return [page async for page in pages_read]
+async def read_all(client: ThousandEyesClient, kind: Kind) -> list[Page]:
+    return [page async for page in rounds(client.read, kind, ["1"], since=0)]
 
 
-@pytest.mark.parametrize(
-    "pages_of",
-    [
-        lambda client: network_rounds(client.read, ["1"], since=0),
-        lambda client: http_rounds(client.read, ["1"], since=0),
-        lambda client: path_summaries_of(client.read, "1", since=0),
-    ],
-)
-async def test_results_with_ever_new_cursors_are_read_no_further_than_the_bound(
-    pages_of: Callable[[ThousandEyesClient], AsyncIterator[Page[Any]]],
-) -> None:
+@pytest.mark.parametrize("kind", Kind)
+async def test_results_with_ever_new_cursors_are_read_no_further_than_the_bound(kind: Kind) -> None:
     async with wire(pages(lambda _: [])) as server, client_of(server) as client:
         with pytest.raises(ReplyLost, match="more than 240 pages"):
-            await every(pages_of(client))
+            await read_all(client, kind)
     assert len(server.requests) == MOST_PAGES
+
+
+async def test_results_with_ever_more_rows_are_read_no_further_than_the_bound() -> None:
+    def rows(number: int) -> list[dict[str, Any]]:
+        who = {"testId": "1", "roundId": 60}
+        return [who | {"agentId": f"{number}-{place}"} for place in range(20_000)]
+
+    async with wire(pages(rows)) as server, client_of(server) as client:
+        with pytest.raises(ReplyLost, match="more than 100000 rows"):
+            await read_all(client, Kind.NETWORK)
+    assert len(server.requests) == MOST_ROWS / 20_000 + 1
 
 
 async def test_so_are_agents() -> None:
@@ -63,7 +64,7 @@ def test_reads_keep_to_the_quota_that_the_documents_name_where_the_api_tells_non
         async with ThousandEyesClient(chosen, gate=gate, transport=transport) as client:
             for _ in range(4):
                 with pytest.raises(ReplyLost):
-                    await every(network_rounds(client.read, ["1"], since=0))
+                    await read_all(client, Kind.NETWORK)
 
     run(main())
     assert len(times) == 4 * MOST_PAGES

@@ -133,7 +133,13 @@ class TestTheRequest:
             await all_are_there.wait()
             await says()(server, writer)
 
-        async with wire(says(), once_all_are_there) as server:  # the first one goes out alone
+        room = {
+            "x_organization_rate_limit_limit": "1000",
+            "x_organization_rate_limit_remaining": "999",
+            "x_organization_rate_limit_reset": f"{time.time() + 60:.0f}",
+        }
+        # The first one goes out alone.
+        async with wire(says(**room), once_all_are_there) as server:
             async with client_of(server, pool_timeout=1.0) as client:
                 await client.rerun(Record("0"))
                 await asyncio.gather(*(client.rerun(Record(f"{n + 1}")) for n in range(MOST_CALLS)))

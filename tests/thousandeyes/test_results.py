@@ -112,11 +112,11 @@ async def pages_of(pages: AsyncIterator[Page]) -> list[int]:
     return [len(page.rows) async for page in pages]
 
 
-def test_a_row_keeps_what_is_not_known_and_survives_what_is_missing() -> None:
+def test_a_row_passes_over_what_is_not_known_and_survives_what_is_missing() -> None:
     row = parsed({"loss": 12.5, "ztaMetrics": [{"loss": 1}]}, NetworkRound)
     assert (row.test_id, row.agent_id, row.round_id, row.loss) == ("1", "a", 60, 12.5)
     assert [row.avg_latency, row.is_icmp_blocked, row.score] == [None] * 3
-    assert row.model_extra == {"ztaMetrics": [{"loss": 1}]}
+    assert "ztaMetrics" not in repr(row)
 
 
 @pytest.mark.parametrize("odd", [None, "much", [], {}, True, -1, 10**400, float("nan"), 1e300])
