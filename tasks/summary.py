@@ -63,18 +63,23 @@ def failures_first(records: Iterable[Record]) -> list[Record]:
 
 
 def table(records: Iterable[Record]) -> tuple[list[Row], str]:
-    """Return the rows of a run's table, and the words above it, which count what is left out."""
+    """Return the rows of a run's table, and the words above it, which count what is left out.
+
+    A row for which there is no room is passed over, and costs those after it nothing.
+    """
     ordered = failures_first(records)
     rows: list[Row] = []
-    size = 0
-    for values in rows_of(ordered[:LARGEST_TABLE]):
+    rest, left = ordered[LARGEST_TABLE:], LARGEST_TABLE_BYTES
+    for record, values in zip(ordered, rows_of(ordered[:LARGEST_TABLE]), strict=False):
         # An event holds the table as a text: quotes and letters beyond ASCII are escaped twice.
-        size += len(json.dumps(json.dumps(values)))
-        if size > LARGEST_TABLE_BYTES:
-            break
+        size = len(json.dumps(json.dumps(values)))
+        if size > left:
+            rest.append(record)
+            continue
         rows.append(values)
+        left -= size
     words = f"{len(ordered)} tests, what needs a look first"
-    if rest := ordered[len(rows) :]:
+    if rest:
         words += f"; not shown: {counts(rest)}"
     return rows, words
 

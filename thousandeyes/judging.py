@@ -14,6 +14,8 @@ from thousandeyes.verdict import METRICS, WORST_TOLD, FailingAgent, Spread, Verd
 
 _LONGEST_NAME: Final = 60
 _LONGEST_NAMES: Final = 400
+_LONGEST_REASON: Final = 1_500
+_MOST_ERROR_TYPES: Final = 10  # the API has six
 _NAMELESS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -54,7 +56,7 @@ def judge(
     )
     return Verdict(
         name=name,
-        reason=_because(name, count, failing, thresholds),
+        reason=cut(_because(name, count, failing, thresholds), _LONGEST_REASON),
         agents_expected=expected,
         agents_answered=count.answered,
         agents_passed=count.answered - len(failing),
@@ -63,7 +65,7 @@ def judge(
         failing=failing,
         **{metric: _spread(measured.values(), metric) for metric in METRICS},
         http_status_worst=max((r.response_code for r in http if r.response_code), default=None),
-        error_types=tuple(sorted({row.error for row in http if row.error})),
+        error_types=tuple(sorted({row.error for row in http if row.error}))[:_MOST_ERROR_TYPES],
     )
 
 

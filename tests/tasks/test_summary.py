@@ -20,6 +20,7 @@ from tasks.markdown import plain
 from tasks.summary import (
     LARGEST_LIST,
     LARGEST_TABLE,
+    LARGEST_TABLE_BYTES,
     RunReport,
     counts,
     deployment_slug,
@@ -179,6 +180,13 @@ def test_the_table_is_capped_and_the_rest_counted() -> None:
     rows, words = table([*records, record("x", Outcome.UNKNOWN)])
     assert (len(rows), rows[0]["test_id"]) == (LARGEST_TABLE, "x")
     assert words == "1001 tests, what needs a look first; not shown: 1 accepted"
+
+
+def test_a_row_that_is_too_large_is_passed_over_and_counted() -> None:
+    large = record("1", Outcome.UNKNOWN, detail="x" * LARGEST_TABLE_BYTES)
+    rows, words = table([large, *(record(f"{n}", Outcome.ACCEPTED) for n in range(2, 9))])
+    assert [values["test_id"] for values in rows] == [f"{n}" for n in range(2, 9)]
+    assert words == "8 tests, what needs a look first; not shown: 1 unknown"
 
 
 @pytest.mark.parametrize("letter", ["x", '"', "ü", "\U0001f600"], ids=ascii)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from tests.thousandeyes.steady import steady
 from thousandeyes.judging import judge
+from thousandeyes.outcomes import VerdictName
 from thousandeyes.rounds import HttpRound, Measured, NetworkRound, rows_of
 from thousandeyes.text import shown
 from thousandeyes.thresholds import Thresholds
@@ -419,3 +420,17 @@ def test_what_the_api_says_can_be_shown(agent: str, kind: str, details: str) -> 
     verdict = verdict_on(row, network("b", loss=100))
     assert shown(verdict.sentence) == verdict.sentence
     assert all(shown(reason) == reason for agent in verdict.failing for reason in agent.reasons)
+
+
+def test_however_much_the_api_tells_a_verdict_stays_short() -> None:
+    """A single agent may fail for any number of reasons: all rows of its newest round count."""
+    rows = [
+        http(error_type=f"{number} " + "x" * 500, error_details=f"{number} " + "y" * 500)
+        for number in range(10_000)
+    ]
+    names = [network(agent=f"{number}" + "z" * 80, loss=100.0) for number in range(1_000)]
+    for measured in (rows, names, [*rows, *names]):
+        verdict = verdict_on(*measured)
+        assert verdict.name is VerdictName.FAILED
+        assert len(verdict.sentence) < 2_000
+        assert len(json.dumps(verdict.row())) < 4_000
