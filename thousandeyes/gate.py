@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from thousandeyes.errors import QuotaExhausted, RunStopped
 from thousandeyes.quota import Permit, Quota
@@ -15,6 +16,11 @@ from thousandeyes.text import duration
 from thousandeyes.waiting import wait_for_event
 
 Spends = tuple[Family, ...]
+
+
+SILENT_CALLS: Final = 10
+SILENT_SECONDS: Final = 120.0
+"""So many calls in a row, over so long, without a single reply: the API does not answer."""
 
 
 @dataclass
@@ -30,6 +36,8 @@ class QuotaGate:
 
     Calls that spend different families wait in queues of their own, so that reading results
     doesn't wait behind reruns. All callers share one event loop.
+
+    Where the API does not answer, the gate stops of itself: `silence` is the reason.
 
     Args:
         reserve: The fraction of each window that is left to other users.
@@ -48,6 +56,7 @@ class QuotaGate:
     ) -> None:
         self.quota = Quota(reserve)
         self.first_reply = asyncio.Event()
+        self.silence: str | None = None
         self._max_wait = max_wait
         self._clock = clock
         self._sleep = sleep
@@ -55,6 +64,8 @@ class QuotaGate:
         self._changed = asyncio.Event()
         self._stop: str | None = None
         self._stop_all = False
+        self._unanswered = 0
+        self._unanswered_since = 0.0
 
     def stop(self, reason: str, *, begun_too: bool) -> None:
         """Let no more reruns and creations out. Calls that only read may go on.
@@ -88,7 +99,8 @@ class QuotaGate:
             spends: The families that the call spends.
             begun: Whether an earlier call of the same test went out.
             waited: Seconds that the same test has waited before.
-            on_wait: Is told the seconds of this wait as soon as it ends, also when it fails.
+            on_wait: Is told the seconds of this wait as soon as it ends, also when it fails. To
+                wait for a reply that tells the quota is no wait for quota.
 
         Raises:
             QuotaExhausted: The wait has become as long as `max_wait`, or the API has asked for a
@@ -96,16 +108,18 @@ class QuotaGate:
             RunStopped: The gate was stopped.
         """
         permit = await self._permit(spends, begun=begun, waited=waited, on_wait=on_wait)
-        admission = Admission()
+        admission, since = Admission(), self._clock()
         try:
             yield admission
         finally:
             if admission.reply:
                 self.quota.replied(permit, admission.reply, self._clock())
+                self._unanswered = 0
                 if Family.INSTANT in spends:
                     self.first_reply.set()
             elif admission.sent:
                 self.quota.lost(permit)
+                self._note_silence(since)
             else:
                 self.quota.unsent(permit)
             self._wake()
@@ -116,16 +130,22 @@ class QuotaGate:
         queue = self._queues.setdefault(spends, deque())
         place = object()
         queue.append(place)
-        since = self._clock()
+        since, awaiting_reply = self._clock(), 0.0
         try:
             while True:
                 if self._stop is not None and self._refuses(spends, begun=begun):
                     raise RunStopped(self._stop)
                 now = self._clock()
-                wait = self.quota.wait(spends, now) if queue[0] is place else math.inf
-                if wait <= 0:
+                wait = self.quota.wait(spends, now)
+                if wait <= 0 and queue[0] is place:
                     return self.quota.send(spends)
-                left = self._max_wait - waited - (now - since)
+                if wait == math.inf:  # nobody's quota is waited for: only a reply can tell it
+                    try:
+                        await wait_for_event(self._changed, math.inf, self._sleep)
+                    finally:
+                        awaiting_reply += self._clock() - now
+                    continue
+                left = self._max_wait - waited - (now - since - awaiting_reply)
                 if left <= 0:
                     raise QuotaExhausted(
                         f"waited {self._max_wait:.0f} s for quota, as long as TE_MAX_QUOTA_WAIT "
@@ -137,12 +157,27 @@ class QuotaGate:
                         f"the API takes nothing for {duration(closed)}, and TE_MAX_QUOTA_WAIT lets "
                         f"a test wait {duration(self._max_wait)} in all"
                     )
-                await wait_for_event(self._changed, min(wait, left), self._sleep)
+                # Who is not the first waits for those before.
+                limit = min(wait, left) if queue[0] is place else left
+                await wait_for_event(self._changed, limit, self._sleep)
         finally:
             queue.remove(place)
             if on_wait:
-                on_wait(self._clock() - since)
+                on_wait(self._clock() - since - awaiting_reply)
             self._wake()
+
+    def _note_silence(self, since: float) -> None:
+        """Note that a call which went out then brought no reply; stop if that is enough."""
+        if not self._unanswered:
+            self._unanswered_since = since
+        self._unanswered += 1
+        silent_for = self._clock() - self._unanswered_since
+        if self._unanswered >= SILENT_CALLS and silent_for >= SILENT_SECONDS:
+            self.silence = (
+                f"the API does not answer: {self._unanswered} calls in a row, over "
+                f"{duration(silent_for)}, brought no reply"
+            )
+            self.stop(self.silence, begun_too=True)
 
     def _refuses(self, spends: Spends, *, begun: bool) -> bool:
         return Family.INSTANT in spends and (self._stop_all or not begun)

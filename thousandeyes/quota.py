@@ -23,6 +23,9 @@ GRACE: Final = 1.0
 DOCUMENTED: Final = 240
 """Calls in a window of the organization's, where no reply tells: whoever reads page after page
 from an API without headers must end somewhere."""
+MOST_ASKING: Final = 16
+"""Calls that may ask at a time after three in a row brought no reply. One after the other, each
+until its time is over, they would take most of an hour to show that nobody answers."""
 SHARE: Final = 3
 """One part in so many of the room goes out at a time, so that runs can share a window."""
 
@@ -64,7 +67,8 @@ class FamilyQuota:
     """Those of them that the first Remaining of this window counts."""
     era: int = 0
     """Goes up when the family becomes unknown. Calls of an earlier era tell nothing of this one."""
-    asking: bool = False
+    asking: int = 0
+    silent: int = 0
     """Whether the call that is to find out is under way."""
     last_reset: float = -math.inf
     beyond: float = 0.0
@@ -77,7 +81,7 @@ class FamilyQuota:
 
     def forget(self) -> None:
         """Become unknown."""
-        self.told, self.untold, self.asking = None, False, False
+        self.told, self.untold, self.asking = None, False, 0
         self.era += 1
 
     @property
@@ -99,7 +103,8 @@ class FamilyQuota:
     def wait(self, now: float) -> float:
         """Return 0 if a call may go out, else seconds; infinite: until a reply tells more."""
         if self.told is None:
-            return math.inf if self.asking and not self.untold else 0.0
+            may_ask = self.asking < min(4 ** max(0, self.silent - 1), MOST_ASKING)
+            return 0.0 if self.untold or may_ask else math.inf
         if self.in_flight < max(1, self.free // SHARE) and self.in_flight < self.free:
             return 0.0
         return self.rolls_over_at - now
@@ -107,12 +112,13 @@ class FamilyQuota:
     def send(self) -> None:
         """Note a call that goes out."""
         self.in_flight += 1
-        self.asking = self.asking or (self.told is None and not self.untold)
+        self.asking += self.told is None and not self.untold
 
     def land(self, mark: Mark) -> None:
         """Note that a call is no longer in flight."""
         self.in_flight -= 1
-        self.asking = self.asking and mark.era != self.era
+        if mark.era == self.era:
+            self.asking = max(0, self.asking - 1)
 
     def hear_nothing(self, mark: Mark, *, trustworthy: bool) -> None:
         """Take a reply that doesn't tell this family, or the loss of one."""
@@ -190,6 +196,7 @@ class Quota:
         """Note that no reply came back: the call counts as spent until the window is over."""
         self.unsent(permit)
         for family in permit.spends:
+            self.families[family].silent += 1
             self.families[family].hear_nothing(permit.marks[family], trustworthy=False)
 
     def replied(self, permit: Permit, reply: Reply, now: float) -> None:
@@ -197,6 +204,8 @@ class Quota:
         for quota in self.families.values():
             quota.roll_over(now)
         self.unsent(permit)
+        for family in permit.spends:
+            self.families[family].silent = 0
         refused = reply.status == HTTPStatus.TOO_MANY_REQUESTS
         told = reply.told()
         if Family.INSTANT in told:

@@ -127,6 +127,8 @@ class Sending:
             test = record.test_id or repr(record.test_name)
             self._logger.exception("Test %s: unexpected error", test)
             record.noted(f"unexpected {type(error).__name__}")
+        if self._gate and self._gate.silence:
+            self.stop(self._gate.silence, begun_too=True)
         return self._breaker.take_place(record.aid)
 
     async def confirm(self) -> None:

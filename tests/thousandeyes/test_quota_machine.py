@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.thousandeyes.model_server import BOTH, ModelServer
 from tests.thousandeyes.steady import steady
-from thousandeyes.quota import Permit, Quota
+from thousandeyes.quota import MOST_ASKING, Permit, Quota
 from thousandeyes.replies import Family, Reply
 
 SPENDS = st.sampled_from([BOTH, (Family.ORGANIZATION,)])
@@ -83,6 +83,8 @@ class AnyInterleaving(RuleBasedStateMachine):
         """Whether more calls may be on their way than a window holds, and the run can't know."""
         self.readings: list[Reading] = []
         self.closed_until = -math.inf
+        self.silent = dict.fromkeys(Family, 0)
+        """Calls in a row that brought no reply."""
 
     def kept_back(self, family: Family) -> int:
         limit = self.server.limits[family]
@@ -108,7 +110,8 @@ class AnyInterleaving(RuleBasedStateMachine):
         ]
         for family, era in unknown:
             others = [c for c in self.out if family in c.permit.spends]
-            assert all(c.permit.marks[family].era != era for c in others), "not alone"
+            asking = sum(c.permit.marks[family].era == era for c in others)
+            assert asking < min(4 ** max(0, self.silent[family] - 1), MOST_ASKING), "not alone"
             unheard = sum(family in c.permit.spends for c in self.lost if not c.vain)
             self.crowded |= len(others) + unheard >= self.server.limits[family]
         call = Call(self.quota.send(spends), self.now)
@@ -153,6 +156,8 @@ class AnyInterleaving(RuleBasedStateMachine):
             heard.left = max(reading.remaining - self.kept_back(family), already)
             self.readings.append(heard)
         self.quota.replied(call.permit, call.reply, self.now)
+        for family in call.permit.spends:
+            self.silent[family] = 0
         if call.vain:
             explained = [t.seconds_left for t in told.values() if t.remaining == 0]
             wait = max([1.0, *explained]) if explained else 0.0
@@ -166,6 +171,8 @@ class AnyInterleaving(RuleBasedStateMachine):
         call.vain = call.reply is None or call.reply.status == 429
         self.lost.append(call)
         self.quota.lost(call.permit)
+        for family in call.permit.spends:
+            self.silent[family] += 1
 
     @precondition(lambda self: any(not c.reply for c in self.out))
     @rule(data=st.data())

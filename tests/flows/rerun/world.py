@@ -42,6 +42,7 @@ class World:
         self.simulator: Simulator = self.app.state.simulator
         self.known: list[str] = []
         self.took = 0.0
+        self.stopped: str | None = None
 
     def clock(self) -> float:
         return self.starts_at + self._loop_time()
@@ -83,7 +84,7 @@ class World:
                 client, sending, artifacts, options, thresholds, logger=logger, call=send_until_told
             )
             await run.execute(to_send, list(left_open))
-        self.took = loop.time()
+        self.took, self.stopped = loop.time(), sending.stopped
 
 
 class Noted(Artifacts):
