@@ -14,10 +14,11 @@ from thousandeyes.body import LARGEST_ANSWER, LARGEST_PAGE, body_of
 from thousandeyes.calls import BeforeSending, Call, reason
 from thousandeyes.connection import MOST_CALLS, Tunnel, http_client, longest_call, never_sent
 from thousandeyes.errors import CallFailed, ReplyLost, Unreachable
+from thousandeyes.families import Family
 from thousandeyes.gate import Admission, QuotaGate
 from thousandeyes.record import Record
 from thousandeyes.redaction import Redactor
-from thousandeyes.replies import Family, Reply, read, refused
+from thousandeyes.replies import Reply, read, refused
 from thousandeyes.settings import ThousandEyesSettings
 
 

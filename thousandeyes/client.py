@@ -10,11 +10,12 @@ from thousandeyes.caller import Caller
 from thousandeyes.calls import BeforeSending, Call
 from thousandeyes.definitions import InstantTest
 from thousandeyes.errors import CallFailed, ReplyLost
+from thousandeyes.families import Family
 from thousandeyes.lists import clean_test_id
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.record import Record
 from thousandeyes.redaction import Redactor
-from thousandeyes.replies import Family, confirmation, created_test_id, read
+from thousandeyes.replies import confirmation, created_test_id, read
 from thousandeyes.results import next_cursor
 
 TESTS: Final = "/endpoint/tests/scheduled-tests"

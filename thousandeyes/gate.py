@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from thousandeyes.errors import QuotaExhausted, RunStopped
+from thousandeyes.families import Family
 from thousandeyes.quota import Permit, Quota
-from thousandeyes.replies import Family, Reply
+from thousandeyes.replies import Reply
 from thousandeyes.text import duration
 from thousandeyes.waiting import wait_for_event
 

@@ -5,11 +5,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
 
 from thousandeyes.errors import Refused, ReplyLost, refusal
+from thousandeyes.families import HEADERS, Family, Told
 from thousandeyes.lists import TEST_ID
 from thousandeyes.text import cut
 
@@ -17,13 +17,6 @@ LONGEST_PROBLEM: Final = 400
 """Characters of the API's own words in an error."""
 LONGEST_PAGE: Final = 80
 """Characters of an HTML page in an error: it is a proxy's, and says little."""
-
-
-class Family(StrEnum):
-    """The rate limits that a call spends, each with headers of its own."""
-
-    ORGANIZATION = "organization"
-    INSTANT = "instant"
 
 
 _HTML = re.compile(r"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
@@ -43,25 +36,6 @@ _READ_OF_A_PAGE = 5_000
 # 10,000 tests has 700,000 of these signs.
 _MOST_SIGNS = 1_000_000
 _SIGNS_OF_VALUES = "[{:,"
-_HEADER_PREFIX = {
-    Family.ORGANIZATION: "x-organization-rate-limit-",
-    Family.INSTANT: "x-instant-test-rate-limit-",
-}
-
-
-@dataclass(frozen=True)
-class Told:
-    """What one reply tells of one family.
-
-    `limit` and `remaining` count calls, `reset` is the end of the window in UTC epoch seconds by
-    the server's clock, `seconds_left` the time from the reply's own `Date` until then, so that a
-    skewed clock on either side does no harm. It is 0 or less for a window that is over.
-    """
-
-    limit: int
-    remaining: int
-    reset: float
-    seconds_left: float
 
 
 @dataclass(frozen=True)
@@ -100,7 +74,7 @@ class Reply:
         seconds from now, the unit that two other limits of the same API use.
         """
         readings = {}
-        for family, prefix in _HEADER_PREFIX.items():
+        for family, prefix in HEADERS.items():
             texts = [
                 self.headers.get(prefix + name, "").strip()
                 for name in ("limit", "remaining", "reset")

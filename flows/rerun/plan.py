@@ -6,9 +6,8 @@ from typing import Final
 from prefect import get_run_logger
 
 from flows.rerun.options import RerunOptions
+from thousandeyes.families import WINDOW, Family, FamilyQuota, Told
 from thousandeyes.gate import QuotaGate
-from thousandeyes.quota import WINDOW, FamilyQuota
-from thousandeyes.replies import Family, Told
 from thousandeyes.text import duration
 
 DOCUMENTED_LIMIT: Final = 24

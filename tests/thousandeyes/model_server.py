@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 
-from thousandeyes.replies import Family, Reply
+from thousandeyes.families import Family
+from thousandeyes.replies import Reply
 
 EPOCH = 1_800_000_000.25
 STEMS = {

@@ -46,9 +46,9 @@ from thousandeyes.errors import (
     TooManyRequests,
     Unreachable,
 )
+from thousandeyes.families import Family
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
-from thousandeyes.replies import Family
 from thousandeyes.results import Kind, rounds
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import create_app, serve

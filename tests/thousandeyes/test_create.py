@@ -21,9 +21,9 @@ from thousandeyes.errors import (
     TooManyRequests,
     Unreachable,
 )
+from thousandeyes.families import Family
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
-from thousandeyes.replies import Family
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import Fault, create_app, serve
 

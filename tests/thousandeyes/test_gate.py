@@ -8,8 +8,9 @@ import pytest
 from tests.thousandeyes.model_server import BOTH, ModelServer
 from tests.thousandeyes.virtual_time import run
 from thousandeyes.errors import QuotaExhausted, ReplyLost, RunStopped
+from thousandeyes.families import Family
 from thousandeyes.gate import QuotaGate
-from thousandeyes.replies import Family, Reply
+from thousandeyes.replies import Reply
 
 ORGANIZATION = (Family.ORGANIZATION,)
 

@@ -3,8 +3,9 @@ import math
 import pytest
 
 from tests.thousandeyes.model_server import BOTH, EPOCH, STEMS, ModelServer
-from thousandeyes.quota import DOCUMENTED, GRACE, WINDOW, Permit, Quota
-from thousandeyes.replies import Family, Reply
+from thousandeyes.families import WINDOW, Family
+from thousandeyes.quota import DOCUMENTED, GRACE, Permit, Quota
+from thousandeyes.replies import Reply
 
 ORGANIZATION = (Family.ORGANIZATION,)
 INSTANT = Family.INSTANT

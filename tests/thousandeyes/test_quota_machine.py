@@ -8,8 +8,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.thousandeyes.model_server import BOTH, ModelServer
 from tests.thousandeyes.steady import steady
-from thousandeyes.quota import MOST_ASKING, Permit, Quota
-from thousandeyes.replies import Family, Reply
+from thousandeyes.families import MOST_ASKING, Family
+from thousandeyes.quota import Permit, Quota
+from thousandeyes.replies import Reply
 
 SPENDS = st.sampled_from([BOTH, (Family.ORGANIZATION,)])
 

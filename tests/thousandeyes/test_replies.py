@@ -22,8 +22,9 @@ from thousandeyes.errors import (
     TokenRefused,
     TooManyRequests,
 )
+from thousandeyes.families import Family
 from thousandeyes.redaction import Redactor
-from thousandeyes.replies import Family, Reply, confirmation, read, refused
+from thousandeyes.replies import Reply, confirmation, read, refused
 from thousandeyes.text import shown
 
 NOW = 1_800_000_000

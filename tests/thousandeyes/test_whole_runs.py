@@ -17,10 +17,10 @@ from tests.thousandeyes.virtual_time import run
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery, may_send_again
 from thousandeyes.errors import CallFailed
+from thousandeyes.families import Family
 from thousandeyes.gate import QuotaGate
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
-from thousandeyes.replies import Family
 from thousandeyes.settings import ThousandEyesSettings
 
 FAULTS = ["200", "404", "500", "lost after", "lost before", "refused", "429", "html"]

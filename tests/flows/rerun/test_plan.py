@@ -1,8 +1,7 @@
 import pytest
 
 from flows.rerun.plan import plan, window_seconds
-from thousandeyes.quota import FamilyQuota
-from thousandeyes.replies import Told
+from thousandeyes.families import FamilyQuota, Told
 
 
 def told(limit: int, remaining: int, seconds_left: float = 60.0) -> Told:

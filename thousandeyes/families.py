@@ -1,0 +1,160 @@
+"""The families of calls that have a rate limit of their own, and what a run knows of one of them.
+
+Pure decisions, as in `quota`. A third family would be described here.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+
+class Family(StrEnum):
+    """The rate limits that a call spends, each with headers of its own."""
+
+    ORGANIZATION = "organization"
+    INSTANT = "instant"
+
+
+HEADERS: Final = {
+    Family.ORGANIZATION: "x-organization-rate-limit-",
+    Family.INSTANT: "x-instant-test-rate-limit-",
+}
+"""What the names of a family's headers begin with; `limit`, `remaining` and `reset` follow."""
+
+WINDOW: Final = 60.0
+"""Seconds in a window, for what no reply tells."""
+SAME_WINDOW: Final = 1.0
+"""Resets at most this many seconds apart belong to one window: servers round either way."""
+MOST_ASKING: Final = 16
+"""Calls that may ask at a time after three in a row brought no reply. One after the other, each
+until its time is over, they would take most of an hour to show that nobody answers."""
+SHARE: Final = 3
+"""One part in so many of the room goes out at a time, so that runs can share a window."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one reply tells of one family.
+
+    `limit` and `remaining` count calls, `reset` is the end of the window in UTC epoch seconds by
+    the server's clock, `seconds_left` the time from the reply's own `Date` until then, so that a
+    skewed clock on either side does no harm. It is 0 or less for a window that is over.
+    """
+
+    limit: int
+    remaining: int
+    reset: float
+    seconds_left: float
+
+
+class Mark(NamedTuple):
+    """Where a family stood when a call went out."""
+
+    era: int
+    lost: int
+
+
+@dataclass
+class FamilyQuota:
+    """One family, as this run sees it.
+
+    It is unknown at the start and after each Reset: one call goes out alone, to find out. Once a
+    reply has told its numbers, calls go out while the window has room. When a reply tells nothing
+    of it, it is `untold` and limits nothing.
+
+    The room is the lowest Remaining, less the reserve, the calls in flight and the calls `spent`.
+    Each reply's Remaining counts its own call; so the lowest one misses only those two kinds.
+    """
+
+    reserve: float = 0.0
+    told: Told | None = None
+    rolls_over_at: float = 0.0
+    untold: bool = False
+    in_flight: int = 0
+    lost: int = 0
+    """Calls whose replies told nothing of this family, or never came."""
+    counted_lost: int = 0
+    """Those of them that the first Remaining of this window counts."""
+    era: int = 0
+    """Goes up when the family becomes unknown. Calls of an earlier era tell nothing of this one."""
+    asking: int = 0
+    silent: int = 0
+    """Whether the call that is to find out is under way."""
+    last_reset: float = -math.inf
+    beyond: float = 0.0
+    """Seconds to add to a Reset. A server that still refuses after it has rounded it down."""
+
+    def roll_over(self, now: float) -> None:
+        """Forget a window that is over."""
+        if self.told and now >= self.rolls_over_at:
+            self.forget()
+
+    def forget(self) -> None:
+        """Become unknown."""
+        self.told, self.untold, self.asking = None, False, 0
+        self.era += 1
+
+    @property
+    def kept_back(self) -> int:
+        """Calls of each window that are left to other users."""
+        limit = self.told.limit if self.told else 0
+        return min(math.ceil(limit * self.reserve), max(0, limit - 1))
+
+    @property
+    def spent(self) -> int:
+        """Calls that the window's Remaining may not count, as their replies didn't tell."""
+        return self.lost - self.counted_lost
+
+    @property
+    def free(self) -> int:
+        """Calls that the window still holds for this run, those in flight among them."""
+        return self.told.remaining - self.kept_back - self.spent if self.told else 0
+
+    def wait(self, now: float) -> float:
+        """Return 0 if a call may go out, else seconds; infinite: until a reply tells more."""
+        if self.told is None:
+            may_ask = self.asking < min(4 ** max(0, self.silent - 1), MOST_ASKING)
+            return 0.0 if self.untold or may_ask else math.inf
+        if self.in_flight < max(1, self.free // SHARE) and self.in_flight < self.free:
+            return 0.0
+        return self.rolls_over_at - now
+
+    def send(self) -> None:
+        """Note a call that goes out."""
+        self.in_flight += 1
+        self.asking += self.told is None and not self.untold
+
+    def land(self, mark: Mark) -> None:
+        """Note that a call is no longer in flight."""
+        self.in_flight -= 1
+        if mark.era == self.era:
+            self.asking = max(0, self.asking - 1)
+
+    def hear_nothing(self, mark: Mark, *, trustworthy: bool) -> None:
+        """Take a reply that doesn't tell this family, or the loss of one."""
+        self.lost += 1
+        if trustworthy and self.told is None and self.last_reset == -math.inf:
+            self.untold = self.untold or mark.era == self.era
+
+    def hear(self, told: Told, mark: Mark, now: float) -> None:
+        """Take a reading: the lowest Remaining of the newest window counts."""
+        if told.remaining == 0 and told.seconds_left <= 0:
+            self.beyond = SAME_WINDOW
+        # The call that opened the window came as long after its Date as the window ends after its
+        # Reset: both are cut to whole seconds, so that nothing is to be added.
+        end = now + told.seconds_left + self.beyond * (told.remaining < told.limit - 1)
+        if told.reset > self.last_reset + SAME_WINDOW:
+            if self.told:
+                self.forget()
+            if told.seconds_left <= 0:
+                return
+            self.counted_lost = mark.lost
+        elif self.told and told.reset >= self.last_reset - SAME_WINDOW:
+            told = replace(told, remaining=min(told.remaining, self.told.remaining))
+            # A reply that was long on its way makes the window seem to end later, never sooner.
+            end = min(end, self.rolls_over_at)
+        else:
+            return
+        self.told, self.rolls_over_at, self.untold = told, end, False
+        self.last_reset = max(self.last_reset, told.reset)
