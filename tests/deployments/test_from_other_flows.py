@@ -81,7 +81,10 @@ async def test_a_parent_is_told_what_to_do_when_there_is_no_end_to_report() -> N
 
 async def waiting(client: PrefectClient, count: int) -> list[FlowRun]:
     runs = await client.read_flow_runs()
-    found = [run for run in runs if run.state and run.state.is_scheduled()]
+    asked = [run for run in runs if run.parameters.get("test_ids") == TEST_IDS]
+    found = [
+        run for run in asked if run.state and run.state.is_scheduled() and not run.auto_scheduled
+    ]
     return found if len(found) == count else []
 
 
