@@ -10,15 +10,20 @@ from prefect.states import AwaitingRetry, Completed
 
 RESTARTS: Final = 3
 """How often one run is started again. What kills it that often will do so again."""
+OURS: Final = frozenset({"rerun-endpoint-tests", "create-endpoint-tests", "rerun-organizations"})
+"""The flows whose runs go on where they stood."""
 
 
-def why_not(flow_run: FlowRun, state_id: UUID) -> str | None:
+def why_not(flow_run: FlowRun, flow_name: str, state_id: UUID) -> str | None:
     """Return why a run is not started again; None when it is.
 
     Args:
         flow_run: The run as it is now.
+        flow_name: The name of its flow. Who may start this flow may not start any other by it.
         state_id: The crash that was reported, which is the run's state if nothing came after it.
     """
+    if flow_name not in OURS:
+        return f"it is a run of {flow_name}, which is no flow of this project"
     state = flow_run.state
     if not state or not state.is_crashed():
         return f"its state is {state.name if state else 'gone'} by now"
@@ -43,7 +48,8 @@ async def restart_crashed_run(flow_run_id: UUID, state_id: UUID) -> State[None]:
     """
     async with get_client() as client:
         flow_run = await client.read_flow_run(flow_run_id)
-        if reason := why_not(flow_run, state_id):
+        flow_name = (await client.read_flow(flow_run.flow_id)).name
+        if reason := why_not(flow_run, flow_name, state_id):
             return _told(f"Run {flow_run.name!r} is not started again: {reason}.")
         state: State[None] = AwaitingRetry(
             message=f"Crashed, and started again ({flow_run.run_count} before)"

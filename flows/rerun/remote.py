@@ -13,13 +13,14 @@ from prefect.states import AwaitingRetry
 
 from flows.rerun.flow import RerunFailed
 from flows.rerun.options import RerunOptions
+from flows.rerun.parameters import FLOW
 from tasks.artifacts import read_outcomes
 from tasks.blocks import read_names
 from tasks.server_calls import until_taken
 from thousandeyes.lists import read_test_ids
 from thousandeyes.record import Record
 
-ON_DEMAND: Final = "rerun-endpoint-tests/on-demand"
+ON_DEMAND: Final = f"{FLOW}/on-demand"
 
 _REFUSED: Final = (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 """What the server answers to parameters that don't fit the deployment's schema, or are too long."""
@@ -73,10 +74,14 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
     Raises:
         InvalidTestIds: There is something among the test IDs that is none; nothing was sent.
         RerunFailed: A test ended in one of `options.fail_on`, or nothing could be sent.
-        RerunUnfinished: No such deployment, or one that refuses these parameters; or the run
-            crashed, was cancelled, or takes longer.
+        RerunUnfinished: No such deployment, or one of another flow, or one that refuses these
+            parameters; or the run crashed, was cancelled, or takes longer.
         SettingsError: The groups are no list of names; nothing was sent.
     """
+    if deployment.partition("/")[0] != FLOW:
+        raise RerunUnfinished(
+            f"{deployment!r} is no deployment of {FLOW}, such as {ON_DEMAND}. Nothing was sent."
+        )
     given: dict[str, Any] = {
         "test_ids": read_test_ids(test_ids),
         "groups": read_names(groups, "groups"),

@@ -6,7 +6,13 @@ import pytest
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import AwaitingRetry, Cancelled, Completed, Crashed, Failed, Pending, Running
 
+import flows.restart
+from flows.create import create_endpoint_tests
+from flows.organizations import rerun_organizations
+from flows.rerun import rerun_endpoint_tests
 from flows.restart import RESTARTS, why_not
+
+OURS = "rerun-endpoint-tests"
 
 
 def run(state: State, run_count: int = 1) -> FlowRun:
@@ -16,12 +22,12 @@ def run(state: State, run_count: int = 1) -> FlowRun:
 @pytest.mark.parametrize("run_count", range(1, RESTARTS + 1))
 def test_a_crashed_run_is_started_again_three_times(run_count: int) -> None:
     state: State[None] = Crashed()
-    assert why_not(run(state, run_count), state.id) is None
+    assert why_not(run(state, run_count), OURS, state.id) is None
 
 
 def test_and_then_no_more() -> None:
     state: State[None] = Crashed()
-    said = why_not(run(state, RESTARTS + 1), state.id)
+    said = why_not(run(state, RESTARTS + 1), OURS, state.id)
     assert said == "it was started 4 times, and crashed each time"
 
 
@@ -29,8 +35,10 @@ def test_of_two_reports_of_one_crash_only_the_last_counts() -> None:
     first: State[None] = Crashed()
     last: State[None] = Crashed()
     now = run(last)
-    assert why_not(now, first.id) == "its crash was reported again, and that report sees to it"
-    assert why_not(now, last.id) is None
+    assert (
+        why_not(now, OURS, first.id) == "its crash was reported again, and that report sees to it"
+    )
+    assert why_not(now, OURS, last.id) is None
 
 
 @pytest.mark.parametrize(
@@ -40,4 +48,15 @@ def test_of_two_reports_of_one_crash_only_the_last_counts() -> None:
 )
 def test_a_run_that_went_on_or_ended_otherwise_is_left_alone(state: State) -> None:
     for reported in (uuid4(), UUID(str(state.id))):
-        assert why_not(run(state), reported) == f"its state is {state.name} by now"
+        assert why_not(run(state), OURS, reported) == f"its state is {state.name} by now"
+
+
+def test_a_run_of_another_projects_flow_is_left_alone() -> None:
+    state: State[None] = Crashed()
+    said = why_not(run(state), "delete-everything", state.id)
+    assert said == "it is a run of delete-everything, which is no flow of this project"
+
+
+def test_the_flows_of_this_project_are_known_by_their_names() -> None:
+    named = {create_endpoint_tests.name, rerun_endpoint_tests.name, rerun_organizations.name}
+    assert named == flows.restart.OURS

@@ -6,7 +6,7 @@ import pytest
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled, Cancelling, Crashed, Pending, Running, Scheduled
 
-from flows.rerun.remote import _unfinished
+from flows.rerun.remote import RerunUnfinished, _unfinished, rerun_by_deployment
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,9 @@ def test_each_says_what_happened_and_what_to_do(state: State, said: str) -> None
     words = _unfinished(run, 60, 3)
     assert words.startswith(f"The run 'blue-fox' ({run.id}) {said}")
     assert words.endswith("It has recorded 3 outcomes so far.")
+
+
+@pytest.mark.parametrize("deployment", ["delete-everything/nightly", str(uuid4()), ""])
+async def test_it_starts_no_deployment_of_another_flow(deployment: str) -> None:
+    with pytest.raises(RerunUnfinished, match="is no deployment of rerun-endpoint-tests"):
+        await rerun_by_deployment(["1"], deployment=deployment)
