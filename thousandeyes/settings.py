@@ -117,6 +117,11 @@ class ThousandEyesSettings(BaseSettings):
     quota_reserve: float = Field(
         default=0, ge=0, lt=1, description="The fraction of each quota that is left to other users."
     )
+    password_block_prefix: str = Field(
+        default="thousandeyes-",
+        min_length=1,
+        description="What the names of blocks begin with that hold passwords of tests.",
+    )
     connect_timeout: float = Field(default=5, gt=0, description="Seconds until connected, TLS too.")
     read_timeout: float = Field(default=30, gt=0, description="Seconds without a byte of a reply.")
     write_timeout: float = Field(default=10, gt=0, description="Seconds without a byte taken.")

@@ -25,7 +25,10 @@ class HttpServerDefinition(HttpServerSettings):
 
     password_block: str | None = Field(
         default=None,
-        description="Name of the Prefect Secret block with the password; basic and ntlm need it.",
+        description=(
+            "Name of the Prefect Secret block with the password, which begins with thousandeyes-; "
+            "basic and ntlm need it."
+        ),
     )
 
     @model_validator(mode="after")
@@ -83,16 +86,28 @@ def check_names(definitions: Iterable[Definition], create_again: Iterable[str]) 
         )
 
 
-async def with_password(definition: Definition) -> InstantTest:
+async def with_password(definition: Definition, prefix: str) -> InstantTest:
     """Return what is sent: the password is looked up now, and stays in this process.
 
+    Args:
+        definition: What the run was given.
+        prefix: What the names of blocks with passwords begin with. Whoever may start runs may not
+            send any other secret of the server to an address of his own.
+
     Raises:
-        SettingsError: There is no such Secret block, or it holds something else than a text.
+        SettingsError: There is no such Secret block, or it may not be used, or it holds something
+            else than a text.
     """
     if isinstance(definition, AgentToServerTest):
         return definition
     fields = definition.model_dump(exclude={"password_block"})
     if name := definition.password_block:
+        if not name.startswith(prefix):
+            raise SettingsError(
+                f"the definition of {definition.test_name!r} names the Secret block {name!r}, and "
+                f"only those whose names begin with {prefix!r} hold passwords of tests: see "
+                "TE_PASSWORD_BLOCK_PREFIX. Nothing was sent."
+            )
         fields["password"] = await _password(name, definition.test_name)
     return HttpServerTest.model_validate(fields)
 

@@ -61,8 +61,9 @@ async def create_endpoint_tests(
     wanted = [*tests, *(read_definitions(Path(file)) if file else [])]
     check_names(wanted, options.create_again)
     found = (await load_groups([group]))[group]
-    definitions = [await with_password(definition) for definition in wanted]
     settings = await load_settings(found.credentials)
+    prefix = settings.password_block_prefix
+    definitions = [await with_password(definition, prefix) for definition in wanted]
     own_run = await OwnRun.of_this_process()
     own_runs = await runs_of(own_run.flow_run)
     created = await recorded(own_run.flow_run)  # in an earlier attempt

@@ -257,7 +257,7 @@ class TestDefinitions:
     ) -> None:
         simulator = simulate(tests=0)
         await save_group("both")
-        await Secret(value="123456").save("intranet-password", overwrite=True)
+        await Secret(value="123456").save("thousandeyes-intranet", overwrite=True)
         file = tmp_path / "definitions.yaml"
         file.write_text(
             """
@@ -266,7 +266,7 @@ class TestDefinitions:
               url: https://intranet.example.com
               auth_type: basic
               username: ada
-              password_block: intranet-password
+              password_block: thousandeyes-intranet
             - type: agent-to-server
               test_name: Voice
               server: voice.example.com
@@ -328,8 +328,8 @@ class TestDefinitions:
         with pytest.raises(SettingsError, match="no Endpoint Test Group block named 'nobodys'"):
             await create("a", group="nobodys")
         await save_group("secretive")
-        await Secret(value={"not": "a text"}).save("no-text", overwrite=True)
-        for block in ("no-secret", "no-text"):
+        await Secret(value={"not": "a text"}).save("thousandeyes-no-text", overwrite=True)
+        for block in ("thousandeyes-no-secret", "thousandeyes-no-text"):
             definition: Any = {
                 "type": "http-server",
                 "test_name": "x",

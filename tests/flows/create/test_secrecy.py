@@ -17,12 +17,14 @@ from tests.flows.create.scene import CREATIONS, group_of, save_group, voice
 from tests.flows.rerun.test_form import submit
 from tests.flows.rerun.test_secrecy import forms
 from tests.flows.scene import Simulate, artifacts_of
+from thousandeyes.errors import SettingsError
+from thousandeyes.outcomes import Outcome
 from thousandeyes.simulator import Fault
 
 PASSWORD = "pa$$+w0rd/\"of&the<test>'\\="
 
 
-def definition(name: str, block: str = "the-password") -> HttpServerDefinition:
+def definition(name: str, block: str = "thousandeyes-test") -> HttpServerDefinition:
     return HttpServerDefinition(
         test_name=name,
         url="https://intranet.example.com",
@@ -51,7 +53,7 @@ async def test_a_password_is_in_no_log_no_artifact_no_parameter_and_no_database(
         "broken": Fault(replies=[500]),
     }
     simulator = simulate(tests=0, creation_faults=faults)
-    await Secret(value=PASSWORD).save("the-password", overwrite=True)
+    await Secret(value=PASSWORD).save("thousandeyes-test", overwrite=True)
     await save_group("secret")
     caplog.set_level(logging.DEBUG)
     await create_endpoint_tests(
@@ -73,8 +75,23 @@ async def test_a_password_is_in_no_log_no_artifact_no_parameter_and_no_database(
     assert not {(name, form) for name in found for form in forms(PASSWORD) if form in found[name]}
     # Else the search would prove nothing.
     assert '"password":"***"' in str(artifacts[CREATIONS[1]].data).replace("\\", "")
-    assert "the-password" in json.dumps(parameters)
+    assert "thousandeyes-test" in json.dumps(parameters)
     assert b"echoed" in found["database"]
+
+
+async def test_no_other_secret_of_the_server_is_sent_with_a_test(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = simulate(tests=0)
+    await Secret(value=PASSWORD).save("payroll-database", overwrite=True)
+    await save_group("curious")
+    curious = definition("x", "payroll-database")
+    with pytest.raises(SettingsError, match=r"only those whose names begin with 'thousandeyes-'"):
+        await create_endpoint_tests("curious", [curious])
+    assert simulator.calls == []
+    monkeypatch.setenv("TE_PASSWORD_BLOCK_PREFIX", "payroll-")
+    [record] = await create_endpoint_tests("curious", [curious])
+    assert record.outcome is Outcome.ACCEPTED
 
 
 async def test_a_password_in_a_parameter_is_refused_and_not_repeated(simulate: Simulate) -> None:
