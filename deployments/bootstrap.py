@@ -17,8 +17,7 @@ import httpx
 from prefect import get_client
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 from rich.console import Console
 
@@ -27,6 +26,7 @@ from deployments.deploy import apply_deployments
 from deployments.groups import GroupsError, read_groups
 from deployments.project import Deployment, read_deployments
 from deployments.steps import BootstrapError, Found, Step
+from deployments.work_pools import apply_work_pool
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tasks.known_tests import keeping_created
 from thousandeyes.errors import SettingsError
@@ -132,7 +132,7 @@ async def _steps(
     client: PrefectClient, files: Files, *, dry_run: bool, overwrite: bool
 ) -> AsyncIterator[Step]:
     for pool in dict.fromkeys(one.work_pool.name for one in files.deployments):
-        yield await _work_pool(client, pool, dry_run=dry_run)
+        yield await apply_work_pool(client, pool, dry_run=dry_run, overwrite=overwrite)
     yield await _credentials(dry_run=dry_run)
     for name, group in files.groups.items():
         yield await _group(name, group, dry_run=dry_run)
@@ -145,17 +145,6 @@ async def _steps(
         client, files.automations, planned, dry_run=dry_run, overwrite=overwrite
     ):
         yield step
-
-
-async def _work_pool(client: PrefectClient, name: str, *, dry_run: bool) -> Step:
-    what = f"work pool {name}"
-    try:
-        await client.read_work_pool(name)
-    except ObjectNotFound:
-        if not dry_run:
-            await client.create_work_pool(WorkPoolCreate(name=name, type="process"))
-        return Step(Found.MISSING, what, "of type process")
-    return Step(Found.AS_IT_SHOULD_BE, what)
 
 
 async def _credentials(*, dry_run: bool) -> Step:

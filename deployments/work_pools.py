@@ -1,0 +1,64 @@
+"""The work pools that the deployments name: processes, with nothing left to whoever starts a run.
+
+Prefect's own template lets everybody who may start a run set the command and the environment of its
+process (`job_variables`), and so have the worker's token sent elsewhere. Source of the template's
+form: https://docs.prefect.io/v3/concepts/work-pools#base-job-template.
+"""
+
+from typing import Any, Final
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+from prefect.client.schemas.objects import WorkPool
+from prefect.exceptions import ObjectNotFound
+from prefect.workers.process import ProcessWorker
+
+from deployments.steps import Found, Step
+
+TEMPLATE: Final[dict[str, Any]] = {
+    "job_configuration": {"stream_output": True},  # Prefect refuses an empty one
+    "variables": {"type": "object", "properties": {}, "additionalProperties": False},
+}
+"""A job template without variables: a run's process has the worker's environment and command."""
+
+
+async def apply_work_pool(
+    client: PrefectClient, name: str, *, dry_run: bool, overwrite: bool
+) -> Step:
+    """Bring a work pool onto the server, and say how it was found.
+
+    Prefect's own template is replaced; one that people wrote is told and left, unless `overwrite`.
+    """
+    what = f"work pool {name}"
+    try:
+        pool = await client.read_work_pool(name)
+    except ObjectNotFound:
+        if not dry_run:
+            await client.create_work_pool(
+                WorkPoolCreate(name=name, type=ProcessWorker.type, base_job_template=TEMPLATE)
+            )
+        return Step(Found.MISSING, what, "of type process")
+    if pool.base_job_template == TEMPLATE:
+        return Step(Found.AS_IT_SHOULD_BE, what)
+    if not (overwrite or _is_prefects_own(pool)):
+        return Step(
+            Found.KEPT,
+            what,
+            "its job template was written by hand: whoever starts a run may set what it leaves "
+            "open; --overwrite closes it",
+        )
+    if not dry_run:
+        await client.update_work_pool(name, WorkPoolUpdate(base_job_template=TEMPLATE))
+    return Step(Found.DIFFERENT, what, "runs can no longer set job variables")
+
+
+def _is_prefects_own(pool: WorkPool) -> bool:
+    """Tell whether nobody chose the template: it is empty, or all in it is a mere placeholder."""
+    configuration = pool.base_job_template.get("job_configuration", {})
+    variables = pool.base_job_template.get("variables", {}).get("properties", {})
+    own = ProcessWorker.get_default_base_job_template()["variables"]["properties"]
+    # Defaults are what people set in the UI's form of a pool.
+    return all(value == f"{{{{ {key} }}}}" for key, value in configuration.items()) and all(
+        field.get("default") == own.get(name, {}).get("default")
+        for name, field in variables.items()
+    )
