@@ -17,7 +17,7 @@ from thousandeyes.errors import CallFailed, ReplyLost, Unreachable
 from thousandeyes.families import Family
 from thousandeyes.gate import Admission, QuotaGate
 from thousandeyes.record import Record
-from thousandeyes.redaction import Redactor
+from thousandeyes.redaction import redactor_of_token
 from thousandeyes.replies import Reply, read, refused
 from thousandeyes.settings import ThousandEyesSettings
 
@@ -50,7 +50,7 @@ class Caller:
         self.gate = gate or QuotaGate(
             reserve=settings.quota_reserve, max_wait=settings.max_quota_wait
         )
-        self.redact = Redactor(settings.token.get_secret_value())
+        self.redact = redactor_of_token(settings.token.get_secret_value())
         self._http = http_client(settings, transport, kept_connections=0)
         self._http_to_read = http_client(settings, transport, kept_connections=MOST_CALLS)
         self._longest_call = longest_call(settings)
@@ -162,10 +162,11 @@ class Caller:
             raise ReplyLost(f"sent, and no answer came back ({why})") from None
         admission.reply = Reply(
             status=response.status_code,
-            headers=response.headers,
+            headers={name: self.redact.data(value) for name, value in response.headers.items()},
             # Not by the charset that the reply names: Python knows some that are no text.
-            body=call.redact(self.redact(body.decode("utf-8-sig", "replace"))),
+            body=self.redact.data(body.decode("utf-8-sig", "replace")),
             arrived=self._clock(),
+            redact=lambda text: call.redact(self.redact(text)),
         )
         self._server_ahead = admission.reply.date - admission.reply.arrived
         return admission.reply

@@ -1,19 +1,36 @@
 """Keeps the token, and a test's password, out of everything that is read by people.
 
 The API, or a proxy on the way, may repeat what it was sent: in an error's text, in a header,
-even in the status line, and at DEBUG the HTTP libraries log the latter two.
+even in the status line, and at DEBUG the HTTP libraries log the latter two. It may repeat it in
+capitals, in base64, or a part of it.
+
+A secret of eight letters and more is masked wherever it stands. A shorter one stands in many a
+word by chance: it is masked in what people read alone, as a word of its own.
 """
 
+import base64
+import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from html.entities import codepoint2name
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from typing import Final
+from urllib.parse import quote
+
+from thousandeyes.escapes import TooManyEscapes, Undone
 
 MASK = "***"
-_NEVER = "(?!)"
 
-_LAST_OF_ASCII = 0x7F
+_LONG: Final = 8
+_TINY: Final = 4
+_LAYERS: Final = 8
+"""Escapes of escapes are undone so often."""
+_MOST_PLACES: Final = 100_000
+"""Where a part of a secret may begin; a text with more was made to be slow."""
+_MOST_TOKENS: Final = 100
 
 _HTTP_LOGGERS = (
     "httpx",
@@ -25,17 +42,62 @@ _HTTP_LOGGERS = (
 )
 
 
-class Redactor(logging.Filter):
-    """Replaces secrets in texts and log records by `***`; an empty one is none."""
+@dataclass(frozen=True)
+class _Needle:
+    """One way to write a secret, in small letters, of which `least` letters in a row are masked.
 
-    def __init__(self, *secrets: str) -> None:
-        super().__init__()
-        forms = ["".join(map(_any_form, secret)) for secret in secrets if secret]
-        self._secret = re.compile("|".join(forms) or _NEVER)
+    Each part of that length holds one of the blocks, so that only these are searched for.
+    """
+
+    text: str
+    least: int
+
+    @cached_property
+    def blocks(self) -> list[tuple[int, str]]:
+        size = (self.least + 1) // 2
+        places = range(0, len(self.text) - size + 1, size)
+        return [(place, self.text[place : place + size]) for place in places]
+
+    def around(self, text: str, at: int, place: int) -> tuple[int, int]:
+        """Return from where to where a text is this one, given one place where it is."""
+        start, end, shift = at, at, place - at
+        while start and start + shift and text[start - 1] == self.text[start + shift - 1]:
+            start -= 1
+        while (
+            end < len(text) and end + shift < len(self.text) and text[end] == self.text[end + shift]
+        ):
+            end += 1
+        return start, end
+
+
+Needles = tuple[_Needle, ...]
+_tokens: dict[str, Needles] = {}
+
+
+class Redactor:
+    """Replaces secrets in texts and log records by `***`; an empty one is none.
+
+    Its time grows with the text's length and no faster, whatever stands in the text.
+    """
+
+    def __init__(self, *secrets: str, others: Mapping[str, Needles] | None = None) -> None:
+        self._long = {one: _needles(one) for one in secrets if len(one) >= _LONG}
+        self._others = {} if others is None else others
+        short = [_word(one) for one in secrets if 0 < len(one) < _LONG]
+        self._word = re.compile("|".join(short), re.IGNORECASE) if short else None
 
     def __call__(self, text: str) -> str:
-        """Return the text without the secret."""
-        return self._secret.sub(MASK, text)
+        """Return what people are told, without the secrets."""
+        text = self.data(text)
+        return self._word.sub(MASK, text) if self._word else text
+
+    def data(self, text: str) -> str:
+        """Return what a program goes on to read, without the secrets of eight letters and more."""
+        needles = [one for many in {**self._others, **self._long}.values() for one in many]
+        try:
+            return _masked(text, list(_spans(text, needles))) if needles else text
+        except TooManyEscapes:
+            return MASK
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact the record in place; it is always kept."""
@@ -58,39 +120,100 @@ class Redactor(logging.Filter):
                 logger.removeFilter(self)
 
 
-def _any_form(character: str) -> str:
-    r"""Return a pattern for a character as it is and as JSON, web pages and addresses write it.
+def redactor_of_token(token: str) -> Redactor:
+    """Return what masks a token, and with it those of other organizations in this process.
 
-    Any of them may escape any character, so that a list of whole forms would never be complete.
-    Each alternative begins with a character of its own, which lets the search skip plain text.
+    They share the way to the API: what a proxy keeps of one's call may come back to another's.
     """
-    code = ord(character)
-    if code > _LAST_OF_ASCII:
-        return _any_form_beyond_ascii(character)
-    name = codepoint2name.get(code, "#x27")
-    plain = re.escape(character)
-    forms = [
-        rf"%(?:25)*(?i:{code:02x})",
-        rf"&(?:amp;)*(?:{name};|#0*+{code};|(?i:#x0*+{code:x};))",
-        rf"\\\\{{0,7}}(?:(?i:u00{code:02x}|x{code:02x}))?"
-        if character == "\\"
-        else rf"{plain}|\\\\{{0,7}}+(?:(?i:u00{code:02x}|x{code:02x})|{plain})",
-    ]
-    return f"(?:{'|'.join(forms)})"
+    if len(token) >= _LONG and token not in _tokens:
+        while len(_tokens) >= _MOST_TOKENS:
+            del _tokens[next(iter(_tokens))]
+        _tokens[token] = _needles(token)
+    return Redactor(token, others=_tokens)
 
 
-def _any_form_beyond_ascii(character: str) -> str:
-    code = ord(character)
-    name = codepoint2name.get(code, f"#{code}")
-    units = character.encode("utf-16-be").hex()
-    octets = [f"{octet:02x}" for octet in character.encode()]
-    slashes = r"\\{1,8}+"
-    forms = [
-        re.escape(character),
-        "".join(rf"%(?:25)*(?i:{octet})" for octet in octets),
-        rf"&(?:amp;)*(?:{name};|#0*+{code};|(?i:#x0*+{code:x};))",
-        "".join(rf"{slashes}(?i:u{units[i : i + 4]})" for i in range(0, len(units), 4)),
-        "".join(rf"{slashes}(?i:x{octet})" for octet in octets),
-        rf"{slashes}(?i:x{code:02x}|u{code:04x}|u{code:08x})",
-    ]
-    return f"(?:{'|'.join(forms)})"
+def _needles(secret: str) -> Needles:
+    part = min(12, max(_LONG, len(secret) // 3))
+    octets = secret.encode("utf-8", "surrogatepass")
+    units = secret.encode("utf-16-be", "surrogatepass")
+    in_words = "".join(
+        chr(int.from_bytes(units[place : place + 2])) for place in range(0, len(units), 2)
+    )
+    ways = {secret: part, octets.decode("latin-1"): part, in_words: part, octets.hex(): 2 * part}
+    undone = Undone(secret)  # a `%22` of its own is undone with what was escaped in it
+    while not undone.same and len(undone.text) >= _TINY:
+        ways.setdefault(undone.text, min(part, len(undone.text)))
+        undone = Undone(undone.text)
+    for shift in range(3):  # wherever it begins within base64's groups of three
+        # The first and the last letter tell of the neighbours, too.
+        begin, end = -(-shift * 8 // 6), (shift + len(octets)) * 8 // 6
+        coded = base64.b64encode(bytes(shift) + octets).decode()[begin:end]
+        least = min(len(coded), part * 4 // 3)
+        ways |= dict.fromkeys((coded, coded.translate({43: "-", 47: "_"})), least)
+    return tuple(_Needle(_small(way), least) for way, least in ways.items())
+
+
+def _small(text: str) -> str:
+    """Return a text in small letters, each in its place: of one letter `lower` makes two."""
+    return text.replace("\u0130", "i").lower()
+
+
+def _spans(text: str, needles: Iterable[_Needle]) -> Iterator[tuple[int, int]]:
+    """Yield where a text tells a secret.
+
+    Raises:
+        TooManyEscapes: It would take long to look, and it can't be honest.
+    """
+    layers: list[Undone] = []
+    for _ in range(_LAYERS):
+        for span in _places(_small(text), needles):
+            start, end = span
+            for layer in reversed(layers):
+                start, end = layer.origin(start), layer.origin(end)
+            yield start, end
+        undone = Undone(text)
+        if undone.same:
+            return
+        text = undone.text
+        layers.append(undone)
+
+
+def _places(text: str, needles: Iterable[_Needle]) -> Iterator[tuple[int, int]]:
+    left = _MOST_PLACES
+    for needle in needles:
+        for place, block in needle.blocks:
+            at = text.find(block)
+            while at >= 0:
+                start, end = needle.around(text, at, place)
+                found = end - start >= needle.least
+                if found:
+                    yield start, end
+                left -= 1
+                if not left:
+                    raise TooManyEscapes
+                at = text.find(block, end if found else at + 1)
+
+
+def _masked(text: str, spans: list[tuple[int, int]]) -> str:
+    pieces: list[str] = []
+    told = masked = 0
+    for start, end in sorted(spans):
+        if start >= masked:
+            pieces += (text[told:start], MASK)
+        told = masked = max(masked, end)
+    return "".join([*pieces, text[told:]])
+
+
+def _word(secret: str) -> str:
+    """Return a pattern for a short secret as a word, and for a tiny one as a word in quotes."""
+    forms = {
+        secret,
+        json.dumps(secret)[1:-1],
+        repr(secret)[1:-1],
+        escape(secret),
+        quote(secret, ""),
+    }
+    either = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
+    if len(secret) < _TINY:
+        return rf"""(?<=["'`])(?:{either})(?=["'`])|(?<=&quot;)(?:{either})(?=&quot;)"""
+    return rf"(?<!\w)(?:{either})(?!\w)"

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -21,7 +21,7 @@ LONGEST_PAGE: Final = 80
 
 _HTML = re.compile(r"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _ID = re.compile(TEST_ID)
-_LOCATION = re.compile(rf"/endpoint/tests/[a-z/-]+/({_ID.pattern})/?$")
+_TESTS = "/endpoint/tests/"
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,12}")
 _EPOCH = 1_000_000_000  # anything less is no date since 2001
 _END = 4_102_444_800  # anything more is no date before 2100
@@ -40,15 +40,18 @@ _SIGNS_OF_VALUES = "[{:,"
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole HTTP reply, the token already taken out of its body.
+    """A whole HTTP reply, the token already taken out of its headers and body.
 
-    Header names are lower case; `arrived` is UTC epoch seconds by the local clock.
+    Header names are lower case; `arrived` is UTC epoch seconds by the local clock. `redact` takes
+    out of what people are told what else was sent and is secret: it may look like a part of any
+    word, so that a whole body without it could not be read.
     """
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)  # the token may be repeated in them
-    body: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: str = field(repr=False)
     arrived: float
+    redact: Callable[[str], str] = field(default=str, repr=False)
 
     @property
     def is_html(self) -> bool:
@@ -111,7 +114,7 @@ def read(reply: Reply) -> Any:  # noqa: ANN401 - JSON
     if reply.is_html:
         raise ReplyLost(
             f"status {reply.status} with a web page instead of the API's answer, probably from a "
-            f"proxy: {_page(reply.body)}"
+            f"proxy: {_page(reply)}"
         )
     return _json(reply.body)
 
@@ -136,16 +139,21 @@ def created_test_id(reply: Reply) -> str:
     """
     body = read(reply)
     told = body.get("testId") if isinstance(body, dict) else None
-    if isinstance(told, str | int) and (found := _ID.fullmatch(str(told))):
-        return found[0]
-    if found := _LOCATION.search(reply.headers.get("location", "")):
-        return found[1]
+    path, _, last = reply.headers.get("location", "").removesuffix("/").rpartition("/")
+    for one in (told, last if _TESTS in f"{path}/" else None):
+        # Else a password that is repeated there would be recorded as an ID.
+        if isinstance(one, str | int) and _is_id(text := str(one), reply.redact):
+            return text
     raise ReplyLost(f"status {reply.status}, and the answer names no test ID")
+
+
+def _is_id(text: str, redact: Callable[[str], str]) -> bool:
+    return bool(_ID.fullmatch(text)) and redact(text) == text
 
 
 def _problem(reply: Reply) -> str:
     if reply.is_html:
-        return f"web page: {_page(reply.body)}"
+        return f"web page: {_page(reply)}"
     if reply.status < HTTPStatus.BAD_REQUEST:
         return "a redirect, which is not followed; is TE_BASE_URL right?"
     body = _json(reply.body)
@@ -156,7 +164,11 @@ def _problem(reply: Reply) -> str:
         fields = body.get("errors")
         words += map(_field_error, fields if isinstance(fields, list) else [])
     said = ": ".join(filter(None, dict.fromkeys(words)))
-    return cut(said, LONGEST_PROBLEM) or cut(reply.body, LONGEST_PAGE) or "no body"
+    return (
+        cut(reply.redact(said), LONGEST_PROBLEM)
+        or cut(reply.redact(reply.body), LONGEST_PAGE)
+        or "no body"
+    )
 
 
 def _field_error(error: object) -> str:
@@ -169,8 +181,8 @@ def _texts(body: dict[str, Any], *names: str) -> list[str]:
     return [text for name in names if isinstance(text := body.get(name), str) and text.strip()]
 
 
-def _page(body: str) -> str:
-    body = body[:_READ_OF_A_PAGE]
+def _page(reply: Reply) -> str:
+    body = reply.redact(reply.body)[:_READ_OF_A_PAGE]
     title = re.search(r"<title[^<>]*>([^<]*)</title>", body, re.IGNORECASE)
     return cut(title[1] if title else re.sub(r"<[^<>]*>", " ", body), LONGEST_PAGE)
 
