@@ -8,7 +8,6 @@ from typing import Final
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from thousandeyes.client import ThousandEyesClient
@@ -16,11 +15,10 @@ from thousandeyes.errors import CallFailed, SettingsError
 from thousandeyes.finding import is_named, matching
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.settings import ThousandEyesSettings
-from thousandeyes.terminal import status_of
+from thousandeyes.terminal import LONGEST_CELL, LONGEST_SENTENCE, status_of, words
 from thousandeyes.text import cut
 
 _LISTED, _FAILED, _NOT_STARTED = 0, 1, 2
-_LONGEST_CELL: Final = 60
 _NOT_LISTED: Final = (
     "The API's documents don't say whether it lists instant tests: one that is missing here can "
     "be run again all the same, by its ID."
@@ -103,7 +101,7 @@ def _table(*columns: str) -> Table:
 
 
 def _add(table: Table, *cells: str) -> None:
-    table.add_row(*(escape(cut(cell, _LONGEST_CELL)) for cell in cells))
+    table.add_row(*(words(cell, LONGEST_CELL) for cell in cells))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -144,7 +142,7 @@ def _name_and_aid(parser: argparse.ArgumentParser) -> None:
 
 
 def _error(error: Exception, status: int) -> int:
-    print(f"error: {error}", file=sys.stderr)  # noqa: T201 - a command's output
+    print(f"error: {cut(str(error), LONGEST_SENTENCE)}", file=sys.stderr)  # noqa: T201 - a command's output
     return status
 
 

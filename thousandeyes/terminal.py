@@ -1,20 +1,62 @@
-"""The way out of every command: whatever becomes of its output, its exit status is its own."""
+"""The way out of every command: whatever becomes of its output, its exit status is its own.
+
+And whatever is in its output, the terminal does what we say: names and errors come from outside,
+and a terminal obeys what it reads.
+"""
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TextIO
 
+from rich.markup import escape
+
+from thousandeyes.text import cut
+
+LONGEST_CELL: Final = 60
+LONGEST_SENTENCE: Final = 2_000
+LONGEST_LINE: Final = 10_000
+"""Characters; nothing that this project says is nearly as long."""
+
 _STDERR: Final = 2
+_COLOUR: Final = r"\x1b\[(?:[0-4]|2[2-4]|[39][0-7]|39|38;5;\d{1,3}|38;2(?:;\d{1,3}){3}|;)*m"
+_UNFIT: Final = re.compile(
+    rf"""
+      ({_COLOUR})                               # which rich writes, and Prefect's log
+    | \x1b (?: \[ [0-?]* [ -/]* [@-~]           # any other sequence, as a whole where it is one
+            | [\]PX^_] [^\x07\x1b\n]* (?: \x07 | \x1b\\ ) )?
+    | [\0-\x08\x0b-\x1f\x7f-\x9f]              # control characters but for tab and end of line
+    | [\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]  # marks of direction: they swap what is read
+    """,
+    re.VERBOSE,
+)
+
+
+def words(text: str, longest: int = LONGEST_SENTENCE) -> str:
+    """Return a text from anywhere as rich's markup: one line, cut, and shown as it is."""
+    return escape(cut(text, longest))
+
+
+def clean(text: str) -> str:
+    """Return output that moves no cursor, sets no title, and has no endless line."""
+    fit = _UNFIT.sub(lambda found: found[1] or "", text)
+    if len(fit) <= LONGEST_LINE:
+        return fit
+    lines = fit.splitlines(keepends=True)
+    return "".join(
+        line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 2]}…\n" for line in lines
+    )
 
 
 class _Outlet:
     """A standard stream that writes what it can, and never fails.
 
-    A character that it can't write is a `?`. From the moment that it can write nothing (the reader
-    has gone, the disk is full) it writes to nowhere; `lost` is the error then.
+    It writes what is `clean`, and a `?` for a character that it can't. From the moment that it can
+    write nothing (the reader has gone, the disk is full) it writes to nowhere; `lost` is the error
+    then.
 
     The stream is changed in place, since what was imported before holds on to it: at a broken pipe
     Prefect's log handler would end the process, in the middle of a run.
@@ -29,7 +71,7 @@ class _Outlet:
 
     def write(self, text: str) -> int:
         try:
-            self._write(text)
+            self._write(clean(text))
         except OSError as error:
             self._give_up(error)
         return len(text)

@@ -11,7 +11,6 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from flows.rerun.arguments import parameters
@@ -23,7 +22,8 @@ from thousandeyes.errors import InvalidTestIds, SettingsError
 from thousandeyes.outcomes import GOOD, OPEN, Ending, Outcome
 from thousandeyes.proxies import prepare
 from thousandeyes.record import Record
-from thousandeyes.text import shown
+from thousandeyes.terminal import LONGEST_SENTENCE, words
+from thousandeyes.text import cut
 
 LARGEST_TABLE = 200
 """Rows on the terminal; what needs a look comes first."""
@@ -71,10 +71,10 @@ def _run(asked: Parameters) -> ExitStatus:
         outcomes = state.result()
     except RerunFailed as failed:
         show(failed.outcomes, console)
-        console.print(f"[bold red]Failed.[/] {escape(shown(str(failed)))}", soft_wrap=True)
+        console.print(f"[bold red]Failed.[/] {words(str(failed))}", soft_wrap=True)
         return ExitStatus.FAILED
     show(outcomes, console)
-    console.print(f"[bold green]Passed.[/] {escape(shown(state.message or ''))}", soft_wrap=True)
+    console.print(f"[bold green]Passed.[/] {words(state.message or '')}", soft_wrap=True)
     return ExitStatus.PASSED
 
 
@@ -89,9 +89,9 @@ def show(outcomes: Sequence[Record], console: Console) -> None:
     for record in ordered[:LARGEST_TABLE]:
         table.add_row(
             f"[{_colour(record.ending)}]{record.ending}[/]",
-            record.test_id,
-            escape(shown(record.test_name)),
-            escape(shown(_detail(record))),
+            words(record.test_id),
+            words(record.test_name),
+            words(_detail(record)),
         )
     console.print(table)
     if rest := ordered[LARGEST_TABLE:]:
@@ -116,10 +116,10 @@ def _detail(record: Record) -> str:
     return f"{detail} ({', '.join(notes)})".strip() if notes else detail
 
 
-def _say(words: str) -> None:
-    print(words, file=sys.stderr)  # noqa: T201
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201
 
 
 def _error(message: str, status: ExitStatus) -> ExitStatus:
-    print(f"error: {message}", file=sys.stderr)  # noqa: T201
+    print(f"error: {cut(message, LONGEST_SENTENCE)}", file=sys.stderr)  # noqa: T201
     return status

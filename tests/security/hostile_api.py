@@ -7,6 +7,12 @@ import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from tests.thousandeyes.wire import Answer, Wire, sends
 from thousandeyes.client import ThousandEyesClient
@@ -92,3 +98,21 @@ def most_memory() -> Iterator[Callable[[], float]]:
         yield lambda: (tracemalloc.get_traced_memory()[1] - before) / MEGABYTE
     finally:
         tracemalloc.stop()
+
+
+def says_everywhere(text: str, **fields: object) -> Starlette:
+    """Return an API whose every name, ID and word is this text, to be served by `serve`.
+
+    Tests and reruns are as the fields say: `test_id`, and `status` of a rerun.
+    """
+    test = {"testId": fields.get("test_id", text), "testName": text, "type": text, "aid": text[:90]}
+    agent = {"id": text[:90], "name": text, "lastSeen": datetime.now(UTC).isoformat()}
+    group = {"aid": text[:90], "accountGroupName": text, "isCurrentAccountGroup": True}
+    words = dict.fromkeys(("title", "detail", "message", "error"), text)
+    body = {"tests": [test], "agents": [agent], "accountGroups": [group], **words}
+
+    async def answer(request: Request) -> JSONResponse:
+        status = fields.get("status", 400) if request.method == "POST" else 200
+        return JSONResponse(body, int(str(status)))
+
+    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])

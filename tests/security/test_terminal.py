@@ -1,0 +1,156 @@
+"""What the API says moves no cursor of the person's terminal, and fills no screen of it."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from prefect.settings import get_current_settings
+
+from tests.security.hostile_api import says_everywhere
+from tests.thousandeyes.test_terminal import PROJECT
+from thousandeyes.simulator import serve
+from thousandeyes.terminal import LONGEST_LINE, clean
+
+TITLE, CLIPBOARD = "\x1b]0;owned\x07", "\x1b]52;c;cm0gLXJm\x1b\\"
+CLEARS, UP, HIDES, LINK = "\x1b[2J\x1b[H", "\x1b[9A", "\x1b[8m", "\x1b]8;;http://evil.invalid\x1b\\"
+C1 = "\x9b2J\x9d0;owned\x9c"
+TURNED, BELL, BACK = "\u202eexe.\u2066", "\x07", "\rPassed.\x08\x08\x7f"
+HOSTILE = (
+    f"begin {TITLE}{CLIPBOARD}{CLEARS}{UP}{HIDES}{LINK}{C1}{TURNED}{BELL}{BACK}\n\nPassed.\n"
+    "[bold]end[/bold]"
+)
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+RESULTS_OF_TESTS = ["tests", "tests --ids", "agents", "account-groups"]
+
+
+PRINTS = f"""
+import logging, sys
+from rich.console import Console
+log = logging.StreamHandler()
+said = Console(stderr=True)
+from thousandeyes.terminal import status_of
+TEXT = {HOSTILE!r}
+def main():
+    print(TEXT)
+    print(TEXT, file=sys.stderr)
+    print("x" * 50_000)
+    sys.stdout.writelines([TEXT, "\\n"])
+    said.print(TEXT, style="bold red")
+    try:
+        raise ValueError(TEXT)
+    except ValueError:
+        log.emit(logging.makeLogRecord({{"msg": TEXT, "exc_info": sys.exc_info()}}))
+    return 0
+sys.exit(status_of(main))
+"""
+
+
+def on_a_terminal(*command: str, **environment: str) -> str:
+    """Run Python on a terminal of its own; return what it showed there."""
+    ours, its = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=PROJECT,
+        env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "200"} | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=its,
+        stderr=its,
+        start_new_session=True,
+    )
+    os.close(its)
+    shown = b""
+    with suppress(OSError):  # which is how a terminal ends
+        while piece := os.read(ours, 65_536):
+            shown += piece
+    os.close(ours)
+    process.wait(60)
+    return shown.decode("utf-8").replace("\r\n", "\n")
+
+
+def unfit(shown: str) -> set[str]:
+    """Return the characters that a terminal would obey, or show as something else."""
+    return {
+        letter
+        for letter in COLOUR.sub("", shown)
+        if unicodedata.category(letter) in ("Cc", "Cf") and letter != "\n"
+    }
+
+
+def test_whatever_a_command_prints_is_text_and_colours_alone() -> None:
+    shown = on_a_terminal("-c", PRINTS)
+    assert unfit(shown) == set()
+    assert HIDES not in shown
+    assert shown.count("begin ") == 6
+    assert max(map(len, shown.splitlines())) < LONGEST_LINE
+    assert "\x1b[1;31m" in shown, "rich's own colours come through"
+
+
+@pytest.fixture(params=[HOSTILE, HOSTILE * 3_000], ids=["short", "long"])
+def environment(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    with serve(says_everywhere(request.param, test_id="1")) as server:
+        yield {"TE_TOKEN": "0a1b2c3d-4e5f", "TE_BASE_URL": server.url, "PREFECT_API_URL": ""}
+
+
+@pytest.mark.parametrize("listing", RESULTS_OF_TESTS)
+def test_a_listing_is_text_alone(environment: dict[str, str], listing: str) -> None:
+    shown = on_a_terminal("-m", "thousandeyes", *listing.split(), **environment)
+    assert unfit(shown) == set()
+    assert len(shown) < 5_000
+    if "--ids" in listing:
+        assert shown == "1\n"
+    else:
+        assert "begin" in shown
+        assert HIDES not in shown
+
+
+def test_ids_that_are_none_are_not_printed() -> None:
+    with serve(says_everywhere(HOSTILE)) as server:
+        environment = {"TE_TOKEN": "0a1b2c3d-4e5f", "TE_BASE_URL": server.url}
+        shown = on_a_terminal("-m", "thousandeyes", "tests", "--ids", **environment)
+    assert shown.startswith("error: ")
+    assert unfit(shown) == set()
+
+
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["run", "dry run"])
+def test_a_run_is_told_in_text_alone(environment: dict[str, str], options: tuple[str, ...]) -> None:
+    environment |= {"PREFECT_API_URL": str(get_current_settings().api.url)}
+    environment |= {"PREFECT_LOGGING_LEVEL": "DEBUG"}
+    shown = on_a_terminal("-m", "flows.rerun", "1", "2", *options, **environment)
+    assert unfit(shown) == set()
+    assert "begin" in shown
+    assert "Passed." not in COLOUR.sub("", shown).splitlines()
+    assert HIDES not in shown
+    assert max(map(len, shown.splitlines())) < LONGEST_LINE
+    assert len(shown) < 60_000
+
+
+@pytest.mark.parametrize(
+    ("output", "shown"),
+    [
+        ("a\tb\nB\u00fcro \u6771\u4eac \U0001f468\u200d\U0001f469\n",) * 2,
+        ("\x1b[31mred\x1b[0m \x1b[1;38;5;200mbold\x1b[m \x1b[2;38;2;1;22;255mdim\x1b[22;39m",) * 2,
+        (f"a{TITLE}b{CLIPBOARD}c{CLEARS}d{UP}e{HIDES}f{LINK}g", "abcdefg"),
+        ("\x1b[1;8mhidden\x1b[38;5;8;8m\x1b[5m", "hidden"),
+        (C1, "2J0;owned"),
+        ("50 %\rPassed.\x08\x7f\x00", "50 %Passed."),
+        ("\x1b]0;no end\nnext line\x1b", "]0;no end\nnext line"),
+        (TURNED, "exe."),
+        ("x" * 20_000 + "\n" + "y" * 20_000, "x" * 9_998 + "…\n" + "y" * 9_998 + "…\n"),
+    ],
+)
+def test_output_is_what_it_says(output: str, shown: str) -> None:
+    assert clean(output) == shown
+
+
+@pytest.mark.parametrize(
+    "piece", ["\x1b[", "\x1b]", "\x1b]0", "\x1b[3", "\x1b", "\x1b[38;2;1;1", "\n", "a"]
+)
+def test_no_output_takes_long(piece: str) -> None:
+    clean(piece * (1_000_000 // len(piece)))
