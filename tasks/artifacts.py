@@ -26,6 +26,7 @@ from pydantic import TypeAdapter, ValidationError
 from tasks.markdown import cell, code, from_cell
 from tasks.server_calls import run_logger, until_taken
 from thousandeyes import verdict
+from thousandeyes.app_links import is_app_link
 from thousandeyes.judging import NO_VERDICT
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
@@ -36,7 +37,6 @@ TEST_KEY: Final = "endpoint-test-"
 OUTCOMES_KEY: Final = "endpoint-rerun-outcomes-"
 
 _PAGE = 200  # what a Prefect server gives at most
-_LINK = "app_link"  # stays as it is, so that it can be followed
 _RECORD = TypeAdapter(Record)
 
 
@@ -59,11 +59,12 @@ def row(record: Record) -> Row:
         "finished_at": _text(record.finished_at),
         "aid": record.aid,
         **(record.verdict.row() if record.verdict else NO_VERDICT),
-        _LINK: record.app_link,
+        "app_link": record.app_link,
         "rounds_after": record.rounds_after,
     }
     return {
-        name: cell(value) if isinstance(value, str) and name != _LINK else value
+        # A link stays as it is, so that it can be followed.
+        name: cell(value) if isinstance(value, str) and not is_app_link(value) else value
         for name, value in values.items()
     }
 

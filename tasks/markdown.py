@@ -14,17 +14,27 @@ _TAKEN: Final = re.compile(
     [\\`*~\[\]<|]                       # code, emphasis, links, HTML, a table's cell
     | (?<![^\W_])_ | _(?![^\W_])        # emphasis; between two letters it is one of them
     | & (?= \#?\w+; )                   # a character's name
-    | (?<=\w) : (?=//) | (?<=www) [.]   # an address, in which a backslash would be shown
     | ^ [-+#>]                          # a list, a heading, a quotation
     | (?<=^\d) [.)] (?!\S) | (?<=^\d\d) [.)] (?!\S) | (?<=^\d\d\d) [.)] (?!\S)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_ADDRESS: Final = re.compile(r"(?<=\w:)(?=//)|(?<=www)(?=\.)|(?<=[\w.+-])(?=@[\w-])", re.IGNORECASE)
+_UNSEEN: Final = "\u2060"
+"""Stands in an address, so that it is no link. A backslash does not: the second UI looks for
+addresses in what it has unescaped."""
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
+_AFTER_LINE_END: Final = re.compile(rf"({_LINE_END.pattern})\t")
 
 
 def plain(text: str) -> str:
     """Return Markdown of one line that is shown as the text is."""
-    return _TAKEN.sub(r"\\\g<0>", shown(text))
+    return unlinked(_TAKEN.sub(r"\\\g<0>", shown(text)))
+
+
+def unlinked(text: str) -> str:
+    """Return a text that looks the same, and in which nothing finds the address of anything."""
+    return _ADDRESS.sub(_UNSEEN, text)
 
 
 def code(text: str) -> str:
@@ -42,9 +52,10 @@ def code(text: str) -> str:
 def cell(text: str) -> str:
     """Return a text as a table's cell: behind a tab, if Markdown would alter it.
 
-    That is a block of code for the first UI, and a blank that the second one leaves out.
+    That is a block of code for the first UI, and a blank that the second one leaves out. It ends at
+    the first line that has none.
     """
-    return f"\t{text}" if plain(text) != text else text
+    return "\t" + _LINE_END.sub(r"\g<0>\t", text) if plain(text) != text else text
 
 
 def from_cell(cell: str) -> str:
@@ -52,5 +63,5 @@ def from_cell(cell: str) -> str:
 
     A name that it was given with a tab before it is shown as the one without.
     """
-    text = cell.removeprefix("\t")
-    return text if plain(text) != text else cell
+    text = _AFTER_LINE_END.sub(r"\1", cell.removeprefix("\t"))
+    return text if cell.startswith("\t") and plain(text) != text else cell

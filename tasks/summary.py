@@ -19,6 +19,7 @@ from tasks.artifacts import (
 )
 from tasks.markdown import plain
 from tasks.server_calls import refusals_logged, until_taken
+from thousandeyes.app_links import is_app_link
 from thousandeyes.outcomes import GOOD, MEANING
 from thousandeyes.record import Record
 
@@ -163,7 +164,7 @@ def _line(record: Record) -> str:
     detail = plain(record.why)
     if record.maybe_duplicate:
         detail += " (may have run twice)"
-    if record.verdict and record.app_link:
+    if record.verdict and record.app_link and is_app_link(record.app_link):
         detail += f" ([results]({record.app_link}))"
     return f"| {test} | {record.ending} | {record.attempts} | {detail} |"
 

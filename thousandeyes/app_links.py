@@ -4,6 +4,7 @@ Best effort: the API tells no such link for endpoint tests. This is the shape th
 version told, with the account group, the test and the round in the query.
 """
 
+import re
 from typing import Final
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from thousandeyes.results import Kind
 
 VIEW: Final = "https://app.thousandeyes.com/view/endpoint-agent"
 
+_A_LINK: Final = re.compile(rf"{re.escape(VIEW)}\?[\w.%&=+-]{{1,500}}", re.ASCII)
 _SCENARIOS: Final = {Kind.NETWORK: "eyebrowNetworkTest", Kind.HTTP_SERVER: "eyebrowHttp"}
 
 
@@ -32,3 +34,8 @@ def app_link(
         "roundId": round_id,
     }
     return f"{VIEW}?{urlencode({name: told for name, told in query.items() if told is not None})}"
+
+
+def is_app_link(text: str) -> bool:
+    """Tell whether a text is such a link, and nothing that only passes for one."""
+    return bool(_A_LINK.fullmatch(text))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from prefect import get_client
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.deployments import arun_deployment
 from prefect.events.schemas.automations import Automation, AutomationCore
+from prefect.server.utilities.user_templates import render_user_template_sync
 
 from deployments.automations import FILE, Entry, apply_automations, read_automations
 from deployments.ownership import automation_differences
@@ -195,6 +197,33 @@ def mailbox() -> Iterator[tuple[str, list[dict[str, str]]]]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+HOSTILE = (
+    "<img src=//evil.invalid/a> ![x](//evil.invalid/b) [x][y] [y]: //evil.invalid/c <!channel> "
+    "http://evil.invalid www.evil.invalid <http://evil.invalid|here> @everyone"
+)
+
+
+@pytest.mark.parametrize("place", ["subject", "body"])
+@pytest.mark.parametrize("name", [NEEDS_A_LOOK, HAS_NEWS])
+@pytest.mark.parametrize("text", [HOSTILE, "Berlin & *Oslo* ``x`` 50 % > 7", HOSTILE * 1_000])
+def test_a_notification_holds_no_tag_no_link_no_picture_and_no_mention(
+    text: str, name: str, place: str
+) -> None:
+    [entry] = [one for one in read_automations() if one.name == name]
+    payload = {"description": text, "data": json.dumps([{"detail": text}])}
+    context = {
+        "flow_run": SimpleNamespace(state=SimpleNamespace(name="Failed", message=text)),
+        "event": SimpleNamespace(payload=payload),
+    }
+    template = str(entry.actions[0][place]).replace("{{ flow_run|ui_url }}", "")
+    told = render_user_template_sync(template, context)
+    assert len(told) < 10_100
+    for harm in ("<", "//", "www.", "](", "][", "]:", "@e"):
+        assert harm not in told
+    if "{{ flow_run.state.message" in template and len(text) < 3_000:
+        assert told.strip().replace("\u2060", "").replace("\u2039", "<") == text
 
 
 async def test_the_team_is_told_of_a_failed_scheduled_run_and_of_the_test_that_matters(

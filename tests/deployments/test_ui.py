@@ -17,6 +17,7 @@ from prefect import flow, get_client
 
 from flows.rerun.parameters import Parameters
 from tasks.artifacts import artifact_key, record_outcome
+from tasks.markdown import unlinked
 from tasks.summary import RunReport, publish
 from tests.deployments import browser
 from tests.deployments.scene import client_of, simulated
@@ -222,12 +223,16 @@ def test_names_are_shown_as_they_are(one_machine: Topology, version: str) -> Non
         }
 
         page.goto(f"{root}/artifacts/key/endpoint-reruns-{key}")
-        expect(page.get_by_text(sentence).first).to_be_visible()
+        expect(page.get_by_text(unlinked(sentence)).first).to_be_visible()
         _open_the_newest(page)
         expect(page.get_by_role("heading", name="Needs a look")).to_be_visible()
         told = [cells for cells in _rows(page) if cells[1:3] == ["forbidden", "1"]]
         assert told == [
-            [f"{one.test_name} ({one.test_id})", "forbidden", "1", one.detail] for one in records
+            [
+                unlinked(f"{one.test_name} ({one.test_id})"),
+                *("forbidden", "1", unlinked(one.detail)),
+            ]
+            for one in records
         ]
 
         for record in records[:_DESCRIBED]:

@@ -1,5 +1,6 @@
 """What Markdown makes of texts from anywhere: nothing."""
 
+import re
 from html import unescape
 
 import pytest
@@ -15,26 +16,39 @@ HOSTILE = [
     *("+ plus", "* star", "a|b", "<b>x</b>", "[a](b)", "![x](http://127.0.0.1:9/x.png)"),
     *("~~x~~", "H~2~O", "\\\\server\\share", "`code`", "``a`", "&lt;b&gt;", "> quote", "---"),
     *("***", "___ ___", "<!-- c -->", "[x]: http://e.com", "[^1]", "- [ ] task", "| a | b |"),
+    *("a_b@example.com",),
     *("<http://e.com>", "a_b_ _c", "2*3*4", "http://e.com/_a_*b*", "www.e.com/*b*", "Büro_東京_"),
 ]
+OF_MANY_LINES = ["a\n\n![x](//e.com/x.png)", "a\r\r\t# b\r\n\r\n<b>x</b>", "\n# a", "<b>\n\t"]
 AS_THEY_ARE = [
     *("Berlin VPN (Oslo)", "404: Not Found", "a_b_c", "3.5 s", "100 %", "R&D", "x - y", "Nr. 1"),
     *("not_found, 2 unknown", "latency 7 > 5 ms", "C++", "a = b", "$5", "Büro 東京 \U0001f600"),
-    *("a_b@example.com", ":smile:", "2026-11-26", "(c)", "no. 7)"),
+    *("a @b", ":smile:", "2026-11-26", "(c)", "no. 7)"),
 ]
-texts = st.text() | st.text("\\`*_~[]()<>|#&;!+-.:/1a \t") | st.sampled_from(HOSTILE)
+texts = (
+    st.text()
+    | st.text("\\`*_~[]()<>|#&;!+-.:/1a@w \t\r\n")
+    | st.sampled_from(HOSTILE + OF_MANY_LINES)
+)
 
 _markdown = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+# As remark-gfm's, which looks for them in what has been unescaped.
+_LINKS = re.compile(r"https?://[-.\w]+|www\.[-.\w]+|[-.\w+]+@[-\w]+", re.IGNORECASE)
 
 
 def rendered(markdown: str) -> str:
-    html = str(_markdown.render(markdown))
+    html = str(_markdown.render(markdown)).replace("\u2060", "")
     return unescape(html.removeprefix("<p>").removesuffix("</p>\n"))
 
 
 @given(texts)
 def test_a_text_is_shown_as_it_is(text: str) -> None:
     assert rendered(plain(text)) == shown(text)
+
+
+@given(texts)
+def test_no_address_becomes_a_link(text: str) -> None:
+    assert not _LINKS.search(unescape(str(_markdown.render(plain(text)))))
 
 
 @given(texts)
@@ -56,10 +70,13 @@ def test_a_cell_of_version_0_1_0_is_read_as_it_stands(text: str) -> None:
     assert from_cell(shown(text)) == shown(text)
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE + OF_MANY_LINES)
 def test_what_markdown_would_alter_is_code_in_a_cell_and_in_a_description(text: str) -> None:
-    assert cell(text) == "\t" + text
-    assert rendered(cell(text)).startswith("<pre><code>")
+    assert [line[:1] for line in cell(text).splitlines()] == ["\t"] * len(text.splitlines())
+    html = rendered(cell(text))
+    assert html.startswith("<pre><code>")
+    assert html.rstrip().endswith("</code></pre>")
+    assert html.count("<code>") == 1 + text.count("<code>")
     assert code(text).startswith("`")
 
 
