@@ -1,6 +1,7 @@
 """`automations.yaml`: read more strictly than Prefect does, and brought onto the server."""
 
-from collections.abc import AsyncIterator, Collection
+import re
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 from typing import Any, Final, get_args
 from uuid import UUID
@@ -46,6 +47,7 @@ def read_automations(path: Path = FILE) -> list[Entry]:
         entries = _File.model_validate(read_yaml(path)).automations
         for entry in entries:
             _as_prefect_has_it(entry, dict.fromkeys(_references(entry), NOT_THERE))
+            _check_that_all_is_text(entry)
     except Unreadable as error:
         raise BootstrapError(str(error)) from None
     except ValidationError as error:
@@ -100,6 +102,36 @@ async def apply_automations(
             yield left(what, FILE.name, kept, *filter(None, [_state(result)]))
         elif not changed:
             yield Step(Found.AS_IT_SHOULD_BE, what, _state(result))
+
+
+_EXPRESSION: Final = re.compile(r"\s*\{\{(?!.*\{\{).*\}\}\s*", re.DOTALL)
+_AS_TEXT: Final = re.compile(r"\|\s*(?:string|int)\s*\}\}\s*$")
+
+
+def _check_that_all_is_text(entry: Entry) -> None:
+    """Make sure that nothing of an event becomes more than a text in a run's parameters.
+
+    Prefect keeps an expression's type: what a payload calls a template or a variable of the server
+    would be one.
+
+    Raises:
+        BootstrapError: A template would let it.
+    """
+    for action in entry.actions:
+        for template in _texts(action.get("parameters")):
+            if _EXPRESSION.fullmatch(template) and not _AS_TEXT.search(template):
+                raise BootstrapError(
+                    f"{FILE.name}: {entry.name}: the template {template.strip()!r} must end in "
+                    "`| string }}`: Prefect would carry out what an event says"
+                )
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _texts(one)
 
 
 _ID_FIELD: Final = {"deployment": "deployment_id", "block": "block_document_id"}
