@@ -14,12 +14,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    InstanceOf,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
 from pydantic.alias_generators import to_camel
 
+from thousandeyes.laptop import UNTOLD, Laptop, laptop_of
 from thousandeyes.text import cut
 
 _BEYOND_ANY_MEASUREMENT: Final = 1e12
@@ -84,7 +86,8 @@ class Row(_Told):
     """A UUID."""
     round_id: int = Field(ge=0, le=_LAST_ROUND)
     """The round's start in epoch seconds by the server's clock, a multiple of the interval."""
-    platform: Text = None
+    laptop: InstanceOf[Laptop] = UNTOLD
+    """What the laptop told of itself with this row."""
 
 
 class NetworkRound(Row):
@@ -136,10 +139,13 @@ def rows_of(items: list[object], model: type[AnyRow], only_test: str | None = No
     """
     rows = []
     for item in items:
-        if only_test and isinstance(item, dict) and item.get("testId") is None:
+        if not isinstance(item, dict):
+            continue
+        if only_test and item.get("testId") is None:
             item = {**item, "testId": only_test}  # noqa: PLW2901 - the same row, attributed
         try:
-            rows.append(model.model_validate(item))
+            row = model.model_validate({**item, "laptop": laptop_of(item)})
         except ValidationError:
             continue
+        rows.append(row)
     return rows

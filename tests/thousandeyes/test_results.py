@@ -253,7 +253,7 @@ async def test_many_tests_are_read_over_several_pages() -> None:
     assert {row.test_id for row in network} == set(IDS)
     assert {row.test_id for row in http} == {HTTP, "4"}
     assert {row.agent_id for row in http} == laptops.online
-    assert all(isinstance(row, HttpRound) and row.error_type and row.platform for row in http)
+    assert all(isinstance(row, HttpRound) and row.error_type and row.laptop.facts for row in http)
 
 
 async def test_the_newest_rounds_come_first() -> None:

@@ -1,0 +1,254 @@
+"""What a laptop tells of itself with each row of results: how it was connected, and its state.
+
+Read at no further call, since every row has it. Each fact is kept in the words that a person is
+told, numbers as plain ranges: exact ones differ from row to row, so that nothing could be counted.
+Who uses the laptop is never read. Every field may be missing, and one that holds something else
+than it should counts as missing.
+
+Source: the vendor's OpenAPI description 7.0.85 (`NetworkProfile`, `VpnProfile`, `BatteryMetrics`,
+`CellularProfile`, `SystemMetrics`). It tells no unit of link speed and transmission rate; they are
+taken for Mbit/s, which its examples fit.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Annotated, Any, Final, NamedTuple
+
+from pydantic import (
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+
+from thousandeyes.text import cut
+
+_LONGEST_VALUE: Final = 60
+_READ: Final = 500
+_MOST_VALUES: Final = 4
+"""DNS servers, and proxies, of one laptop."""
+
+
+class Attribute(StrEnum):
+    """What a fact is about, named as it is told where its value is left out.
+
+    Where two facts hold for the very same laptops, the one that stands here first is told: nearer
+    to what somebody on call looks for.
+    """
+
+    SSID = "on one Wi-Fi network"
+    BSSID = "at one Wi-Fi access point"
+    VPN_GATEWAY = "with one VPN gateway"
+    VPN = "with one kind of VPN"
+    PROXY = "with one proxy"
+    DNS_SERVER = "with one DNS server"
+    GATEWAY = "behind one gateway"
+    PUBLIC_RANGE = "from one public range"
+    CARRIER = "with one carrier"
+    INTERFACE = "with one kind of interface"
+    SIGNAL = "with one range of Wi-Fi signal"
+    WIFI_RATE = "with one range of Wi-Fi rate"
+    LINK_SPEED = "with one range of link speed"
+    PLATFORM = "with one platform"
+    BATTERY = "with one range of battery"
+    CPU = "with one range of CPU load"
+
+
+PLACES: Final = {attribute: place for place, attribute in enumerate(Attribute)}
+NETWORKS: Final = frozenset(
+    {
+        Attribute.SSID,
+        Attribute.BSSID,
+        Attribute.VPN_GATEWAY,
+        Attribute.PROXY,
+        Attribute.DNS_SERVER,
+        Attribute.GATEWAY,
+        Attribute.PUBLIC_RANGE,
+    }
+)
+"""The attributes whose values are names and addresses of networks."""
+
+
+class Fact(NamedTuple):
+    """One thing that holds for a laptop."""
+
+    attribute: Attribute
+    words: str
+    """For after `the laptops`, such as `on Wi-Fi Guest-7F`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Laptop:
+    """What one laptop told of itself with one row; each fact once, in the order of `Attribute`."""
+
+    facts: tuple[Fact, ...] = ()
+
+
+UNTOLD: Final = Laptop()
+"""A laptop that told nothing of itself."""
+
+
+def _or_none(value: object, validate: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401
+    try:
+        return validate(value)
+    except ValidationError:
+        return None
+
+
+def _no_flag(value: object) -> object:
+    return None if isinstance(value, bool) else value  # Python counts True as 1
+
+
+_Text = Annotated[str | None, WrapValidator(_or_none)]
+_Number = Annotated[
+    Annotated[float, Field(allow_inf_nan=False)] | None,
+    BeforeValidator(_no_flag),
+    WrapValidator(_or_none),
+]
+_List = Annotated[list[Any] | None, WrapValidator(_or_none)]
+_Object = Annotated[dict[str, Any] | None, WrapValidator(_or_none)]
+
+
+def _at(*path: str) -> Any:  # noqa: ANN401 - a field of any type
+    return Field(default=None, validation_alias=AliasPath(*path))
+
+
+class _Told(BaseModel):
+    """The fields of a row that are read, and no others."""
+
+    model_config = ConfigDict(frozen=True)
+
+    network: _Object = _at("networkProfile")
+    ssid: _Text = _at("networkProfile", "wirelessProfile", "ssid")
+    bssid: _Text = _at("networkProfile", "wirelessProfile", "bssid")
+    signal: _Number = _at("networkProfile", "wirelessProfile", "rssi")
+    """dBm, negative."""
+    wifi_rate: _Number = _at("networkProfile", "wirelessProfile", "txRate")
+    link_speed: _Number = _at("networkProfile", "ethernetProfile", "linkSpeed")
+    interface: _Text = _at("networkProfile", "hardwareType")
+    gateway: _Text = _at("networkProfile", "gateway")
+    dns_servers: _List = _at("networkProfile", "dnsServers")
+    public_range: _Text = _at("networkProfile", "publicIpRange")
+    proxies: _List = _at("networkProfile", "proxyProfile", "proxies")
+    vpn: _Text = _at("vpnProfile", "vpnType")
+    vpn_gateway: _Text = _at("vpnProfile", "vpnGatewayAddress")
+    platform: _Text = _at("platform")
+    carrier: _Text = _at("cellularProfile", "carrierName")
+    battery: _Number = _at("batteryMetrics", "batteryLevelNormalizedPercent")
+    """0 to 1, in spite of its name."""
+    cpu: _Number = _at("systemMetrics", "cpuUtilization", "mean")
+    """0 to 1."""
+
+
+def laptop_of(row: object) -> Laptop:
+    """Return what a row of results, as JSON, tells of its laptop.
+
+    Rows that tell the same share one value, so that those of 1,000 tests take little room.
+    """
+    try:
+        told = _Told.model_validate(row)
+    except ValidationError:
+        return UNTOLD
+    facts = dict.fromkeys(Fact(attribute, words) for attribute, words in _facts(told) if words)
+    return _shared(tuple(sorted(facts, key=_place)))
+
+
+def _place(fact: Fact) -> tuple[int, str]:
+    return PLACES[fact.attribute], fact.words
+
+
+@lru_cache(maxsize=10_000)
+def _shared(facts: tuple[Fact, ...]) -> Laptop:
+    return Laptop(facts)
+
+
+def _facts(told: _Told) -> Iterator[tuple[Attribute, str]]:
+    yield Attribute.SSID, _words("on Wi-Fi", told.ssid)
+    yield Attribute.BSSID, _words("at access point", told.bssid)
+    yield Attribute.VPN_GATEWAY, _words("with VPN gateway", told.vpn_gateway)
+    if told.network is not None:  # else nothing says that a VPN or a proxy would have been told
+        has_vpn = told.vpn is not None or told.vpn_gateway is not None
+        yield Attribute.VPN, _words("with VPN", told.vpn) if has_vpn else "without a VPN"
+        proxies = [item.get("proxy") for item in told.proxies or () if isinstance(item, dict)]
+        for proxy in proxies[:_MOST_VALUES] or [_DIRECT]:
+            words = "without a proxy" if proxy == _DIRECT else _words("with proxy", proxy)
+            yield Attribute.PROXY, words
+    for server in (told.dns_servers or ())[:_MOST_VALUES]:
+        yield Attribute.DNS_SERVER, _words("with DNS server", server)
+    yield Attribute.GATEWAY, _words("behind gateway", told.gateway)
+    yield Attribute.PUBLIC_RANGE, _words("from", told.public_range)
+    yield Attribute.CARRIER, _words("with carrier", told.carrier)
+    yield Attribute.INTERFACE, _INTERFACES.get(told.interface or "", "")
+    yield Attribute.PLATFORM, _words("on", told.platform)
+    for attribute, (value, ranges) in {
+        Attribute.SIGNAL: (told.signal, _SIGNALS),
+        Attribute.WIFI_RATE: (told.wifi_rate, _WIFI_RATES),
+        Attribute.LINK_SPEED: (told.link_speed, _LINK_SPEEDS),
+        Attribute.BATTERY: (told.battery, _BATTERIES),
+        Attribute.CPU: (told.cpu, _LOADS),
+    }.items():
+        yield attribute, _range(value, ranges)
+
+
+def _words(what: str, value: object) -> str:
+    return _shown(what, value[:_READ]) if isinstance(value, str) else ""
+
+
+@lru_cache(maxsize=10_000)  # a network's name comes with each row of each of its laptops
+def _shown(what: str, value: str) -> str:
+    value = cut(value, _LONGEST_VALUE)
+    return f"{what} {value}" if value and value.lower() not in _NOTHING else ""
+
+
+def _range(value: float | None, ranges: Sequence[tuple[float, str]]) -> str:
+    """Return the words of the first range that the value lies below."""
+    return next((words for end, words in ranges if value is not None and value < end), "")
+
+
+_DIRECT: Final = "<direct>"
+_NOTHING: Final = frozenset({"unknown", "other", "none"})
+
+_INTERFACES: Final = {
+    "wireless": "on Wi-Fi",
+    "ethernet": "on cable",
+    "modem": "on a modem",
+    "virtual": "on a virtual interface",
+}
+
+# Each with the end of the range, which does not belong to it. What lies outside all is no value.
+_SIGNALS: Final = (
+    (-200, ""),
+    (-75, "with a weak Wi-Fi signal (below -75 dBm)"),
+    (-60, "with a fair Wi-Fi signal (-75 to -60 dBm)"),
+    (0, "with a strong Wi-Fi signal (above -60 dBm)"),
+)
+_WIFI_RATES: Final = (
+    (0, ""),
+    (50, "with a Wi-Fi rate below 50 Mbit/s"),
+    (300, "with a Wi-Fi rate of 50 to 300 Mbit/s"),
+    (1e6, "with a Wi-Fi rate of 300 Mbit/s and more"),
+)
+_LINK_SPEEDS: Final = (
+    (0, ""),
+    (100, "with a link below 100 Mbit/s"),
+    (1000, "with a link of 100 to 1000 Mbit/s"),
+    (1e7, "with a link of 1000 Mbit/s and more"),
+)
+_BATTERIES: Final = (
+    (0, ""),
+    (0.2, "with a battery below 20 %"),
+    (0.8, "with a battery of 20 to 80 %"),
+    (1.01, "with a battery of 80 % and more"),
+)
+_LOADS: Final = (
+    (0, ""),
+    (0.5, "with a CPU load below 50 %"),
+    (0.9, "with a CPU load of 50 to 90 %"),
+    (1.01, "with a CPU load of 90 % and more"),
+)
