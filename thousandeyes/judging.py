@@ -1,16 +1,18 @@
 """Judges one test by what its agents measured: rows in, a verdict out. Pure."""
 
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 from types import MappingProxyType
 from typing import Final
 
+from thousandeyes.laptop import merged
 from thousandeyes.outcomes import VerdictName
 from thousandeyes.rounds import HttpRound, Measured
 from thousandeyes.text import cut, listed
 from thousandeyes.thresholds import Reason, Thresholds, is_measured, reasons
-from thousandeyes.verdict import METRICS, WORST_TOLD, FailingAgent, Spread, Verdict
+from thousandeyes.verdict import METRICS, WORST_TOLD, FailingAgent, Sighting, Spread, Verdict
 
 _LONGEST_NAME: Final = 60
 _LONGEST_NAMES: Final = 400
@@ -63,6 +65,7 @@ def judge(
         agents_icmp_blocked=count.blocked,
         agents_failed=cut(", ".join(agent.name for agent in failing), _LONGEST_NAMES) or None,
         failing=failing,
+        sightings=tuple(_sightings(measured, thresholds)),
         **{metric: _spread(measured.values(), metric) for metric in METRICS},
         http_status_worst=max((r.response_code for r in http if r.response_code), default=None),
         error_types=tuple(sorted({row.error for row in http if row.error}))[:_MOST_ERROR_TYPES],
@@ -96,6 +99,15 @@ def _failing(
             found.append((worst_first[0].weight, agent))
     found.sort(key=lambda item: (-item[0], item[1].name, item[1].agent_id))
     return tuple(agent for _, agent in found)
+
+
+def _sightings(
+    measured: Mapping[str, list[Measured]], thresholds: Thresholds
+) -> Iterator[Sighting]:
+    for agent_id, rows in sorted(measured.items()):
+        if rows:
+            failed = any(True for row in rows for _ in reasons(row, thresholds))
+            yield Sighting(sys.intern(agent_id), failed, merged(row.laptop for row in rows))
 
 
 def _name(answered: int, passed: int, thresholds: Thresholds) -> VerdictName:

@@ -10,7 +10,7 @@ Source: the vendor's OpenAPI description 7.0.85 (`NetworkProfile`, `VpnProfile`,
 taken for Mbit/s, which its examples fit.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -85,7 +85,7 @@ class Fact(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Laptop:
-    """What one laptop told of itself with one row; each fact once, in the order of `Attribute`."""
+    """What one laptop told of itself; each fact once, in the order of `Attribute`."""
 
     facts: tuple[Fact, ...] = ()
 
@@ -155,8 +155,19 @@ def laptop_of(row: object) -> Laptop:
         told = _Told.model_validate(row)
     except ValidationError:
         return UNTOLD
-    facts = dict.fromkeys(Fact(attribute, words) for attribute, words in _facts(told) if words)
-    return _shared(tuple(sorted(facts, key=_place)))
+    return _shared(frozenset(Fact(attribute, words) for attribute, words in _facts(told) if words))
+
+
+def merged(laptops: Iterable[Laptop]) -> Laptop:
+    """Return all that one laptop told with several rows, whichever of them failed.
+
+    To take the row that failed would bend the count: of a load that changes from row to row, a
+    laptop that failed would tell one value, and one that passed the newest or the most usual.
+    """
+    different = list(dict.fromkeys(laptops))
+    if len(different) == 1:
+        return different[0]
+    return _shared(frozenset(fact for laptop in different for fact in laptop.facts))
 
 
 def _place(fact: Fact) -> tuple[int, str]:
@@ -164,8 +175,8 @@ def _place(fact: Fact) -> tuple[int, str]:
 
 
 @lru_cache(maxsize=10_000)
-def _shared(facts: tuple[Fact, ...]) -> Laptop:
-    return Laptop(facts)
+def _shared(facts: frozenset[Fact]) -> Laptop:
+    return Laptop(tuple(sorted(facts, key=_place)))
 
 
 def _facts(told: _Told) -> Iterator[tuple[Attribute, str]]:

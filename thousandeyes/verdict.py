@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
+from thousandeyes.laptop import Laptop
 from thousandeyes.outcomes import VerdictName
 from thousandeyes.rounds import HttpRound, Measured, NetworkRound
 
@@ -29,6 +30,15 @@ class FailingAgent:
     name: str
     """Its ID where the name is not known."""
     reasons: tuple[str, ...]
+
+
+class Sighting(NamedTuple):
+    """One agent that measured something for a test, however it went."""
+
+    agent_id: str
+    failed: bool
+    laptop: Laptop
+    """All that it told of itself with these rows."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,8 @@ class Verdict:
     """HTTP error types other than none, in alphabetical order."""
     failing: tuple[FailingAgent, ...] = field(default=(), compare=False)
     """The worst first. Not in the row: a verdict that was read back has none."""
+    sightings: tuple[Sighting, ...] = field(default=(), compare=False, repr=False)
+    """The agents that measured anything, each once, by ID. Not in the row either."""
 
     @property
     def sentence(self) -> str:

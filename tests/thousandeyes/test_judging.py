@@ -9,11 +9,12 @@ from pydantic import ValidationError
 
 from tests.thousandeyes.steady import steady
 from thousandeyes.judging import judge
+from thousandeyes.laptop import Attribute, Fact, Laptop
 from thousandeyes.outcomes import VerdictName
 from thousandeyes.rounds import HttpRound, Measured, NetworkRound, rows_of
 from thousandeyes.text import shown
 from thousandeyes.thresholds import Thresholds
-from thousandeyes.verdict import Spread, Verdict
+from thousandeyes.verdict import Sighting, Spread, Verdict
 
 LIMITS = Thresholds(
     max_loss_percent=5,
@@ -434,3 +435,26 @@ def test_however_much_the_api_tells_a_verdict_stays_short() -> None:
         assert verdict.name is VerdictName.FAILED
         assert len(verdict.sentence) < 2_000
         assert len(json.dumps(verdict.row())) < 4_000
+
+
+def test_a_verdict_tells_each_laptop_that_measured_and_all_that_it_told() -> None:
+    guest, mac = Fact(Attribute.SSID, "on Wi-Fi Guest"), Fact(Attribute.PLATFORM, "on mac")
+    rows: list[Measured] = [
+        network("b", loss=0, laptop=Laptop((guest,))),
+        http("b", error_type="dns", laptop=Laptop((mac,))),
+        network("b", round_id=0, loss=0, laptop=Laptop((Fact(Attribute.SSID, "on Wi-Fi Old"),))),
+        network("blocked", is_icmp_blocked=True, loss=100),
+        network("a", loss=0, laptop=Laptop((guest,))),
+    ]
+    for order in (rows, rows[::-1]):
+        assert verdict_on(*order).sightings == (
+            Sighting("a", False, Laptop((guest,))),
+            Sighting("b", True, Laptop((guest, mac))),
+        )
+
+
+def test_what_the_laptops_told_of_themselves_is_not_in_the_row() -> None:
+    verdict = verdict_on(network(laptop=Laptop((Fact(Attribute.SSID, "on Wi-Fi Guest"),))))
+    assert verdict.sightings
+    assert "Guest" not in json.dumps(verdict.row())
+    assert "Guest" not in repr(verdict)
