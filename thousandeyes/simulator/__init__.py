@@ -13,5 +13,6 @@ from .faults import Behaviour, Fault
 from .options import Options
 from .server import serve
 from .state import Call, Simulator
+from .surroundings import Cause
 
-__all__ = ["Behaviour", "Call", "Fault", "Options", "Simulator", "create_app", "serve"]
+__all__ = ["Behaviour", "Call", "Cause", "Fault", "Options", "Simulator", "create_app", "serve"]

@@ -19,12 +19,8 @@ from .server import Server, address, bind
 
 # The token would stand in the list of processes, and the others need more than a word.
 _NOT_ON_THE_COMMAND_LINE = {
-    "token",
-    "faults",
-    "creation_faults",
-    "agents_of",
-    "intervals",
-    "result_replies",
+    *("token", "faults", "creation_faults", "agents_of"),
+    *("intervals", "result_replies", "causes"),
 }
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import count, product
 from typing import Any, Literal
 
+from .surroundings import surroundings
+
 Kind = Literal["agent-to-server", "http-server"]
 KINDS: tuple[Kind, Kind] = ("agent-to-server", "http-server")
 DEFAULT_MAX_MACHINES = 25
@@ -74,6 +76,8 @@ class Agent:
     is_online: bool
     seen_seconds_ago: int
     deleted: bool = False
+    surroundings: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What rows of results tell of it, under the API's names."""
 
     @property
     def email(self) -> str:
@@ -82,11 +86,15 @@ class Agent:
 
 
 def seeded_tests(
-    seed: int, wanted: int | list[str], extra_ids: list[str]
+    seed: int,
+    wanted: int | list[str],
+    extra_ids: list[str],
+    max_machines: int = DEFAULT_MAX_MACHINES,
 ) -> Iterator[EndpointTest]:
     """Yield the tests of this seed, of both kinds in turn.
 
-    `wanted` is how many, or their IDs; to a number the `extra_ids` are added.
+    `wanted` is how many, or their IDs; to a number the `extra_ids` are added. Each runs on at most
+    `max_machines` agents.
     """
     ids = wanted if isinstance(wanted, list) else _test_ids(seed, wanted, extra_ids)
     rng = random.Random(f"tests {seed}")  # noqa: S311  repeatable on purpose
@@ -100,7 +108,13 @@ def seeded_tests(
             else {"url": f"https://{host}/"}
         )
         yield EndpointTest(
-            test_id, kind, name, settings, server_ip(rng), created_at=1_767_600_000 + 900 * index
+            test_id,
+            kind,
+            name,
+            settings,
+            server_ip(rng),
+            created_at=1_767_600_000 + 900 * index,
+            selector={"agentSelectorType": "all-agents", "maxMachines": max_machines},
         )
 
 
@@ -116,16 +130,19 @@ def seeded_agents(seed: int, wanted: int, *, deleted: bool = False) -> list[Agen
         is_deleted = deleted and index % _DELETED_EVERY == _DELETED_EVERY - 1
         user = rng.choice(_PEOPLE)
         platform = rng.choice(_PLATFORMS)
+        agent_id = str(uuid.UUID(int=rng.getrandbits(128), version=4))
+        address = f"10.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(1, 255)}"
         agents.append(
             Agent(
-                id=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+                id=agent_id,
                 name=f"{user.lower()}-{platform[:3]}-{index + 1:03d}",
                 user=user,
                 platform=platform,
-                address=f"10.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(1, 255)}",
+                address=address,
                 is_online=is_seen and not is_deleted,
                 seen_seconds_ago=rng.randrange(600) if is_seen else rng.randrange(7_200, 400_000),
                 deleted=is_deleted,
+                surroundings=surroundings(seed, index, address),
             )
         )
     return agents

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from .dialects import Dialect
 from .faults import Behaviour, Fault, ResultReply
 from .quota import Family, Rounding
+from .surroundings import Cause
 
 EVERY_TEST = "*"
 DEFAULT_TOKEN = "simulator-token"  # noqa: S105  told on the page, so that a first run needs nothing
@@ -37,6 +38,7 @@ class Options(BaseModel):
         48, description="How many instant tests it holds, or their IDs; half of each kind."
     )
     agents: int = Field(25, ge=0, le=150_000, description="How many endpoint agents it holds.")
+    max_machines: int = Field(25, ge=0, description="How many agents run a test at most.")
     seed: int = Field(0, description="Makes other IDs, names and metrics.")
     instant_limit: int = Field(24, ge=0, description="Runs and creations granted in a window.")
     organization_limit: int = Field(240, ge=0, description="Calls granted in a window.")
@@ -60,6 +62,12 @@ class Options(BaseModel):
     )
     healthy: bool = Field(
         default=False, description="No agent loses packets or meets an error, unless told to."
+    )
+    noise: float = Field(
+        0.0, ge=0, le=1, description="The fraction of agents' rounds that fail by chance."
+    )
+    causes: list[Cause] = Field(
+        default_factory=list, description="What keeps certain laptops from every target."
     )
     earlier_round_seconds: float = Field(
         0.0, ge=0, description="Each test has a round of this long before the start; 0: none."

@@ -13,6 +13,7 @@ from typing import Any
 
 from .faults import Behaviour
 from .inventory import Agent, EndpointTest
+from .options import Options
 from .state import Simulator
 
 _GIGABYTE = 2**30
@@ -28,6 +29,7 @@ _HTTP_ERRORS = {
     "send": "Broken pipe",
 }
 _FIRST_ERROR_CODE = 400
+_CUT_OFF = Behaviour(loss=100, error_type="connect")
 _ALL = 100
 
 
@@ -75,7 +77,17 @@ def measurements(
                 luck = zlib.crc32(key.encode()) / 2**32
                 delay = options.results_after_seconds * (1 + luck) + behaviour.late_seconds
                 if number < 0 or ran_at + delay <= as_of:
-                    yield Measurement(test, agent, round_id, key, luck, behaviour, options.healthy)
+                    does = _CUT_OFF if _is_cut_off(options, agent, key) else behaviour
+                    yield Measurement(test, agent, round_id, key, luck, does, options.healthy)
+
+
+def _is_cut_off(options: Options, agent: Agent, key: str) -> bool:
+    """Tell whether an agent reaches nothing in a round: by chance, or for a cause."""
+    shares = [cause.share for cause in options.causes if cause.holds(agent.surroundings)]
+    if not (shares or options.noise):
+        return False
+    rng = random.Random(f"cut off {key}")  # noqa: S311  repeatable on purpose
+    return any(rng.random() < share for share in (options.noise, *shares))
 
 
 def agents_of(simulator: Simulator, test: EndpointTest) -> list[Agent]:
@@ -183,16 +195,12 @@ def _common(measurement: Measurement, aid: str | int, expand: frozenset[str]) ->
         "roundId": measurement.round_id,
         "serverIp": measurement.test.server_ip,
         "platform": agent.platform,
-        "networkProfile": {
-            "ipAddress": agent.address,
-            "hardwareType": "wireless",
-            "wirelessProfile": {"ssid": "office", "quality": rng.randint(40, 100)},
-        },
         "systemMetrics": {
             "cpuUtilization": {"mean": round(cpu, 3)},
             "physicalMemoryUsedBytes": {"mean": round(memory)},
             "physicalMemoryTotalBytes": 16 * _GIGABYTE,
         },
+        **agent.surroundings,
     }
     if "user-profile" in expand:
         row["userProfile"] = {"userName": agent.user, "userPrincipalName": agent.email}

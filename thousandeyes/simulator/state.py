@@ -47,7 +47,10 @@ class Simulator:
             options.seed, options.agents, deleted=self.speaks("deleted_agents")
         )
         self.tests = {
-            test.id: test for test in seeded_tests(options.seed, options.tests, options.told_of)
+            test.id: test
+            for test in seeded_tests(
+                options.seed, options.tests, options.told_of, options.max_machines
+            )
         }
         self.run_times: dict[str, list[float]] = {test_id: [] for test_id in self.tests}
         self._clock = clock
