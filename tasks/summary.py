@@ -48,7 +48,8 @@ _RANK = {ending: rank for rank, ending in enumerate(MEANING)}
 class RunReport:
     """A run as it ended: one record a test, the sentence that says why, and whether it passed.
 
-    `preface` is Markdown that stands before the counts.
+    `preface` is Markdown that stands before the counts. `in_common` says what the failing laptops
+    share, if anything is known of them.
     """
 
     records: Sequence[Record]
@@ -56,6 +57,7 @@ class RunReport:
     sentence: str
     took: str
     preface: str = ""
+    in_common: str = ""
 
 
 def failures_first(records: Iterable[Record]) -> list[Record]:
@@ -92,10 +94,11 @@ def counts(records: Iterable[Record]) -> str:
 
 
 def markdown(report: RunReport, table_link: str) -> str:
-    """Return the summary: the sentence, the counts, and each test that needs a look."""
+    """Return the summary: the sentence, what failing laptops share, counts, what needs a look."""
     counted = Counter(record.ending for record in report.records)
     lines = [f"**{'Passed' if report.passed else 'Failed'}.** {plain(report.sentence)}", ""]
     lines += [
+        *([plain(report.in_common), ""] if report.in_common else ()),
         f"It took {report.took}.",
         "",
         *([report.preface, ""] if report.preface else ()),

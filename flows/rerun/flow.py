@@ -12,6 +12,7 @@ from flows.rerun.progress import Progress
 from flows.rerun.results import wants_results
 from flows.rerun.run import Run
 from flows.rerun.selection import Selection, mark_possibly_sent
+from flows.rerun.sharing import what_they_share
 from flows.rerun.sources import read_selection
 from flows.runs.concurrency import in_background
 from flows.runs.ending import RunFailed, as_state, to_its_end
@@ -123,7 +124,13 @@ async def _rerun(
 
     def report() -> RunReport:
         passed, sentence = passed_and_why(records, options.fail_on, sending.stopped)
-        return RunReport(records, passed, sentence, duration(time.monotonic() - began))
+        return RunReport(
+            records,
+            passed,
+            sentence,
+            duration(time.monotonic() - began),
+            in_common=what_they_share(records, with_names=options.name_laptops_and_networks),
+        )
 
     async def close() -> None:
         await sending.close()

@@ -86,6 +86,14 @@ class RerunOptions(BaseModel):
             "effort, since the API tells no such link."
         ),
     )
+    name_laptops_and_networks: bool = Field(
+        default=True,
+        description=(
+            "Whether to record the names of laptops that failed, and the names and addresses of "
+            "networks that failing ones share. Off: laptops go by their agents' IDs and networks "
+            "by their kind, such as: on one Wi-Fi network."
+        ),
+    )
     test_ids_file: str | None = Field(
         default=None,
         description=(

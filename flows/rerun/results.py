@@ -152,7 +152,9 @@ class Results:
             self._thresholds.get(record.test_id, self._options.thresholds),
             expected=watched.expected,
             complete=watched.complete,
-            agent_names=self._baseline.agent_names,
+            agent_names=self._baseline.agent_names
+            if self._options.name_laptops_and_networks
+            else {},
         )
         if trouble:
             reason = f"{verdict.reason}; the results could not be read to the end: {trouble}"

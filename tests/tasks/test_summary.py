@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -130,6 +131,14 @@ def test_a_run_without_anything_to_look_at_says_so_by_leaving_it_out() -> None:
     text = markdown(report(record("1", Outcome.ACCEPTED), passed=True), "/t")
     assert text.startswith("**Passed.** Why.\n")
     assert "Needs a look" not in text
+
+
+def test_what_failing_laptops_share_stands_right_after_the_sentence() -> None:
+    one = replace(report(record("1", Outcome.ACCEPTED)), in_common="9 of the 10 on Guest_7*F*.")
+    text = markdown(one, "/t")
+    assert text.startswith(
+        "**Failed.** Why.\n\n9 of the 10 on Guest_7\\*F\\*.\n\nIt took 4 minutes.\n"
+    )
 
 
 @given(st.text() | st.just(HOSTILE))

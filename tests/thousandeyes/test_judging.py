@@ -448,8 +448,8 @@ def test_a_verdict_tells_each_laptop_that_measured_and_all_that_it_told() -> Non
     ]
     for order in (rows, rows[::-1]):
         assert verdict_on(*order).sightings == (
-            Sighting("a", False, Laptop((guest,))),
-            Sighting("b", True, Laptop((guest, mac))),
+            Sighting("a", failed=False, laptop=Laptop((guest,))),
+            Sighting("b", failed=True, laptop=Laptop((guest, mac))),
         )
 
 

@@ -1,6 +1,7 @@
 """The flow waits for results: a real Prefect server, and the simulator on a real socket."""
 
 import asyncio
+import re
 from collections import Counter
 from typing import Any
 from uuid import UUID
@@ -24,7 +25,7 @@ from tasks.blocks import EndpointTestGroup
 from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, ids, rows, sent, wait_until
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
-from thousandeyes.simulator import Behaviour, Fault
+from thousandeyes.simulator import Behaviour, Cause, Fault
 from thousandeyes.thresholds import Thresholds
 
 QUICK: dict[str, Any] = {"results_after_seconds": 0.1, "healthy": True, "agents": 9}
@@ -200,3 +201,22 @@ async def test_the_plan_tells_of_the_wait(
     assert recorded["202701"].outcome is Outcome.ACCEPTED
     assert "; then up to 5 minutes for results" in caplog.text
     assert "Test 202701: passed: " in caplog.text
+
+
+@pytest.mark.parametrize("names", [True, False])
+async def test_the_summary_says_what_the_failing_laptops_share(
+    simulate: Simulate, *, names: bool
+) -> None:
+    office = {"agents": 120, "max_machines": 120, "page_size": 1000}
+    cause = Cause(attribute="ssid", value="Guest-7F")
+    simulate(tests=ids(2), causes=[cause], **QUICK | office)
+    state, flow_run_id, _ = await run(ids(2), name_laptops_and_networks=names)
+    assert state.is_failed()
+    artifacts = await artifacts_of(flow_run_id)
+    sentence, _, shared, _, took, *_ = str(artifacts[SUMMARY].data).splitlines()
+    assert sentence.startswith("**Failed.**")
+    where = "Wi-Fi Guest-7F" if names else "one Wi-Fi network"
+    assert re.match(rf"All \d+ laptops on {where} failed, none of \d+ elsewhere\.", shared)
+    assert took.startswith("It took")
+    everything = "".join(str(artifact.data) for artifact in artifacts.values())
+    assert ("Guest-7F" in everything) is names
