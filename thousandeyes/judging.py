@@ -1,13 +1,13 @@
 """Judges one test by what its agents measured: rows in, a verdict out. Pure."""
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import median
 from types import MappingProxyType
 from typing import Final
 
-from thousandeyes.laptop import merged
+from thousandeyes.laptop import Laptop, merged
 from thousandeyes.outcomes import VerdictName
 from thousandeyes.rounds import HttpRound, Measured
 from thousandeyes.text import cut, listed
@@ -107,7 +107,12 @@ def _sightings(
     for agent_id, rows in sorted(measured.items()):
         if rows:
             failed = any(True for row in rows for _ in reasons(row, thresholds))
-            yield Sighting(sys.intern(agent_id), failed, merged(row.laptop for row in rows))
+            yield _shared(agent_id, failed, merged(row.laptop for row in rows))
+
+
+@lru_cache(maxsize=20_000)  # an agent does the same in most tests, and a run may have 10,000
+def _shared(agent_id: str, failed: bool, laptop: Laptop) -> Sighting:  # noqa: FBT001
+    return Sighting(agent_id, failed, laptop)
 
 
 def _name(answered: int, passed: int, thresholds: Thresholds) -> VerdictName:
