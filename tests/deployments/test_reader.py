@@ -17,6 +17,7 @@ from tests.deployments import browser
 from tests.deployments.scene import client_of
 from tests.deployments.topology import Topology
 from thousandeyes.app_links import app_link
+from thousandeyes.fleet import Fleet
 from thousandeyes.models import AccountGroup, EndpointTest
 from thousandeyes.outcomes import Outcome, VerdictName
 from thousandeyes.record import Record
@@ -129,7 +130,7 @@ def run_of_hostile_words(key: str) -> UUID:
             for record in told
         }
         groups = [AccountGroup(aid=text, accountGroupName=text) for text in LOADS]
-        known = Known(LOADS[0], groups, dict.fromkeys(LOADS, tests), [], 0.0, LOADS)
+        known = Known(LOADS[0], groups, dict.fromkeys(LOADS, tests), Fleet(), LOADS)
         await write_markdown("the plan", KEY + key, markdown(told, known, sentence), sentence)
         return Failed(message=sentence)
 
