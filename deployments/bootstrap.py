@@ -22,6 +22,7 @@ from prefect.settings import get_current_settings
 from rich.console import Console
 
 from deployments.automations import Entry, apply_automations, read_automations
+from deployments.dead_runs import crash_dead_runs
 from deployments.deploy import apply_deployments
 from deployments.groups import GroupsError, read_groups
 from deployments.project import Deployment, read_deployments
@@ -82,10 +83,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="set by the files, too, what people set in the UI, such as whether a schedule is on",
     )
+    parser.add_argument(
+        "--on-this-machine",
+        action="store_true",
+        help="all workers of the server are on this machine: mark as crashed each run that has no "
+        "process here, and so free its place under a concurrency limit",
+    )
     given = parser.parse_args(arguments)
     try:
         prepare(os.environ)
-        asyncio.run(_bootstrap(dry_run=given.dry_run, overwrite=given.overwrite))
+        asyncio.run(_bootstrap(given))
     except SettingsError as error:
         _console(stderr=True).print(f"error: {error}")
         return 2
@@ -99,7 +106,7 @@ def _console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
 
 
-async def _bootstrap(*, dry_run: bool, overwrite: bool) -> None:
+async def _bootstrap(given: argparse.Namespace) -> None:
     api = get_current_settings().api
     if not api.url:
         raise BootstrapError(
@@ -108,12 +115,18 @@ async def _bootstrap(*, dry_run: bool, overwrite: bool) -> None:
         )
     files = Files.read()
     console = _console()
-    words = ", which stays as it is: a dry run" if dry_run else ""
+    words = ", which stays as it is: a dry run" if given.dry_run else ""
     console.print(f"Prefect server at {api.url}{words}")
     try:
         async with get_client() as client:
-            async for step in _steps(client, files, dry_run=dry_run, overwrite=overwrite):
-                console.print(step.told(dry_run=dry_run))
+            async for step in _steps(
+                client, files, dry_run=given.dry_run, overwrite=given.overwrite
+            ):
+                console.print(step.told(dry_run=given.dry_run))
+            if given.on_this_machine:
+                pools = {one.work_pool.name for one in files.deployments}
+                async for step in crash_dead_runs(client, pools, dry_run=given.dry_run):
+                    console.print(step.told(dry_run=given.dry_run))
     except httpx.TransportError as error:
         raise BootstrapError(
             f"no Prefect server answers at {api.url} ({error}): is it up, and is PREFECT_API_URL "

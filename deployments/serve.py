@@ -94,7 +94,7 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
         command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
         server = stack.enter_context(_running(command, server_env, log))
         wait_until_up(url, server, log, console.print)
-        with _running(("deployments.bootstrap",), env, None) as bootstrap:
+        with _running(_bootstrap(), env, None) as bootstrap:
             if bootstrap.wait():
                 raise ServeError("the server could not be brought to its state: see above")
         # Before the worker, which would end at a pipe that nobody reads any more: see `status_of`.
@@ -109,6 +109,13 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
                 if process.poll() is not None:
                     raise ServeError(f"the {name} has ended with status {process.returncode}")
             time.sleep(0.5)
+
+
+def _bootstrap() -> tuple[str, ...]:
+    """Return the command: a run that was under way at the last end may have no process any more."""
+    # The server takes calls of this machine alone, so this is where its workers are.
+    told = ("--on-this-machine",) if sys.platform == "linux" else ()
+    return ("deployments.bootstrap", *told)
 
 
 def _environment(url: str, home: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ import pytest
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import arun_deployment
-from prefect.states import Crashed
+from prefect.states import Crashed, Pending
 
 from tasks.artifacts import read_outcomes
 from tests.deployments.scene import client_of, runs_of, simulated, switched_on, until
@@ -23,6 +23,7 @@ TEST_IDS: Final = [str(202_701 + number) for number in range(12)]
 ON_DEMAND: Final = "rerun-endpoint-tests/on-demand"
 RESTART: Final = "restart-crashed-run/restart"
 GOES_ON, SILENT = "thousandeyes-crashed-run-goes-on", "thousandeyes-silent-run-is-dead"
+NEVER_BEGAN: Final = "thousandeyes-run-never-began"
 PARAMETERS: Final = {"test_ids": TEST_IDS, "options": {"max_in_flight": 1}}
 SLOW: Final = {"tests": TEST_IDS, "latency_seconds": 1.0}
 
@@ -142,3 +143,16 @@ async def test_a_silent_process_whose_run_goes_on_elsewhere_sends_nothing_when_i
     assert after.state
     assert ended.state
     assert after.state.id == ended.state.id
+
+
+async def test_a_run_that_a_worker_took_and_never_began_is_crashed(machines: Topology) -> None:
+    assert machines
+    async with switched_on(NEVER_BEGAN, within=10):
+        run = await started()
+        async with get_client() as client:
+            # As a worker does when it takes one, and dies then.
+            await client.set_flow_run_state(run.id, Pending())
+        await until(lambda: crashed(run))
+    state = (await read(run.id)).state
+    assert state
+    assert state.message == "A worker took it, and it did not begin within ten minutes."

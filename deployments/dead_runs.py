@@ -1,0 +1,89 @@
+"""Runs whose process is gone, found where all workers of a server are on this machine.
+
+A process that was killed, or that a power cut ended, tells Prefect nothing: its run stays as it
+was, and keeps its place under the deployment's concurrency limit, so that each run after it is
+cancelled.
+"""
+
+from collections.abc import AsyncIterator, Callable, Container, Iterable
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas import OrchestrationResult
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
+from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.states import Crashed
+
+from deployments.steps import BootstrapError, Found, Step
+
+_UNDER_WAY: Final = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+_PROCESSES: Final = Path("/proc")
+_VARIABLE: Final = b"PREFECT__FLOW_RUN_ID="  # Prefect's process worker sets it for each run
+
+
+def runs_with_a_process(processes: Path = _PROCESSES) -> frozenset[UUID]:
+    """Return the flow runs that a process of this machine executes, as Linux tells it.
+
+    Raises:
+        BootstrapError: This system doesn't tell.
+    """
+    if not (processes / "self" / "environ").exists():
+        raise BootstrapError("which runs have a process can be told on Linux alone")
+    found = set()
+    for directory in processes.glob("[0-9]*"):
+        try:
+            environment = (directory / "environ").read_bytes().split(b"\0")
+        except OSError:  # it has ended, or is another user's
+            continue
+        for value in environment:
+            if value.startswith(_VARIABLE):
+                found.add(UUID(value.removeprefix(_VARIABLE).decode()))
+    return frozenset(found)
+
+
+async def crash_dead_runs(
+    client: PrefectClient,
+    pools: Iterable[str],
+    alive: Callable[[], Container[UUID]] = runs_with_a_process,
+    *,
+    dry_run: bool,
+) -> AsyncIterator[Step]:
+    """Mark runs of these work pools as crashed that have no process, and say so of each.
+
+    Their places under a concurrency limit are free then, and a retry goes on where they stood. A
+    process that is alive after all stops before its next call: its run is no longer its own.
+    """
+    under_way = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY))
+    )
+    runs = [
+        run
+        for pool in pools
+        for run in await client.read_flow_runs(
+            flow_run_filter=under_way,
+            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])),
+        )
+    ]
+    # Asked after the runs: a process that began in between is seen.
+    living = alive()
+    for run in runs:
+        if run.id in living:
+            continue
+        was = run.state.name if run.state else "without a state"
+        if not dry_run:
+            answer: OrchestrationResult[None] = await client.set_flow_run_state(
+                run.id,
+                Crashed(message=f"Was {was}, and no process executes it any more."),
+            )
+            if answer.status is not SetStateStatus.ACCEPT:
+                continue  # it has ended by now
+        yield Step(Found.DIFFERENT, f"flow run {run.name}", f"was {was} without a process: crashed")

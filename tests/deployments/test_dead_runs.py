@@ -1,0 +1,119 @@
+"""Runs without a process: each is crashed where that can be told, and its place is free again."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from prefect import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import arun_deployment
+
+from deployments.dead_runs import runs_with_a_process
+from deployments.steps import BootstrapError
+from tests.benchmarks.processes import free_port
+from tests.deployments.scene import client_of, simulated, until
+from tests.deployments.topology import Topology
+
+SCHEDULED = "rerun-endpoint-tests/scheduled"
+
+
+def process(directory: Path, number: int, **environment: str) -> None:
+    (directory / str(number)).mkdir()
+    lines = [f"{name}={value}" for name, value in environment.items()]
+    (directory / str(number) / "environ").write_bytes("\0".join(lines).encode())
+
+
+def test_the_runs_of_this_machines_processes_are_found(tmp_path: Path) -> None:
+    run = uuid4()
+    (tmp_path / "self").symlink_to("1")
+    process(tmp_path, 1, PATH="/bin")
+    process(tmp_path, 2, PATH="/bin", PREFECT__FLOW_RUN_ID=str(run))
+    (tmp_path / "3").mkdir()  # it ended while we looked
+    assert runs_with_a_process(tmp_path) == {run}
+
+
+def test_a_system_that_tells_no_processes_is_told_and_no_run_is_touched(tmp_path: Path) -> None:
+    with pytest.raises(BootstrapError, match="Linux alone"):
+        runs_with_a_process(tmp_path)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Topology]:
+    with Topology(tmp_path, free_port()) as topology:
+        bootstrap(topology)
+        with client_of(topology):
+            yield topology
+
+
+def bootstrap(topology: Topology, *arguments: str) -> str:
+    done = topology.run("deployments.bootstrap", *arguments, cwd=topology.directory)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+async def started(*test_ids: str) -> FlowRun:
+    parameters = {"test_ids": test_ids, "groups": [], "options": {"max_in_flight": 1}}
+    return await arun_deployment(SCHEDULED, parameters=parameters, timeout=0)
+
+
+async def name_of_state(flow_run_id: UUID) -> str:
+    async with get_client() as client:
+        state = (await client.read_flow_run(flow_run_id)).state
+    return state.name or "" if state else ""
+
+
+@pytest.mark.servers
+async def test_a_place_is_free_again_after_worker_and_process_were_killed(
+    server: Topology,
+) -> None:
+    test_ids = [str(202_900 + number) for number in range(60)]
+    with simulated(tests=test_ids, latency_seconds=1.0) as (simulator, env):
+        with server.worker("killed", **env):
+            dead = await started(*test_ids)
+
+            async def sends() -> bool:
+                return len(simulator.calls) > 2
+
+            await until(sends)
+            # One that is alive is left in peace.
+            said = bootstrap(server, "--on-this-machine")
+            assert "without a process" not in said
+            assert await name_of_state(dead.id) == "Running"
+            for number in processes_of(server.directory / "killed"):
+                os.kill(number, signal.SIGKILL)
+        with server.worker("next", **env):
+            cancelled = await started(test_ids[0])
+
+            async def is_cancelled() -> bool:
+                return await name_of_state(cancelled.id) == "Cancelled"
+
+            await until(is_cancelled)
+            assert await name_of_state(dead.id) == "Running"
+            assert f"would be changed flow run {dead.name}" in bootstrap(
+                server, "--on-this-machine", "--dry-run"
+            )
+            assert f"changed          flow run {dead.name} (was Running without a process" in (
+                bootstrap(server, "--on-this-machine")
+            )
+            assert await name_of_state(dead.id) == "Crashed"
+            goes_on = await started(test_ids[0])
+
+            async def is_completed() -> bool:
+                return await name_of_state(goes_on.id) == "Completed"
+
+            await until(is_completed)
+
+
+def processes_of(worker: Path) -> list[int]:
+    """Return a worker and its runs, by the home that they have."""
+    home = f"PREFECT_HOME={worker / 'home'}".encode()
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            if home in (directory / "environ").read_bytes().split(b"\0"):
+                found.append(int(directory.name))
+    return found
