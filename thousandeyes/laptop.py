@@ -10,7 +10,7 @@ Source: the vendor's OpenAPI description 7.0.85 (`NetworkProfile`, `VpnProfile`,
 taken for Mbit/s, which its examples fit.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -27,6 +27,7 @@ from pydantic import (
     WrapValidator,
 )
 
+from thousandeyes import ranges
 from thousandeyes.text import cut
 
 _LONGEST_VALUE: Final = 60
@@ -197,14 +198,14 @@ def _facts(told: _Told) -> Iterator[tuple[Attribute, str]]:
     yield Attribute.CARRIER, _words("with carrier", told.carrier)
     yield Attribute.INTERFACE, _INTERFACES.get(told.interface or "", "")
     yield Attribute.PLATFORM, _words("on", told.platform)
-    for attribute, (value, ranges) in {
-        Attribute.SIGNAL: (told.signal, _SIGNALS),
-        Attribute.WIFI_RATE: (told.wifi_rate, _WIFI_RATES),
-        Attribute.LINK_SPEED: (told.link_speed, _LINK_SPEEDS),
-        Attribute.BATTERY: (told.battery, _BATTERIES),
-        Attribute.CPU: (told.cpu, _LOADS),
+    for attribute, (value, of) in {
+        Attribute.SIGNAL: (told.signal, ranges.SIGNALS),
+        Attribute.WIFI_RATE: (told.wifi_rate, ranges.WIFI_RATES),
+        Attribute.LINK_SPEED: (told.link_speed, ranges.LINK_SPEEDS),
+        Attribute.BATTERY: (told.battery, ranges.BATTERIES),
+        Attribute.CPU: (told.cpu, ranges.LOADS),
     }.items():
-        yield attribute, _range(value, ranges)
+        yield attribute, ranges.words_of(value, of)
 
 
 def _words(what: str, value: object) -> str:
@@ -217,11 +218,6 @@ def _shown(what: str, value: str) -> str:
     return f"{what} {value}" if value and value.lower() not in _NOTHING else ""
 
 
-def _range(value: float | None, ranges: Sequence[tuple[float, str]]) -> str:
-    """Return the words of the first range that the value lies below."""
-    return next((words for end, words in ranges if value is not None and value < end), "")
-
-
 _DIRECT: Final = "<direct>"
 _NOTHING: Final = frozenset({"unknown", "other", "none"})
 
@@ -231,35 +227,3 @@ _INTERFACES: Final = {
     "modem": "on a modem",
     "virtual": "on a virtual interface",
 }
-
-# Each with the end of the range, which does not belong to it. What lies outside all is no value.
-_SIGNALS: Final = (
-    (-200, ""),
-    (-75, "with a weak Wi-Fi signal (below -75 dBm)"),
-    (-60, "with a fair Wi-Fi signal (-75 to -60 dBm)"),
-    (0, "with a strong Wi-Fi signal (above -60 dBm)"),
-)
-_WIFI_RATES: Final = (
-    (0, ""),
-    (50, "with a Wi-Fi rate below 50 Mbit/s"),
-    (300, "with a Wi-Fi rate of 50 to 300 Mbit/s"),
-    (1e6, "with a Wi-Fi rate of 300 Mbit/s and more"),
-)
-_LINK_SPEEDS: Final = (
-    (0, ""),
-    (100, "with a link below 100 Mbit/s"),
-    (1000, "with a link of 100 to 1000 Mbit/s"),
-    (1e7, "with a link of 1000 Mbit/s and more"),
-)
-_BATTERIES: Final = (
-    (0, ""),
-    (0.2, "with a battery below 20 %"),
-    (0.8, "with a battery of 20 to 80 %"),
-    (1.01, "with a battery of 80 % and more"),
-)
-_LOADS: Final = (
-    (0, ""),
-    (0.5, "with a CPU load below 50 %"),
-    (0.9, "with a CPU load of 50 to 90 %"),
-    (1.01, "with a CPU load of 90 % and more"),
-)

@@ -1,4 +1,7 @@
-"""What is known before a run sends anything: it tells later which results are the run's own."""
+"""What is known before a run sends anything, and whom that leaves out or makes wait.
+
+It tells later which results are the run's own.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
