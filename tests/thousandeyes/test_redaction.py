@@ -128,10 +128,11 @@ NASTY_SECRETS = [TOKEN, "\\" * 30 + "x", "%" * 20, "&amp;" * 8, "a" * 30 + "b", 
 
 @pytest.mark.parametrize("secret", NASTY_SECRETS)
 @pytest.mark.parametrize("text", SLOW.values(), ids=SLOW)
-def test_no_text_takes_long(text: str, secret: str) -> None:
+def test_no_text_takes_time_that_grows_faster_than_it(text: str, secret: str) -> None:
     began = time.process_time()
     Redactor(secret)("0" + text * (600_000 // len(text)) + "!")
-    assert time.process_time() - began < 3
+    # Some seconds of CPU at the most; what grows with the square would take ten minutes.
+    assert time.process_time() - began < 60
 
 
 def test_a_text_that_was_made_to_be_slow_is_masked_as_a_whole() -> None:
