@@ -202,7 +202,9 @@ def _database() -> Iterator[str]:
         shutil.chown(home, user)
         data, log = f"{home}/data", Path(home) / "postgresql.log"
         env = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
-        initialize = (programs / "initdb", "-D", data, "--username", user, "--auth", "trust")
+        # As the README tells. By the locale it would be SQL_ASCII, which takes no `\u2060` in JSON.
+        options = ("--username", user, "--auth", "trust", "--encoding", "UTF8")
+        initialize = (programs / "initdb", "-D", data, *options)
         subprocess.run(initialize, user=user, cwd=home, env=env, check=True, capture_output=True)
         with log.open("wb") as output:
             process = subprocess.Popen(
