@@ -81,6 +81,7 @@ class Agent(_Listed):
     agent_id: Id = Field(validation_alias="id")
     name: Text = Field(default="", validation_alias=AliasChoices("name", "computerName"))
     status: Text = ""
+    deleted: bool = False
     last_seen: AwareDatetime | None = Field(default=None, validation_alias="lastSeen")
     """When it checked in last, by the server's clock."""
 
@@ -90,7 +91,7 @@ class Agent(_Listed):
         Source: the vendor's documents. Agents check in every 10 minutes, and one that was not seen
         for an hour is offline. One that doesn't tell is taken for online.
         """
-        if self.status == "disabled":
+        if self.status == "disabled" or self.deleted:
             return False
         return self.last_seen is None or now - self.last_seen.timestamp() < _OFFLINE_AFTER
 

@@ -151,12 +151,13 @@ def _problem(reply: Reply) -> str:
     body = _json(reply.body)
     words: list[str] = []
     if isinstance(body, dict):
-        # RFC 9457 problems; a refused token and the API's earlier versions use other names.
+        # RFC 9457 problems. A refused token, some services and earlier versions use other names.
         words = _texts(body, "title", "detail", "error", "error_description", "errorMessage")
         fields = body.get("errors")
         words += map(_field_error, fields if isinstance(fields, list) else [])
     said = ": ".join(filter(None, dict.fromkeys(words)))
-    return cut(said, LONGEST_PROBLEM) or cut(reply.body, LONGEST_PAGE) or "no body"
+    said = cut(said, LONGEST_PROBLEM).removeprefix(f"{reply.status} ")
+    return said or cut(reply.body, LONGEST_PAGE) or "no body"
 
 
 def _field_error(error: object) -> str:

@@ -82,6 +82,7 @@ async def rounds(
         "searchFilters": {"testId": sorted(tests)},
         "searchSort": [{"sort": "round-id", "order": "desc"}],
     }
+    only_test = next(iter(tests)) if len(tests) == 1 else None
     seen: set[str] = set()
     rows_read = 0
     for _ in range(MOST_PAGES):
@@ -92,7 +93,7 @@ async def rounds(
         # An API may tell more than it was asked for.
         rows: list[Measured] = [
             row
-            for row in rows_of(items, _ROWS[kind])
+            for row in rows_of(items, _ROWS[kind], only_test)
             if row.round_id >= first and row.test_id in tests
         ]
         rows_read += len(rows)

@@ -126,10 +126,18 @@ Measured = NetworkRound | HttpRound
 """The rows that a verdict is made of."""
 
 
-def rows_of(items: list[object], model: type[AnyRow]) -> list[AnyRow]:
-    """Return the rows that tell their test, agent and round; the others can't be attributed."""
+def rows_of(items: list[object], model: type[AnyRow], only_test: str | None = None) -> list[AnyRow]:
+    """Return the rows that tell their test, agent and round; the others can't be attributed.
+
+    Args:
+        items: The rows as told.
+        model: What to read them as.
+        only_test: The test that was asked for, if it was one: a row that names none is its.
+    """
     rows = []
     for item in items:
+        if only_test and isinstance(item, dict) and item.get("testId") is None:
+            item = {**item, "testId": only_test}  # noqa: PLW2901 - the same row, attributed
         try:
             rows.append(model.model_validate(item))
         except ValidationError:

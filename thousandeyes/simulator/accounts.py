@@ -10,12 +10,13 @@ from .inventory import Agent
 from .paging import cut, links, page_size, read_cursor
 from .query import check_flags
 from .replies import HalJSONResponse, iso_utc
+from .state import Simulator
 
 
 async def list_account_groups(request: Request) -> Response:
     """Tell the one account group that the token has."""
     group = {
-        "aid": simulator_of(request).options.aid,
+        "aid": simulator_of(request).aid,
         "accountGroupName": "Simulated network team",
         "isCurrentAccountGroup": True,
         "isDefaultAccountGroup": True,
@@ -43,8 +44,7 @@ async def list_agents(request: Request) -> Response:
     return HalJSONResponse(
         {
             "agents": [
-                _tell(agent, simulator.options.aid, cursor.as_of)
-                for agent in cut(agents, cursor, size)
+                _tell(agent, simulator, cursor.as_of) for agent in cut(agents, cursor, size)
             ],
             "totalAgents": len(agents),
             "_links": await links(request, cursor, size, len(agents), with_self=True),
@@ -56,16 +56,19 @@ def _computer(agent: Agent) -> str:
     return agent.name.upper()
 
 
-def _tell(agent: Agent, aid: str, now: float) -> dict[str, Any]:
+def _tell(agent: Agent, simulator: Simulator, now: float) -> dict[str, Any]:
+    last_seen = iso_utc(now - agent.seen_seconds_ago)
+    if simulator.speaks("date_without_zone") and agent is simulator.agents[0]:
+        last_seen = last_seen.removesuffix("Z")
     return {
         "id": agent.id,
-        "aid": aid,
+        "aid": simulator.aid,
         "name": agent.name,
         "computerName": _computer(agent),
         "platform": agent.platform,
         "status": "enabled",
-        "deleted": False,
-        "lastSeen": iso_utc(now - agent.seen_seconds_ago),
+        "deleted": agent.deleted,
+        "lastSeen": last_seen,
         "version": "1.210.0",
         "agentType": "endpoint",
         "licenseType": "advantage",

@@ -118,7 +118,7 @@ def new_test(kind: Kind, body: bytes, test_id: str, rng: random.Random, now: flo
     )
 
 
-def definition(test: EndpointTest, aid: str, base_url: str) -> dict[str, Any]:
+def definition(test: EndpointTest, aid: str | int, base_url: str) -> dict[str, Any]:
     """Return what the API tells about a test.
 
     The links repeat two slips of the vendor's own examples: `self` lacks `scheduled-tests`, and

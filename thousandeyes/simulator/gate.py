@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .inventory import EndpointTest
 from .quota import Family
-from .replies import problem, unauthorized
+from .replies import problem, unauthorized, without_token
 from .state import Call, Simulator
 
 _RUN = re.compile(r"/v7/endpoint/tests/scheduled-tests/([^/]+)/run")
@@ -36,8 +36,9 @@ class Gate:
         simulator.calls.append(call)
         spent, told = self._families(call)
         app: ASGIApp = self._app
-        if not self._knows(Headers(scope=scope).get("authorization", "")):
-            app = unauthorized()
+        authorization = Headers(scope=scope).get("authorization", "")
+        if not self._knows(authorization):
+            app = unauthorized() if authorization else without_token()
         elif refusing := simulator.quota.take(spent, call.at):
             app = problem(429, f"The {refusing} rate limit is exhausted.")
         elif self._is_elsewhere(QueryParams(scope["query_string"])):
@@ -54,7 +55,9 @@ class Gate:
                 reply.update({"Date": formatdate(simulator.now(), usegmt=True), **headers})
             await send(message)
 
-        scope.setdefault("state", {}).update(simulator=simulator, call=call)
+        scope.setdefault("state", {}).update(
+            simulator=simulator, call=call, dialects=simulator.options.dialects
+        )
         await app(scope, receive, send_with_headers)
 
     def _families(self, call: Call) -> tuple[tuple[Family, ...], tuple[Family, ...]]:

@@ -41,6 +41,7 @@ _PEOPLE = (
 # fmt: on
 _PLATFORMS = ("windows", "windows", "windows", "mac", "mac", "linux")
 _OFFLINE_SHARE = 0.12
+_DELETED_EVERY = 5
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Agent:
     address: str
     is_online: bool
     seen_seconds_ago: int
+    deleted: bool = False
 
     @property
     def email(self) -> str:
@@ -102,12 +104,16 @@ def seeded_tests(
         )
 
 
-def seeded_agents(seed: int, wanted: int) -> list[Agent]:
-    """Return the agents of this seed; about one in eight is offline, the first never."""
+def seeded_agents(seed: int, wanted: int, *, deleted: bool = False) -> list[Agent]:
+    """Return the agents of this seed; about one in eight is offline, the first never.
+
+    With `deleted`, every fifth is deleted, and was seen lately before it was.
+    """
     rng = random.Random(f"agents {seed}")  # noqa: S311  repeatable on purpose
     agents = []
     for index in range(wanted):
-        is_online = rng.random() > _OFFLINE_SHARE or index == 0
+        is_seen = rng.random() > _OFFLINE_SHARE or index == 0
+        is_deleted = deleted and index % _DELETED_EVERY == _DELETED_EVERY - 1
         user = rng.choice(_PEOPLE)
         platform = rng.choice(_PLATFORMS)
         agents.append(
@@ -117,8 +123,9 @@ def seeded_agents(seed: int, wanted: int) -> list[Agent]:
                 user=user,
                 platform=platform,
                 address=f"10.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(1, 255)}",
-                is_online=is_online,
-                seen_seconds_ago=rng.randrange(600) if is_online else rng.randrange(7_200, 400_000),
+                is_online=is_seen and not is_deleted,
+                seen_seconds_ago=rng.randrange(600) if is_seen else rng.randrange(7_200, 400_000),
+                deleted=is_deleted,
             )
         )
     return agents

@@ -6,6 +6,7 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from .dialects import Dialect
 from .faults import Behaviour, Fault, ResultReply
 from .quota import Family, Rounding
 
@@ -38,6 +39,9 @@ class Options(BaseModel):
     rate_headers: list[Family] = Field(
         default=["organization", "instant"],
         description="The families that replies tell; both are enforced.",
+    )
+    dialects: list[Dialect] = Field(
+        default=[], description="How replies differ from the API's description."
     )
     reset_rounding: Rounding = Field("up", description="How Reset gets to whole seconds.")
     clock_offset_seconds: float = Field(0.0, description="The server's clock against real time.")

@@ -4,11 +4,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.client import responses as PHRASES  # noqa: N812  a constant in all but name
+from typing import Any
 
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from .dialects import in_dialect
 
 INSTANCE = "/v7"
 _DETAILS = {
@@ -31,9 +35,28 @@ class HalJSONResponse(JSONResponse):
 
 
 class ProblemResponse(JSONResponse):
-    """The media type of the API's errors (RFC 9457)."""
+    """The media type of the API's errors (RFC 9457); told in the simulator's dialect if it has one.
+
+    A dialect drops the fields that it doesn't know, and none of the headers.
+    """
 
     media_type = "application/problem+json"
+
+    def __init__(
+        self, body: dict[str, Any], status: int, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(body, status, headers)
+        self._documented = body
+        self._own_headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        own = in_dialect(self._documented, self.status_code, scope)
+        if own is None:
+            await super().__call__(scope, receive, send)
+            return
+        own.headers.update(self._own_headers or {})
+        await own(scope, receive, send)
 
 
 def iso_utc(seconds: float) -> str:
@@ -74,7 +97,7 @@ def problem(
 ) -> Response:
     """Return the API's general error body (OpenAPI 7.0.85, `Error`)."""
     phrase = PHRASES.get(status, "Unknown")
-    body: dict[str, object] = {
+    body: dict[str, Any] = {
         "type": "about:blank",
         "title": phrase,
         "status": status,
@@ -87,9 +110,19 @@ def problem(
 
 
 def unauthorized() -> Response:
-    """Return the reply to a missing or wrong token, which has a shape of its own."""
+    """Return the reply to a wrong token, which has a shape of its own."""
     body = {"error": "invalid_token", "error_description": "Invalid access token"}
-    return ProblemResponse(body, 401, headers={"WWW-Authenticate": "Bearer"})
+    return _unauthorized(body)
+
+
+def without_token() -> Response:
+    """Return the reply to a call without a token, which has another one (recordings of 2026)."""
+    return _unauthorized({"errorMessage": "401 Not Authorized\nNo token was sent."})
+
+
+def _unauthorized(body: dict[str, str]) -> Response:
+    headers = {"WWW-Authenticate": "Bearer"}
+    return JSONResponse(body, 401, headers, media_type=ProblemResponse.media_type)
 
 
 def proxy_page(status: int) -> Response:

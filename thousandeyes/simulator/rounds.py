@@ -88,7 +88,7 @@ def agents_of(simulator: Simulator, test: EndpointTest) -> list[Agent]:
     return [a for a in selected[: max(0, test.selector["maxMachines"])] if a.is_online]
 
 
-def network_row(measurement: Measurement, aid: str, expand: frozenset[str]) -> dict[str, Any]:
+def network_row(measurement: Measurement, aid: str | int, expand: frozenset[str]) -> dict[str, Any]:
     """Return a row of network results: loss in percent, times in milliseconds."""
     row, rng = _common(measurement, aid, expand), measurement.rng("network")
     told = measurement.behaviour
@@ -112,7 +112,7 @@ def network_row(measurement: Measurement, aid: str, expand: frozenset[str]) -> d
     }
 
 
-def http_row(measurement: Measurement, aid: str, expand: frozenset[str]) -> dict[str, Any]:
+def http_row(measurement: Measurement, aid: str | int, expand: frozenset[str]) -> dict[str, Any]:
     """Return a row of HTTP results: times in milliseconds, sizes in bytes."""
     row, rng = _common(measurement, aid, expand), measurement.rng("http")
     if error := _http_error(measurement, rng):
@@ -157,7 +157,7 @@ def _http_error(measurement: Measurement, rng: random.Random) -> str | None:
     return rng.choice(list(_HTTP_ERRORS)) if measurement.meets(_HTTP_ERROR_SHARE, rng) else None
 
 
-def path_row(measurement: Measurement, aid: str, expand: frozenset[str]) -> dict[str, Any]:
+def path_row(measurement: Measurement, aid: str | int, expand: frozenset[str]) -> dict[str, Any]:
     """Return a row of the path summary: one trace a round, times in milliseconds."""
     rng = measurement.rng("path")
     trace = {
@@ -173,7 +173,7 @@ def path_row(measurement: Measurement, aid: str, expand: frozenset[str]) -> dict
     }
 
 
-def _common(measurement: Measurement, aid: str, expand: frozenset[str]) -> dict[str, Any]:
+def _common(measurement: Measurement, aid: str | int, expand: frozenset[str]) -> dict[str, Any]:
     agent, rng = measurement.agent, measurement.rng("laptop")
     cpu, memory = rng.uniform(0.05, 0.7), rng.uniform(4, 14) * _GIGABYTE
     row: dict[str, Any] = {

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .dialects import Dialect
 from .faults import FaultPlan, ResultFaults
 from .inventory import EndpointTest, new_test_id, seeded_agents, seeded_tests
 from .options import Options
@@ -42,7 +43,9 @@ class Simulator:
         self.faults = FaultPlan(options.faults)
         self.creation_faults = FaultPlan(options.creation_faults)
         self.result_faults = ResultFaults(options.result_replies)
-        self.agents = seeded_agents(options.seed, options.agents)
+        self.agents = seeded_agents(
+            options.seed, options.agents, deleted=self.speaks("deleted_agents")
+        )
         self.tests = {
             test.id: test for test in seeded_tests(options.seed, options.tests, options.told_of)
         }
@@ -56,6 +59,16 @@ class Simulator:
     def token(self) -> str:
         """The bearer token that it accepts."""
         return self.options.token
+
+    @property
+    def aid(self) -> str | int:
+        """The token's account group, as replies tell it."""
+        told = self.options.aid
+        return int(told) if self.speaks("numeric_aid") and told.isdigit() else told
+
+    def speaks(self, dialect: Dialect) -> bool:
+        """Tell whether replies differ from the API's description in this way."""
+        return dialect in self.options.dialects
 
     @property
     def test_ids(self) -> list[str]:

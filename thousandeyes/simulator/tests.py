@@ -52,12 +52,14 @@ async def create(request: Request, kind: Kind) -> Response:
         simulator.add(test)
         simulator.run(test.id, call_of(request))
     location = f"{base_url(request)}{_PATH}/{kind}/{test.id}"
+    if simulator.speaks("location_over_http"):
+        location = f"http://api.thousandeyes.com:443/v7{_PATH}/{kind}/{test.id}"
     usual = HalJSONResponse(_tell(request, test), 201, headers={"Location": location})
     return await answer(request, reply, latency_seconds, usual)
 
 
 def _tell(request: Request, test: EndpointTest) -> dict[str, Any]:
-    return definition(test, simulator_of(request).options.aid, base_url(request))
+    return definition(test, simulator_of(request).aid, base_url(request))
 
 
 def _routes_of(kind: Kind) -> list[Route]:
