@@ -8,7 +8,7 @@ from typing import Final
 
 from thousandeyes.errors import CallFailed, TokenRefused
 from thousandeyes.queries import TESTS_PER_CALL, Query, queries
-from thousandeyes.results import Kind, Read, rounds
+from thousandeyes.results import ROUND_SECONDS, Kind, Read, first_round, rounds
 from thousandeyes.waiting import wait_for_event
 from thousandeyes.watch import Watch, Watched
 
@@ -120,18 +120,31 @@ class Awaiting:
 
 
 async def newest_rounds(
-    read: Read, test_ids: Sequence[str], *, since: float, aid: str | None = None
+    read: Read,
+    test_ids: Sequence[str],
+    *,
+    since: float,
+    aid: str | None = None,
+    interval: int = ROUND_SECONDS,
 ) -> dict[str, int]:
     """Return the newest round of each test that has one since then (server's epoch seconds).
+
+    Args:
+        read: Makes the calls, as `Caller.read` does.
+        test_ids: The tests.
+        since: The moment; the round that it lies in counts.
+        aid: Account group; the client's own when left out.
+        interval: Seconds between the rounds of all these tests.
 
     Raises:
         CallFailed: One of its subclasses.
     """
     newest: dict[str, int] = {}
+    first = first_round(since, interval)
     for start in range(0, len(test_ids), TESTS_PER_CALL):
         asked = test_ids[start : start + TESTS_PER_CALL]
         for kind in Kind:
-            async for page in rounds(read, kind, asked, since=since, aid=aid):
+            async for page in rounds(read, kind, asked, since=first, aid=aid):
                 for row in page.rows:
                     newest[row.test_id] = max(row.round_id, newest.get(row.test_id, 0))
     return newest

@@ -26,6 +26,7 @@ from pydantic import (
 from thousandeyes.lists import clean_test_id
 
 _OFFLINE_AFTER: Final = 3600.0
+_LONGEST_INTERVAL: Final = 86_400
 _LONGEST_ID: Final = 100
 _LONGEST_TEXT: Final = 1000
 
@@ -65,6 +66,8 @@ class EndpointTest(_Listed):
     type: Text = ""
     aid: Id | None = None
     is_enabled: bool | None = Field(default=None, validation_alias="isEnabled")
+    interval: Annotated[int, Field(gt=0, le=_LONGEST_INTERVAL)] | None = None
+    """Seconds between its rounds, of whose IDs it is a divisor."""
     max_machines: int | None = Field(
         default=None, validation_alias=AliasPath("agentSelectorConfig", "maxMachines")
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from thousandeyes.results import ROUND_SECONDS, Kind
+from thousandeyes.results import Kind
 from thousandeyes.rounds import Measured
 from thousandeyes.watch import Watched
 
@@ -17,7 +17,8 @@ class Query:
     """One read of one kind of results of tests that are alike, page by page.
 
     Tests that have answers already are read apart from those that have none, since of them one
-    page may tell that nothing is new.
+    page may tell that nothing is new. So are tests of another interval: those of an hour would
+    bring an hour's rounds of all others.
     """
 
     kind: Kind
@@ -27,7 +28,7 @@ class Query:
     @property
     def since(self) -> int:
         """The first round that can count for any of them, in the server's epoch seconds."""
-        return min(test.rounds_after for test in self.tests.values()) + ROUND_SECONDS
+        return min(test.rounds_after + test.interval for test in self.tests.values())
 
     def take(self, rows: Iterable[Measured]) -> None:
         """Take the rows of a page."""
@@ -72,11 +73,11 @@ class Query:
 
 def queries(kind: Kind, tests: Iterable[Watched]) -> Iterator[Query]:
     """Yield what to read for tests whose turn has come."""
-    alike: dict[tuple[str | None, bool], list[Watched]] = {}
+    alike: dict[tuple[str | None, bool, int], list[Watched]] = {}
     for test in tests:
         if test.wants(kind):
-            alike.setdefault((test.aid, test.has_run), []).append(test)
-    for (aid, _), wanted in alike.items():
+            alike.setdefault((test.aid, test.has_run, test.interval), []).append(test)
+    for (aid, *_), wanted in alike.items():
         for start in range(0, len(wanted), TESTS_PER_CALL):
             some = wanted[start : start + TESTS_PER_CALL]
             yield Query(kind, aid, {test.test_id: test for test in some})

@@ -5,9 +5,9 @@ before it is iterated. A row may come twice when rows appear while pages are rea
 `CallFailed`, one of its subclasses.
 
 `since` is in epoch seconds by the server's clock, which may differ from ours (`Reply.date` tells).
-A round's ID is its start floored to the minute, so `since` is floored too, both for the API and
-for the rows that are let through: an API that answers with its latest rounds must not pass for
-one with new ones.
+A round's ID is its start floored to the test's interval, at the least a minute, so `since` is
+floored to the minute, both for the API and for the rows that are let through: an API that answers
+with its latest rounds must not pass for one with new ones. For longer intervals the caller floors.
 
 Paths are not taken from the links of a definition: these name some that don't exist.
 Source: the vendor's OpenAPI description 7.0.85.
@@ -24,7 +24,7 @@ from thousandeyes.rounds import HttpRound, Measured, NetworkRound, rows_of
 
 RESULTS: Final = "/endpoint/test-results/scheduled-tests"
 ROUND_SECONDS: Final = 60
-"""What a round's ID is a multiple of: the interval of an instant test."""
+"""What a round's ID is a multiple of where no interval is told: that of an instant test."""
 
 MOST_PAGES: Final = 240
 """Pages of one read. As many calls as the organization has in a minute: an API whose pages never
@@ -108,9 +108,15 @@ async def rounds(
     raise ReplyLost(f"POST {path} has more than {MOST_PAGES} pages")
 
 
-def first_round(since: float) -> int:
-    """Return the ID of the round that a run at this moment belongs to, both in epoch seconds."""
-    return int(since // ROUND_SECONDS) * ROUND_SECONDS
+def first_round(since: float, interval: int = ROUND_SECONDS) -> int:
+    """Return the ID of the round that a run at this moment belongs to, both in epoch seconds.
+
+    Args:
+        since: The moment.
+        interval: The test's, in seconds: round IDs are multiples of it, by the earlier version's
+            documents "always exactly divisible by the test frequency".
+    """
+    return int(since // interval) * interval
 
 
 def next_cursor(body: object) -> str | None:

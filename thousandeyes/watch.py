@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from thousandeyes.results import Kind
+from thousandeyes.results import ROUND_SECONDS, Kind
 from thousandeyes.rounds import Measured
 
 FIRST_POLL: Final = 10.0
@@ -52,6 +52,7 @@ class Watched:
             is done when no new row came for a while.
         any_row_will_do: Whether a single row answers all that is asked.
         aid: The test's account group; the client's own when left out.
+        interval: Seconds between the test's rounds.
     """
 
     test_id: str
@@ -62,6 +63,7 @@ class Watched:
     expected: int | None = None
     any_row_will_do: bool = False
     aid: str | None = None
+    interval: int = ROUND_SECONDS
     polls: int = 0
     over: bool = False
     """Whether the last look was taken, whatever it showed."""

@@ -16,6 +16,8 @@ from thousandeyes.record import Record
 from thousandeyes.results import ROUND_SECONDS, first_round
 
 _LONGEST: Final = 60.0  # seconds for each of the two questions
+_MINUTE: Final = 60.0
+_LONGEST_TO_A_NEW_ROUND: Final = 300.0  # seconds
 
 
 class Baseline:
@@ -46,7 +48,16 @@ class Baseline:
         self._sleep = sleep
         self._online: dict[str | None, frozenset[str]] = {}
         self._standing: dict[str, int] | None = None
-        self._first_minute = 0
+        self._began_at = 0.0
+
+    @property
+    def needs_rounds(self) -> bool:
+        """Whether this run has to tell rounds apart."""
+        return bool(
+            self._options.wait_for_results
+            or self._options.delivery is Delivery.AT_MOST_ONCE
+            or self._options.skip_if_run_within_minutes
+        )
 
     async def read(
         self,
@@ -65,11 +76,7 @@ class Baseline:
         if self._options.wait_for_results:
             for aid in _by_aid([*to_send, *left_open]):
                 await self._look_for_agents(aid)
-        if (
-            self._options.wait_for_results
-            or self._options.delivery is Delivery.AT_MOST_ONCE
-            or self._options.skip_if_run_within_minutes
-        ):
+        if self.needs_rounds:
             await self._look_for_rounds(to_send)
 
     def expected_agents(self, record: Record) -> int | None:
@@ -80,8 +87,14 @@ class Baseline:
         )
 
     def has_just_run(self, record: Record) -> bool:
-        """Tell whether the test's latest round began in the minute in which this run did."""
-        return self._standing_round(record) >= self._first_minute > 0
+        """Tell whether the test's latest round is of the interval in which this run began."""
+        first = first_round(self._began_at, self.interval(record))
+        return self._standing_round(record) >= first > 0
+
+    def interval(self, record: Record) -> int:
+        """Return the seconds between a test's rounds: as listed, else those of an instant test."""
+        test = self.tests.get(record.test_id)
+        return (test and test.interval) or ROUND_SECONDS
 
     def why_skip(self, record: Record) -> str | None:
         """Return why a test is left out, if the run is to skip those that ran lately."""
@@ -89,7 +102,7 @@ class Baseline:
         latest = self._standing_round(record)
         if minutes is None or now is None or not latest or record.attempts:
             return None
-        age = (now - latest) / ROUND_SECONDS
+        age = (now - latest) / _MINUTE
         if age >= minutes:
             return None
         return f"its latest round began {age:.0f} minutes ago, and those of {minutes:g} are skipped"
@@ -97,22 +110,39 @@ class Baseline:
     def _standing_round(self, record: Record) -> int:
         return (self._standing or {}).get(record.test_id, 0)
 
-    async def wait_for_a_new_minute(self, record: Record) -> None:
+    async def wait_for_a_new_round(self, record: Record, stopped: Callable[[], bool]) -> None:
         """Wait until a round of this rerun can be told from the one that is there already.
 
-        Rounds are named by the minute in which they begin.
+        Rounds are named by the minute in which they begin, or by a longer interval of the test. An
+        end that is further away than results are usually waited for is not waited for.
+
+        Args:
+            record: The test.
+            stopped: Tells whether the run has stopped meanwhile.
         """
-        server_time = self._client.server_time()
+        server_time, interval = self._client.server_time(), self.interval(record)
         if server_time is None or not self.has_just_run(record):
             return
-        left = self._standing_round(record) + ROUND_SECONDS - server_time
-        if 0 < left <= ROUND_SECONDS:
-            self._logger.info(
-                "Test %s ran within this minute: waits %.0f s, so that its rounds differ",
+        left = self._standing_round(record) + interval - server_time
+        if not 0 < left <= interval:
+            return
+        if left > _LONGEST_TO_A_NEW_ROUND:
+            self._logger.warning(
+                "Test %s ran already in its interval of %d s: its new round can't be told from "
+                "the one that is there",
                 record.test_id,
-                left,
+                interval,
             )
-            await self._sleep(left)
+            return
+        self._logger.info(
+            "Test %s ran already in its interval of %d s: waits %.0f s, so that its rounds differ",
+            record.test_id,
+            interval,
+            left,
+        )
+        while left > 0 and not stopped():
+            await self._sleep(min(left, _MINUTE))
+            left -= _MINUTE
 
     def note_rounds(self, record: Record) -> None:
         """Note in the record, right before its call, after which round its own begin."""
@@ -122,7 +152,8 @@ class Baseline:
         # The first call counts, since it may have been carried out. Not so under at_most_once:
         # that sends a test again only when no earlier call was carried out.
         if record.rounds_after is None or self._options.delivery is Delivery.AT_MOST_ONCE:
-            earlier = first_round(server_time) - ROUND_SECONDS
+            interval = self.interval(record)
+            earlier = first_round(server_time, interval) - interval
             record.rounds_count_after(max(earlier, self._standing_round(record)))
 
     def rounds_after(self, record: Record) -> int | None:
@@ -134,7 +165,8 @@ class Baseline:
         if record.rounds_after is not None or record.in_doubt or record.started_at is None:
             return record.rounds_after
         sent = self._client.server_time(record.started_at.timestamp())
-        return None if sent is None else first_round(sent) - ROUND_SECONDS
+        interval = self.interval(record)
+        return None if sent is None else first_round(sent, interval) - interval
 
     async def _look_for_agents(self, aid: str | None) -> None:
         try:
@@ -152,19 +184,25 @@ class Baseline:
         now = self._client.server_time()
         if now is None:  # no reply has been heard, so there is nobody to ask
             return
-        since = now - ROUND_SECONDS * (self._options.skip_if_run_within_minutes or 0)
+        since = now - _MINUTE * (self._options.skip_if_run_within_minutes or 0)
         standing: dict[str, int] = {}
         try:
             async with asyncio.timeout(_LONGEST):
-                for aid, test_ids in _by_aid(records).items():
+                for (aid, interval), test_ids in self._alike(records).items():
                     standing |= await newest_rounds(
-                        self._client.read, test_ids, since=since, aid=aid
+                        self._client.read, test_ids, since=since, aid=aid, interval=interval
                     )
         except (CallFailed, TimeoutError) as error:
             reason = str(error) or "no answer in time"
             self._logger.warning("Results can't be read before anything is sent: %s", reason)
         else:
-            self._standing, self._first_minute = standing, first_round(now)
+            self._standing, self._began_at = standing, now
+
+    def _alike(self, records: Iterable[Record]) -> dict[tuple[str | None, int], list[str]]:
+        test_ids: dict[tuple[str | None, int], list[str]] = {}
+        for record in records:
+            test_ids.setdefault((record.aid, self.interval(record)), []).append(record.test_id)
+        return test_ids
 
 
 def _by_aid(records: Iterable[Record]) -> dict[str | None, list[str]]:

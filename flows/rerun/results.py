@@ -87,6 +87,7 @@ class Results:
                 expected=self._baseline.expected_agents(record),
                 any_row_will_do=not self._options.wait_for_results,
                 aid=record.aid,
+                interval=self._baseline.interval(record),
             )
         )
         return True

@@ -100,7 +100,9 @@ class Run:
             record.skipped(reason)
             return
         if not self._sending.stopped:
-            await self._baseline.wait_for_a_new_minute(record)
+            await self._baseline.wait_for_a_new_round(
+                record, lambda: self._sending.stopped is not None
+            )
 
         async def write_ahead() -> None:
             self._baseline.note_rounds(record)
@@ -126,8 +128,11 @@ class Run:
             self._sending.count(place, record)
 
     async def _look_up(self, records: Sequence[Record]) -> dict[str, EndpointTest]:
-        """Return what the API lists of the tests, and name those that have no name yet."""
-        wanted = [r for r in records if self._options.wait_for_results or not r.test_name]
+        """Return what the API lists of the tests, and name those that have no name yet.
+
+        Where rounds are to be told apart, those with a name are asked for too: by their intervals.
+        """
+        wanted = [r for r in records if self._baseline.needs_rounds or not r.test_name]
         listed: dict[str, EndpointTest] = {}
         try:
             async with asyncio.timeout(_LONGEST_LOOK_UP):

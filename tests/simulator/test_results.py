@@ -167,3 +167,19 @@ async def test_without_a_time_frame_results_are_of_the_last_two_hours(
 @pytest.mark.parametrize("path", ["network/filter", "http-server/filter"])
 async def test_an_unknown_test_has_no_results(make: Make, connect: Connect, path: str) -> None:
     assert (await connect(make(tests=IDS)).post(f"{RESULTS}/9/{path}")).status_code == 404
+
+
+async def test_a_round_is_named_by_its_tests_interval(
+    make: Make, connect: Connect, now: list[float]
+) -> None:
+    api = connect(make(tests=IDS, results_after_seconds=0, intervals={NETWORK: 300, "*": 120}))
+    now[0] += 299
+    await run(api, NETWORK)
+    await run(api, HTTP)
+    many = (await api.post(f"{RESULTS}/network/filter")).json()["results"]
+    named = {(row["testId"], row["roundId"] - now[0]) for row in many}
+    assert named == {(NETWORK, -299), (HTTP, -59)}
+    tests = (await api.get("/endpoint/tests/scheduled-tests")).json()["tests"]
+    assert {test["testId"]: test["interval"] for test in tests} == dict.fromkeys(IDS, 120) | {
+        NETWORK: 300
+    }

@@ -260,3 +260,8 @@ def test_the_newest_round_of_each_test_is_found_before_anything_is_sent() -> Non
     }
     api = Api(lambda kind, *_: page(*told[kind]))
     assert run(newest_rounds(api.read, ["1", "2", "3"], since=60)) == {"1": 120, "2": 180}
+
+
+def test_the_newest_round_of_a_longer_interval_may_have_begun_before_the_moment() -> None:
+    api = Api(lambda *_: page(row("1", round_id=240), row("1", round_id=300)))
+    assert run(newest_rounds(api.read, ["1"], since=599, interval=300)) == {"1": 300}

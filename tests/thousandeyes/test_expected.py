@@ -84,3 +84,11 @@ def test_an_agent_goes_by_its_name_else_its_computers() -> None:
     told = {"id": "a", "name": "laptop", "computerName": "DESKTOP-1"}
     assert Agent.model_validate(told).name == "laptop"
     assert Agent.model_validate(told | {"name": None}).name == "DESKTOP-1"
+
+
+@pytest.mark.parametrize(
+    ("told", "interval"),
+    [(300, 300), ("300", 300), (0, None), (-60, None), ("often", None), (None, None), (1e9, None)],
+)
+def test_an_interval_is_read_where_it_can_be_one(told: object, interval: int | None) -> None:
+    assert listed(interval=told).interval == interval

@@ -18,7 +18,14 @@ from .options import DEFAULT_TOKEN, Options, ScenarioError, explain, read_scenar
 from .server import Server, address, bind
 
 # The token would stand in the list of processes, and the others need more than a word.
-_NOT_ON_THE_COMMAND_LINE = {"token", "faults", "creation_faults", "agents_of", "result_replies"}
+_NOT_ON_THE_COMMAND_LINE = {
+    "token",
+    "faults",
+    "creation_faults",
+    "agents_of",
+    "intervals",
+    "result_replies",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from .inventory import DEFAULT_MAX_MACHINES, EndpointTest, Kind, server_ip
 from .replies import InvalidFieldsError, iso_utc
+from .state import Simulator
 
 _SELECTOR_FIELDS = {
     *("agent_selector_type", "agents", "endpoint_agent_labels", "tag_ids", "max_machines")
@@ -118,7 +119,7 @@ def new_test(kind: Kind, body: bytes, test_id: str, rng: random.Random, now: flo
     )
 
 
-def definition(test: EndpointTest, aid: str | int, base_url: str) -> dict[str, Any]:
+def definition(test: EndpointTest, simulator: Simulator, base_url: str) -> dict[str, Any]:
     """Return what the API tells about a test.
 
     The links repeat two slips of the vendor's own examples: `self` lacks `scheduled-tests`, and
@@ -131,12 +132,12 @@ def definition(test: EndpointTest, aid: str | int, base_url: str) -> dict[str, A
         result_paths.insert(0, "http-server")
         of_kind = {"httpVersion": 2, "followRedirects": True, "sslVersion": "Auto"}
     return {
-        "aid": aid,
+        "aid": simulator.aid,
         "testId": test.id,
         "testName": test.name,
         "type": test.kind,
         "agentSelectorConfig": test.selector,
-        "interval": 60,
+        "interval": simulator.options.interval(test.id),
         "isEnabled": True,
         "isPrioritized": False,
         "isSavedEvent": False,

@@ -1,7 +1,7 @@
 """Every option, defined once for the factory, the scenario file and the command line."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -12,6 +12,11 @@ from .quota import Family, Rounding
 
 EVERY_TEST = "*"
 DEFAULT_TOKEN = "simulator-token"  # noqa: S105  told on the page, so that a first run needs nothing
+
+
+Interval = Literal[60, 120, 300, 600, 900, 1800, 3600]
+"""What the API's description allows."""
+USUAL_INTERVAL: Final = 60
 
 
 class ScenarioError(ValueError):
@@ -68,6 +73,10 @@ class Options(BaseModel):
     agents_of: dict[str, list[Behaviour]] = Field(
         default_factory=dict, description="What agents do in these tests, by test ID, * for all."
     )
+    intervals: dict[str, Interval] = Field(
+        default_factory=dict,
+        description="Seconds between a test's rounds, by test ID, * for all; 60 if not told.",
+    )
     result_replies: list[ResultReply] = Field(
         default_factory=list, description="What calls for results get, one entry a call."
     )
@@ -75,7 +84,13 @@ class Options(BaseModel):
     @property
     def told_of(self) -> list[str]:
         """The IDs of the tests that faults and behaviours are told of."""
-        return [test for test in {**self.faults, **self.agents_of} if test != EVERY_TEST]
+        told = {**self.faults, **self.agents_of, **self.intervals}
+        return [test for test in told if test != EVERY_TEST]
+
+    def interval(self, test_id: str) -> int:
+        """Return the seconds between a test's rounds."""
+        of_all = self.intervals.get(EVERY_TEST, USUAL_INTERVAL)
+        return self.intervals.get(test_id, of_all)
 
     def behaviour(self, test_id: str, place: int) -> Behaviour:
         """Return what the agent at this place does in a test; the first that fits counts."""
@@ -92,7 +107,11 @@ class Options(BaseModel):
             return self
         if len(set(self.tests)) != len(self.tests) or not all(self.tests):
             raise ValueError("tests lists an ID twice or an empty one")
-        told = {"faults": set(self.faults), "agents_of": set(self.agents_of) - {EVERY_TEST}}
+        told = {
+            "faults": set(self.faults),
+            "agents_of": set(self.agents_of) - {EVERY_TEST},
+            "intervals": set(self.intervals) - {EVERY_TEST},
+        }
         for name, ids in told.items():
             if unknown := sorted(ids - set(self.tests)):
                 raise ValueError(

@@ -91,7 +91,7 @@ class Reading:
         if self.has_total:
             reply["totalHits"] = total
         if self.has_test:
-            reply["test"] = definition(tests[0], aid, base_url(request))
+            reply["test"] = definition(tests[0], simulator, base_url(request))
         reply["_links"] = await links(request, cursor, size, total, with_self=self.has_self)
         if len(tests) == 1 and simulator.speaks("rows_without_test_id"):
             for row in reply["results"]:

@@ -14,7 +14,6 @@ from .faults import Behaviour
 from .inventory import Agent, EndpointTest
 from .state import Simulator
 
-ROUND_SECONDS = 60
 _GIGABYTE = 2**30
 _LOSS_SHARE, _BLOCKED_SHARE, _HTTP_ERROR_SHARE = 0.08, 0.03, 0.06
 _GREAT, _GOOD = 80, 50
@@ -59,13 +58,13 @@ def measurements(
 ) -> Iterator[Measurement]:
     """Yield what is known at `as_of` of the rounds that start in [start, end], epoch seconds.
 
-    Each run makes one round; two runs in the same minute share its ID.
+    Each run makes one round; two runs within one interval share its ID.
     """
     options = simulator.options
-    agents = agents_of(simulator, test)
+    agents, interval = agents_of(simulator, test), options.interval(test.id)
     times = [*simulator.earlier_rounds, *simulator.run_times[test.id]]
     for number, ran_at in enumerate(times, -len(simulator.earlier_rounds)):
-        round_id = int(ran_at // ROUND_SECONDS) * ROUND_SECONDS
+        round_id = int(ran_at // interval) * interval
         if not start <= round_id <= end:
             continue
         for place, agent in enumerate(agents):

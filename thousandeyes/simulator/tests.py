@@ -59,7 +59,7 @@ async def create(request: Request, kind: Kind) -> Response:
 
 
 def _tell(request: Request, test: EndpointTest) -> dict[str, Any]:
-    return definition(test, simulator_of(request).aid, base_url(request))
+    return definition(test, simulator_of(request), base_url(request))
 
 
 def _routes_of(kind: Kind) -> list[Route]:

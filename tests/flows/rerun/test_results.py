@@ -166,6 +166,62 @@ class TestRoundsThatCount:
         assert {record.ending for record in records.values()} == {"passed"}
         assert all(at >= NOON + 60 for [at] in world.simulator.run_times.values())
 
+    @pytest.mark.parametrize("interval", [120, 300, 3600])
+    @pytest.mark.parametrize("test_id", IDS[:2])
+    @pytest.mark.parametrize("starts_at", [NOON, NOON + 119, NOON + 299])
+    def test_a_round_of_a_longer_interval_counts_though_it_is_named_by_an_earlier_minute(
+        self, test_id: str, interval: int, starts_at: float
+    ) -> None:
+        verdict = measured(test_id, intervals={test_id: interval}, starts_at=starts_at)
+        assert (verdict.name, verdict.agents_answered) == ("passed", 25)
+
+    def test_rounds_of_several_intervals_count_side_by_side(self) -> None:
+        intervals = {NETWORK: 300, HTTP: 3600, "3": 900}
+        world = World(tests=IDS, intervals=intervals, starts_at=NOON + 250, **ALL_ONLINE)
+        records = world.rerun(wait_for_results=True)
+        assert {record.ending for record in records.values()} == {"passed"}
+
+    @pytest.mark.parametrize("interval", [120, 300])
+    def test_the_round_before_of_a_longer_interval_is_no_answer(self, interval: int) -> None:
+        verdict = measured(
+            NETWORK,
+            Behaviour(agents=list(range(20)), answers="never"),
+            intervals={"*": interval},
+            earlier_round_seconds=interval,
+            starts_at=NOON + 60,
+        )
+        assert verdict.agents_answered == 5
+
+    def test_a_second_rerun_within_a_longer_interval_waits_for_the_next_one(self) -> None:
+        world = World(
+            tests=IDS,
+            intervals={NETWORK: 300},
+            earlier_round_seconds=100,
+            starts_at=NOON + 130,
+            **ALL_ONLINE,
+        )
+        records = world.rerun(wait_for_results=True)
+        assert {record.ending for record in records.values()} == {"passed"}
+        [at] = world.simulator.run_times[NETWORK]
+        assert NOON + 300 <= at < NOON + 301
+        assert all(
+            at < NOON + 132
+            for test_id, times in world.simulator.run_times.items()
+            for at in times
+            if test_id != NETWORK
+        )
+
+    def test_the_end_of_an_hour_is_not_waited_for(self) -> None:
+        world = World(
+            tests=IDS,
+            intervals={"*": 3600},
+            earlier_round_seconds=100,
+            starts_at=NOON + 130,
+            **ALL_ONLINE,
+        )
+        world.rerun([NETWORK], wait_for_results=True)
+        assert world.simulator.run_times[NETWORK][0] < NOON + 132
+
     def test_an_accepted_test_is_judged_also_where_nothing_could_be_read_before(self) -> None:
         world = World(tests=IDS, result_replies=[503], **ALL_ONLINE)
         record = world.rerun([NETWORK], wait_for_results=True)[NETWORK]
@@ -228,6 +284,19 @@ class TestSettling:
         )
         assert "sent, and no answer came back" in record.detail
         assert world.took < 15
+
+    def test_so_is_one_of_a_test_with_a_longer_interval_and_a_name(self) -> None:
+        world = World(
+            tests=IDS,
+            faults={NETWORK: Fault(replies=["dropped_after"])},
+            intervals={"*": 300},
+            earlier_round_seconds=290,
+            starts_at=NOON + 280,
+            **ALL_ONLINE,
+        )
+        record = Record(NETWORK, test_name="known already, so that no listing is needed for it")
+        run(world.execute([record], RerunOptions(delivery=Delivery.AT_MOST_ONCE)))
+        assert record.outcome is Outcome.ACCEPTED
 
     def test_a_call_that_was_not_carried_out_stays_what_it_was(self) -> None:
         faults = {NETWORK: Fault(replies=["dropped_before"]), HTTP: Fault(replies=[500])}
