@@ -8,6 +8,7 @@
 * `replies`, `errors`: what a reply means, and the errors that say so
 * `rerun`: what becomes of one test, from asked for to its outcome
 * `results`, `rounds`: what the laptops measured, read page by page
+* `fleet`: the agents, however many there are
 * `expected`, `watch`, `queries`, `awaiting`: whose results are to come, and who looks for them
 * `thresholds`, `judging`, `verdict`: whether what was measured is good enough
 * `app_links`: where people look at it

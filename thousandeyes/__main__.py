@@ -14,6 +14,7 @@ from rich.table import Table
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, SettingsError
 from thousandeyes.finding import is_named, matching
+from thousandeyes.fleet import Fleet
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.terminal import status_of
@@ -59,11 +60,14 @@ async def _list_tests(
 async def _list_agents(
     client: ThousandEyesClient, given: argparse.Namespace, console: Console
 ) -> None:
-    agents = [agent for agent in await client.agents(given.aid) if is_named(agent.name, given.name)]
-    now = client.server_time() or 0.0
-    online = [agent for agent in agents if agent.is_online(now)]
-    console.print(_agents(online if given.online else agents, now))
-    console.print(f"{len(online)} of {len(agents)} agents are online: seen within the last hour.")
+    agents, fleet = [], Fleet()
+    async for page in client.agents(given.aid):
+        fleet.take(page, client.server_time() or 0.0)
+        agents += [agent for agent in page.agents if is_named(agent.name, given.name)]
+    online = [agent for agent in agents if agent.agent_id in fleet.online]
+    console.print(_agents(online if given.online else agents, fleet))
+    said = f"{len(online)} of {len(agents)} agents are online: seen within the last hour."
+    console.print(f"{said} {fleet.shortfall}".rstrip())
 
 
 async def _list_account_groups(
@@ -72,11 +76,12 @@ async def _list_account_groups(
     console.print(_account_groups(await client.account_groups()))
 
 
-def _agents(agents: Sequence[Agent], now: float) -> Table:
+def _agents(agents: Sequence[Agent], fleet: Fleet) -> Table:
     table = _table("name", "last contact", "online", "agent")
     for agent in sorted(agents, key=lambda agent: (agent.name.casefold(), agent.agent_id)):
         seen = f"{agent.last_seen:%Y-%m-%d %H:%M} UTC" if agent.last_seen else "not told"
-        _add(table, agent.name, seen, "yes" if agent.is_online(now) else "no", agent.agent_id)
+        online = "yes" if agent.agent_id in fleet.online else "no"
+        _add(table, agent.name, seen, online, agent.agent_id)
     return table
 
 

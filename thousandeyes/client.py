@@ -1,16 +1,17 @@
 """The calls that this project makes; everything that decides is elsewhere."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from thousandeyes.caller import Caller
 from thousandeyes.calls import BeforeSending, Call
 from thousandeyes.definitions import InstantTest
-from thousandeyes.errors import CallFailed, ReplyLost
+from thousandeyes.errors import CallFailed, InvalidCall, ReplyLost
 from thousandeyes.families import Family
+from thousandeyes.fleet import IDS_PER_CALL, LARGEST_PAGE, MOST_PAGES, AgentsPage
 from thousandeyes.lists import clean_test_id
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.record import Record
@@ -20,8 +21,6 @@ from thousandeyes.results import next_cursor
 
 TESTS: Final = "/endpoint/tests/scheduled-tests"
 AGENTS: Final = "/endpoint/agents"
-LARGEST_LISTING: Final = 20
-"""Pages of agents that are read: there may be 100,000 laptops, and each page is a call."""
 
 _INSTANT: Final = (Family.ORGANIZATION, Family.INSTANT)
 
@@ -104,22 +103,61 @@ class ThousandEyesClient(Caller):
         """
         return await self._list(TESTS, "tests", EndpointTest, aid)
 
-    async def agents(self, aid: str | None = None) -> list[Agent]:
-        """List the endpoint agents, as far as `LARGEST_LISTING` pages reach.
+    async def agents(
+        self,
+        aid: str | None = None,
+        *,
+        chosen: Collection[str] | None = None,
+        most_pages: int = MOST_PAGES,
+    ) -> AsyncIterator[AgentsPage]:
+        """Read the endpoint agents page by page, as far as `most_pages` calls reach.
+
+        Where that was too far for all of them, no page says that it is the last.
+
+        Args:
+            aid: Account group; the settings' own when left out.
+            chosen: The IDs of those that matter; all when left out.
+            most_pages: Calls at the most.
 
         Raises:
             CallFailed: One of its subclasses.
         """
-        found: list[Agent] = []
-        params: dict[str, str] = {}
-        for _ in range(LARGEST_LISTING):
-            body = await self.read("GET", AGENTS, params=params, aid=aid)
-            found += _items(body, AGENTS, "agents", Agent)
-            cursor = next_cursor(body)
+        if chosen is None:
+            async for page in self._agent_pages("GET", AGENTS, None, aid, most_pages):
+                yield page
+            return
+        ids, total = sorted(chosen), 0
+        for start in range(0, len(ids), IDS_PER_CALL):
+            body = {"searchFilters": {"id": ids[start : start + IDS_PER_CALL]}}
+            ended, here = False, 0
+            path = f"{AGENTS}/filter"
+            async for page in self._agent_pages("POST", path, body, aid, most_pages):
+                most_pages, ended, here = most_pages - 1, page.is_last, page.total or 0
+                is_last = ended and start + IDS_PER_CALL >= len(ids)
+                yield AgentsPage(page.agents, total + here, is_last)
+            if not ended:
+                return
+            total += here
+
+    async def _agent_pages(
+        self, method: str, path: str, body: Mapping[str, Any] | None, aid: str | None, most: int
+    ) -> AsyncIterator[AgentsPage]:
+        params = {"max": str(LARGEST_PAGE)}
+        for number in range(most):
+            try:
+                told = await self.read(method, path, params=params, body=body, aid=aid)
+            except InvalidCall:
+                if number:
+                    raise
+                # The description bounds `max` nowhere; an API that does may choose the size.
+                params = {}
+                continue
+            agents = _items(told, f"{method} {path}", "agents", Agent)
+            cursor = next_cursor(told)
+            yield AgentsPage(agents, _total(told), cursor is None)
             if cursor is None or cursor == params.get("cursor"):
-                break
-            params = {"cursor": cursor}
-        return found
+                return
+            params = {**params, "cursor": cursor}
 
     async def account_groups(self) -> list[AccountGroup]:
         """List the account groups of the token's user: also the cheapest check of a token.
@@ -130,18 +168,23 @@ class ThousandEyesClient(Caller):
         return await self._list("/account-groups", "accountGroups", AccountGroup, None)
 
     async def _list(self, path: str, name: str, model: type[Item], aid: str | None) -> list[Item]:
-        return _items(await self.read("GET", path, aid=aid), path, name, model)
+        return _items(await self.read("GET", path, aid=aid), f"GET {path}", name, model)
 
 
-def _items(body: object, path: str, name: str, model: type[Item]) -> list[Item]:
+def _total(body: Mapping[str, object]) -> int | None:
+    total = body.get("totalAgents")
+    return total if isinstance(total, int) and not isinstance(total, bool) else None
+
+
+def _items(body: object, call: str, name: str, model: type[Item]) -> list[Item]:
     """Return the items that can be read; a list in which none can be is none."""
     items = body.get(name) if isinstance(body, dict) else None
     if not isinstance(items, list):
-        raise ReplyLost(f"GET {path} answered without a readable list of {name}")
+        raise ReplyLost(f"{call} answered without a readable list of {name}")
     found: list[Item] = []
     for item in items:
         with suppress(ValidationError):
             found.append(model.model_validate(item))
     if items and not found:
-        raise ReplyLost(f"GET {path} answered with {len(items)} {name}, none of them readable")
+        raise ReplyLost(f"{call} answered with {len(items)} {name}, none of them readable")
     return found

@@ -1,8 +1,9 @@
 """What a test's run should bring: which kinds of results, and of how many agents. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Final
 
+from thousandeyes.fleet import MOST_CHOSEN, Fleet
 from thousandeyes.models import EndpointTest
 from thousandeyes.results import Kind
 
@@ -15,18 +16,36 @@ def kinds_of(test: EndpointTest | None) -> frozenset[Kind]:
     return _KINDS.get(test.type, _BOTH) if test else _BOTH
 
 
-def expected_agents(test: EndpointTest | None, online: Collection[str] | None) -> int | None:
+def expected_agents(test: EndpointTest | None, fleet: Fleet | None) -> int | None:
     """Return how many agents should answer; None where it isn't known.
 
     Which agents a label stands for is not known here, so that for such a test it may be too many.
 
     Args:
         test: The test's definition, if the API lists it.
-        online: The IDs of the agents that are online, if these are known.
+        fleet: The agents, if anything is known of them. Where not all could be read, there may be
+            more; but a test takes no more than its `max_machines`.
     """
-    if online is None:
+    if fleet is None:
         return None
-    if test is None:
-        return len(online)
-    may = len(set(online).intersection(test.agents)) if test.agents else len(online)
-    return may if test.max_machines is None else min(may, test.max_machines)
+    chosen = test.agents if test else None
+    may = len(fleet.online.intersection(chosen)) if chosen else len(fleet.online)
+    if test and test.max_machines is not None and may >= test.max_machines:
+        return test.max_machines
+    is_known = fleet.knows(chosen) if chosen else fleet.complete
+    return may if is_known else None
+
+
+def only_agents(tests: Iterable[EndpointTest | None]) -> frozenset[str] | None:
+    """Return the agents that may run any of these tests; None: any agent may, or too many.
+
+    Too many are those of which to read the whole list is better than to ask for each.
+    """
+    chosen: set[str] = set()
+    for test in tests:
+        if test is None or not test.agents:
+            return None
+        chosen.update(test.agents)
+        if len(chosen) > MOST_CHOSEN:
+            return None
+    return frozenset(chosen) or None

@@ -10,7 +10,8 @@ from thousandeyes.awaiting import newest_rounds
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
 from thousandeyes.errors import CallFailed
-from thousandeyes.expected import expected_agents
+from thousandeyes.expected import expected_agents, only_agents
+from thousandeyes.fleet import MOST_PAGES, Fleet
 from thousandeyes.models import EndpointTest
 from thousandeyes.record import Record
 from thousandeyes.results import ROUND_SECONDS, first_round
@@ -46,7 +47,8 @@ class Baseline:
         self._options = options
         self._logger = logger
         self._sleep = sleep
-        self._online: dict[str | None, frozenset[str]] = {}
+        self._fleets: dict[str | None, Fleet] = {}
+        self._pages_left = MOST_PAGES
         self._standing: dict[str, int] | None = None
         self._began_at = 0.0
 
@@ -74,16 +76,16 @@ class Baseline:
         """
         self.tests = tests
         if self._options.wait_for_results:
-            for aid in _by_aid([*to_send, *left_open]):
-                await self._look_for_agents(aid)
+            for aid, test_ids in _by_aid([*to_send, *left_open]).items():
+                await self._look_for_agents(aid, test_ids)
         if self.needs_rounds:
             await self._look_for_rounds(to_send)
 
     def expected_agents(self, record: Record) -> int | None:
         """Return how many agents should answer for a test; None where it isn't known."""
-        online = self._online.get(record.aid)
+        fleet = self._fleets.get(record.aid)
         return self._options.expected_agents or expected_agents(
-            self.tests.get(record.test_id), online
+            self.tests.get(record.test_id), fleet
         )
 
     def has_just_run(self, record: Record) -> bool:
@@ -168,17 +170,33 @@ class Baseline:
         interval = self.interval(record)
         return None if sent is None else first_round(sent, interval) - interval
 
-    async def _look_for_agents(self, aid: str | None) -> None:
+    async def _look_for_agents(self, aid: str | None, test_ids: Sequence[str]) -> None:
+        """Read an account group's agents, or those that its tests name, within the run's bound."""
+        fleet = Fleet(only_agents(self.tests.get(test_id) for test_id in test_ids))
+        pages = self._client.agents(aid, chosen=fleet.chosen, most_pages=self._pages_left)
         try:
             async with asyncio.timeout(_LONGEST):
-                agents = await self._client.agents(aid)
+                async for page in pages:
+                    self._pages_left -= 1
+                    fleet.take(page, self._client.server_time() or 0.0)
         except (CallFailed, TimeoutError) as error:
-            self._logger.warning("The agents are not known: %s", str(error) or "no answer in time")
-            return
-        now = self._client.server_time() or 0.0
-        self.agent_names |= {agent.agent_id: agent.name for agent in agents}
-        self._online[aid] = frozenset(a.agent_id for a in agents if a.is_online(now))
-        self._logger.info("%d of %d agents are online", len(self._online[aid]), len(agents))
+            known = "known in part" if fleet.names else "not known"
+            reason = str(error) or "no answer in time"
+            self._logger.warning("The agents are %s: %s", known, reason)
+            if not fleet.names:
+                return
+        self.agent_names |= fleet.names
+        self._fleets[aid] = fleet
+        of_those = " that the tests name" if fleet.chosen else ""
+        self._logger.info(
+            "%d of %d agents%s are online", len(fleet.online), len(fleet.names), of_those
+        )
+        if not fleet.complete:
+            self._logger.warning(
+                "%s How many should answer is known only of tests that take no more than are "
+                "online of these, and the others have no names",
+                fleet.shortfall,
+            )
 
     async def _look_for_rounds(self, records: Sequence[Record]) -> None:
         now = self._client.server_time()

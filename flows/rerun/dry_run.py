@@ -11,7 +11,8 @@ from tasks.markdown import plain
 from tasks.summary import deployment_slug, write_markdown
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, TokenRefused, Unreachable
-from thousandeyes.models import AccountGroup, Agent, EndpointTest
+from thousandeyes.fleet import Fleet
+from thousandeyes.models import AccountGroup, EndpointTest
 from thousandeyes.record import Record
 from thousandeyes.text import listed
 
@@ -25,23 +26,15 @@ Item = TypeVar("Item")
 class Known:
     """What the API tells of a run's surroundings; None where it could not be read.
 
-    `tests` holds what it lists by account group and ID, `now` is the server's time in epoch
-    seconds, `unread` says of each thing that could not be read why.
+    `tests` holds what it lists by account group and ID, `fleet` the agents, `unread` says of each
+    thing that could not be read why.
     """
 
     aid: str | None
     groups: Sequence[AccountGroup] | None
     tests: Mapping[str | None, Mapping[str, EndpointTest] | None]
-    agents: Sequence[Agent] | None
-    now: float
+    fleet: Fleet | None
     unread: Sequence[str] = field(default=())
-
-    @property
-    def online(self) -> int | None:
-        """How many agents can answer now."""
-        if self.agents is None:
-            return None
-        return sum(agent.is_online(self.now) for agent in self.agents)
 
 
 async def read_known(client: ThousandEyesClient, records: Sequence[Record]) -> Known:
@@ -52,7 +45,7 @@ async def read_known(client: ThousandEyesClient, records: Sequence[Record]) -> K
     """
     unread: list[str] = []
 
-    async def read(what: str, reading: Awaitable[list[Item]]) -> list[Item] | None:
+    async def read(what: str, reading: Awaitable[Item]) -> Item | None:
         try:
             return await reading
         except (TokenRefused, Unreachable):
@@ -66,9 +59,15 @@ async def read_known(client: ThousandEyesClient, records: Sequence[Record]) -> K
     for aid in dict.fromkeys(record.aid for record in records):
         found = await read(f"the tests of {_of(aid or client.settings.aid)}", client.tests(aid))
         tests[aid] = None if found is None else {test.test_id: test for test in found}
-    agents = await read("the agents", client.agents())
-    now = client.server_time() or 0.0
-    return Known(client.settings.aid, groups, tests, agents, now, unread)
+    fleet = await read("the agents", _fleet(client))
+    return Known(client.settings.aid, groups, tests, fleet, unread)
+
+
+async def _fleet(client: ThousandEyesClient) -> Fleet:
+    fleet = Fleet()
+    async for page in client.agents():
+        fleet.take(page, client.server_time() or 0.0)
+    return fleet
 
 
 def findings(records: Sequence[Record], known: Known) -> list[str]:
@@ -91,14 +90,17 @@ def findings(records: Sequence[Record], known: Known) -> list[str]:
     disabled = [i for i, test in tests.items() if test and test.is_enabled is False]
     if disabled:
         found.append(f"Disabled: {listed(disabled)}.")
-    if known.online == 0:
+    if known.fleet and not known.fleet.complete:
+        found.append(known.fleet.shortfall)
+    elif known.fleet and not known.fleet.online:
         found.append("No agent is online: nobody would measure.")
     return found
 
 
 def markdown(records: Sequence[Record], known: Known, plan: str) -> str:
     """Return the plan for people. Pure."""
-    online = "not known" if known.agents is None else f"{known.online} of {len(known.agents)}"
+    fleet = known.fleet
+    online = f"{len(fleet.online)} of {len(fleet.names)}" if fleet else "not known"
     calls = len(records)
     lines = [
         f"**Dry run.** {plain(plan)}. Nothing was sent.",

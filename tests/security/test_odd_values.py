@@ -16,6 +16,7 @@ from tasks.artifacts import row
 from tests.flows.rerun.world import World
 from tests.security.hostile_api import TOKEN, client_of, replies
 from tests.security.mutations import DEEP, HEADERS, ODD, Mutating, Mutation, mutations, nested
+from tests.thousandeyes.agents import every_agent
 from tests.thousandeyes.steady import steady
 from tests.thousandeyes.virtual_time import run
 from tests.thousandeyes.wire import wire
@@ -78,7 +79,7 @@ def test_each_test_of_a_run_ends_in_an_outcome_whatever_replies_become(
 
 CALLS: dict[str, Callable[[ThousandEyesClient], Awaitable[object]]] = {
     "tests": lambda client: client.tests(),
-    "agents": lambda client: client.agents(),
+    "agents": every_agent,
     "account groups": lambda client: client.account_groups(),
     "a creation": lambda client: client.create(
         AgentToServerTest(test_name="Voice", server="voice.example.com"), Record("")

@@ -10,8 +10,9 @@ import pytest
 from tests.security.hostile_api import TOKEN, client_of, pages
 from tests.thousandeyes.virtual_time import run
 from tests.thousandeyes.wire import wire
-from thousandeyes.client import LARGEST_LISTING, ThousandEyesClient
+from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import ReplyLost
+from thousandeyes.fleet import MOST_PAGES as MOST_AGENT_PAGES
 from thousandeyes.gate import QuotaGate
 from thousandeyes.quota import DOCUMENTED
 from thousandeyes.results import MOST_PAGES, MOST_ROWS, Kind, Page, rounds
@@ -44,8 +45,9 @@ async def test_results_with_ever_more_rows_are_read_no_further_than_the_bound() 
 async def test_so_are_agents() -> None:
     listed = pages(lambda number: [{"id": f"{number}"}], "agents")
     async with wire(listed) as server, client_of(server) as client:
-        assert len(await client.agents()) == LARGEST_LISTING
-    assert len(server.requests) == LARGEST_LISTING
+        read = [page async for page in client.agents()]
+    assert len(read) == len(server.requests) == MOST_AGENT_PAGES
+    assert not any(page.is_last for page in read)
 
 
 def test_reads_keep_to_the_quota_that_the_documents_name_where_the_api_tells_none() -> None:

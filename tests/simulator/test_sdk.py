@@ -19,7 +19,13 @@ from thousandeyes_sdk.core.exceptions import (
     TooManyRequestsException,
     UnauthorizedException,
 )
-from thousandeyes_sdk.endpoint_agents import EndpointAgentsApi
+from thousandeyes_sdk.endpoint_agents import (
+    AgentSearchFilters,
+    AgentSearchRequest,
+    AgentSearchSort,
+    EndpointAgentsApi,
+    ExpandEndpointAgentOptions,
+)
 from thousandeyes_sdk.endpoint_instant_tests import (
     AgentToServerEndpointInstantScheduledTestsApi,
     EndpointAgentToServerInstantTest,
@@ -44,6 +50,7 @@ from thousandeyes_sdk.endpoint_tests import (
 from thousandeyes.simulator import Fault, create_app, serve
 
 NETWORK, HTTP = "202701", "344811"
+EXPANDED = ["clients", "vpnProfiles", "networkInterfaceProfiles"]
 FAULTS: dict[str, type[ApiException]] = {
     "400": BadRequestException,
     "401": UnauthorizedException,
@@ -139,6 +146,30 @@ def test_it_lists_the_tests_of_each_kind(client: ApiClient) -> None:
 def test_it_reads_every_page_of_the_agents(app: Starlette, client: ApiClient) -> None:
     agents = list(EndpointAgentsApi(client).get_endpoint_agents_paginated())
     assert [str(agent.id) for agent in agents] == [a.id for a in app.state.simulator.agents]
+
+
+def test_it_filters_agents_and_expands_them(app: Starlette, client: ApiClient) -> None:
+    search = AgentSearchRequest(
+        search_filters=AgentSearchFilters(
+            platform=["windows", "cisco-wireless-cloud"],
+            license_type=["advantage", "embed-wireless-essentials"],
+            nic_model=["Intel Wi-Fi 6E AX211"],
+            nic_driver_version=["23.60.1.2"],
+        ),
+        search_sort=[AgentSearchSort(sort="name", order="asc")],
+    )
+    agents = list(
+        EndpointAgentsApi(client).filter_endpoint_agents_paginated(
+            search, max=2, expand=[ExpandEndpointAgentOptions(name) for name in EXPANDED]
+        )
+    )
+    seeded = app.state.simulator.agents
+    assert [agent.name for agent in agents] == sorted(
+        agent.name for agent in seeded if agent.platform == "windows"
+    )
+    assert agents[0].clients[0].user_profile.user_principal_name.endswith("@example.com")
+    assert agents[0].network_interface_profiles[0].hardware_type == "wireless"
+    assert (agents[0].vpn_profiles, agents[0].agent_explainability_failures) == ([], [])
 
 
 def test_it_finds_the_account_group(client: ApiClient) -> None:

@@ -12,11 +12,13 @@ import time
 import traceback
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
+from tests.thousandeyes.agents import every_agent
 from tests.thousandeyes.test_results import every
 from tests.thousandeyes.wire import (
     Answer,
@@ -30,7 +32,7 @@ from tests.thousandeyes.wire import (
     tunnel,
     wire,
 )
-from thousandeyes.client import LARGEST_LISTING, ThousandEyesClient
+from thousandeyes.client import ThousandEyesClient
 from thousandeyes.connection import MOST_CALLS, longest_call
 from thousandeyes.errors import (
     CallFailed,
@@ -47,6 +49,7 @@ from thousandeyes.errors import (
     Unreachable,
 )
 from thousandeyes.families import Family
+from thousandeyes.fleet import MOST_PAGES, Fleet
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.results import Kind, rounds
@@ -578,31 +581,111 @@ class TestListings:
 
 
 class TestAgents:
+    async def read(self, client: ThousandEyesClient, **told: Any) -> Fleet:
+        fleet = Fleet()
+        async for page in client.agents(**told):
+            fleet.take(page, client.server_time() or 0.0)
+        return fleet
+
     async def test_all_pages_are_read(self) -> None:
         with serve(create_app(token=TOKEN, agents=25, page_size=10)) as server:
             async with client_of(server.url) as client:
-                agents = await client.agents()
+                agents = await every_agent(client)
         assert len({agent.agent_id for agent in agents}) == 25
         assert all(agent.name and agent.last_seen for agent in agents)
 
-    async def test_so_many_laptops_that_they_would_eat_the_quota_are_not_all_read(self) -> None:
-        app = create_app(token=TOKEN, agents=LARGEST_LISTING + 5, page_size=1)
+    async def test_a_large_page_is_asked_for_so_that_5000_agents_take_few_calls(self) -> None:
+        app = create_app(token=TOKEN, agents=5_000, page_size=1_000)
         with serve(app) as server:
             async with client_of(server.url) as client:
-                assert len(await client.agents()) == LARGEST_LISTING
-        assert len(app.state.simulator.calls) == LARGEST_LISTING
+                fleet = await self.read(client)
+        assert len(app.state.simulator.calls) == 5
+        assert fleet.complete
+        assert fleet.total == len(fleet.names) == 5_000
+        assert fleet.online == {a.id for a in app.state.simulator.agents if a.is_online}
+
+    async def test_by_pages_of_100_they_are_all_read_too(self) -> None:
+        app = create_app(token=TOKEN, agents=5_000, page_size=100)
+        with serve(app) as server:
+            async with client_of(server.url) as client:
+                assert (await self.read(client)).complete
+        assert len(app.state.simulator.calls) == 50
+
+    async def test_beyond_the_bound_nothing_is_read_and_that_is_told(self) -> None:
+        app = create_app(token=TOKEN, agents=MOST_PAGES + 5, page_size=1)
+        with serve(app) as server:
+            async with client_of(server.url) as client:
+                fleet = await self.read(client)
+        assert len(app.state.simulator.calls) == MOST_PAGES
+        assert not fleet.complete
+        assert fleet.shortfall == "Only 60 of 65 agents were read, in at most 60 calls."
+
+    async def test_an_api_that_refuses_so_large_a_page_chooses_its_size(self) -> None:
+        refusal = says('{"title": "max is too large"}', "400 Bad Request")
+        listed = says('{"agents": [{"id": "a"}], "totalAgents": 1}')
+        async with wire(refusal, listed) as server, client_of(server) as client:
+            assert (await self.read(client)).complete
+        assert ["max=1000" in request for request in server.requests] == [True, False]
+
+    async def test_one_that_refuses_everything_is_asked_no_third_time(self) -> None:
+        refusal = says('{"title": "No"}', "400 Bad Request")
+        async with wire(refusal) as server, client_of(server) as client:
+            with pytest.raises(InvalidCall):
+                await self.read(client)
+        assert len(server.requests) == 2
+
+    async def test_a_list_that_ends_before_the_count_is_not_all(self) -> None:
+        async with wire(says('{"agents": [{"id": "a"}], "totalAgents": 3}')) as server:
+            async with client_of(server) as client:
+                fleet = await self.read(client)
+        assert not fleet.complete
+        assert fleet.shortfall == "The API counts 3 agents and lists 1 of them."
 
     async def test_a_cursor_that_comes_again_ends_it(self) -> None:
         link = {"next": {"href": "https://elsewhere.invalid/?cursor=x"}}
         body = json.dumps({"agents": [{"id": "a"}], "_links": link})
         async with wire(says(body)) as server, client_of(server) as client:
-            assert len(await client.agents()) == 2
+            assert not (await self.read(client)).complete
+        assert len(server.requests) == 2
         assert "cursor=x" in server.requests[1]
 
     async def test_of_account_groups_of_their_own(self) -> None:
         async with wire(says('{"agents": []}')) as server, client_of(server) as client:
-            assert await client.agents("34") == []
-        assert "/endpoint/agents?aid=34 " in server.requests[0]
+            assert not (await self.read(client, aid="34")).names
+        assert "/endpoint/agents?max=1000&aid=34 " in server.requests[0]
+
+    @pytest.mark.parametrize("page_size", [1_000, 60])
+    async def test_those_that_matter_are_asked_for_alone(self, page_size: int) -> None:
+        app = create_app(token=TOKEN, agents=2_000, page_size=page_size)
+        wanted = {agent.id: agent.name for agent in app.state.simulator.agents[::5]}
+        with serve(app) as server:
+            async with client_of(server.url) as client:
+                fleet = await self.read(client, chosen=wanted)
+        calls = app.state.simulator.calls
+        assert {(call.method, call.path) for call in calls} == {
+            ("POST", "/v7/endpoint/agents/filter")
+        }
+        assert len(calls) == 2 * -(-200 // page_size)
+        assert fleet.names == wanted
+        assert fleet.complete
+
+    async def test_what_is_asked_for_and_gone_is_no_shortfall(self) -> None:
+        app = create_app(token=TOKEN, agents=3)
+        with serve(app) as server:
+            async with client_of(server.url) as client:
+                known = app.state.simulator.agents[0].id
+                fleet = await self.read(client, chosen=[known, "gone"])
+        assert fleet.complete
+        assert set(fleet.names) == {known}
+
+    async def test_the_bound_is_one_for_all_calls_that_it_takes(self) -> None:
+        app = create_app(token=TOKEN, agents=1_000, page_size=100)
+        chosen = [agent.id for agent in app.state.simulator.agents]
+        with serve(app) as server:
+            async with client_of(server.url) as client:
+                fleet = await self.read(client, chosen=chosen, most_pages=5)
+        assert len(app.state.simulator.calls) == 5
+        assert not fleet.complete
 
 
 class TestTheServersTime:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from tests.thousandeyes.agents import every_agent
 from tests.thousandeyes.wire import says, wire
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.definitions import AgentToServerTest
@@ -187,11 +188,11 @@ async def test_account_groups_may_be_numbers() -> None:
 async def test_a_date_without_a_zone_costs_its_row_the_date_alone() -> None:
     agents = [{"id": "a", "lastSeen": NOW.removesuffix("Z")}, {"id": "b", "lastSeen": NOW}]
     async with answering({"agents": agents}) as client:
-        without, having = await client.agents()
+        without, having = await every_agent(client)
     assert (without.agent_id, without.last_seen) == ("a", None)
     assert having.last_seen
     async with simulated("date_without_zone") as (client, simulator):
-        without, *others = await client.agents()
+        without, *others = await every_agent(client)
     assert without.agent_id == simulator.agents[0].id
     assert without.last_seen is None
     assert all(agent.last_seen for agent in others)
@@ -201,9 +202,9 @@ async def test_a_date_without_a_zone_costs_its_row_the_date_alone() -> None:
 async def test_a_deleted_agent_is_not_online() -> None:
     agents = [{"id": "a", "deleted": True, "lastSeen": NOW}, {"id": "b", "deleted": False}]
     async with answering({"agents": agents}) as client:
-        assert [agent.is_online(0.0) for agent in await client.agents()] == [False, True]
+        assert [agent.is_online(0.0) for agent in await every_agent(client)] == [False, True]
     async with simulated("deleted_agents", agents=30) as (client, simulator):
-        found = await client.agents()
+        found = await every_agent(client)
         now = client.server_time()
     assert {agent.agent_id for agent in found if agent.is_online(now)} == online(simulator)
     assert [agent.deleted for agent in found].count(True) == 6

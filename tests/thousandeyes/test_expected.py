@@ -1,9 +1,9 @@
-from collections.abc import Collection
 from typing import Any
 
 import pytest
 
-from thousandeyes.expected import expected_agents, kinds_of
+from thousandeyes.expected import expected_agents, kinds_of, only_agents
+from thousandeyes.fleet import MOST_CHOSEN, AgentsPage, Fleet
 from thousandeyes.models import Agent, EndpointTest
 from thousandeyes.results import Kind
 
@@ -31,6 +31,16 @@ def test_the_type_tells_which_results_a_test_has(
     assert kinds_of(test) == kinds
 
 
+def fleet(online: str, asleep: str = "", **told: Any) -> Fleet:
+    """Return a fleet of agents with these letters as IDs."""
+    listed = [{"id": name} for name in online]
+    listed += [{"id": name, "status": "disabled"} for name in asleep]
+    page = {"total": len(listed), "is_last": True} | told
+    found = Fleet()
+    found.take(AgentsPage([Agent.model_validate(one) for one in listed], **page), NOON)
+    return found
+
+
 @pytest.mark.parametrize(
     ("selector", "online", "expected"),
     [
@@ -42,18 +52,51 @@ def test_the_type_tells_which_results_a_test_has(
         ({"agents": []}, "abc", 3),
         ({"agents": None, "maxMachines": None}, "abc", 3),
         ({"maxMachines": 25}, "", 0),
-        ({"maxMachines": 25}, None, None),
     ],
 )
 def test_agents_are_expected_that_are_online_and_may_run_it(
-    selector: dict[str, object], online: Collection[str] | None, expected: int | None
+    selector: dict[str, object], online: str, expected: int
 ) -> None:
-    assert expected_agents(listed(agentSelectorConfig=selector), online) == expected
+    assert expected_agents(listed(agentSelectorConfig=selector), fleet(online, "y")) == expected
+
+
+@pytest.mark.parametrize(
+    ("selector", "expected"),
+    [
+        ({}, None),
+        ({"maxMachines": 3}, 3),
+        ({"maxMachines": 2}, 2),
+        ({"maxMachines": 4}, None),
+        ({"agents": ["a", "y"]}, 1),
+        ({"agents": ["a", "z"]}, None),
+        ({"agents": ["a", "z"], "maxMachines": 1}, 1),
+    ],
+)
+def test_where_not_all_were_read_only_what_is_certain_is_expected(
+    selector: dict[str, object], expected: int | None
+) -> None:
+    part = fleet("abc", "y", total=9, is_last=False)
+    assert expected_agents(listed(agentSelectorConfig=selector), part) == expected
 
 
 def test_of_a_test_that_is_not_listed_everybody_online_is_expected() -> None:
-    assert expected_agents(None, "abc") == 3
+    assert expected_agents(None, fleet("abc")) == 3
+    assert expected_agents(None, fleet("abc", total=9)) is None
     assert expected_agents(None, None) is None
+
+
+def of_agents(*agents: str) -> EndpointTest:
+    return listed(agentSelectorConfig={"agents": agents})
+
+
+def test_agents_are_asked_for_alone_where_all_tests_name_them_and_they_are_few() -> None:
+    many = of_agents(*map(str, range(MOST_CHOSEN)))
+    assert only_agents([of_agents("a", "b"), of_agents("b", "c")]) == frozenset("abc")
+    assert len(only_agents([many]) or ()) == MOST_CHOSEN
+    assert only_agents([many, of_agents("one more")]) is None
+    assert only_agents([of_agents("a"), listed()]) is None
+    assert only_agents([of_agents("a"), None]) is None
+    assert only_agents([]) is None
 
 
 @pytest.mark.parametrize("config", [None, "all", 7, []])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from thousandeyes.__main__ import main
+from thousandeyes.fleet import MOST_PAGES
 from thousandeyes.simulator import Simulator, create_app, serve
 
 TOKEN = "tkn-of-the-finder"
@@ -78,6 +79,15 @@ def test_it_lists_agents_with_their_last_contact(
     assert main(["agents", "--online", "--name", "*"]) == 0
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "UTC" in line]
     assert listed == sorted(agent.name for agent in online)
+
+
+def test_it_says_so_when_there_are_more_agents_than_it_reads(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulate(agents=MOST_PAGES + 5, page_size=1)
+    assert main(["agents"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "of 60 agents are online: seen within the last hour. Only 60 of 65 agents" in said
 
 
 def test_it_lists_account_groups(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:

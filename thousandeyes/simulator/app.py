@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
-from . import accounts, results, tests
+from . import accounts, agents, results, tests
 from .gate import Gate
 from .options import Options
 from .page import show_calls, show_page
@@ -29,7 +29,7 @@ def create_app(*, clock: Callable[[], float] = time.time, **options: object) -> 
             Route("/endpoint/tests/scheduled-tests/{test_id}/run", run, methods=["POST"]),
             *tests.ROUTES,
             *results.ROUTES,
-            Route("/endpoint/agents", accounts.list_agents),
+            *agents.ROUTES,
             Route("/account-groups", accounts.list_account_groups),
         ],
         middleware=[Middleware(Gate, simulator=simulator)],

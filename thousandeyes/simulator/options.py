@@ -36,7 +36,7 @@ class Options(BaseModel):
     tests: int | list[str] = Field(
         48, description="How many instant tests it holds, or their IDs; half of each kind."
     )
-    agents: int = Field(25, ge=0, le=10_000, description="How many endpoint agents it holds.")
+    agents: int = Field(25, ge=0, le=150_000, description="How many endpoint agents it holds.")
     seed: int = Field(0, description="Makes other IDs, names and metrics.")
     instant_limit: int = Field(24, ge=0, description="Runs and creations granted in a window.")
     organization_limit: int = Field(240, ge=0, description="Calls granted in a window.")

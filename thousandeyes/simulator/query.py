@@ -107,11 +107,13 @@ def _timestamp(field: str, text: str) -> float:
         raise InvalidFieldsError.of(field, "is not a date and time in ISO 8601") from None
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """A body or a part of one, its fields under the API's names."""
+
     model_config = ConfigDict(alias_generator=to_camel, strict=True)
 
 
-class Filters(_Body):
+class Filters(Body):
     """Whose rows are wanted; an empty list means everybody's."""
 
     agent_id: list[UUID] = Field(default_factory=list)
@@ -124,14 +126,14 @@ class Filters(_Body):
         return is_wanted and agent.email in (self.user_principal_name or [agent.email])
 
 
-class Sort(_Body, Generic[SortKey]):
+class Sort(Body, Generic[SortKey]):
     """One key to sort by."""
 
     sort: SortKey
     order: Literal["asc", "desc"] = "asc"
 
 
-class Threshold(_Body, Generic[Metric]):
+class Threshold(Body, Generic[Metric]):
     """A bound that a metric must keep; rows without the metric don't."""
 
     name: Metric
@@ -146,14 +148,14 @@ class Threshold(_Body, Generic[Metric]):
         return found >= self.value if self.operator == "gte" else found <= self.value
 
 
-class ThresholdFilter(_Body, Generic[Metric]):
+class ThresholdFilter(Body, Generic[Metric]):
     """Bounds, of which all or one must hold."""
 
     filters: list[Threshold[Metric]] = Field(default_factory=list)
     conditional_operator: Literal["and", "or"] = "and"
 
 
-class Search(_Body, Generic[SortKey, Metric]):
+class Search(Body, Generic[SortKey, Metric]):
     """The body of a filter call (OpenAPI 7.0.85); all of it is optional."""
 
     search_sort: list[Sort[SortKey]] = Field(default_factory=list)
@@ -194,7 +196,7 @@ HttpSearch = Search[
         "application-score",
     ],
 ]  # fmt: skip
-AnySearch = TypeVar("AnySearch", bound=_Body)
+AnySearch = TypeVar("AnySearch", bound=Body)
 
 
 def parse_search(model: type[AnySearch], body: bytes) -> AnySearch:

@@ -8,6 +8,7 @@ import random
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from .faults import Behaviour
@@ -83,8 +84,8 @@ def agents_of(simulator: Simulator, test: EndpointTest) -> list[Agent]:
     The simulator has no labels: a test of `agent-labels` goes to all agents.
     """
     wanted = test.selector.get("agents")
-    selected = [a for a in simulator.agents if wanted is None or a.id in wanted]
-    return [a for a in selected[: max(0, test.selector["maxMachines"])] if a.is_online]
+    selected = (a for a in simulator.agents if wanted is None or a.id in wanted)
+    return [a for a in islice(selected, max(0, test.selector["maxMachines"])) if a.is_online]
 
 
 def network_row(measurement: Measurement, aid: str | int, expand: frozenset[str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What a run would do: found out, told and recorded, with nothing sent."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from flows.rerun.dry_run import KEY, Known, findings, markdown
 from flows.rerun.plan import documented_plan
 from tests.flows.scene import SUMMARY, Simulate, artifacts_of, ids, sent
 from thousandeyes.errors import TokenRefused
+from thousandeyes.fleet import AgentsPage, Fleet
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
@@ -22,6 +24,13 @@ AWAKE = Agent(id="a", lastSeen=NOW)
 RECORDS = [Record("1"), Record("2")]
 
 
+def fleet(agents: list[Agent], **told: Any) -> Fleet:
+    found = Fleet()
+    page = {"total": len(agents), "is_last": True} | told
+    found.take(AgentsPage(agents, **page), NOW.timestamp())
+    return found
+
+
 def known(
     tests: Mapping[str, EndpointTest] | None = None, agents: list[Agent] | None = None, **told: Any
 ) -> Known:
@@ -30,8 +39,7 @@ def known(
         aid=told.get("aid"),
         groups=told.get("groups", [MINE]),
         tests={None: listed if tests is None else tests, **told.get("elsewhere", {})},
-        agents=[AWAKE] if agents is None else agents,
-        now=NOW.timestamp(),
+        fleet=fleet([AWAKE] if agents is None else agents),
         unread=told.get("unread", ()),
     )
 
@@ -72,6 +80,12 @@ def test_nobody_online_is_told() -> None:
     assert findings(RECORDS, known(agents=[asleep])) == [
         "No agent is online: nobody would measure."
     ]
+
+
+def test_agents_that_were_not_all_read_are_told_as_such() -> None:
+    asleep = Agent(id="a", lastSeen=datetime(2026, 11, 22, tzinfo=UTC))
+    part = replace(known(), fleet=fleet([asleep], total=9_000, is_last=False))
+    assert findings(RECORDS, part) == ["Only 1 of 9000 agents were read, in at most 60 calls."]
 
 
 def test_what_could_not_be_read_is_told_and_nothing_concluded_from_it() -> None:

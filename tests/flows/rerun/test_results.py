@@ -14,6 +14,7 @@ from tests.flows.rerun.world import NOON, World
 from tests.thousandeyes.steady import steady
 from tests.thousandeyes.virtual_time import run
 from thousandeyes.delivery import Delivery
+from thousandeyes.fleet import MOST_PAGES
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.simulator import Behaviour, Fault
@@ -227,6 +228,41 @@ class TestRoundsThatCount:
         record = world.rerun([NETWORK], wait_for_results=True)[NETWORK]
         assert record.rounds_after is None
         assert record.ending == "passed"
+
+
+class TestLargeFleets:
+    def test_of_5000_agents_as_many_are_expected_as_a_test_takes(self) -> None:
+        world = World(tests=IDS, agents=5_000, seed=9)
+        records = world.rerun(wait_for_results=True)
+        assert {verdict_of(record).agents_expected for record in records.values()} == {25}
+        assert len(world.agent_calls) == 50
+
+    def test_150000_agents_cost_a_bounded_number_of_calls(self) -> None:
+        world = World(tests=[NETWORK], agents=150_000, page_size=500, seed=9)
+        record = world.rerun(wait_for_results=True)[NETWORK]
+        assert verdict_of(record).agents_expected == 25
+        assert len(world.agent_calls) == MOST_PAGES
+
+    def test_several_account_groups_share_the_bound(
+        self,
+    ) -> None:
+        world = World(tests=IDS, agents=500, page_size=10, seed=9)
+        records = [Record(NETWORK), Record(HTTP, aid="1234")]
+        run(world.execute(records, RerunOptions(wait_for_results=True)))
+        assert len(world.agent_calls) == MOST_PAGES
+        assert [verdict_of(record).agents_expected for record in records] == [25, 25]
+
+    def test_where_all_tests_name_their_agents_only_these_are_asked_for(self) -> None:
+        world = World(tests=[], agents=5_000, seed=9)
+        agents = world.simulator.agents
+        chosen = [agents[place].id for place in (7, 4_000, 4_999)]
+        test_id = world.add("agent-to-server", server="a.example", agents=chosen)
+        record = world.rerun([test_id], wait_for_results=True, thresholds={"max_loss_percent": 5})[
+            test_id
+        ]
+        assert [call.path for call in world.agent_calls] == ["/v7/endpoint/agents/filter"]
+        online = [agent for agent in agents if agent.id in chosen and agent.is_online]
+        assert verdict_of(record).agents_expected == len(online)
 
 
 class TestReading:

@@ -1,10 +1,11 @@
 """A whole run's calls and results on the virtual clock: all real but the sockets and Prefect."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -21,6 +22,7 @@ from thousandeyes.gate import QuotaGate
 from thousandeyes.record import Record
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import Call, Simulator, create_app
+from thousandeyes.simulator.definitions import new_test
 from thousandeyes.thresholds import Thresholds
 
 NOON = 1_800_000_000.0
@@ -50,6 +52,18 @@ class World:
     @property
     def result_calls(self) -> list[Call]:
         return [call for call in self.simulator.calls if "/test-results/" in call.path]
+
+    @property
+    def agent_calls(self) -> list[Call]:
+        return [call for call in self.simulator.calls if "/agents" in call.path]
+
+    def add(self, kind: Literal["agent-to-server", "http-server"], **settings: Any) -> str:
+        """Add a test as a creation does, and return its ID; it has not run."""
+        test_id, rng = self.simulator.new_id()
+        fields = {"testName": "New", "agentSelectorType": "specific-agents", **settings}
+        body = json.dumps(fields).encode()
+        self.simulator.add(new_test(kind, body, test_id, rng, self.starts_at))
+        return test_id
 
     def rerun(
         self,
