@@ -15,6 +15,11 @@ def test_a_link_names_account_group_kind_test_and_round() -> None:
     }
 
 
+def test_a_link_leads_to_the_app_of_its_region() -> None:
+    link = app_link("1", app="https://app.thousandeyes.us")
+    assert link.startswith("https://app.thousandeyes.us/view/endpoint-agent?")
+
+
 def test_what_is_not_known_is_left_out() -> None:
     query = parse_qs(urlsplit(app_link("1")).query)
     assert query == {"scenarioId": ["eyebrowNetworkTest"], "testId": ["1"]}
