@@ -6,6 +6,7 @@ cancelled.
 """
 
 from collections.abc import AsyncIterator, Callable, Container, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -46,7 +47,8 @@ def runs_with_a_process(processes: Path = _PROCESSES) -> frozenset[UUID]:
             continue
         for value in environment:
             if value.startswith(_VARIABLE):
-                found.add(UUID(value.removeprefix(_VARIABLE).decode()))
+                with suppress(ValueError):  # anybody may set a variable to anything
+                    found.add(UUID(value.removeprefix(_VARIABLE).decode()))
     return frozenset(found)
 
 

@@ -33,6 +33,7 @@ def test_the_runs_of_this_machines_processes_are_found(tmp_path: Path) -> None:
     process(tmp_path, 1, PATH="/bin")
     process(tmp_path, 2, PATH="/bin", PREFECT__FLOW_RUN_ID=str(run))
     (tmp_path / "3").mkdir()  # it ended while we looked
+    process(tmp_path, 4, PREFECT__FLOW_RUN_ID="none")
     assert runs_with_a_process(tmp_path) == {run}
 
 
