@@ -7,7 +7,10 @@ them lets a page of any site read its API.
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).parents[1]
+_CHECKOUT: Final = Path(__file__).parents[1]
+ROOT: Final = _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
+"""The folder with `.env`: that of the project, or where it is installed from a wheel, the one in
+which the command was started."""
 HOME: Final = ROOT / ".prefect"
 
 LEASES: Final = "prefect.server.concurrency.lease_storage.filesystem"

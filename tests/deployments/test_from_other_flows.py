@@ -11,6 +11,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelled
 
+from deployments.examples.prefect_alone import swap_the_router
 from flows.rerun import RerunFailed
 from flows.rerun.remote import RerunUnfinished, rerun_by_deployment
 from tests.deployments.scene import client_of, simulated, until
@@ -54,6 +55,14 @@ async def test_a_parent_gets_what_the_flow_would_have_returned_or_raised(
     assert str(failed.value) == "2 of 3 tests accepted; failed for 1 not_found."
     by_id = {one.test_id: one.outcome for one in failed.value.outcomes}
     assert by_id == dict.fromkeys(TEST_IDS, Outcome.ACCEPTED) | {GONE: Outcome.NOT_FOUND}
+
+
+@pytest.mark.servers
+async def test_a_project_with_prefect_alone_is_told_how_the_run_ended(machines: Topology) -> None:
+    with working(machines):
+        assert await swap_the_router(TEST_IDS) == "2 of 2 tests accepted."
+        with pytest.raises(RuntimeError, match=r"ended Failed: 1 of 2 tests accepted"):
+            await swap_the_router([TEST_IDS[0], GONE])
 
 
 @pytest.mark.usefixtures("machines")
