@@ -82,6 +82,8 @@ class FamilyQuota:
     silent: int = 0
     """Whether the call that is to find out is under way."""
     last_reset: float = -math.inf
+    window: float = WINDOW
+    """Seconds in a window, as far as Resets show: a minute until two of them are less apart."""
     beyond: float = 0.0
     """Seconds to add to a Reset. A server that still refuses after it has rounded it down."""
 
@@ -145,6 +147,7 @@ class FamilyQuota:
         # Reset: both are cut to whole seconds, so that nothing is to be added.
         end = now + told.seconds_left + self.beyond * (told.remaining < told.limit - 1)
         if told.reset > self.last_reset + SAME_WINDOW:
+            self._measure(told)
             if self.told:
                 self.forget()
             if told.seconds_left <= 0:
@@ -158,3 +161,15 @@ class FamilyQuota:
             return
         self.told, self.rolls_over_at, self.untold = told, end, False
         self.last_reset = max(self.last_reset, told.reset)
+
+    def _measure(self, told: Told) -> None:
+        """Learn how long a window is from one that is new.
+
+        The seconds left show it at the least, since a call may come at any moment of a window. Two
+        Resets show it at the most, since there may be windows between them that nobody has seen.
+        """
+        rounding = 2 * SAME_WINDOW  # Date and Reset are whole seconds
+        if told.seconds_left > self.window + rounding:
+            self.window = told.seconds_left
+        elif told.reset < self.last_reset + self.window - rounding:
+            self.window = told.reset - self.last_reset

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from thousandeyes.errors import QuotaExhausted, RunStopped
-from thousandeyes.families import Family
+from thousandeyes.families import WINDOW, Family
 from thousandeyes.quota import Permit, Quota
 from thousandeyes.replies import Reply
 from thousandeyes.text import duration
@@ -38,7 +38,9 @@ class QuotaGate:
     Calls that spend different families wait in queues of their own, so that reading results
     doesn't wait behind reruns. All callers share one event loop.
 
-    Where the API does not answer, the gate stops of itself: `silence` is the reason.
+    Where the API does not answer, the gate stops of itself: `silence` is the reason. `first_reply`
+    is set when an instant call has been answered, `other_window` when Resets have shown that the
+    window of these is no minute.
 
     Args:
         reserve: The fraction of each window that is left to other users.
@@ -57,6 +59,7 @@ class QuotaGate:
     ) -> None:
         self.quota = Quota(reserve)
         self.first_reply = asyncio.Event()
+        self.other_window = asyncio.Event()
         self.silence: str | None = None
         self._max_wait = max_wait
         self._clock = clock
@@ -117,7 +120,7 @@ class QuotaGate:
                 self.quota.replied(permit, admission.reply, self._clock())
                 self._unanswered = 0
                 if Family.INSTANT in spends:
-                    self.first_reply.set()
+                    self._tell_waiting()
             elif admission.sent:
                 self.quota.lost(permit)
                 self._note_silence(since)
@@ -166,6 +169,11 @@ class QuotaGate:
             if on_wait:
                 on_wait(self._clock() - since - awaiting_reply)
             self._wake()
+
+    def _tell_waiting(self) -> None:
+        self.first_reply.set()
+        if self.quota.families[Family.INSTANT].window != WINDOW:
+            self.other_window.set()
 
     def _note_silence(self, since: float) -> None:
         """Note that a call which went out then brought no reply; stop if that is enough."""

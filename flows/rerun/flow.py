@@ -117,7 +117,7 @@ async def _rerun(
             run = Run(client, sending, artifacts, options, selection.thresholds, logger=logger)
             async with (
                 in_background(own_run.watch(run.stop)),
-                in_background(tell_plan(client.gate, len(to_send), options)),
+                in_background(tell_plan(client.gate, to_send, options)),
                 in_background(progress.follow(client.gate, run.results)),
             ):
                 await run.execute(to_send, left_open)

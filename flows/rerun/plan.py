@@ -1,6 +1,7 @@
 """How long a run will take, told as soon as the limit is known."""
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 from prefect import get_run_logger
@@ -8,40 +9,63 @@ from prefect import get_run_logger
 from flows.rerun.options import RerunOptions
 from thousandeyes.families import WINDOW, Family, FamilyQuota, Told
 from thousandeyes.gate import QuotaGate
+from thousandeyes.record import Record
 from thousandeyes.text import duration
 
 DOCUMENTED_LIMIT: Final = 24
 """Reruns and creations a minute, for an organization. Replies tell the real one."""
 
 
-async def tell_plan(gate: QuotaGate, tests: int, options: RerunOptions) -> None:
-    """Log the plan line as soon as the first reply has told the limit."""
-    await gate.first_reply.wait()
-    text = plan(tests, gate.quota.families[Family.INSTANT], options.max_in_flight)
-    if options.wait_for_results:
-        text += f"; then up to {options.results_deadline_minutes:g} minutes for results"
-    get_run_logger().info(text)
+async def tell_plan(gate: QuotaGate, records: Sequence[Record], options: RerunOptions) -> None:
+    """Log the plan line as soon as the first reply has told the limit.
 
-
-def plan(tests: int, quota: FamilyQuota, max_in_flight: int) -> str:
-    """Return the plan line, such as `87 tests, 24 a minute: about 4 minutes`.
+    And once more, for what is left, when Resets show that a window is no minute.
 
     Args:
-        tests: How many are still to be sent, the first included.
-        quota: What the first reply told of the instant tests' quota.
+        gate: The run's gate.
+        records: The tests to send, which change as they are.
+        options: Whether results are waited for.
+    """
+    logger, quota = get_run_logger(), gate.quota.families[Family.INSTANT]
+    await gate.first_reply.wait()
+    text = plan(len(records), quota, options.max_in_flight, sent=1)
+    if options.wait_for_results:
+        text += f"; then up to {options.results_deadline_minutes:g} minutes for results"
+    logger.info(text)
+    if quota.window != WINDOW:
+        return  # the first reply has shown it
+    await gate.other_window.wait()
+    left = sum(not record.begun for record in records)
+    logger.info("The quota's window is no minute. %s", plan(left, quota, options.max_in_flight))
+
+
+def plan(tests: int, quota: FamilyQuota, max_in_flight: int, *, sent: int = 0) -> str:
+    """Return the plan line, such as `87 tests, 24 a minute: about 4 minutes`.
+
+    A window is a minute of the clock, so that the first has less than a minute left.
+
+    Args:
+        tests: How many are to be sent.
+        quota: What is told of the instant tests' quota.
         max_in_flight: How many are under way at a time.
+        sent: How many of them the quota counts already.
     """
     told = quota.told
     if told is None or told.limit < 1:
         return f"{tests} tests, no limit told: up to {max_in_flight} at a time"
-    window = window_seconds(told)
-    windows = math.ceil(tests / max(1, told.limit - quota.kept_back)) - 1
-    rate = "a minute" if window == WINDOW else f"every {window:.0f} s"
-    return f"{tests} tests, {told.limit} {rate}: about {duration(windows * window)}"
+    # A Date is cut to its second: with one left by it, there may be none.
+    room = max(0, quota.free) if told.seconds_left > 1 else 0
+    left = tests - sent - room
+    windows = math.ceil(max(0, left) / max(1, told.limit - quota.kept_back))
+    seconds = told.seconds_left + (windows - 1) * quota.window if windows else 0.0
+    rate = "a minute" if quota.window == WINDOW else f"every {quota.window:.0f} s"
+    return f"{tests} tests, {told.limit} {rate}: about {duration(seconds)}"
 
 
 def documented_plan(tests: int, quota_reserve: float) -> str:
     """Return the plan line before any reply has told the limit: by the vendor's documents.
+
+    It counts whole minutes, though the one in which the run begins has less than a minute left.
 
     Args:
         tests: How many would be sent.
@@ -50,12 +74,3 @@ def documented_plan(tests: int, quota_reserve: float) -> str:
     quota = FamilyQuota(quota_reserve)
     quota.told = Told(DOCUMENTED_LIMIT, DOCUMENTED_LIMIT, WINDOW, WINDOW)
     return f"{plan(tests, quota, 1)}, by the limit that the API documents"
-
-
-def window_seconds(told: Told) -> float:
-    """Return how long a window is: only the reply that opened one shows it."""
-    opened_it = told.remaining == told.limit - 1
-    rounding = 2  # Date and Reset are whole seconds
-    if opened_it and told.seconds_left < WINDOW - rounding:
-        return told.seconds_left
-    return WINDOW

@@ -3,8 +3,7 @@
 `rerun-organizations` runs them on a Prefect server with two workers: two organizations with quotas
 of their own, and one whose token is dead. The clock of each runs from its first rerun call to its
 last, by its own simulator. The ideal is what the API told to wait, as in `quota`: for each window
-but the last from the Date of its last accepted reply to its Reset, both in whole seconds, Reset
-rounded up.
+but the last from the Date of its last accepted reply to its Reset, both in whole seconds.
 """
 
 import asyncio
@@ -91,10 +90,9 @@ def _add(shown: Any, name: str, simulator: Any) -> None:
     applied = [call.at for call in reruns if call.applied]
     took = max(applied) - min(applied) if applied else 0.0
     limit = simulator.options.instant_limit
-    ideal = sum(
-        math.ceil(applied[first] + _WINDOW) - math.floor(applied[first + limit - 1])
-        for first in range(0, len(applied) - limit, limit)
-    )
+    last = {at // _WINDOW: at for at in applied}  # of each window, which begins by the clock
+    waited_out = [at for number, at in last.items() if number != max(last)]
+    ideal = sum((at // _WINDOW + 1) * _WINDOW - math.floor(at) for at in waited_out)
     shown.add_row(
         name,
         str(limit),

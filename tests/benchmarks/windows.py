@@ -29,7 +29,7 @@ class Window:
 
     @property
     def accepted(self) -> list[Reply]:
-        """The replies that granted a rerun; the first of them opened the window."""
+        """The replies that granted a rerun."""
         return [reply for reply in self.replies if reply.status == ACCEPTED]
 
     @property

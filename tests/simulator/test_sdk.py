@@ -250,7 +250,7 @@ def test_it_is_refused_what_the_simulator_refuses(client: ApiClient) -> None:
 
 
 def test_it_waits_for_the_reset_of_a_429_and_then_gets_through() -> None:
-    app = create_app(tests=[NETWORK], instant_limit=1, window_seconds=0.5)
+    app = create_app(tests=[NETWORK], instant_limit=1, window_seconds=0.5, windows="first_call")
     with serve(app) as server, connect(server.url) as client:
         run(client, NETWORK)
         run(client, NETWORK)

@@ -18,12 +18,20 @@ BOTH = (Family.ORGANIZATION, Family.INSTANT)
 
 @dataclass
 class Window:
-    """At most `limit` calls in 60 s, opened by the first; `started` numbers the windows."""
+    """At most `limit` calls in 60 s; `started` numbers the windows.
+
+    They are minutes of the server's clock, which is at `zero` when ours is at 0, or, without such a
+    zero, each begins with its first call.
+    """
 
     limit: int
+    zero: float | None = None
     opened_at: float = -math.inf
     granted: int = 0
     started: int = 0
+
+    def beginning(self, now: float) -> float:
+        return now if self.zero is None else now - (self.zero + now) % 60
 
     def at(self, now: float) -> "Window":
         if now >= self.opened_at + 60:
@@ -32,7 +40,7 @@ class Window:
 
     def take(self, now: float) -> bool:
         if now >= self.opened_at + 60:
-            self.opened_at, self.granted = now, 0
+            self.opened_at, self.granted = self.beginning(now), 0
             self.started += 1
         if self.granted >= self.limit:
             return False
@@ -49,11 +57,13 @@ class ModelServer:
     rounding: Callable[[float], int] = math.ceil
     skew: float = 0.0
     dated: bool = True
+    by_the_clock: bool = True
     windows: dict[Family, Window] = field(init=False)
     refused: int = 0
 
     def __post_init__(self) -> None:
-        self.windows = {family: Window(limit) for family, limit in self.limits.items()}
+        zero = self.clock(0.0) if self.by_the_clock else None
+        self.windows = {family: Window(limit, zero) for family, limit in self.limits.items()}
 
     def clock(self, now: float) -> float:
         return EPOCH + self.skew + now
@@ -69,7 +79,8 @@ class ModelServer:
             told["date"] = formatdate(math.floor(self.clock(now)), usegmt=True)
         for family in self.tells:
             window = self.windows[family].at(now)
-            opened_at = max(window.opened_at, now - 60) if window.granted else now
+            began = window.opened_at if window.granted else window.beginning(now)
+            opened_at = max(began, now - 60)
             told[f"{STEMS[family]}-limit"] = str(window.limit)
             told[f"{STEMS[family]}-remaining"] = str(window.limit - window.granted)
             told[f"{STEMS[family]}-reset"] = str(self.rounding(self.clock(opened_at + 60)))

@@ -23,7 +23,9 @@ class World:
         self.now = loop.time
         self.takes = takes
         self.is_silent = False
-        self.server = ModelServer({Family.ORGANIZATION: 240, Family.INSTANT: instant})
+        self.server = ModelServer(
+            {Family.ORGANIZATION: 240, Family.INSTANT: instant}, by_the_clock=False
+        )
         self.gate = QuotaGate(max_wait=max_wait, clock=loop.time)
         self.done: list[tuple[str, float]] = []
         self.waits: dict[str, float] = {}

@@ -59,7 +59,7 @@ class AnyInterleaving(RuleBasedStateMachine):
         rounding=st.sampled_from([math.ceil, math.floor]),
         skew=st.sampled_from([0.0, 3600.0, -3600.0, 0.5]),
         reserve=st.sampled_from([0.0, 0.0, 0.25, 0.9]),
-        alone=st.booleans(),
+        kind=st.tuples(st.booleans(), st.booleans()),
     )
     def begin(
         self,
@@ -69,10 +69,11 @@ class AnyInterleaving(RuleBasedStateMachine):
         rounding: type[int],
         skew: float,
         reserve: float,
-        alone: bool,  # noqa: FBT001
+        kind: tuple[bool, bool],
     ) -> None:
         limits = {Family.INSTANT: instant, Family.ORGANIZATION: organization}
-        self.server = ModelServer(limits, tells, rounding, skew)
+        alone, by_the_clock = kind
+        self.server = ModelServer(limits, tells, rounding, skew, by_the_clock=by_the_clock)
         self.alone = alone
         self.keeps_its_word = set(tells) == set(BOTH) and rounding is math.ceil
         self.quota = Quota(reserve)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.thousandeyes.model_server import BOTH, ModelServer
+from tests.thousandeyes.model_server import BOTH, EPOCH, ModelServer
 from tests.thousandeyes.steady import steady
 from tests.thousandeyes.virtual_time import run
 from thousandeyes.client import ThousandEyesClient
@@ -37,6 +37,8 @@ class Api:
     by_status: Counter[int] = field(default_factory=Counter)
     refused_in: list[int] = field(default_factory=list)
     """The windows in which it refused, one for each 429."""
+    resets: set[float] = field(default_factory=set)
+    """The Resets that it told."""
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         test_id = request.url.path.split("/")[-2]
@@ -58,6 +60,7 @@ class Api:
         elif status != 404:
             self.applied[test_id] += 1
         reply = self.server.reply(status, now())
+        self.resets |= {told.reset for told in reply.told().values()}
         self.by_status[status] += 1
         await asyncio.sleep(half)
         if fault == "lost after" and status == 200:
@@ -101,12 +104,35 @@ async def whole_run(
 
 
 def server(instant: int = 24, **options: object) -> ModelServer:
+    """Make a server whose windows are minutes of its clock."""
     limits = {Family.ORGANIZATION: 10 * instant, Family.INSTANT: instant}
     return ModelServer(limits, **options)  # type: ignore[arg-type]
 
 
 def ids(count: int) -> list[str]:
     return [str(number) for number in range(count)]
+
+
+@pytest.mark.parametrize("phase", [0.75, 6.3, 12.0, 18.9, 24.5, 30.0, 36.1, 42.7, 48.2, 54.6, 59.4])
+@pytest.mark.parametrize("rounding", [math.ceil, math.floor])
+def test_in_windows_of_the_clock_96_tests_take_no_longer_than_the_api_tells_them_to_wait(
+    phase: float, rounding: Callable[[float], int]
+) -> None:
+    """The ideal is what the replies told: from the first one's Date to the third Reset after it."""
+    api = Api(server(skew=phase - EPOCH % 60, rounding=rounding))
+
+    async def main() -> float:
+        records = await whole_run(api, ids(96))
+        assert {record.outcome for record in records} == {Outcome.ACCEPTED}
+        return asyncio.get_running_loop().time()
+
+    took = run(main())
+    resets = sorted(api.resets)
+    assert len(api.refused_in) <= 1
+    assert len(resets) == 4
+    ideal = resets[2] - math.floor(api.server.clock(0.05))
+    assert ideal / took >= 0.97
+    assert abs(180 + 60 - phase - took) <= 60
 
 
 @pytest.mark.parametrize("latency", [0.05, 0.4])

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from .dialects import Dialect
 from .faults import Behaviour, Fault, ResultReply
-from .quota import Family, Rounding
+from .quota import Beginning, Family, Rounding
 from .surroundings import Cause
 
 EVERY_TEST = "*"
@@ -43,6 +43,10 @@ class Options(BaseModel):
     instant_limit: int = Field(24, ge=0, description="Runs and creations granted in a window.")
     organization_limit: int = Field(240, ge=0, description="Calls granted in a window.")
     window_seconds: float = Field(60.0, gt=0, description="Length of both quota windows.")
+    windows: Beginning = Field(
+        "clock",
+        description="Whether they begin as minutes do, or each with its first_call.",
+    )
     rate_headers: list[Family] = Field(
         default=["organization", "instant"],
         description="The families that replies tell; both are enforced.",

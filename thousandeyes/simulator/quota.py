@@ -1,7 +1,9 @@
 """The two rate limits, as arithmetic over a time that is handed in.
 
 The vendor's rate limit page: 240 calls a minute for an organization and 24 a minute for instant
-tests; a window rolls over one minute after the first call in it and is opened again by the next.
+tests. By all samples of the vendor's documents, and by the one live value that is known, a window
+is a minute of the clock. The page's own words, that it rolls over a minute after the first call in
+it, are the other kind.
 """
 
 import math
@@ -9,6 +11,7 @@ from typing import Literal
 
 Family = Literal["organization", "instant"]
 Rounding = Literal["up", "down"]
+Beginning = Literal["clock", "first_call"]
 
 _HEADER_STEMS: dict[Family, str] = {
     "organization": "X-Organization-Rate-Limit",
@@ -17,25 +20,30 @@ _HEADER_STEMS: dict[Family, str] = {
 
 
 class FixedWindow:
-    """Grants at most `limit` calls in a window of `seconds`, opened by its first granted call."""
+    """Grants at most `limit` calls in a window of `seconds`.
 
-    def __init__(self, limit: int, seconds: float) -> None:
+    It begins with each multiple of `seconds` since the epoch, as a minute does, or with its first
+    granted call.
+    """
+
+    def __init__(self, limit: int, seconds: float, begins: Beginning = "clock") -> None:
         self.limit = limit
         self.seconds = seconds
+        self._begins = begins
         self._opened_at: float | None = None
         self._granted = 0
 
     def take(self, now: float) -> bool:
         """Grant one call at `now` (epoch seconds), or refuse it without counting it."""
         if not self.is_open(now):
-            self._opened_at, self._granted = now, 0
+            self._opened_at, self._granted = self._beginning(now), 0
         if self._granted >= self.limit:
             return False
         self._granted += 1
         return True
 
     def is_open(self, now: float) -> bool:
-        """Tell whether a window, opened by an earlier call, holds `now`."""
+        """Tell whether the window of an earlier call holds `now`."""
         return self._opened_at is not None and now < self._opened_at + self.seconds
 
     def remaining(self, now: float) -> int:
@@ -45,7 +53,14 @@ class FixedWindow:
     def rolls_over_at(self, now: float) -> float:
         """Return the window's end in epoch seconds; if none is open, of one opened at `now`."""
         opened_at = self._opened_at if self.is_open(now) else None
-        return (now if opened_at is None else opened_at) + self.seconds
+        return (self._beginning(now) if opened_at is None else opened_at) + self.seconds
+
+    def _beginning(self, now: float) -> float:
+        if self._begins == "first_call":
+            return now
+        beginning = now // self.seconds * self.seconds
+        # What is no whole number of seconds is rounded, and might be over already.
+        return beginning if now < beginning + self.seconds else beginning + self.seconds
 
 
 class Quota:
@@ -57,11 +72,12 @@ class Quota:
         organization_limit: int,
         instant_limit: int,
         window_seconds: float,
+        begins: Beginning = "clock",
         reset_rounding: Rounding = "up",
     ) -> None:
         self.windows: dict[Family, FixedWindow] = {
-            "organization": FixedWindow(organization_limit, window_seconds),
-            "instant": FixedWindow(instant_limit, window_seconds),
+            "organization": FixedWindow(organization_limit, window_seconds, begins),
+            "instant": FixedWindow(instant_limit, window_seconds, begins),
         }
         self._round = math.ceil if reset_rounding == "up" else math.floor
 

@@ -38,6 +38,7 @@ class Simulator:
             organization_limit=options.organization_limit,
             instant_limit=options.instant_limit,
             window_seconds=options.window_seconds,
+            begins=options.windows,
             reset_rounding=options.reset_rounding,
         )
         self.faults = FaultPlan(options.faults)

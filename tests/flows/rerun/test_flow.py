@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections import Counter
 from contextlib import suppress
 from typing import Any
@@ -180,7 +181,7 @@ async def test_a_lost_reply_is_sent_again_only_under_at_least_once(simulate: Sim
 
 
 async def test_a_429_is_waited_out_and_uses_up_no_retry(simulate: Simulate) -> None:
-    simulator = simulate(tests=ids(8), instant_limit=8, window_seconds=5)
+    simulator = simulate(tests=ids(8), instant_limit=8, window_seconds=5, windows="first_call")
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {simulator.token}"}) as other:
         for test_id in ids(8):  # somebody else uses up the window
             await other.post(f"{os.environ['TE_BASE_URL']}{TESTS}/{test_id}/run")
@@ -229,7 +230,8 @@ async def test_ten_tests_in_a_row_without_an_answer_stop_the_run(simulate: Simul
 async def test_after_the_deadline_nothing_is_sent_and_the_rest_is_reported(
     simulate: Simulate,
 ) -> None:
-    simulator = simulate(tests=ids(40), instant_limit=5, window_seconds=600)
+    long = {"window_seconds": 600, "windows": "first_call"}  # none ends meanwhile
+    simulator = simulate(tests=ids(40), instant_limit=5, **long)
     state, recorded = await run(ids(40), deadline_minutes=0.05)
     counted = Counter(record.outcome.value for record in recorded.values())
     assert counted == {"accepted": 5, "not_attempted": 35}
@@ -272,4 +274,15 @@ async def test_the_plan_is_told_once_the_limit_is_known(
     simulate(tests=ids(30), instant_limit=24)
     with suppress(RerunFailed):
         await rerun_endpoint_tests(ids(30), options=RerunOptions(deadline_minutes=0.02))
-    assert "30 tests, 24 a minute: about 60 s" in caplog.text
+    assert re.search(r"30 tests, 24 a minute: about [1-6]?[0-9] s\n", caplog.text)
+
+
+async def test_the_plan_is_told_once_more_when_a_window_is_no_minute(
+    simulate: Simulate, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulate(tests=ids(30), instant_limit=12, window_seconds=4)
+    await rerun_endpoint_tests(ids(30))
+    [corrected] = re.findall(r"The quota's window is no minute\. (.*)", caplog.text)
+    said = re.fullmatch(r"(\d+) tests, 12 every 4 s: about (\d+) s", corrected)
+    assert said
+    assert int(said[1]) < 30

@@ -195,7 +195,7 @@ async def test_a_killed_run_goes_on_where_it_stood(simulate: Simulate, delivery:
 
 @pytest.mark.servers
 async def test_a_cancelled_run_of_4000_tests_still_writes_its_summary(simulate: Simulate) -> None:
-    simulator = simulate(tests=ids(4000), instant_limit=24)
+    simulator = simulate(tests=ids(4000), instant_limit=24, windows="first_call")
     flow_run_id = await deployed_run(ids(4000), {})
     async with process("-m", "prefect", "flow-run", "execute", str(flow_run_id)) as cancelled:
         await wait_until(lambda: len(sent(simulator)) == 24)

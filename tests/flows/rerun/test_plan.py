@@ -1,17 +1,30 @@
+import re
+from collections.abc import Sequence
+
 import pytest
 
-from flows.rerun.plan import plan, window_seconds
-from thousandeyes.families import FamilyQuota, Told
+from flows.rerun.plan import documented_plan, plan
+from tests.flows.rerun.world import NOON, World
+from thousandeyes.families import FamilyQuota, Mark, Told
 
 
-def told(limit: int, remaining: int, seconds_left: float = 60.0) -> Told:
-    return Told(limit, remaining, 1_800_000_000.0, seconds_left)
+def told(limit: int, remaining: int, seconds_left: float = 60.0, reset: float = NOON) -> Told:
+    return Told(limit, remaining, reset, seconds_left)
 
 
-def quota(reading: Told | None, reserve: float = 0.0) -> FamilyQuota:
-    family = FamilyQuota(reserve)
-    family.told = reading
+def quota(*readings: Told, reserve: float = 0.0) -> FamilyQuota:
+    """Return a quota that has heard these, each after the end of the one before."""
+    family, now = FamilyQuota(reserve), 0.0
+    for reading in readings:
+        family.roll_over(now)
+        family.hear(reading, Mark(family.era, 0), now)
+        now += reading.seconds_left
     return family
+
+
+def first_plan(tests: int, *readings: Told, reserve: float = 0.0) -> str:
+    """Return the plan as it is told when the first call has been answered."""
+    return plan(tests, quota(*readings, reserve=reserve), 20, sent=1)
 
 
 @pytest.mark.parametrize(
@@ -23,24 +36,91 @@ def quota(reading: Told | None, reserve: float = 0.0) -> FamilyQuota:
         (10_000, "10000 tests, 24 a minute: about 6 h 56 min"),
     ],
 )
-def test_the_plan_counts_the_windows_that_open_after_the_first(tests: int, text: str) -> None:
-    assert plan(tests, quota(told(24, 23)), 20) == text
+def test_the_plan_counts_the_minutes_that_begin_after_the_first(tests: int, text: str) -> None:
+    assert first_plan(tests, told(24, 23)) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds_left", "text"),
+    [(9.0, "about 3 minutes"), (60.0, "about 4 minutes"), (2.0, "about 3 minutes")],
+)
+def test_the_first_minute_has_as_much_left_as_is_told(seconds_left: float, text: str) -> None:
+    """By the fact that windows are clock minutes, 100 tests with 9 s left take 189 s."""
+    assert first_plan(100, told(24, 23, seconds_left)).endswith(text)
+
+
+def test_a_last_second_is_not_counted_on() -> None:
+    assert first_plan(24, told(24, 23, 2.0)) == "24 tests, 24 a minute: about 1 s"
+    assert first_plan(24, told(24, 23, 1.0)) == "24 tests, 24 a minute: about 1 s"
+    assert first_plan(26, told(24, 23, 2.0)) == "26 tests, 24 a minute: about 2 s"
+    assert first_plan(26, told(24, 23, 1.0)) == "26 tests, 24 a minute: about 61 s"
+
+
+def test_what_others_have_used_of_the_first_minute_is_not_counted_on() -> None:
+    assert first_plan(24, told(24, 3, 10.0)) == "24 tests, 24 a minute: about 10 s"
+    assert first_plan(29, told(24, 3, 10.0)) == "29 tests, 24 a minute: about 70 s"
 
 
 def test_without_a_told_limit_only_the_number_in_flight_is_known() -> None:
-    assert plan(87, quota(None), 20) == "87 tests, no limit told: up to 20 at a time"
-    assert plan(87, quota(told(0, 0)), 20) == "87 tests, no limit told: up to 20 at a time"
+    assert first_plan(87) == "87 tests, no limit told: up to 20 at a time"
+    assert first_plan(87, told(0, 0)) == "87 tests, no limit told: up to 20 at a time"
 
 
 def test_what_is_kept_back_for_others_makes_it_longer() -> None:
-    assert plan(48, quota(told(24, 23), 0.5), 20) == "48 tests, 24 a minute: about 3 minutes"
+    assert first_plan(48, told(24, 23), reserve=0.5) == "48 tests, 24 a minute: about 3 minutes"
 
 
-def test_a_shorter_window_is_told_as_it_is() -> None:
-    assert plan(50, quota(told(24, 23, 10.0)), 20) == "50 tests, 24 every 10 s: about 20 s"
+def test_the_seconds_left_alone_make_no_window_shorter_than_a_minute() -> None:
+    assert quota(told(24, 23, 10.0)).window == 60
+    assert quota(told(24, 12, 10.0)).window == 60
+    assert quota(told(24, 23, 61.0)).window == 60, "rounded to whole seconds"
 
 
-def test_only_the_reply_that_opened_a_window_shows_its_length() -> None:
-    assert window_seconds(told(24, 23, 10.0)) == 10.0
-    assert window_seconds(told(24, 12, 10.0)) == 60
-    assert window_seconds(told(24, 23, 59.0)) == 60  # rounded to whole seconds
+@pytest.mark.parametrize(
+    ("gaps", "window"),
+    [
+        ([10], 10),
+        ([20, 10, 30], 10),
+        ([60], 60),
+        ([59], 60),
+        ([61], 60),
+        ([60, 600, 120], 60),
+        ([90], 60),
+    ],
+)
+def test_later_resets_show_how_long_a_window_is(gaps: Sequence[float], window: float) -> None:
+    readings, reset = [told(24, 23, 5.0)], NOON
+    for gap in gaps:
+        reset += gap
+        readings.append(told(24, 23, 5.0, reset))
+    assert quota(*readings).window == window
+
+
+def test_a_window_with_more_than_a_minute_left_is_longer_than_one() -> None:
+    assert first_plan(50, told(24, 23, 600.0)) == "50 tests, 24 every 600 s: about 20 minutes"
+
+
+def test_a_shorter_window_is_planned_with_once_it_is_known() -> None:
+    known = quota(told(24, 23, 5.0), told(24, 20, 8.0, NOON + 10))
+    assert plan(50, known, 20) == "50 tests, 24 every 10 s: about 18 s"
+
+
+def test_before_anything_is_known_whole_minutes_are_counted() -> None:
+    assert documented_plan(100, 0).startswith("100 tests, 24 a minute: about 4 minutes, by")
+
+
+@pytest.mark.parametrize("phase", [0, 6, 12, 18, 24, 30, 36, 42, 48, 54, 59.5])
+@pytest.mark.parametrize("tests", [96, 100])
+def test_in_every_phase_of_the_minute_the_plan_is_within_a_window_of_the_truth(
+    phase: float, tests: int
+) -> None:
+    world = World(tests=tests, starts_at=NOON + phase)
+    world.rerun()
+    said = re.fullmatch(r".*: about (\d+) (s|minutes)", world.plan)
+    assert said
+    planned = int(said[1]) * (60 if said[2] == "minutes" else 1)
+    # Minutes are rounded, and how many still go out in a last second nobody can tell.
+    assert abs(planned - world.took) <= (35 if phase <= 54 else 60)
+    before = re.search(r"about (\d+) minutes", documented_plan(tests, 0))
+    assert before
+    assert 0 <= 60 * int(before[1]) - world.took + 5 <= 65

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import httpx
 
 from flows.rerun import RerunOptions
+from flows.rerun.plan import plan
 from flows.rerun.run import Run
 from flows.runs.ownership import OwnRun
 from flows.runs.recording import Artifacts
@@ -18,6 +19,7 @@ from tests.thousandeyes.virtual_time import run
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery, may_send_again
 from thousandeyes.errors import CallFailed
+from thousandeyes.families import Family
 from thousandeyes.gate import QuotaGate
 from thousandeyes.record import Record
 from thousandeyes.settings import ThousandEyesSettings
@@ -45,6 +47,7 @@ class World:
         self.known: list[str] = []
         self.took = 0.0
         self.stopped: str | None = None
+        self.plan = ""
 
     def clock(self) -> float:
         return self.starts_at + self._loop_time()
@@ -97,8 +100,15 @@ class World:
             run = Run(
                 client, sending, artifacts, options, thresholds, logger=logger, call=send_until_told
             )
+            planning = asyncio.ensure_future(self._note_plan(gate, len(to_send), options))
             await run.execute(to_send, list(left_open))
+            planning.cancel()
         self.took, self.stopped = loop.time(), sending.stopped
+
+    async def _note_plan(self, gate: QuotaGate, tests: int, options: RerunOptions) -> None:
+        await gate.first_reply.wait()
+        quota = gate.quota.families[Family.INSTANT]
+        self.plan = plan(tests, quota, options.max_in_flight, sent=1)
 
 
 class Noted(Artifacts):
