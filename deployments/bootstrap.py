@@ -167,7 +167,7 @@ async def _credentials(*, dry_run: bool) -> Step:
         what = f"block {ThousandEyesCredentials.get_block_type_slug()}/{BLOCK}"
         return Step(Found.NOT_WANTED, what, str(error))
     block = ThousandEyesCredentials(
-        token=settings.token, aid=settings.aid, base_url=settings.base_url
+        token=settings.token, aid=settings.aid, base_url=settings.base_url, app_url=settings.app_url
     )
     return await _block(BLOCK, block, dry_run=dry_run)
 

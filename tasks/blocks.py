@@ -27,7 +27,14 @@ from pydantic_core import CoreSchema, core_schema
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import SettingsError
 from thousandeyes.lists import entries, gathered, ids_in, one_test_id
-from thousandeyes.settings import API_URL, AccountGroupId, BaseUrl, ThousandEyesSettings, Token
+from thousandeyes.settings import (
+    API_URL,
+    AccountGroupId,
+    AppUrl,
+    BaseUrl,
+    ThousandEyesSettings,
+    Token,
+)
 from thousandeyes.thresholds import Thresholds
 
 _STRICT: Final = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -52,17 +59,20 @@ class ThousandEyesCredentials(CredentialsBlock):
     token: Token
     aid: AccountGroupId = None
     base_url: BaseUrl = API_URL
+    app_url: AppUrl = None
 
     def settings(self) -> ThousandEyesSettings:
         """Return the settings of a run with these credentials.
 
-        Limits and timeouts come from the environment; token, account group and address from here
+        Limits and timeouts come from the environment; token, account group and addresses from here
         alone, so that a worker's own never mix with another organization's.
 
         Raises:
             SettingsError: A limit or a timeout in the environment is wrong.
         """
-        return ThousandEyesSettings(token=self.token, aid=self.aid, base_url=self.base_url)
+        return ThousandEyesSettings(
+            token=self.token, aid=self.aid, base_url=self.base_url, app_url=self.app_url
+        )
 
     def get_client(self) -> ThousandEyesClient:
         """Return a client of this organization, to be used as an async context manager.

@@ -9,20 +9,29 @@ from typing import Final
 from urllib.parse import urlencode
 
 from thousandeyes.results import Kind
+from thousandeyes.settings import APP_ADDRESS, APP_URL
 
-VIEW: Final = "https://app.thousandeyes.com/view/endpoint-agent"
+VIEW: Final = "/view/endpoint-agent"
 
-_A_LINK: Final = re.compile(rf"{re.escape(VIEW)}\?[\w.%&=+-]{{1,500}}", re.ASCII)
+_A_LINK: Final = re.compile(
+    rf"{APP_ADDRESS.pattern}{re.escape(VIEW)}\?[\w.%&=+-]{{1,500}}", re.ASCII
+)
 _SCENARIOS: Final = {Kind.NETWORK: "eyebrowNetworkTest", Kind.HTTP_SERVER: "eyebrowHttp"}
 
 
 def app_link(
-    test_id: str, *, kind: Kind = Kind.NETWORK, aid: str | None = None, round_id: int | None = None
+    test_id: str,
+    *,
+    app: str = APP_URL,
+    kind: Kind = Kind.NETWORK,
+    aid: str | None = None,
+    round_id: int | None = None,
 ) -> str:
     """Return the link to a test's results, of one round if it is known.
 
     Args:
         test_id: The test.
+        app: The app's address, which ends with its host: each region has its own.
         kind: `NETWORK` or `HTTP_SERVER`: which of its results are shown first.
         aid: Account group; the one that the person is logged in to when left out.
         round_id: The round's start in epoch seconds.
@@ -33,9 +42,13 @@ def app_link(
         "testId": test_id,
         "roundId": round_id,
     }
-    return f"{VIEW}?{urlencode({name: told for name, told in query.items() if told is not None})}"
+    told = {name: value for name, value in query.items() if value is not None}
+    return f"{app}{VIEW}?{urlencode(told)}"
 
 
 def is_app_link(text: str) -> bool:
-    """Tell whether a text is such a link, and nothing that only passes for one."""
+    """Tell whether a text has the shape of such a link, and holds nothing that Markdown reads.
+
+    Its host can be any, since an operator may set the app's; no text of the API becomes one.
+    """
     return bool(_A_LINK.fullmatch(text))

@@ -1,6 +1,7 @@
 """Settings from the environment or `.env`; every variable begins with `TE_`."""
 
 import os
+import re
 import stat
 from ipaddress import ip_address
 from pathlib import Path
@@ -15,6 +16,8 @@ from thousandeyes.lists import as_text
 from thousandeyes.mistakes import mistakes
 
 API_URL = "https://api.thousandeyes.com/v7"
+APP_URL: Final = "https://app.thousandeyes.com"
+"""Where people look at what the API tells."""
 ENV_FILE: Final = "TE_ENV_FILE"
 """The variable that names another file than `.env` in the working directory.
 
@@ -22,6 +25,8 @@ Prefect's workers execute runs in directories of their own, where no `.env` lies
 """
 
 _LAST_PORT = 65535
+APP_ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
+"""What the app's address looks like: nothing in it ends a link in Markdown."""
 _WHERE = (
     f"put it into the environment, into .env, or into the file that {ENV_FILE} names; a run on a "
     "worker reads the worker's environment"
@@ -50,19 +55,36 @@ def _clean_token(token: SecretStr) -> SecretStr:
 
 def _clean_base_url(url: str) -> str:
     # The vendor's command line takes the address without /v7, its Terraform provider with it.
-    url = url.strip().rstrip("/").removesuffix("/v7").rstrip("/")
+    parts = _address(url.strip().rstrip("/").removesuffix("/v7").rstrip("/"), API_URL)
+    if parts.scheme == "http" and not is_loopback(parts.host):
+        raise ValueError("must be https: with http the token would cross the network in clear")
+    return f"{parts}".rstrip("/") + "/v7"
+
+
+def _clean_app_url(url: str | None) -> str | None:
+    if not (url or "").strip():
+        return None
+    parts = _address((url or "").strip().rstrip("/"), APP_URL)
+    cleaned = f"{parts}".rstrip("/")
+    # It becomes part of a link in Markdown: of what ends one there, no host has any.
+    if not APP_ADDRESS.fullmatch(cleaned):
+        raise ValueError(f"must be an address without a path, like {APP_URL}")
+    if parts.scheme == "http" and not is_loopback(parts.host):
+        raise ValueError("must be https")
+    return cleaned
+
+
+def _address(url: str, example: str) -> httpx.URL:
     try:
         # Read by what sends to it: two readers may disagree about the host.
         parts = httpx.URL(url)
     except httpx.InvalidURL:  # it quotes what it can't read
         parts = httpx.URL()
     if not parts.host or parts.scheme not in ("http", "https") or not _is_port(parts.port):
-        raise ValueError(f"must be an address like {API_URL}")
+        raise ValueError(f"must be an address like {example}")
     if "@" in url or "?" in url or "#" in url:
         raise ValueError("must hold neither credentials nor a query")
-    if parts.scheme == "http" and not is_loopback(parts.host):
-        raise ValueError("must be https: with http the token would cross the network in clear")
-    return f"{parts}".rstrip("/") + "/v7"
+    return parts
 
 
 def _is_port(port: int | None) -> bool:
@@ -73,7 +95,7 @@ def _clean_aid(aid: str | None) -> str | None:
     return (aid or "").strip() or None
 
 
-# The same words and rules wherever these three are asked for: here, and in Prefect's blocks.
+# The same words and rules wherever these four are asked for: here, and in Prefect's blocks.
 Token = Annotated[
     SecretStr,
     AfterValidator(_clean_token),
@@ -90,6 +112,18 @@ BaseUrl = Annotated[
     AfterValidator(_clean_base_url),
     Field(description="The API, with or without /v7; http on loopback alone."),
 ]
+AppUrl = Annotated[
+    str | None,
+    AfterValidator(_clean_app_url),
+    Field(description="The app that results are linked to; that of the API's region if left out."),
+]
+
+# By the API's host. That of the government's region is documented for the app alone: the API's is
+# inferred from it. Of Europe's no host is known, nor whether it has one of its own.
+_APP_OF_REGION: Final = {
+    "api.thousandeyes.com": APP_URL,
+    "api.thousandeyes.us": "https://app.thousandeyes.us",
+}
 
 
 class ThousandEyesSettings(BaseSettings):
@@ -111,6 +145,7 @@ class ThousandEyesSettings(BaseSettings):
     token: Token
     aid: AccountGroupId = None
     base_url: BaseUrl = API_URL
+    app_url: AppUrl = None
     max_quota_wait: float = Field(
         default=600, gt=0, description="Seconds that one test may wait for quota in all."
     )
@@ -138,6 +173,15 @@ class ThousandEyesSettings(BaseSettings):
             raise SettingsError(f"{file} can't be read: {error.strerror}") from None
         except UnicodeDecodeError:
             raise SettingsError(f"{file} can't be read: it must be a text file in UTF-8") from None
+
+    @property
+    def app(self) -> str:
+        """The app's address: as set, else that of the API's region if it is known, else the usual.
+
+        It ends with the host and port.
+        """
+        host = httpx.URL(self.base_url).host
+        return self.app_url or _APP_OF_REGION.get(host, APP_URL)
 
 
 def _env_file() -> Path:

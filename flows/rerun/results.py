@@ -140,6 +140,7 @@ class Results:
         record.linked(
             app_link(
                 record.test_id,
+                app=self._client.settings.app,
                 kind=Kind.HTTP_SERVER if has_http else Kind.NETWORK,
                 aid=record.aid or self._client.settings.aid,
                 round_id=max((row.round_id for row in rows), default=None),

@@ -73,12 +73,20 @@ class TestCredentials:
         monkeypatch.setenv("TE_TOKEN", "another")
         monkeypatch.setenv("TE_AID", "999")
         monkeypatch.setenv("TE_BASE_URL", "https://elsewhere.example")
+        monkeypatch.setenv("TE_APP_URL", "https://elsewhere.example")
         monkeypatch.setenv("TE_QUOTA_RESERVE", "0.25")
         monkeypatch.setenv("TE_READ_TIMEOUT", "7")
         settings = credentials().settings()
         assert settings.token.get_secret_value() == TOKEN
         assert (settings.aid, settings.base_url) == (None, API_URL)
+        assert settings.app == "https://app.thousandeyes.com"
         assert (settings.quota_reserve, settings.read_timeout) == (0.25, 7)
+
+    def test_name_the_app_of_their_region(self) -> None:
+        chosen = credentials(base_url="https://api.thousandeyes.us").settings()
+        assert chosen.app == "https://app.thousandeyes.us"
+        chosen = credentials(app_url="https://app.eu1.example").settings()
+        assert chosen.app == "https://app.eu1.example"
 
     def test_need_no_token_in_the_environment(self) -> None:
         assert credentials(aid="7").settings().aid == "7"

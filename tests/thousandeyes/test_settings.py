@@ -126,6 +126,63 @@ class TestToken:
         assert not [text for text in texts if token in text]
 
 
+class TestAppUrl:
+    @pytest.mark.parametrize(
+        ("base_url", "app"),
+        [
+            (API_URL, "https://app.thousandeyes.com"),
+            ("https://api.thousandeyes.us", "https://app.thousandeyes.us"),
+            ("https://API.thousandeyes.us/v7", "https://app.thousandeyes.us"),
+            ("https://gateway.example/te", "https://app.thousandeyes.com"),
+            ("https://api.thousandeyes.us.elsewhere.example", "https://app.thousandeyes.com"),
+            ("http://127.0.0.1:8765", "https://app.thousandeyes.com"),
+        ],
+    )
+    def test_is_that_of_the_api_s_region_where_it_is_known(self, base_url: str, app: str) -> None:
+        assert with_url(base_url).app == app
+
+    @pytest.mark.parametrize(
+        ("typed", "app"),
+        [
+            ("https://app.eu1.example", "https://app.eu1.example"),
+            (" https://app.eu1.example/ ", "https://app.eu1.example"),
+            ("https://app.eu1.example:8443", "https://app.eu1.example:8443"),
+            ("http://[::1]:8080", "http://[::1]:8080"),
+            ("", "https://app.thousandeyes.us"),
+        ],
+    )
+    def test_can_be_set(
+        self, token: str, monkeypatch: pytest.MonkeyPatch, typed: str, app: str
+    ) -> None:
+        assert token
+        monkeypatch.setenv("TE_BASE_URL", "https://api.thousandeyes.us")
+        monkeypatch.setenv("TE_APP_URL", typed)
+        assert ThousandEyesSettings().app == app
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            "app.example",
+            "ftp://app.example",
+            "http://app.example",
+            "https://app.example/view",
+            "https://u:p@app.example",
+            "https://app.example?x",
+            "https://app.example)[x](https://elsewhere",
+            "https://app.example|x",
+            "https://app example",
+        ],
+    )
+    def test_must_be_an_address_that_a_link_can_begin_with(
+        self, token: str, monkeypatch: pytest.MonkeyPatch, wrong: str
+    ) -> None:
+        assert token
+        monkeypatch.setenv("TE_APP_URL", wrong)
+        with pytest.raises(SettingsError, match=r"^TE_APP_URL: must ") as caught:
+            ThousandEyesSettings()
+        assert wrong not in str(caught.value)
+
+
 class TestBaseUrl:
     @pytest.mark.parametrize(
         ("typed", "used"),

@@ -43,8 +43,9 @@ async def run(test_ids: list[str], **options: Any) -> tuple[State[Any], UUID, di
 
 
 async def test_verdicts_stand_in_artifacts_table_and_summary_with_failures_first(
-    simulate: Simulate,
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TE_APP_URL", "https://app.example")
     bad = {"202702": [Behaviour(agents=[1, 2], loss=100)], "202703": [Behaviour(answers="never")]}
     simulator = simulate(tests=ids(4), agents_of=bad, **QUICK)
     state, flow_run_id, recorded = await run(ids(4), results_deadline_minutes=0.03)
@@ -70,7 +71,7 @@ async def test_verdicts_stand_in_artifacts_table_and_summary_with_failures_first
     looked_at = summary.partition("## Needs a look")[2]
     assert all(name in looked_at for name in failed)
     assert looked_at.index("| failed |") < looked_at.index("| no_data |")
-    assert "https://app.thousandeyes.com/view/endpoint-agent?" in looked_at
+    assert "](https://app.example/view/endpoint-agent?" in looked_at
     assert "202701" not in looked_at
 
 
