@@ -4,7 +4,7 @@ Field for field and default for default the vendor's own client, so that the sam
 the same request. Only what can't do what it says is refused before anything is sent: an empty name
 or target, and a field that needs another one. Numbers have no bounds, since the vendor tells none.
 
-Source: OpenAPI 7.0.85; `agent-tags` and `tag_ids` from 7.0.110.
+Source: OpenAPI 7.0.110, as the vendor's client 6.0.0 has it.
 """
 
 from collections.abc import Mapping

@@ -19,7 +19,8 @@ def kinds_of(test: EndpointTest | None) -> frozenset[Kind]:
 def expected_agents(test: EndpointTest | None, fleet: Fleet | None) -> int | None:
     """Return how many agents should answer; None where it isn't known.
 
-    Which agents a label stands for is not known here, so that for such a test it may be too many.
+    Which agents a label or a tag stands for is not known here, so for such a test it may be too
+    many.
 
     Args:
         test: The test's definition, if the API lists it.

@@ -2,7 +2,8 @@
 
 Unknown fields are passed over. Every field but the three that say whose row it is may be missing,
 and one that holds something else than it should counts as missing. Times are in milliseconds.
-Source: the vendor's OpenAPI description 7.0.85 and, for units, the earlier version's documents.
+Source: the vendor's OpenAPI description 7.0.110, as its client 6.0.0 has it, and, for units, the
+earlier version's documents.
 """
 
 from typing import Annotated, Any, Final, TypeVar

@@ -36,6 +36,10 @@ from thousandeyes_sdk.endpoint_instant_tests import (
 from thousandeyes_sdk.endpoint_test_results import (
     EndpointTestsDataRoundsSearch,
     EndpointTestsDataSearchSort,
+    ExpandEndpointHttpServerOptions,
+    HttpEndpointTestsDataRoundsSearch,
+    HttpEndpointTestsDataSearchFilter,
+    HttpEndpointTestsDataSearchSort,
     HTTPServerEndpointScheduledTestResultsApi,
     MultiTestIdEndpointTestsDataRoundsSearch,
     MultiTestIdEndpointTestsDataSearchFilter,
@@ -43,6 +47,7 @@ from thousandeyes_sdk.endpoint_test_results import (
 )
 from thousandeyes_sdk.endpoint_tests import (
     AgentToServerEndpointScheduledTestsApi,
+    EndpointAgentTagsSelectorConfig,
     EndpointScheduledTestsApi,
     HTTPServerEndpointScheduledTestsApi,
 )
@@ -133,6 +138,22 @@ def test_it_creates_an_http_test(app: Starlette, client: ApiClient) -> None:
     assert [str(row.agent_id) for row in rows] == [agent]
 
 
+def test_it_creates_a_test_for_the_agents_of_a_tag_and_reads_it(client: ApiClient) -> None:
+    tag = "0a3b9998-dc3a-4ff2-b50d-ac4a7cd986e1"
+    body = EndpointAgentToServerInstantTest(
+        test_name="Tagged", server="a.example.com", agent_selector_type="agent-tags", tag_ids=[tag]
+    )
+    created = AgentToServerEndpointInstantScheduledTestsApi(client)
+    test_id = created.create_agent_to_server_scheduled_instant_test(body).test_id
+    api = AgentToServerEndpointScheduledTestsApi(client)
+    test = api.get_agent_to_server_endpoint_scheduled_test(test_id)
+    config = test.agent_selector_config.actual_instance
+    assert isinstance(config, EndpointAgentTagsSelectorConfig)
+    assert list(map(str, config.tag_ids)) == [tag]
+    results = NetworkEndpointScheduledTestResultsApi(client)
+    assert results.filter_scheduled_test_network_results(test_id).results
+
+
 def test_it_lists_the_tests_of_each_kind(client: ApiClient) -> None:
     everything = EndpointScheduledTestsApi(client).get_endpoint_scheduled_tests().tests
     network = AgentToServerEndpointScheduledTestsApi(client)
@@ -141,6 +162,7 @@ def test_it_lists_the_tests_of_each_kind(client: ApiClient) -> None:
     assert {NETWORK, HTTP} <= {test.test_id for test in everything}
     assert NETWORK in {test.test_id for test in listed}
     assert web.get_http_server_endpoint_scheduled_test(HTTP).test_id == HTTP
+    assert HTTP in {t.test_id for t in web.get_http_server_endpoint_scheduled_tests().tests}
 
 
 def test_it_reads_every_page_of_the_agents(app: Starlette, client: ApiClient) -> None:
@@ -214,8 +236,32 @@ def test_it_reads_every_page_of_the_http_results(app: Starlette, client: ApiClie
     rows = list(api.get_http_server_scheduled_test_results_paginated(test_id=HTTP, window="1h"))
     filtered = api.get_single_test_filtered_http_server_scheduled_test_results(HTTP)
     assert {str(row.agent_id) for row in rows} == online_agents(app)
-    assert filtered.total_hits == len(rows)
+    whole = api.get_http_server_scheduled_test_results(HTTP, window="1h")
+    assert filtered.total_hits == whole.total_hits == len(rows)
     assert any(row.response_code == 200 and row.total_time for row in rows)
+
+
+def test_it_reads_http_results_of_many_tests_with_all_that_is_expanded(client: ApiClient) -> None:
+    run(client, HTTP)
+    api = HTTPServerEndpointScheduledTestResultsApi(client)
+    search = HttpEndpointTestsDataRoundsSearch(
+        search_filters=HttpEndpointTestsDataSearchFilter(test_id=[HTTP, NETWORK]),
+        search_sort=[HttpEndpointTestsDataSearchSort(sort="wire-size", order="desc")],
+    )
+    found = api.get_multi_test_filtered_http_server_scheduled_test_results(
+        window="1h",
+        expand=[ExpandEndpointHttpServerOptions(name) for name in ("header", "user-profile")],
+        http_endpoint_tests_data_rounds_search=search,
+    )
+    assert {row.test_id for row in found.results} == {HTTP}
+    assert all(row.user_profile.user_name for row in found.results)
+    search.search_filters.nic_model = ["Wi-Fi BCM4387"]
+    search.search_filters.nic_driver_version = ["12.40"]
+    macs = api.get_multi_test_filtered_http_server_scheduled_test_results(
+        window="1h", http_endpoint_tests_data_rounds_search=search
+    )
+    assert {row.platform for row in macs.results} == {"mac"}
+    assert any(row.headers.response_headers for row in found.results if row.headers)
 
 
 def test_it_reads_the_path_summary(client: ApiClient) -> None:

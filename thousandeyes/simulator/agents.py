@@ -27,23 +27,12 @@ LicenseType = Literal[
 ]
 
 
-class _Machine(NamedTuple):
-    os: str
-    network_card: str
-    driver: str
-
-
 class _Place(NamedTuple):
     city: str
     country: str
     subdivision: str
 
 
-_MACHINES = {
-    "windows": _Machine("Windows 11 24H2", "Intel Wi-Fi 6E AX211", "23.60.1.2"),
-    "mac": _Machine("macOS 15.5", "Wi-Fi BCM4387", "12.40"),
-    "linux": _Machine("Ubuntu 24.04", "Intel AX200", "6.8.0"),
-}
 _PLACES = (_Place("Berlin", "DE", "BE"), _Place("Lyon", "FR", "ARA"), _Place("Leeds", "GB", "ENG"))
 
 
@@ -124,7 +113,7 @@ async def _page(request: Request, agents: Sequence[Agent], *, with_self: bool) -
 
 
 def _tell(agent: Agent, simulator: Simulator, now: float, expand: frozenset[str]) -> dict[str, Any]:
-    last_seen, machine = iso_utc(now - agent.seen_seconds_ago), _MACHINES[agent.platform]
+    last_seen, machine = iso_utc(now - agent.seen_seconds_ago), agent.machine
     if simulator.speaks("date_without_zone") and agent is simulator.agents[0]:
         last_seen = last_seen.removesuffix("Z")
     return {
@@ -134,8 +123,8 @@ def _tell(agent: Agent, simulator: Simulator, now: float, expand: frozenset[str]
         "computerName": _computer(agent),
         "platform": agent.platform,
         "osVersion": machine.os,
-        "nicModel": machine.network_card,
-        "nicDriverVersion": machine.driver,
+        "nicModel": machine.nic_model,
+        "nicDriverVersion": machine.nic_driver,
         "serialNumber": _serial_number(agent),
         "location": {"locationName": _place(agent).city},
         "status": "enabled",
@@ -192,9 +181,9 @@ _FITS: dict[str, Callable[[Agent, str], bool]] = {
     "username": _begins(lambda agent: agent.user),
     "user_principal_name": _begins(lambda agent: agent.email),
     "platform": _equals(lambda agent: agent.platform),
-    "os_version": _begins(lambda agent: _MACHINES[agent.platform].os),
-    "nic_model": _equals(lambda agent: _MACHINES[agent.platform].network_card),
-    "nic_driver_version": _equals(lambda agent: _MACHINES[agent.platform].driver),
+    "os_version": _begins(lambda agent: agent.machine.os),
+    "nic_model": _equals(lambda agent: agent.machine.nic_model),
+    "nic_driver_version": _equals(lambda agent: agent.machine.nic_driver),
     "serial_number": _begins(_serial_number),
     "location_country_iso": _equals(lambda agent: _place(agent).country),
     "location_subdivision1_code": _equals(lambda agent: _place(agent).subdivision),
@@ -204,7 +193,7 @@ _FITS: dict[str, Callable[[Agent, str], bool]] = {
 }
 _SORTED_BY: dict[str, Callable[[Agent], str]] = {
     "platform": lambda agent: agent.platform,
-    "osVersion": lambda agent: _MACHINES[agent.platform].os,
+    "osVersion": lambda agent: agent.machine.os,
     "name": lambda agent: agent.name,
     "userName": lambda agent: agent.user,
     "city": lambda agent: _place(agent).city,

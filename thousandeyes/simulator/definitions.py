@@ -18,10 +18,7 @@ _NEVER_TOLD = {"password", "test_name", "has_ping", "has_traceroute", "target_re
 
 
 class InstantTestRequest(BaseModel):
-    """The fields that both kinds have; names, defaults and bounds are those of OpenAPI 7.0.85.
-
-    Tags are those of 7.0.110.
-    """
+    """The fields that both kinds have; names, defaults and bounds are those of OpenAPI 7.0.110."""
 
     model_config = ConfigDict(alias_generator=to_camel, strict=True)
 

@@ -5,13 +5,22 @@ import uuid
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from itertools import count, product
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from .surroundings import surroundings
 
 Kind = Literal["agent-to-server", "http-server"]
 KINDS: tuple[Kind, Kind] = ("agent-to-server", "http-server")
 DEFAULT_MAX_MACHINES = 25
+
+
+class Machine(NamedTuple):
+    """What a laptop is made of: its system, its network card and the driver of that."""
+
+    os: str
+    nic_model: str
+    nic_driver: str
+
 
 # fmt: off
 _CITIES = (
@@ -42,6 +51,11 @@ _PEOPLE = (
 )
 # fmt: on
 _PLATFORMS = ("windows", "windows", "windows", "mac", "mac", "linux")
+_MACHINES = {
+    "windows": Machine("Windows 11 24H2", "Intel Wi-Fi 6E AX211", "23.60.1.2"),
+    "mac": Machine("macOS 15.5", "Wi-Fi BCM4387", "12.40"),
+    "linux": Machine("Ubuntu 24.04", "Intel AX200", "6.8.0"),
+}
 _OFFLINE_SHARE = 0.12
 _DELETED_EVERY = 5
 
@@ -78,6 +92,11 @@ class Agent:
     deleted: bool = False
     surroundings: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """What rows of results tell of it, under the API's names."""
+
+    @property
+    def machine(self) -> Machine:
+        """What it runs on."""
+        return _MACHINES[self.platform]
 
     @property
     def email(self) -> str:

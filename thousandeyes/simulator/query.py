@@ -1,6 +1,7 @@
 """What a query for results asks for: a time frame in its parameters, a search in its body."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, Literal, TypeVar
@@ -119,11 +120,18 @@ class Filters(Body):
     agent_id: list[UUID] = Field(default_factory=list)
     test_id: list[str] = Field(default_factory=list)
     user_principal_name: list[str] = Field(default_factory=list)
+    nic_model: list[str] = Field(default_factory=list)
+    nic_driver_version: list[str] = Field(default_factory=list)
 
     def admit(self, agent: Agent) -> bool:
         """Tell whether this agent's rows are wanted."""
-        is_wanted = not self.agent_id or UUID(agent.id) in self.agent_id
-        return is_wanted and agent.email in (self.user_principal_name or [agent.email])
+        told: list[tuple[object, Sequence[object]]] = [
+            (UUID(agent.id), self.agent_id),
+            (agent.email, self.user_principal_name),
+            (agent.machine.nic_model, self.nic_model),
+            (agent.machine.nic_driver, self.nic_driver_version),
+        ]
+        return all(not wanted or value in wanted for value, wanted in told)
 
 
 class Sort(Body, Generic[SortKey]):
@@ -156,7 +164,7 @@ class ThresholdFilter(Body, Generic[Metric]):
 
 
 class Search(Body, Generic[SortKey, Metric]):
-    """The body of a filter call (OpenAPI 7.0.85); all of it is optional."""
+    """The body of a filter call (OpenAPI 7.0.110); all of it is optional."""
 
     search_sort: list[Sort[SortKey]] = Field(default_factory=list)
     threshold_filter: ThresholdFilter[Metric] = Field(default_factory=ThresholdFilter[Metric])

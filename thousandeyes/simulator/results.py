@@ -34,7 +34,7 @@ _PATH = "/endpoint/test-results/scheduled-tests"
 
 @dataclass(frozen=True)
 class Reading:
-    """One kind of results; the flags tell what its replies have (OpenAPI 7.0.85)."""
+    """One kind of results; the flags tell what its replies have (OpenAPI 7.0.110)."""
 
     row: Callable[[Measurement, str | int, frozenset[str]], dict[str, Any]]
     search: type[Search[Any, Any]] = NetworkSearch
@@ -143,9 +143,10 @@ _http = Reading(
     kind="http-server",
     expandable=frozenset({"header", "user-profile"}),
     has_test=True,
+    has_total=True,
     has_self=True,
 )
-_http_filtered = replace(_http, has_test=False, has_total=True)
+_http_filtered = replace(_http, has_test=False)
 _path = Reading(
     path_row, expandable=frozenset(), has_test=True, has_self=True, latest_round_only=True
 )

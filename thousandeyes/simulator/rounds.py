@@ -93,7 +93,7 @@ def _is_cut_off(options: Options, agent: Agent, key: str) -> bool:
 def agents_of(simulator: Simulator, test: EndpointTest) -> list[Agent]:
     """Return the agents that answer: those selected, up to `maxMachines`, and online.
 
-    The simulator has no labels: a test of `agent-labels` goes to all agents.
+    The simulator has no labels and no tags: a test of `agent-labels` or `agent-tags` goes to all.
     """
     wanted = test.selector.get("agents")
     selected = (a for a in simulator.agents if wanted is None or a.id in wanted)
