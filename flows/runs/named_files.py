@@ -23,6 +23,6 @@ def named_reader() -> Callable[[Path, int], bytes]:
     """
     # The variable is what Prefect sets for the process of a run that it starts, and so for the
     # runs that are parts of it.
-    if prefect.runtime.deployment.id or "PREFECT__FLOW_RUN_ID" in os.environ:
+    if "PREFECT__FLOW_RUN_ID" in os.environ or prefect.runtime.deployment.id:
         return partial(read_inside, FilesSettings().files_dir)
     return read_own

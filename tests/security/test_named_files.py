@@ -7,11 +7,8 @@ from pathlib import Path
 import pytest
 
 from flows.create.definitions import read_definitions
-from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.sources import read_ids
 from flows.runs.named_files import named_reader
-from tests.flows.scene import Simulate
-from tests.security.hostile_api import TOKEN
 from thousandeyes.errors import InvalidDefinitions, InvalidTestIds, SettingsError
 from thousandeyes.files import LARGEST
 
@@ -143,16 +140,3 @@ def test_no_error_tells_what_a_file_holds(tmp_path: Path, text: str) -> None:
     for error in (of_ids, of_definitions):
         assert str(file) in str(error.value)
         assert SECRET not in str(error.value)
-
-
-async def test_an_id_that_is_the_token_is_refused_and_not_repeated(
-    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    simulator = simulate(tests=1)
-    monkeypatch.setenv("TE_TOKEN", TOKEN)
-    file = tmp_path / "token"
-    file.write_text(TOKEN.upper())
-    with pytest.raises(InvalidTestIds, match="1 of the test IDs is an API token") as refused:
-        await rerun_endpoint_tests(["202701"], options=RerunOptions(test_ids_file=str(file)))
-    assert TOKEN.casefold() not in str(refused.value).casefold()
-    assert simulator.calls == []
