@@ -12,7 +12,7 @@ from flows.runs.named_files import named_reader
 from thousandeyes.errors import InvalidDefinitions, InvalidTestIds, SettingsError
 from thousandeyes.files import LARGEST
 
-SECRET = "hunter2hunter2"
+SECRET = "hunter2.hunter2"
 OUTSIDE = "it is not inside the folder that TE_FILES_DIR names"
 
 
