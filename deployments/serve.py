@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
 from typing import IO, Final, NoReturn
 
 from rich.console import Console
@@ -26,7 +27,7 @@ from tasks.server import ServerNotStarted, wait_until_up
 from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
 from thousandeyes.settings import ENV_FILE
-from thousandeyes.terminal import status_of
+from thousandeyes.terminal import LONGEST_LINE, status_of
 
 PASSED_ON: Final = (
     "PREFECT_SERVER_API_AUTH_STRING",
@@ -39,6 +40,7 @@ PASSED_ON: Final = (
 
 _POOL: Final = "thousandeyes"
 _LOG: Final = "server.log"
+_SECONDS_TO_TELL: Final = 5
 _SECONDS_TO_END: Final = 40  # a cancelled run may take 30 to write its report
 
 
@@ -163,10 +165,13 @@ def _running(
         cwd=ROOT,
         env=env,
         stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT if log else None,
+        stdout=log or subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         start_new_session=True,
     )
+    telling = Thread(target=_tell, args=(process.stdout,), daemon=True)
+    if process.stdout:
+        telling.start()
     try:
         yield process
     finally:
@@ -177,6 +182,15 @@ def _running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if process.stdout:
+            telling.join(_SECONDS_TO_TELL)  # a run that outlives the worker holds its pipe
+
+
+def _tell(output: IO[bytes]) -> None:
+    """Say what a process says, by our own way to the terminal: it repeats what the API told."""
+    while line := output.readline(LONGEST_LINE):
+        sys.stdout.write(line.decode("utf-8", "replace"))
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -106,9 +106,10 @@ def ids_in(written: object) -> list[str]:
         ValueError: It holds something else; says where.
     """
     found = list(entries(written))
-    for text, line, column in found:
-        if not _ID.fullmatch(text):
-            raise ValueError(f"no test ID at line {line}, column {column}: {_AN_ID}")
+    if wrong := [entry for entry in found if not _ID.fullmatch(entry.text)]:
+        _, line, column = wrong[0]
+        more = f", nor at {len(wrong) - 1:,} more places" if wrong[1:] else ""
+        raise ValueError(f"no test ID at line {line}, column {column}{more}: {_AN_ID}")
     return [text for text, _, _ in found]
 
 
@@ -150,6 +151,20 @@ def read_test_ids(written: object, where: str = "test_ids") -> list[str]:
         return gathered(written, where, ids_in)
     except ValueError as error:
         raise _invalid(str(error)) from None
+
+
+def refuse_tokens(test_ids: Iterable[str], tokens: Iterable[str]) -> None:
+    """Make sure that no ID is a token, pasted by mistake: it would be sent, recorded and shown.
+
+    Raises:
+        InvalidTestIds: One is; says how many, and not which.
+    """
+    secret = {token.casefold() for token in tokens}
+    if count := sum(test_id.casefold() in secret for test_id in test_ids):
+        raise _invalid(
+            f"{count} of the test IDs {'is' if count == 1 else 'are'} an API token. If it stands "
+            "in a run's parameters or in a group, others can read it there: revoke it"
+        )
 
 
 def read_test_ids_text(content: str | bytes, where: str) -> list[str]:

@@ -4,12 +4,15 @@ Never a value or a file's content, since either may hold a secret. PyYAML comes 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from thousandeyes.files import LARGEST_YAML, NotRead, read_own
 
 
 class Unreadable(ValueError):
@@ -24,37 +27,70 @@ class Mistake(NamedTuple):
     missing: bool
 
 
-def mistakes(error: ValidationError) -> list[Mistake]:
+def mistakes(error: ValidationError, keys: Collection[str] | None = None) -> list[Mistake]:
     """Return all mistakes that a model found, in the order of its fields."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
     return [
-        Mistake(one["loc"], one["msg"].removeprefix("Value error, "), one["type"] == "missing")
-        for one in found
+        Mistake(_place(one, keys), _reason(one), one["type"] == "missing")
+        for one in error.errors(include_url=False, include_input=False)
     ]
 
 
-def told(error: ValidationError) -> str:
-    """Return all mistakes that a model found in one line."""
+def _place(one: ErrorDetails, keys: Collection[str] | None) -> tuple[str | int, ...]:
+    *before, last = one["loc"] or ("",)
+    if keys is not None and one["type"] == "extra_forbidden" and last not in keys:
+        return (*before, "?")
+    return one["loc"]
+
+
+def _reason(one: ErrorDetails) -> str:
+    if one["type"] == "union_tag_invalid":  # pydantic quotes what it was given
+        return f"{one['ctx']['discriminator']} must be one of {one['ctx']['expected_tags']}"
+    return one["msg"].removeprefix("Value error, ")
+
+
+def told(error: ValidationError, keys: Collection[str] | None = None) -> str:
+    """Return all mistakes that a model found in one line.
+
+    Args:
+        error: What the model found.
+        keys: Unknown keys that may be told, of a file that may be no such file at all; None: all.
+    """
     return "; ".join(
         f"{'.'.join(map(str, place))}: {reason}" if place else reason
-        for place, reason, _ in mistakes(error)
+        for place, reason, _ in mistakes(error, keys)
     )
 
 
-def read_yaml(path: Path, parse: Callable[[str], Any] = yaml.safe_load) -> Any:  # noqa: ANN401
+def read_yaml(
+    path: Path,
+    parse: Callable[[str], Any] = yaml.safe_load,
+    read: Callable[[Path, int], bytes] = read_own,
+) -> Any:  # noqa: ANN401
     """Return what a YAML file holds.
+
+    Args:
+        path: The file.
+        parse: Makes something of its text.
+        read: Reads so many bytes of it.
 
     Raises:
         Unreadable: It can't be opened, or is no YAML.
     """
     try:
-        return parse(path.read_text("utf-8"))
-    except OSError as error:
-        raise Unreadable(f"{path} can't be read: {error.strerror}") from None
+        return parse(read(path, LARGEST_YAML).decode())
+    except NotRead as error:
+        raise Unreadable(f"{path} can't be read: {error}") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        # The name that the parser tells is the file's own.
-        problem = re.sub(r"\b(alias|anchor|handle|tag)\b.*", r"\1", error.problem or "no YAML")
+        # What follows these words is the file's own: a name, a letter.
+        problem = re.sub(
+            r"\b(alias|anchor|character|handle|tag)\b.*|, but .*", r"\1", error.problem or "no YAML"
+        )
         raise Unreadable(f"{path}, line {line}: {problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise Unreadable(f"{path} is not text in UTF-8") from None
+    except RecursionError:
+        raise Unreadable(f"{path} is nested too deeply") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        # PyYAML reads `!!int x` and a 31st of February without a thought, and quotes them.
+        raise Unreadable(f"{path} holds a value that is not what its form or tag says") from None

@@ -132,6 +132,11 @@ def redactor_of_token(token: str) -> Redactor:
     return Redactor(token, others=_tokens)
 
 
+def known_tokens() -> list[str]:
+    """Return the tokens that this process has used so far."""
+    return list(_tokens)
+
+
 def _needles(secret: str) -> Needles:
     part = min(12, max(_LONG, len(secret) // 3))
     octets = secret.encode("utf-8", "surrogatepass")

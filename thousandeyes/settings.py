@@ -126,8 +126,8 @@ _APP_OF_REGION: Final = {
 }
 
 
-class ThousandEyesSettings(BaseSettings):
-    """What a run needs to know of the API and of this organization's limits.
+class _Settings(BaseSettings):
+    """What the environment or `.env` says.
 
     Raises:
         SettingsError: A variable is missing or wrong; names it and tells no value.
@@ -141,6 +141,22 @@ class ThousandEyesSettings(BaseSettings):
         frozen=True,
         hide_input_in_errors=True,
     )
+
+    def __init__(self, **values: Any) -> None:  # noqa: ANN401 - any field, by name
+        file = _env_file()
+        try:
+            super().__init__(_env_file=file, **values)
+        except ValidationError as error:
+            # Only the places and reasons: pydantic's own text is for the author of a model.
+            raise SettingsError(_explain(error)) from None
+        except OSError as error:
+            raise SettingsError(f"{file} can't be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{file} can't be read: it must be a text file in UTF-8") from None
+
+
+class ThousandEyesSettings(_Settings):
+    """What a run needs to know of the API and of this organization's limits."""
 
     token: Token
     aid: AccountGroupId = None
@@ -163,16 +179,15 @@ class ThousandEyesSettings(BaseSettings):
     pool_timeout: float = Field(default=30, gt=0, description="Seconds for a free connection.")
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - any field, by name
-        file = _env_file()
-        try:
-            super().__init__(_env_file=file, **values)
-        except ValidationError as error:
-            # Only the places and reasons: pydantic's own text is for the author of a model.
-            raise SettingsError(_explain(error)) from None
-        except OSError as error:
-            raise SettingsError(f"{file} can't be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise SettingsError(f"{file} can't be read: it must be a text file in UTF-8") from None
+        super().__init__(**values)  # as it stands there; pydantic's plugin for mypy makes another
+
+
+class FilesSettings(_Settings):
+    """Which files of a worker may be named by whoever starts its runs."""
+
+    files_dir: Path | None = Field(
+        default=None, description="The folder that they lie in. None: no files."
+    )
 
     @property
     def app(self) -> str:

@@ -1,10 +1,10 @@
 """The definitions that a run is given: as parameters, from a file, and never with a password."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from prefect.blocks.system import Secret
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError, model_validator
@@ -16,6 +16,7 @@ from thousandeyes.definitions import (
     InstantTest,
 )
 from thousandeyes.errors import InvalidDefinitions, SettingsError
+from thousandeyes.files import read_own
 from thousandeyes.mistakes import Unreadable, read_yaml, told
 from thousandeyes.text import shown
 
@@ -42,21 +43,34 @@ Definition = Annotated[AgentToServerTest | HttpServerDefinition, Field(discrimin
 _DEFINITIONS: TypeAdapter[list[Definition]] = TypeAdapter(list[Definition])
 
 
-def read_definitions(path: Path) -> list[Definition]:
+_KEYS: Final = frozenset(
+    key
+    for model in (AgentToServerTest, HttpServerTest, HttpServerDefinition)
+    for name, field in model.model_fields.items()
+    for key in (name, field.alias)
+    if key
+)
+
+
+def read_definitions(path: Path, read: Callable[[Path, int], bytes] = read_own) -> list[Definition]:
     """Return the definitions of a YAML file, which holds a list of them.
+
+    Args:
+        path: The file.
+        read: Reads so many bytes of it.
 
     Raises:
         InvalidDefinitions: It can't be read, or holds what can't be a definition; names each.
     """
     try:
-        return _DEFINITIONS.validate_python(read_yaml(path))
+        return _DEFINITIONS.validate_python(read_yaml(path, read=read))
     except Unreadable as error:
         raise InvalidDefinitions(
-            f"{error}. A run on a worker needs the whole path of a file on that machine. Nothing "
-            "was sent."
+            f"{error}. A run on a worker reads files of that machine, in the folder that "
+            "TE_FILES_DIR names. Nothing was sent."
         ) from None
     except ValidationError as error:
-        raise InvalidDefinitions(f"{path}: {told(error)}. Nothing was sent.") from None
+        raise InvalidDefinitions(f"{path}: {told(error, _KEYS)}. Nothing was sent.") from None
 
 
 def check_names(definitions: Iterable[Definition], create_again: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from flows.create.run import CreationRun
 from flows.runs.concurrency import in_background
 from flows.runs.ending import RunFailed, to_its_end
 from flows.runs.history import recorded, runs_of
+from flows.runs.named_files import named_reader
 from flows.runs.ownership import OwnRun
 from flows.runs.sentence import passed_and_why
 from tasks.known_tests import KnownTests, known_id
@@ -58,12 +59,13 @@ async def create_endpoint_tests(
         SettingsError: The token or a block is missing, or a setting is wrong; nothing was sent.
     """
     began = time.monotonic()
-    wanted = [*tests, *(read_definitions(Path(file)) if file else [])]
-    check_names(wanted, options.create_again)
+    if file:
+        tests = [*tests, *read_definitions(Path(file), named_reader())]
+    check_names(tests, options.create_again)
     found = (await load_groups([group]))[group]
     settings = await load_settings(found.credentials)
     prefix = settings.password_block_prefix
-    definitions = [await with_password(definition, prefix) for definition in wanted]
+    definitions = [await with_password(definition, prefix) for definition in tests]
     own_run = await OwnRun.of_this_process()
     own_runs = await runs_of(own_run.flow_run)
     created = await recorded(own_run.flow_run)  # in an earlier attempt

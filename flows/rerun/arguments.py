@@ -15,7 +15,7 @@ from flows.rerun.parameters import Parameters
 from flows.rerun.selection import select
 from tasks.blocks import read_names
 from thousandeyes.errors import InvalidTestIds, SettingsError
-from thousandeyes.lists import read_test_ids_text
+from thousandeyes.lists import read_test_ids_text, refuse_tokens
 from thousandeyes.mistakes import Mistake, mistakes
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.thresholds import Thresholds
@@ -100,7 +100,7 @@ def parameters(arguments: Sequence[str] | None, stdin: TextIO) -> Parameters:
         checked = select(test_ids, {}, credentials).test_ids
         asked = asked.model_copy(update={"test_ids": checked})
     if not (groups or credentials or options.only_failed_of):
-        ThousandEyesSettings()
+        refuse_tokens(asked.test_ids, [ThousandEyesSettings().token.get_secret_value()])
     _check_size(asked)
     return asked
 

@@ -1,5 +1,7 @@
 """Where the tests of a run come from: blocks, a file, the list of the API, an earlier run."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from prefect import get_run_logger
@@ -9,12 +11,15 @@ from flows.rerun.earlier import find_run, heard
 from flows.rerun.parameters import Parameters
 from flows.rerun.selection import Selection, credentials_of, only_failed, select
 from flows.runs.history import recorded
+from flows.runs.named_files import named_reader
 from tasks.loading import load_groups, load_settings
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
 from thousandeyes.errors import CallFailed, SettingsError
+from thousandeyes.files import LARGEST, NotRead, read_own
 from thousandeyes.finding import matching
-from thousandeyes.lists import read_test_ids_text
+from thousandeyes.lists import read_test_ids_text, refuse_tokens
+from thousandeyes.redaction import known_tokens
 
 
 async def read_selection(asked: Parameters, before: DateTime | None) -> Selection:
@@ -55,29 +60,42 @@ async def _read(asked: Parameters) -> Selection:
     options = asked.options
     test_ids = list(asked.test_ids)
     if options.test_ids_file:
-        test_ids += read_ids(options.test_ids_file)
+        test_ids += read_ids(options.test_ids_file, named_reader())
     groups = await load_groups(asked.groups, asked.credentials)
     found = {}
     if options.name_pattern:
         credentials = credentials_of(groups, asked.credentials)
         found = await _find(options.name_pattern, credentials)
-    return select(test_ids, groups, asked.credentials, found)
+    selection = select(test_ids, groups, asked.credentials, found)
+    await _refuse_tokens(selection)
+    return selection
 
 
-def read_ids(path: str) -> list[str]:
+async def _refuse_tokens(selection: Selection) -> None:
+    tokens = known_tokens()
+    for credentials in {selection.credentials, None}:
+        with suppress(SettingsError):  # told where they are needed
+            tokens.append((await load_settings(credentials)).token.get_secret_value())
+    refuse_tokens(selection.test_ids, tokens)
+
+
+def read_ids(path: str, read: Callable[[Path, int], bytes] = read_own) -> list[str]:
     """Return the test IDs in a text file.
+
+    Args:
+        path: The file.
+        read: Reads so many bytes of it.
 
     Raises:
         InvalidTestIds: It holds something else; says where.
         SettingsError: It can't be read.
     """
     try:
-        content = Path(path).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no file has such a name"
+        content = read(Path(path), LARGEST)
+    except NotRead as error:
         raise SettingsError(
-            f"test_ids_file: {path} can't be read: {reason}. A run on a worker needs the whole "
-            "path of a file on that machine. Nothing was sent."
+            f"test_ids_file: {path} can't be read: {error}. A run on a worker reads files of that "
+            "machine, in the folder that TE_FILES_DIR names. Nothing was sent."
         ) from None
     return read_test_ids_text(content, f"test_ids_file: {path}")
 

@@ -8,6 +8,7 @@ import sys
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from prefect.settings import get_current_settings
@@ -27,6 +28,28 @@ HOSTILE = (
 )
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 RESULTS_OF_TESTS = ["tests", "tests --ids", "agents", "account-groups"]
+
+
+def test_what_a_process_of_make_serve_says_is_cleaned(tmp_path: Path) -> None:
+    (tmp_path / "says.py").write_text(f"print({HOSTILE!r})", "utf-8")
+    serves = (
+        "import os\nfrom deployments.serve import _running\n"
+        "from thousandeyes.terminal import status_of\n"
+        "def main():\n"
+        "    with _running(('says',), dict(os.environ), None) as process:\n"
+        "        return process.wait()\n"
+        "raise SystemExit(status_of(main))"
+    )
+    path = f"{tmp_path}{os.pathsep}{PROJECT}"
+    said = subprocess.run(
+        [sys.executable, "-c", serves],
+        capture_output=True,
+        env=os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"},
+        check=True,
+    ).stdout.decode()
+    assert said.startswith("begin ")
+    assert "[bold]end[/bold]" in said
+    assert said == clean(said)
 
 
 PRINTS = f"""

@@ -85,7 +85,8 @@ def test_what_is_no_list_is_told_in_one_sentence_with_line_and_column(
 ) -> None:
     with pytest.raises(InvalidTestIds) as caught:
         read_test_ids_text(content, "ids.txt")
-    assert str(caught.value) == (f"ids.txt: no test ID at line {line}, column {column}: {AN_ID}")
+    told = re.sub(r", nor at \d+ more places", "", str(caught.value))
+    assert told == (f"ids.txt: no test ID at line {line}, column {column}: {AN_ID}")
 
 
 @given(st.text(), st.text(), st.integers(0, 3))

@@ -80,6 +80,19 @@ class TestFile:
         )
         assert [one.test_id for one in outcomes] == ["202702", "202703", "202701", "202704"]
 
+    async def test_or_list_with_the_token_as_an_id_is_refused_and_the_token_not_repeated(
+        self, simulate: Simulate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        simulator = simulate(tests=1)
+        token = "0a1b2c3d-4e5f-6789-abcd-ef0123456789"
+        monkeypatch.setenv("TE_TOKEN", token)
+        file = tmp_path / "token"
+        file.write_text(token.upper())
+        with pytest.raises(InvalidTestIds, match="1 of the test IDs is an API token") as refused:
+            await rerun_endpoint_tests(["202701"], options=RerunOptions(test_ids_file=str(file)))
+        assert token not in str(refused.value).casefold()
+        assert simulator.calls == []
+
 
 class TestName:
     async def test_finds_what_the_api_lists(self, simulate: Simulate) -> None:

@@ -1,0 +1,28 @@
+"""Who named a file to a run, and so which files it may be.
+
+On the command line the person who names it is the one who reads it. Whoever starts a run by a
+deployment need not be allowed to read a single file of the worker's machine.
+"""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import prefect.runtime
+
+from thousandeyes.files import read_inside, read_own
+from thousandeyes.settings import FilesSettings
+
+
+def named_reader() -> Callable[[Path, int], bytes]:
+    """Return what reads the files that this run was named.
+
+    Raises:
+        SettingsError: What the environment says of them is wrong.
+    """
+    # The variable is what Prefect sets for the process of a run that it starts, and so for the
+    # runs that are parts of it.
+    if "PREFECT__FLOW_RUN_ID" in os.environ or prefect.runtime.deployment.id:
+        return partial(read_inside, FilesSettings().files_dir)
+    return read_own
