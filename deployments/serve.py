@@ -96,7 +96,7 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
         wait_until_up(url, server, log, console.print)
         with _running(_bootstrap(), env, None) as bootstrap:
             if bootstrap.wait():
-                raise ServeError("the server could not be brought to its state: see above")
+                raise ServeError("the deployments could not be put on the server: see above")
         # Before the worker, which would end at a pipe that nobody reads any more: see `status_of`.
         console.print(
             f"Start runs at {url}/deployments, read them at {url}/artifacts. Ctrl-C ends it."
