@@ -32,6 +32,7 @@ from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tasks.known_tests import keeping_created
 from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
+from thousandeyes.release import add_version
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.terminal import status_of
 
@@ -75,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "What already matches is left alone, and so is what people set in the UI."
         ),
     )
+    add_version(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="only say what would be made or changed"
     )

@@ -25,6 +25,7 @@ from deployments.home import HOME, ROOT, guarded, make_private
 from tasks.server import ServerNotStarted, wait_until_up
 from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
+from thousandeyes.release import add_version
 from thousandeyes.settings import ENV_FILE
 from thousandeyes.terminal import status_of
 
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     1 when one of the processes did not start or ended by itself, 2 when a variable is wrong.
     """
     parser = argparse.ArgumentParser(prog="python -m deployments.serve", description=__doc__)
+    add_version(parser)
     parser.add_argument(
         "--port", type=int, choices=range(1, 65536), metavar="N", default=4200, help="of the server"
     )
