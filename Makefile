@@ -68,7 +68,7 @@ serve: setup ## Prefect server, worker and deployments on this machine, on port 
 	@$(BIN)/python -m deployments.serve --port $(PORT)
 
 .PHONY: pictures
-pictures: setup ## take the README's pictures again; needs Chromium
+pictures: setup ## take the pictures of README and docs again; needs Chromium
 	PICTURES="$(CURDIR)/deployments/pictures" $(BIN)/pytest tests/deployments/test_ui.py
 
 .PHONY: bench

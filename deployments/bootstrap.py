@@ -1,4 +1,4 @@
-"""`python -m deployments.bootstrap`: bring a Prefect server to the state that the files describe.
+"""`python -m deployments.bootstrap`: make or update what the files describe on a Prefect server.
 
 What is there and as it should be stays untouched, so it can be run as often as one likes.
 """
@@ -32,6 +32,7 @@ from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tasks.known_tests import keeping_created
 from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
+from thousandeyes.release import add_version
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.terminal import status_of
 
@@ -68,13 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m deployments.bootstrap",
         description=(
-            "Brings the Prefect server at PREFECT_API_URL to the state that the deployments "
-            "expect, and says of each thing how it was found: the work pool, a credentials block "
+            "Makes or updates what this project needs on the Prefect server at PREFECT_API_URL, "
+            "and lists what it did: the work pool, a credentials block "
             "(from TE_TOKEN, if it is set), the groups of deployments/groups.yaml, the "
             "deployments of prefect.yaml, the automations of deployments/automations.yaml. "
-            "What is as it should be stays untouched, and so does what people set in the UI."
+            "What already matches is left alone, and so is what people set in the UI."
         ),
     )
+    add_version(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="only say what would be made or changed"
     )

@@ -26,6 +26,7 @@ from deployments.home import HOME, ROOT, guarded, make_private
 from tasks.server import ServerNotStarted, wait_until_up
 from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
+from thousandeyes.release import add_version
 from thousandeyes.settings import ENV_FILE
 from thousandeyes.terminal import LONGEST_LINE, status_of
 
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     1 when one of the processes did not start or ended by itself, 2 when a variable is wrong.
     """
     parser = argparse.ArgumentParser(prog="python -m deployments.serve", description=__doc__)
+    add_version(parser)
     parser.add_argument(
         "--port", type=int, choices=range(1, 65536), metavar="N", default=4200, help="of the server"
     )
@@ -98,7 +100,7 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
         wait_until_up(url, server, log, console.print)
         with _running(_bootstrap(), env, None) as bootstrap:
             if bootstrap.wait():
-                raise ServeError("the server could not be brought to its state: see above")
+                raise ServeError("the deployments could not be put on the server: see above")
         # Before the worker, which would end at a pipe that nobody reads any more: see `status_of`.
         console.print(
             f"Start runs at {url}/deployments, read them at {url}/artifacts. Ctrl-C ends it."

@@ -15,6 +15,7 @@ from thousandeyes.errors import CallFailed, SettingsError
 from thousandeyes.finding import is_named, matching
 from thousandeyes.fleet import Fleet
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
+from thousandeyes.release import add_version
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.terminal import LONGEST_CELL, LONGEST_SENTENCE, status_of, words
 from thousandeyes.text import cut
@@ -119,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
             "the list could be written; 2 wrong arguments or settings, nothing was sent."
         ),
     )
+    add_version(parser)
     what = parser.add_subparsers(dest="what", required=True)
     tests = what.add_parser("tests", help="endpoint scheduled tests", description=_NOT_LISTED)
     tests.set_defaults(answer=_list_tests)

@@ -44,7 +44,7 @@ async def create_endpoint_tests(
     Args:
         group: Name of the Endpoint Test Group block that the tests belong to. One run at a time
             may change it.
-        tests: What is to exist.
+        tests: Definitions of the tests.
         file: Path of a YAML file with more definitions, on the worker.
         options: How to go about it.
 

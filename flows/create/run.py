@@ -58,7 +58,7 @@ class CreationRun:
 
         Args:
             client: The run's client.
-            definitions: What is to exist, each with a name of its own.
+            definitions: The tests' definitions, each with a name of its own.
         """
 
         async def turn(item: tuple[InstantTest, Record]) -> None:

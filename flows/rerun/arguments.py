@@ -17,6 +17,7 @@ from tasks.blocks import read_names
 from thousandeyes.errors import InvalidTestIds, SettingsError
 from thousandeyes.lists import read_test_ids_text, refuse_tokens
 from thousandeyes.mistakes import Mistake, mistakes
+from thousandeyes.release import add_version
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.thresholds import Thresholds
 
@@ -58,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
             "interrupted; 143 terminated."
         ),
     )
+    add_version(parser)
     parser.add_argument(
         "test_ids", nargs="*", metavar="ID", help="test IDs; - reads them from standard input"
     )

@@ -1,6 +1,6 @@
 """What a run is about: its tests in order, what their groups say of them, and whose they are. Pure.
 
-The README has the rules of precedence: see its parts on groups and on choosing tests.
+docs/groups-and-credentials.md has the rules of precedence, and docs/choose-and-skip.md the choice.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,6 +1,6 @@
 """The Prefect UI, used as a person uses it: fill in the form, read the report.
 
-Its pictures stand in the README: `make pictures` takes them again.
+Its pictures stand in README and docs: `make pictures` takes them again.
 """
 
 import asyncio

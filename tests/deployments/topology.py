@@ -1,6 +1,6 @@
 """One machine or several, from ordinary processes: a Prefect server, its database, workers.
 
-What the README tells to do for one machine and for more, done on loopback: SQLite and no password,
+What the docs tell to do for one machine and for more, done on loopback: SQLite and no password,
 or PostgreSQL with basic auth on the API; any number of workers, each in a directory of its own.
 Nothing is left behind: each process is ended by its ID, and its log is shown when it fails.
 """
@@ -111,7 +111,7 @@ class Topology:
         """Run a process worker in a directory of its own, until the block ends.
 
         What it is given for the runs, `TE_…`, stands in a file that its environment names, as the
-        README tells.
+        docs tell.
 
         Yields:
             The directory.
@@ -202,7 +202,7 @@ def _database() -> Iterator[str]:
         shutil.chown(home, user)
         data, log = f"{home}/data", Path(home) / "postgresql.log"
         env = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
-        # As the README tells. By the locale it would be SQL_ASCII, which takes no `\u2060` in JSON.
+        # As the docs tell. By the locale it would be SQL_ASCII, which takes no `\u2060` in JSON.
         options = ("--username", user, "--auth", "trust", "--encoding", "UTF8")
         initialize = (programs / "initdb", "-D", data, *options)
         subprocess.run(initialize, user=user, cwd=home, env=env, check=True, capture_output=True)

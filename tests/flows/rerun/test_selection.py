@@ -1,4 +1,4 @@
-"""Which tests a run is about, and what goes before what."""
+"""Which tests a run is about, and which setting wins."""
 
 import io
 from collections.abc import Mapping

@@ -1,0 +1,126 @@
+"""What README, changelog and docs name is there: commands, options, settings, files, anchors."""
+
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+from thousandeyes.settings import ENV_FILE, ThousandEyesSettings
+from thousandeyes.simulator.app import create_app
+from thousandeyes.simulator.options import DEFAULT_TOKEN
+from thousandeyes.simulator.server import serve
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+MODULES = [
+    "flows.rerun",
+    "thousandeyes",
+    "thousandeyes.simulator",
+    "deployments.bootstrap",
+    "deployments.serve",
+]
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def blocks(page: Path) -> list[str]:
+    """Return the page's shell blocks, continued lines joined."""
+    found = re.findall(r"^( *)```sh\n(.*?)^\1```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [re.sub(r"\\\n *", "", block) for _, block in found]
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+@cache
+def help_of(*command: str) -> str:
+    shown = subprocess.run(  # noqa: PLW1510 - its status is asserted
+        [sys.executable, "-m", *command, "--help"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert shown.returncode == 0, shown.stderr
+    return shown.stdout
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    text = (ROOT / "README.md").read_text()
+    linked = set(re.findall(r"\]\(docs/([\w-]+\.md)", text))
+    assert linked == {page.name for page in (ROOT / "docs").glob("*.md")}
+
+
+@each_page
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    text = page.read_text()
+    links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text)
+    for link in links:
+        if link.startswith(("http://", "https://")):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@each_page
+def test_every_command_of_a_page_is_there(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    deployments = {
+        f"{one['name']}"
+        for one in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    }
+    for line in "\n".join(blocks(page)).splitlines():
+        for target in re.findall(r"^ *make ([a-z-]+)", line):
+            assert target in targets, line
+        for module, rest in re.findall(r"python -m ([\w.]+)([^|]*)", line):
+            assert module in MODULES, line
+            listing = re.match(r" (tests|agents|account-groups)\b", rest)
+            shown = help_of(module, *(listing.groups() if listing else ()))
+            for option in re.findall(r"--[a-z][a-z-]+", rest):
+                assert re.search(rf"{option}\b", shown), line
+        for name in re.findall(r"deployment run [\w-]+/([\w-]+)", line):
+            assert name in deployments, line
+
+
+@each_page
+def test_every_variable_of_a_page_is_there(page: Path) -> None:
+    settings = {f"TE_{name}".upper() for name in ThousandEyesSettings.model_fields} | {ENV_FILE}
+    for name in re.findall(r"\bTE_[A-Z_]+[A-Z]", page.read_text()):
+        assert name in settings, name
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_command_tells_its_version(module: str) -> None:
+    shown = subprocess.run(  # noqa: PLW1510 - its status is asserted
+        [sys.executable, "-m", module, "--version"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (shown.returncode, shown.stdout) == (0, "prefect-thousandeyes 0.1.0\n"), shown.stderr
+
+
+def test_the_steps_of_the_readme_list_the_tests_with_the_token_of_env_alone(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    python = tmp_path / ".venv/bin/python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    make_env, list_tests = blocks(ROOT / "README.md")[1:3]
+    make_env = make_env.replace("…", DEFAULT_TOKEN)
+    with serve(create_app(tests=["765231567", "765231568"])) as api:
+        done = subprocess.run(  # noqa: PLW1510 - its status is asserted
+            ["/bin/sh", "-ec", make_env + list_tests],
+            cwd=tmp_path,
+            env={"PATH": "/usr/bin:/bin", "TE_BASE_URL": api.url},
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 0, done.stderr
+    assert "765231567" in done.stdout
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600

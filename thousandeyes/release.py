@@ -1,0 +1,13 @@
+"""Which release of this project is installed: what every command's `--version` prints."""
+
+import argparse
+from importlib.metadata import version
+from typing import Final
+
+_DISTRIBUTION: Final = "prefect-thousandeyes"
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """Let `--version` print the installed release, such as `prefect-thousandeyes 0.1.0`."""
+    release = f"{_DISTRIBUTION} {version(_DISTRIBUTION)}"
+    parser.add_argument("--version", action="version", version=release)
