@@ -181,14 +181,6 @@ class ThousandEyesSettings(_Settings):
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - any field, by name
         super().__init__(**values)  # as it stands there; pydantic's plugin for mypy makes another
 
-
-class FilesSettings(_Settings):
-    """Which files of a worker may be named by whoever starts its runs."""
-
-    files_dir: Path | None = Field(
-        default=None, description="The folder that they lie in. None: no files."
-    )
-
     @property
     def app(self) -> str:
         """The app's address: as set, else that of the API's region if it is known, else the usual.
@@ -197,6 +189,14 @@ class FilesSettings(_Settings):
         """
         host = httpx.URL(self.base_url).host
         return self.app_url or _APP_OF_REGION.get(host, APP_URL)
+
+
+class FilesSettings(_Settings):
+    """Which files of a worker may be named by whoever starts its runs."""
+
+    files_dir: Path | None = Field(
+        default=None, description="The folder that they lie in. None: no files."
+    )
 
 
 def _env_file() -> Path:
