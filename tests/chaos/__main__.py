@@ -20,14 +20,14 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.chaos import kills
+from tests.chaos import kills, outages, shortage
 from tests.chaos.kills import Fault
 from tests.chaos.scene import Stage, Stuck
 from tests.chaos.table import Line, show
 from tests.deployments.scene import client_of
 from tests.deployments.topology import on_sqlite
 
-FAULTS: Final[Mapping[str, Fault]] = {**kills.FAULTS}
+FAULTS: Final[Mapping[str, Fault]] = {**kills.FAULTS, **outages.FAULTS, **shortage.FAULTS}
 TIMES: Final = {"killed": 20, "killed-at-most-once": 20}
 """How often a full round does a fault, where once tells little."""
 SHORT: Final = (
@@ -35,6 +35,11 @@ SHORT: Final = (
     "killed-at-most-once",
     "killed-before-report",
     "cancelled",
+    "prefect-killed",
+    "prefect-401",
+    "api-stale",
+    "api-half-at-most-once",
+    "two-runs-one-quota",
 )
 """What a short round does, once each."""
 

@@ -60,6 +60,12 @@ class Trial:
         self._mended_at: float | None = None
         self._processes: list[asyncio.subprocess.Process] = []
 
+    def share(self, test_ids: list[str]) -> Self:
+        """Return another run's trial, of these tests, on the same API."""
+        return type(self)(
+            self.topology, self.simulator, self.prefect, self.api, test_ids, self._options
+        )
+
     async def begin(self, *, limits: str = "") -> Self:
         """Create the flow run, and start a process that executes it; see `execute`."""
         async with get_client() as client:
