@@ -75,6 +75,10 @@ pictures: setup ## take the pictures of README and docs again; needs Chromium
 bench: setup ## measure speed, quota and memory; prints tables, takes about 20 minutes
 	$(BIN)/python -m tests.benchmarks
 
+.PHONY: chaos
+chaos: setup ## do faults for real and print what came of them; FAULT=name for one, SHORT=1 for a few
+	$(BIN)/python -m tests.chaos $(if $(SHORT),--short) $(FAULT)
+
 .PHONY: clean
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-lock .prefect

@@ -53,6 +53,8 @@ class Topology:
     auth: str | None = None
     database_url: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    process_id: int = 0
+    """The server's, and its group's, from its start on."""
     _server: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
@@ -100,6 +102,7 @@ class Topology:
         process = self._server.enter_context(
             running(*command, directory=self.directory, env=env, name="server")
         )
+        self.process_id = process.pid
         self._wait(self._healthy, process, "server")
 
     def stop(self) -> None:

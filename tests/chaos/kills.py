@@ -1,0 +1,114 @@
+"""Faults of the run's own process: killed, asked to end, cancelled, put to sleep."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+from tests.chaos.judge import Judgement
+from tests.chaos.scene import Stage, until
+from thousandeyes.delivery import Delivery
+
+Fault = Callable[[Stage], Awaitable[Judgement]]
+_ASLEEP: Final = 15.0  # seconds; longer than an answer about the run is trusted for
+
+
+async def killed(stage: Stage, *, delivery: Delivery, times: int = 1) -> Judgement:
+    """SIGKILL at a random moment, and again after each resume, then to the end."""
+    async with stage.trial(delivery=delivery) as trial:
+        await trial.begin()
+        for _ in range(times):
+            await trial.after(min(trial.ran + stage.moment(30 // times), 28))
+            await trial.kill()
+            await trial.resume()
+        await trial.ended()
+        return await trial.judge()
+
+
+async def killed_before_the_report(stage: Stage) -> Judgement:
+    """SIGKILL when the last call was carried out and no report is written."""
+    async with stage.trial(tests=12) as trial:
+        await trial.begin()
+        await trial.after(12)
+        await trial.kill()
+        await trial.resume()
+        await trial.ended()
+        return await trial.judge()
+
+
+async def killed_while_results_are_awaited(stage: Stage) -> Judgement:
+    """SIGKILL while all tests were sent and their results are not there."""
+    options = {"wait_for_results": True, "results_deadline_minutes": 0.5}
+    async with stage.trial(
+        tests=8, simulator={"results_after_seconds": 8.0, "agents": 3}, **options
+    ) as trial:
+        await trial.begin()
+        await trial.after(8)
+        await asyncio.sleep(2)
+        await trial.kill()
+        await trial.resume()
+        await trial.ended()
+        return await trial.judge()
+
+
+async def terminated(stage: Stage) -> Judgement:
+    """SIGTERM at a random moment; the run ends with a report, and goes on when started again."""
+    async with stage.trial() as trial:
+        await trial.begin()
+        await trial.after(stage.moment())
+        trial.signal(signal.SIGTERM)
+        await trial.ended()
+        await trial.resume()
+        await trial.ended()
+        return await trial.judge()
+
+
+async def cancelled(stage: Stage) -> Judgement:
+    """Cancelled by the API, with no worker that would stop the process."""
+    async with stage.trial(tests=200) as trial:
+        await trial.begin()
+        await trial.after(stage.moment())
+        await trial.cancel()
+        await trial.ended()
+        return await trial.judge()
+
+
+async def suspended(stage: Stage) -> Judgement:
+    """Frozen by SIGSTOP for longer than a look at the run is trusted, then woken."""
+    async with stage.trial() as trial:
+        await trial.begin()
+        await trial.after(stage.moment())
+        trial.signal(signal.SIGSTOP)
+        await asyncio.sleep(_ASLEEP)
+        trial.mended()
+        trial.signal(signal.SIGCONT)
+        await trial.ended()
+        return await trial.judge()
+
+
+async def suspended_while_it_goes_on_elsewhere(stage: Stage) -> Judgement:
+    """Frozen, executed by another process to the end, then woken."""
+    async with stage.trial() as trial:
+        await trial.begin()
+        await trial.after(stage.moment())
+        trial.signal(signal.SIGSTOP)
+        asleep = trial.newest
+        await trial.resume()
+        await trial.ended()
+        trial.wake(asleep)
+        await until(lambda: asleep.returncode is not None, "the end of the woken process")
+        return await trial.judge()
+
+
+FAULTS: Final[dict[str, Fault]] = {
+    "killed": partial(killed, delivery=Delivery.AT_LEAST_ONCE),
+    "killed-at-most-once": partial(killed, delivery=Delivery.AT_MOST_ONCE),
+    "killed-twice": partial(killed, delivery=Delivery.AT_LEAST_ONCE, times=2),
+    "killed-before-report": killed_before_the_report,
+    "killed-awaiting-results": killed_while_results_are_awaited,
+    "terminated": terminated,
+    "cancelled": cancelled,
+    "suspended": suspended,
+    "suspended-and-taken-over": suspended_while_it_goes_on_elsewhere,
+}
