@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import resource
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +17,11 @@ from tests.benchmarks.servers import (
     PLENTY,
     TOKEN,
     PrefectServer,
-    Simulated,
     prefect_server,
     simulator,
 )
 
-Name = Literal["ours", "observed", "naive", "bare"]
+Name = Literal["ours", "observed", "floor", "naive", "bare"]
 Watch = Callable[[PrefectServer], None]
 
 _LONGEST = 3_600.0
@@ -34,7 +35,8 @@ class Measured:
     `wall_seconds` and `cpu_seconds` (user and system, all threads) cover the call that reruns the
     tests, imports excluded; for a flow that is the whole flow call, its start and its ending on
     the Prefect server included, and what Prefect still sends when the process ends excluded.
-    `process_seconds` covers the process from its start to its end, so both of these too.
+    `process_seconds` covers the process from its start to its end, so both of these too;
+    `whole_cpu_seconds` is CPU from the call to the end of the process, so the sending counts.
     `peak_mb` is the process's largest resident set, `before_mb` what it was before the call.
     """
 
@@ -46,6 +48,11 @@ class Measured:
     accepted: int
     notes: dict[str, Any]
     calls: list[dict[str, Any]]
+    whole_cpu_seconds: float
+    requests: Counter[str]
+    """Requests to the Prefect server, by method and path."""
+    database_bytes: int
+    """What the Prefect server's database grew by, once all was written."""
 
 
 def compete(
@@ -82,7 +89,10 @@ def compete(
             job = {"test_ids": api.test_ids(), "options": options or {}}
             (directory / "job.json").write_text(json.dumps(job))
             env = environment(directory / "home", **variables)
-            started = time.monotonic()
+            if server:
+                server.drain()
+            requests, size = _books(server)
+            started, cpu = time.monotonic(), _cpu_of_children()
             command = ("tests.benchmarks.contestants", name, "job.json", "result.json")
             process = stack.enter_context(
                 running(*command, directory=directory, env=env, name="contestant")
@@ -93,12 +103,30 @@ def compete(
                 raise RuntimeError(
                     f"the contestant {name} failed:\n{tail(directory, 'contestant')}"
                 )
-            return _measured(directory, api, took)
+            cpu = _cpu_of_children() - cpu
+            if server:
+                server.drain()
+            requests_after, size_after = _books(server)
+            told = json.loads((directory / "result.json").read_text())
+            before = told.pop("before_cpu_seconds")
+            return Measured(
+                **told,
+                process_seconds=took,
+                calls=api.calls(),
+                whole_cpu_seconds=cpu - before,
+                requests=requests_after - requests,
+                database_bytes=size_after - size,
+            )
 
 
-def _measured(directory: Path, api: Simulated, took: float) -> Measured:
-    told = json.loads((directory / "result.json").read_text())
-    return Measured(**told, process_seconds=took, calls=api.calls())
+def _books(server: PrefectServer | None) -> tuple[Counter[str], int]:
+    return (server.requests(), server.database_bytes()) if server else (Counter(), 0)
+
+
+def _cpu_of_children() -> float:
+    """Return the CPU seconds of the processes that have ended: the contestants, one at a time."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def _follow(

@@ -19,6 +19,7 @@ def main(name: str, job_file: str, result_file: str) -> None:
         "cpu_seconds": time.process_time() - cpu,
         "peak_mb": _peak_mb(),
         "before_mb": before,
+        "before_cpu_seconds": cpu,
         "accepted": accepted,
         "notes": getattr(contestant, "NOTES", {}),
     }
