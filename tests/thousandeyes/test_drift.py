@@ -21,7 +21,7 @@ import thousandeyes_sdk.endpoint_test_results as sdk_results
 import thousandeyes_sdk.endpoint_tests as sdk_tests
 from pydantic import AliasChoices, AliasPath, AwareDatetime, BaseModel
 
-from thousandeyes import definitions, models, rounds
+from thousandeyes import definitions, laptop, models, rounds
 from thousandeyes.simulator import agents as simulated_agents
 from thousandeyes.simulator import faults as simulated_faults
 from thousandeyes.simulator import options as simulated_options
@@ -34,7 +34,11 @@ READ: list[tuple[type[BaseModel], Any]] = [
     (rounds.HttpRound, sdk_results.HttpEndpointTestResult),
     (rounds.Score, sdk_results.EndpointPingDataPointScore),
     (rounds.Score, sdk_results.EndpointHttpDataPointScore),
+    (laptop._Told, sdk_results.NetworkEndpointTestResult),
+    (laptop._Told, sdk_results.HttpEndpointTestResult),
 ]
+OURS = {"laptop"}
+"""Fields that are made here, of others."""
 ENVELOPES: list[tuple[Any, dict[str, str]]] = [
     (sdk_tests.EndpointTests, {"tests": "list"}),
     (
@@ -86,8 +90,9 @@ VALUES = [
 _UNKNOWN = {"unknown", 11184809}
 """What the generated enumerations take for anything they don't know."""
 _KINDS = {
+    dict: "object",
     str: "text", bool: "flag", int: "whole number", float: "number", datetime: "date",
-    AwareDatetime: "date", list: "list", tuple: "list",
+    AwareDatetime: "date", list: "list", tuple: "list", dict: "object",
 }  # fmt: skip
 
 
@@ -140,6 +145,8 @@ def paths(alias: object) -> Iterator[list[str]]:
 def read_fields() -> Iterator[Any]:
     for ours, theirs in READ:
         for name, info in ours.model_fields.items():
+            if name in OURS:
+                continue
             alias = info.validation_alias or name
             label = f"{theirs.__name__}-{name}"
             yield pytest.param(theirs, alias, info.annotation, id=label)
