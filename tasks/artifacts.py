@@ -25,11 +25,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from tasks.markdown import cell, code, from_cell
 from tasks.server_calls import run_logger, until_taken
-from thousandeyes import verdict
+from thousandeyes import standing, verdict
 from thousandeyes.app_links import is_app_link
 from thousandeyes.judging import NO_VERDICT
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
+from thousandeyes.standing import NO_STANDING
 
 Row = dict[str, str | int | float | bool | None]
 
@@ -61,6 +62,7 @@ def row(record: Record) -> Row:
         **(record.verdict.row() if record.verdict else NO_VERDICT),
         "app_link": record.app_link,
         "rounds_after": record.rounds_after,
+        **(record.standing.row() if record.standing else NO_STANDING),
     }
     return {
         # A link stays as it is, so that it can be followed.
@@ -101,6 +103,7 @@ def from_row(values: object) -> Record:
             values |= {
                 "outcome": outcome if outcome in list(Outcome) else Outcome.UNKNOWN,
                 "verdict": verdict.from_row(values),
+                "standing": standing.from_row(values),
             }
     return _RECORD.validate_python(values)
 

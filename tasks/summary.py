@@ -49,7 +49,7 @@ class RunReport:
     """A run as it ended: one record a test, the sentence that says why, and whether it passed.
 
     `preface` is Markdown that stands before the counts. `in_common` says what the failing laptops
-    share, if anything is known of them.
+    share, if anything is known of them. `what_changed` is Markdown, with a heading of its own.
     """
 
     records: Sequence[Record]
@@ -58,6 +58,7 @@ class RunReport:
     took: str
     preface: str = ""
     in_common: str = ""
+    what_changed: str = ""
 
 
 def failures_first(records: Iterable[Record]) -> list[Record]:
@@ -99,6 +100,7 @@ def markdown(report: RunReport, table_link: str) -> str:
     lines = [f"**{'Passed' if report.passed else 'Failed'}.** {plain(report.sentence)}", ""]
     lines += [
         *([plain(report.in_common), ""] if report.in_common else ()),
+        *([report.what_changed, ""] if report.what_changed else ()),
         f"It took {report.took}.",
         "",
         *([report.preface, ""] if report.preface else ()),

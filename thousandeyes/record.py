@@ -14,6 +14,7 @@ from thousandeyes.errors import (
     Unreachable,
 )
 from thousandeyes.outcomes import IN_DOUBT, KEPT, UNHEARD, Ending, Outcome
+from thousandeyes.standing import Standing
 from thousandeyes.text import cut
 from thousandeyes.verdict import WORST_TOLD, Verdict
 
@@ -42,7 +43,8 @@ class Record:
     epoch seconds of the server's clock: a round with a later ID began after the first call went
     out; None where that was not found out before. `app_link` leads to the test's results in the
     ThousandEyes app. `begun` tells whether this run sent a call; calls that an earlier attempt of
-    the run sent don't count.
+    the run sent don't count. `standing` is how the test stands against an earlier run, None where
+    nobody looked.
     """
 
     test_id: str
@@ -59,6 +61,7 @@ class Record:
     verdict: Verdict | None = None
     app_link: str | None = None
     rounds_after: int | None = None
+    standing: Standing | None = None
     begun: bool = field(default=False, init=False, compare=False)
     _heard: str = field(default="", init=False, repr=False, compare=False)
     """The detail, without what came after the last answer."""
@@ -211,6 +214,10 @@ class Record:
     def judged(self, verdict: Verdict) -> None:
         """Note what the results come to."""
         self.verdict = verdict
+
+    def stands(self, standing: Standing) -> None:
+        """Note how the test stands against an earlier run."""
+        self.standing = standing
 
     def linked(self, url: str) -> None:
         """Note where the ThousandEyes app shows the results."""

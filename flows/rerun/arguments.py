@@ -41,6 +41,7 @@ _VALUES: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
     "test_ids_file": ("FILE", str),
     "name_pattern": ("PATTERN", str),
     "only_failed_of": ("RUN", str),
+    "compare_with": ("RUN", str),
     "skip_if_run_within_minutes": ("M", str),
 }
 """Of options that take a value: what it looks like, and how it is read, if not as `VALUE` and as it

@@ -43,13 +43,16 @@ async def heard(flow_run: FlowRun, asked: Parameters) -> dict[str, Record]:
     return known
 
 
-async def find_run(reference: str, before: DateTime | None) -> tuple[FlowRun, Parameters]:
+async def find_run(
+    reference: str, before: DateTime | None, option: str = "only_failed_of"
+) -> tuple[FlowRun, Parameters]:
     """Return the run that somebody means, and what it was asked for.
 
     Args:
         reference: The ID of a flow run, or a deployment as `<flow>/<deployment>`: its latest run
             that sent something, or was about to.
         before: Only runs of the deployment that began before this count.
+        option: The option that names the run, for what an error says.
 
     Raises:
         SettingsError: There is no such run, it sent nothing, or it has not ended; says what to do.
@@ -58,44 +61,45 @@ async def find_run(reference: str, before: DateTime | None) -> tuple[FlowRun, Pa
     try:
         flow_run_id = UUID(reference)
     except ValueError:
-        run, asked = await _latest(reference, before)
+        run, asked = await _latest(reference, before, option)
     else:
-        run, asked = await _named(flow_run_id)
+        run, asked = await _named(flow_run_id, option)
     if not (run.state and run.state.is_final()):
         raise SettingsError(
-            f"only_failed_of: {run.name!r} has not ended, and may still send its tests: wait for "
+            f"{option}: {run.name!r} has not ended, and may still send its tests: wait for "
             "its end, or cancel it. Nothing was sent."
         )
     return run, asked
 
 
-async def _named(flow_run_id: UUID) -> tuple[FlowRun, Parameters]:
+async def _named(flow_run_id: UUID, option: str) -> tuple[FlowRun, Parameters]:
     async with get_client() as client:
         try:
             run = await client.read_flow_run(flow_run_id)
             flow = await client.read_flow(run.flow_id)
         except ObjectNotFound:
             raise SettingsError(
-                f"only_failed_of: this Prefect server has no flow run {flow_run_id}. "
-                "Nothing was sent."
+                f"{option}: this Prefect server has no flow run {flow_run_id}. Nothing was sent."
             ) from None
-    asked = Parameters.of(run, flow.name)
+    asked = Parameters.of(run, flow.name, option)
     if asked.options.dry_run:
         raise SettingsError(
-            f"only_failed_of: {run.name!r} was a dry run, in which nothing can fail: name one that "
+            f"{option}: {run.name!r} was a dry run, in which nothing can fail: name one that "
             "sent tests. Nothing was sent."
         )
     return run, asked
 
 
-async def _latest(deployment: str, before: DateTime | None) -> tuple[FlowRun, Parameters]:
+async def _latest(
+    deployment: str, before: DateTime | None, option: str
+) -> tuple[FlowRun, Parameters]:
     async with get_client() as client:
         try:
             found = await client.read_deployment_by_name(deployment)
             flow = await client.read_flow(found.flow_id)
         except (ObjectNotFound, ValueError):
             raise SettingsError(
-                f"only_failed_of: {deployment!r} is neither the ID of a flow run nor a deployment "
+                f"{option}: {deployment!r} is neither the ID of a flow run nor a deployment "
                 "of this Prefect server, such as rerun-endpoint-tests/scheduled. Nothing was sent."
             ) from None
         filters = FlowRunFilter(
@@ -114,11 +118,9 @@ async def _latest(deployment: str, before: DateTime | None) -> tuple[FlowRun, Pa
             for run in page:
                 if (
                     run.start_time != before
-                    and not (asked := Parameters.of(run, flow.name)).options.dry_run
+                    and not (asked := Parameters.of(run, flow.name, option)).options.dry_run
                 ):
                     return run, asked
             if len(page) < _PAGE:
-                raise SettingsError(
-                    f"only_failed_of: {deployment} has not run yet. Nothing was sent."
-                )
+                raise SettingsError(f"{option}: {deployment} has not run yet. Nothing was sent.")
             offset += len(page)

@@ -4,6 +4,7 @@ import time
 
 from prefect import flow, get_run_logger
 
+from flows.rerun.comparison import comparison_of
 from flows.rerun.dry_run import dry_run
 from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import FLOW, Parameters
@@ -71,7 +72,7 @@ async def rerun_endpoint_tests(
     selection = await read_selection(asked, own_run.flow_run.start_time)
     if options.dry_run:
         return await _look_ahead(selection, began)
-    return await _rerun(selection, options, own_run, began)
+    return await _rerun(selection, asked, own_run, began)
 
 
 async def _look_ahead(selection: Selection, began: float) -> list[Record]:
@@ -86,11 +87,12 @@ async def _look_ahead(selection: Selection, began: float) -> list[Record]:
 
 
 async def _rerun(
-    selection: Selection, options: RerunOptions, own_run: OwnRun, began: float
+    selection: Selection, asked: Parameters, own_run: OwnRun, began: float
 ) -> list[Record]:
     """Run the tests, going on where an earlier attempt stood, and report in every ending."""
-    logger = get_run_logger()
+    logger, options = get_run_logger(), asked.options
     earlier = await recorded(own_run.flow_run)
+    comparison = await comparison_of(asked, own_run.flow_run, earlier, selection.test_ids)
     records = selection.take_up(earlier, options.delivery)
     to_send = [record.taken_up() for record in records if record.needs_call(options.delivery)]
     if earlier:
@@ -106,7 +108,7 @@ async def _rerun(
         for record in records
         if not record.needs_call(options.delivery) and wants_results(record, options)
     ]
-    artifacts = Artifacts()
+    artifacts = Artifacts(comparison.note)
     sending = Sending(to_send, own_run, artifacts.keep, logger)
     progress = Progress([*to_send, *left_open])
 
@@ -123,6 +125,8 @@ async def _rerun(
                 await run.execute(to_send, left_open)
 
     def report() -> RunReport:
+        for record in records:
+            comparison.note(record)
         passed, sentence = passed_and_why(records, options.fail_on, sending.stopped)
         return RunReport(
             records,
@@ -130,6 +134,7 @@ async def _rerun(
             sentence,
             duration(time.monotonic() - began),
             in_common=what_they_share(records, with_names=options.name_laptops_and_networks),
+            what_changed=comparison.markdown(records),
         )
 
     async def close() -> None:

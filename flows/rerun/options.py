@@ -1,18 +1,24 @@
 """What the person who starts a run may choose; each description stands in the UI's form."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from thousandeyes.connection import MOST_CALLS
 from thousandeyes.delivery import Delivery
 from thousandeyes.outcomes import GOOD, Ending, Outcome, VerdictName
+from thousandeyes.standing import Change
 from thousandeyes.thresholds import Thresholds
 
 ENDINGS: Final = (*Outcome, *VerdictName)
 
-# One list of choices in the form, instead of a choice between two kinds of choices.
-_Ending = Annotated[Ending, WithJsonSchema({"type": "string", "enum": [str(e) for e in ENDINGS]})]
+CHOICES: Final = (*ENDINGS, Change.NEW_FAILURE)
+
+# One list of choices in the form, instead of a choice between kinds of choices.
+_Choice = Annotated[
+    Ending | Literal[Change.NEW_FAILURE],
+    WithJsonSchema({"type": "string", "enum": [str(choice) for choice in CHOICES]}),
+]
 
 
 class RerunOptions(BaseModel):
@@ -28,11 +34,12 @@ class RerunOptions(BaseModel):
             "runs twice, and now and then stays unknown."
         ),
     )
-    fail_on: list[_Ending] = Field(
+    fail_on: list[_Choice] = Field(
         default=[ending for ending in ENDINGS if ending not in GOOD],
         description=(
             "The run fails when a test ends in one of these; with an empty list, never. Passed, "
-            "failed, no_data and timed_out come with wait_for_results alone."
+            "failed, no_data and timed_out come with wait_for_results alone. new_failure: it did "
+            "not end well, and is not known to have failed in the earlier run."
         ),
     )
     max_in_flight: int = Field(
@@ -116,6 +123,15 @@ class RerunOptions(BaseModel):
             "was accepted and, where that run waited for results, passed, or when it was skipped; "
             "never when that run failed for it. Needs no other tests named; with some, it narrows "
             "these down."
+        ),
+    )
+    compare_with: str | None = Field(
+        default=None,
+        description=(
+            "The earlier run that this one is compared with: a flow run's ID, a deployment such as "
+            "rerun-endpoint-tests/scheduled for its last run that sent something, or the word "
+            "nothing. Empty: the run that only_failed_of names, else the last one of this run's "
+            "own deployment."
         ),
     )
     skip_if_run_within_minutes: float | None = Field(

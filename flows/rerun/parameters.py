@@ -45,25 +45,26 @@ class Parameters(BaseModel):
         return cls.model_validate(given | lists)
 
     @classmethod
-    def of(cls, flow_run: FlowRun, flow: str) -> Self:
+    def of(cls, flow_run: FlowRun, flow: str, option: str = "only_failed_of") -> Self:
         """Return the parameters that a flow run was given.
 
         Args:
             flow_run: The run.
             flow: The name of its flow.
+            option: The option that names the run, for what an error says.
 
         Raises:
             SettingsError: They are not this flow's.
         """
         if flow != FLOW:
             raise SettingsError(
-                f"only_failed_of: {flow_run.name!r} is a run of {flow}, and not of {FLOW}. "
+                f"{option}: {flow_run.name!r} is a run of {flow}, and not of {FLOW}. "
                 "Nothing was sent."
             )
         try:
             return cls.read(**flow_run.parameters)
         except (InvalidTestIds, SettingsError, ValidationError):
             raise SettingsError(
-                f"only_failed_of: the parameters of {flow_run.name!r} are those of a version that "
+                f"{option}: the parameters of {flow_run.name!r} are those of a version that "
                 "is not known here. Nothing was sent."
             ) from None

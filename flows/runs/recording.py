@@ -12,9 +12,14 @@ from thousandeyes.record import Record
 
 
 class Artifacts:
-    """Knows which tests of this run have an artifact already."""
+    """Knows which tests of this run have an artifact already.
 
-    def __init__(self) -> None:
+    Args:
+        complete: Is called with each record before it is written, to add what depends on it.
+    """
+
+    def __init__(self, complete: Callable[[Record], None] = lambda _: None) -> None:
+        self._complete = complete
         self._known: dict[str, UUID] = {}
         self._writing: dict[str, asyncio.Future[None]] = {}
 
@@ -47,6 +52,7 @@ class Artifacts:
             if before:
                 await asyncio.wait([before])
             known = self._known.get(record.test_id)
+            self._complete(record)
             # `not_attempted` stands in the run's table alone.
             if known or record.outcome is not Outcome.NOT_ATTEMPTED:
                 self._known[record.test_id] = await record_outcome(record, known, confirm)

@@ -3,13 +3,15 @@
 from collections.abc import Collection, Sequence
 
 from tasks.summary import counts
+from thousandeyes.changes import is_newly_failing
 from thousandeyes.outcomes import GOOD, Ending, Outcome, VerdictName
 from thousandeyes.record import Record
+from thousandeyes.standing import Change
 
 
 def passed_and_why(
     records: Sequence[Record],
-    fail_on: Collection[Ending],
+    fail_on: Collection[Ending | Change],
     stopped: str | None = None,
     done: str = "accepted",
 ) -> tuple[bool, str]:
@@ -17,7 +19,7 @@ def passed_and_why(
 
     Args:
         records: One a test, each with its outcome.
-        fail_on: The outcomes and verdicts that fail the run.
+        fail_on: The outcomes, verdicts and changes that fail the run.
         stopped: What made the run stop early, if anything did.
         done: The word for what an accepted test is.
     """
@@ -45,11 +47,13 @@ def passed_and_why(
     return not bad, sentence + "."
 
 
-def fails_the_run(record: Record, fail_on: Collection[Ending]) -> bool:
+def fails_the_run(record: Record, fail_on: Collection[Ending | Change]) -> bool:
     """Tell whether a run fails for a test: for what was measured, or for what became of its call.
 
     Args:
         record: The test.
-        fail_on: The outcomes and verdicts that fail the run.
+        fail_on: The outcomes, verdicts and changes that fail the run.
     """
+    if Change.NEW_FAILURE in fail_on and is_newly_failing(record):
+        return True
     return record.outcome in fail_on or record.ending in fail_on

@@ -32,6 +32,7 @@ from thousandeyes.app_links import app_link
 from thousandeyes.judging import NO_VERDICT
 from thousandeyes.outcomes import Outcome, VerdictName
 from thousandeyes.record import Record
+from thousandeyes.standing import Change, Standing
 from thousandeyes.verdict import FailingAgent, Spread, Verdict
 
 server = pytest.mark.usefixtures("prefect_server")
@@ -58,6 +59,18 @@ verdicts = st.builds(
     error_types=st.lists(st.sampled_from(["dns", "ssl", "http"]), unique=True).map(tuple),
     failing=st.just((FailingAgent("a", "laptop", ("100 % loss",)),)),
 )
+standings = st.builds(
+    Standing,
+    change=st.none() | st.sampled_from(Change),
+    failing_since=moments,
+    failing_runs=st.integers(0, 99),
+    moved=st.text(),
+    recent=st.dictionaries(
+        st.sampled_from(["loss", "latency_ms"]),
+        st.lists(st.integers(0, 999).map(float), min_size=1, max_size=20).map(tuple),
+    ),
+    compared_with=st.none() | st.uuids().map(str),
+)
 records = st.builds(
     Record,
     test_id=st.text("abcXYZ019-_", min_size=1),
@@ -74,6 +87,7 @@ records = st.builds(
     verdict=st.none() | verdicts,
     app_link=st.none() | st.just("https://app.thousandeyes.com/view"),
     rounds_after=st.none() | st.integers(0, 2_000_000_000),
+    standing=st.none() | standings,
 )
 
 

@@ -90,7 +90,6 @@ VALUES = [
 _UNKNOWN = {"unknown", 11184809}
 """What the generated enumerations take for anything they don't know."""
 _KINDS = {
-    dict: "object",
     str: "text", bool: "flag", int: "whole number", float: "number", datetime: "date",
     AwareDatetime: "date", list: "list", tuple: "list", dict: "object",
 }  # fmt: skip

@@ -50,7 +50,7 @@ def test_what_is_one_of_a_few_is_offered_as_a_choice() -> None:
     options = SCHEMA.definitions["RerunOptions"]["properties"]
     assert options["delivery"]["$ref"] == "#/definitions/Delivery"
     assert "enum" in SCHEMA.definitions["Delivery"]
-    assert options["fail_on"]["items"]["enum"] == [*Outcome, *VerdictName]
+    assert options["fail_on"]["items"]["enum"] == [*Outcome, *VerdictName, "new_failure"]
 
 
 @pytest.mark.parametrize(

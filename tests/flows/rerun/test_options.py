@@ -27,7 +27,7 @@ def test_closed_sets_are_choices() -> None:
     assert SCHEMA["$defs"]["Delivery"]["enum"] == list(Delivery)
     assert SCHEMA["properties"]["fail_on"]["items"] == {
         "type": "string",
-        "enum": [*Outcome, *VerdictName],
+        "enum": [*Outcome, *VerdictName, "new_failure"],
     }
 
 

@@ -1,0 +1,185 @@
+"""The earlier run that a run is held against: which it is, and what has changed since.
+
+It is, in this order: what an interrupted attempt of this run compared with already; what
+`compare_with` names; the run that `only_failed_of` narrows down; the last run of the same
+deployment that sent something, and of these rather one that was asked for the same tests. Runs that
+were narrowed down are passed over there, since they tell of a few tests alone. It costs one call of
+the Prefect server to find that run (a few where an option names it), and those of reading its
+outcomes.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+import httpx
+from prefect import get_client, get_run_logger
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+
+from flows.rerun.earlier import find_run
+from flows.rerun.parameters import FLOW, Parameters
+from flows.runs.history import recorded
+from tasks.markdown import plain
+from thousandeyes.changes import compared, gone, sentences
+from thousandeyes.errors import SettingsError
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
+
+NOTHING: Final = "nothing"
+"""What `compare_with` says where a run is not to be compared."""
+
+_LOOKED_AT: Final = 50
+"""Runs of a deployment among which the last one is looked for."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An earlier run and its records by test ID; without a run, nothing changes.
+
+    `narrowed` tells that this run leaves out tests on purpose, so that none of them is gone.
+    """
+
+    run: FlowRun | None = None
+    earlier: Mapping[str, Record] = field(default_factory=dict)
+    narrowed: bool = False
+
+    def note(self, record: Record) -> None:
+        """Note in a record how it stands against the earlier run."""
+        run_id = str(self.run.id) if self.run else None
+        record.stands(compared(record, self.earlier.get(record.test_id), run_id))
+
+    def gone(self, records: Iterable[Record]) -> list[Record]:
+        """Return the tests of the earlier run that are not part of this one."""
+        return [] if self.narrowed else gone(records, self.earlier)
+
+    def markdown(self, records: Sequence[Record]) -> str:
+        """Return what changed under a heading of its own; empty where nothing was compared."""
+        if not self.run:
+            return ""
+        began = self.run.start_time
+        when = f" of {began.day} {began:%B %Y, %H:%M} UTC" if began else ""
+        told = [f"- {plain(line)}" for line in sentences(records, self.gone(records))]
+        since = f"Since the run {plain(self.run.name)}{when}"
+        lines = [f"{since}:", "", *told] if told else [f"{since}, nothing changed."]
+        return "\n".join(["## What changed", "", *lines])
+
+
+async def comparison_of(
+    asked: Parameters,
+    flow_run: FlowRun,
+    recorded_before: Mapping[str, Record],
+    test_ids: Collection[str],
+) -> Comparison:
+    """Find the run to compare with, and read it.
+
+    Args:
+        asked: What this run was given.
+        flow_run: This run.
+        recorded_before: What earlier attempts of this run recorded, by test ID.
+        test_ids: The tests of this run.
+
+    Raises:
+        SettingsError: `compare_with` names no run that can be compared with; nothing was sent.
+    """
+    named = asked.options.compare_with
+    try:
+        if recorded_before:
+            run = await _chosen_before(recorded_before)
+        elif reference := named or asked.options.only_failed_of:
+            run = await _named(reference.strip(), asked, flow_run)
+        else:
+            run = await _last(flow_run.deployment_id, asked, flow_run)
+        earlier = await recorded(run) if run else {}
+    except (httpx.TransportError, PrefectHTTPStatusError) as error:
+        get_run_logger().warning("This run is compared with none: %s", type(error).__name__)
+        return Comparison()
+    if run is None or not _sent_any(earlier) or not (named or earlier.keys() & set(test_ids)):
+        return Comparison()
+    get_run_logger().info("Compares with the run %r", run.name)
+    return Comparison(run, earlier, narrowed=bool(asked.options.only_failed_of))
+
+
+async def _chosen_before(records: Mapping[str, Record]) -> FlowRun | None:
+    chosen = {record.standing.compared_with for record in records.values() if record.standing}
+    for run_id in filter(None, chosen):
+        async with get_client() as client:
+            try:
+                return await client.read_flow_run(UUID(run_id))
+            except (ObjectNotFound, ValueError):
+                get_run_logger().warning("The run that this one was compared with is gone")
+    return None
+
+
+async def _named(reference: str, asked: Parameters, flow_run: FlowRun) -> FlowRun | None:
+    if reference == NOTHING:
+        return None
+    option = "compare_with" if asked.options.compare_with else "only_failed_of"
+    if "/" not in reference or option == "only_failed_of":
+        return (await find_run(reference, flow_run.start_time, option))[0]
+    async with get_client() as client:
+        try:
+            deployment = await client.read_deployment_by_name(reference)
+        except (ObjectNotFound, ValueError):
+            raise SettingsError(
+                f"compare_with: this Prefect server has no deployment {reference!r}. "
+                "Nothing was sent."
+            ) from None
+    return await _last(deployment.id, asked, flow_run)
+
+
+async def _last(deployment: UUID | None, asked: Parameters, own: FlowRun) -> FlowRun | None:
+    """Return the last run of a deployment before this one that was about to send all its tests."""
+    if deployment is None:
+        return None
+    async with get_client() as client:
+        runs = await client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(
+                deployment_id=FlowRunFilterDeploymentId(any_=[deployment]),
+                # One that was cancelled before it began has nothing to tell.
+                start_time=FlowRunFilterStartTime(before_=own.start_time, is_null_=False),
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=sorted(TERMINAL_STATES))),
+            ),
+            sort=FlowRunSort.START_TIME_DESC,
+            limit=_LOOKED_AT,
+        )
+    return choose([run for run in runs if run.id != own.id], asked)
+
+
+def choose(runs: Iterable[FlowRun], asked: Parameters) -> FlowRun | None:
+    """Return the first run that sent all its tests, rather one that was asked for the same. Pure.
+
+    Args:
+        runs: Runs of one deployment, the latest first.
+        asked: What the run was given that is to be compared.
+    """
+    fallback = None
+    for run in runs:
+        try:
+            then = Parameters.of(run, FLOW)
+        except SettingsError:  # of a version that is not known here
+            continue
+        if then.options.dry_run or then.options.only_failed_of:
+            continue
+        if _selects(then) == _selects(asked):
+            return run
+        fallback = fallback or run
+    return fallback
+
+
+def _selects(asked: Parameters) -> tuple[object, ...]:
+    options = asked.options
+    return (asked.test_ids, asked.groups, options.test_ids_file, options.name_pattern)
+
+
+def _sent_any(records: Mapping[str, Record]) -> bool:
+    return any(record.outcome is not Outcome.NOT_ATTEMPTED for record in records.values())

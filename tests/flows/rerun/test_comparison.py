@@ -1,0 +1,106 @@
+"""Which earlier run a run is compared with, and what it says of the difference."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from prefect.client.schemas.objects import FlowRun, State
+
+from flows.rerun import RerunOptions, rerun_endpoint_tests
+from flows.rerun.comparison import choose
+from flows.rerun.parameters import Parameters
+from tests.flows.scene import SUMMARY, Simulate, artifacts_of, rows
+from thousandeyes.errors import SettingsError
+from thousandeyes.simulator import Fault
+
+BROKEN = {"2": Fault(replies=[404], repeat=True)}
+
+
+async def run(test_ids: list[str], **options: Any) -> tuple[State[Any], UUID]:
+    state = await rerun_endpoint_tests(
+        test_ids, options=RerunOptions.model_validate(options), return_state=True
+    )
+    assert state.state_details.flow_run_id
+    return state, state.state_details.flow_run_id
+
+
+async def changes(flow_run_id: UUID) -> dict[str, tuple[Any, Any]]:
+    artifacts = await artifacts_of(flow_run_id)
+    table = rows(artifacts["endpoint-rerun-outcomes-local"])
+    return {row["test_id"]: (row["change"], row["failing_runs"]) for row in table}
+
+
+async def test_a_run_says_what_broke_since_the_run_it_is_compared_with(
+    simulate: Simulate,
+) -> None:
+    simulate(tests=["1", "2", "3"])
+    _, before = await run(["1", "2", "3"])
+    simulate(tests=["1", "2", "4"], faults=BROKEN)
+    _, after = await run(["1", "2", "4"], compare_with=str(before))
+
+    assert await changes(after) == {
+        "1": ("unchanged", 0),
+        "2": ("new_failure", 1),
+        "4": ("new", 0),
+    }
+    summary = str((await artifacts_of(after))[SUMMARY].data)
+    assert "## What changed" in summary
+    assert "- Newly failing: " in summary
+    assert "- No longer part of the run: " in summary
+
+
+async def test_a_gate_for_new_failures_lets_pass_what_failed_before(simulate: Simulate) -> None:
+    simulate(tests=["1", "2"], faults=BROKEN)
+    first, before = await run(["1", "2"], fail_on=["new_failure"])
+    second, after = await run(["1", "2"], fail_on=["new_failure"], compare_with=str(before))
+    assert first.is_failed(), "nobody knows that it failed before"
+    assert second.is_completed()
+    assert (await changes(after))["2"] == ("still_failing", 2)
+
+
+async def test_a_run_narrowed_down_is_compared_with_the_run_that_it_narrows(
+    simulate: Simulate,
+) -> None:
+    simulate(tests=["1", "2"], faults=BROKEN)
+    _, before = await run(["1", "2"])
+    simulate(tests=["1", "2"])
+    _, after = await run([], only_failed_of=str(before))
+    assert await changes(after) == {"2": ("recovered", 0)}
+    assert "No longer part" not in str((await artifacts_of(after))[SUMMARY].data)
+
+
+async def test_nothing_is_compared_where_that_is_asked_for(simulate: Simulate) -> None:
+    simulate(tests=["1"])
+    _, after = await run(["1"], compare_with="nothing")
+    assert await changes(after) == {"1": (None, 0)}
+
+
+@pytest.mark.parametrize("reference", [str(uuid4()), "no-such/deployment", "neither"])
+async def test_a_run_that_is_not_there_is_told_before_anything_is_sent(
+    simulate: Simulate, reference: str
+) -> None:
+    simulator = simulate(tests=["1"])
+    with pytest.raises(SettingsError, match=r"compare_with: .* Nothing was sent"):
+        await rerun_endpoint_tests(["1"], options=RerunOptions(compare_with=reference))
+    assert not simulator.calls
+
+
+@pytest.fixture
+def runs() -> Callable[..., FlowRun]:
+    def make(test_ids: list[str], **options: Any) -> FlowRun:
+        parameters = {"test_ids": test_ids, "options": options}
+        return FlowRun(flow_id=uuid4(), parameters=parameters)
+
+    return make
+
+
+def test_of_a_deployments_runs_the_last_that_sent_the_same_tests_counts(
+    runs: Callable[..., FlowRun],
+) -> None:
+    others, same = runs(["9"]), runs(["1"])
+    passed_over = [runs(["1"], dry_run=True), runs(["1"], only_failed_of="a/b")]
+    asked = Parameters(test_ids=["1"])
+    assert choose([*passed_over, others, same, runs(["1"])], asked) is same
+    assert choose([*passed_over, others], asked) is others
+    assert choose(passed_over, asked) is None
