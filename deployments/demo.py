@@ -125,17 +125,21 @@ def _isolate(**environment: str) -> None:
 def _rerun(test_ids: Sequence[str], console: Console) -> "Sequence[Record]":
     # Imported here: see _isolate.
     from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests  # noqa: PLC0415
-    from flows.rerun.command_line import show  # noqa: PLC0415
+    from flows.rerun.looking_on import live_line, looked_on  # noqa: PLC0415
+    from flows.rerun.outcome_table import show  # noqa: PLC0415
+    from flows.rerun.watched import watching  # noqa: PLC0415
 
     try:
         options = RerunOptions(wait_for_results=True, thresholds=Thresholds(max_loss_percent=20))
-        outcomes = asyncio.run(rerun_endpoint_tests(list(test_ids), options=options))
+        with watching() as seen:
+            run = rerun_endpoint_tests(list(test_ids), options=options)
+            outcomes = asyncio.run(looked_on(run, seen, live_line(None)))
     except RerunFailed as failed:
         outcomes = failed.outcomes
         words = f"[red]Failed, as it should:[/] {failed}\n"
     else:
         words = "[red]Passed, though it should not have.[/]\n"
-    show(outcomes, console)
+    show(outcomes, console, every=not sys.stdout.isatty())
     console.print(words, highlight=False, soft_wrap=True)
     return outcomes
 

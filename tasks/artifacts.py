@@ -42,12 +42,23 @@ _RECORD = TypeAdapter(Record)
 
 
 def row(record: Record) -> Row:
-    """Return a record as a flat row of JSON values, the same keys for every record.
+    """Return a record as a row of a table, the same keys for every record.
 
-    What people look for comes first, since the UI cuts wide tables at the right. A text that
-    Markdown would alter stands behind a tab: see `tasks.markdown.cell`.
+    A text that Markdown would alter stands behind a tab: see `tasks.markdown.cell`.
     """
-    values: Row = {
+    return {
+        # A link stays as it is, so that it can be followed.
+        name: cell(value) if isinstance(value, str) and not is_app_link(value) else value
+        for name, value in values_of(record).items()
+    }
+
+
+def values_of(record: Record) -> Row:
+    """Return a record as flat JSON values, the same keys for every record, each text as it is.
+
+    What people look for comes first, since the UI cuts wide tables at the right.
+    """
+    return {
         "test_id": record.test_id,
         "test_name": record.test_name,
         "outcome": record.outcome.value,
@@ -63,11 +74,6 @@ def row(record: Record) -> Row:
         "app_link": record.app_link,
         "rounds_after": record.rounds_after,
         **(record.standing.row() if record.standing else NO_STANDING),
-    }
-    return {
-        # A link stays as it is, so that it can be followed.
-        name: cell(value) if isinstance(value, str) and not is_app_link(value) else value
-        for name, value in values.items()
     }
 
 

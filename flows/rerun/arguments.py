@@ -2,7 +2,8 @@
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TextIO
 
@@ -20,6 +21,22 @@ from thousandeyes.mistakes import Mistake, mistakes
 from thousandeyes.release import add_version
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.thresholds import Thresholds
+
+_WHAT, _HOW, _RESULTS, _OUTPUT = "what to run", "how to run it", "results", "output"
+_GROUPS: Final[dict[str, tuple[str, ...]]] = {
+    _WHAT: ("test_ids_file", "name_pattern", "only_failed_of", "skip_if_run_within_minutes"),
+    _HOW: (),  # and whatever is named nowhere else
+    _RESULTS: (
+        "wait_for_results",
+        "results_deadline_minutes",
+        "expected_agents",
+        "thresholds",
+        "link_to_app",
+        "name_laptops_and_networks",
+    ),
+    _OUTPUT: (),
+}
+"""The groups of the help, and the options in each."""
 
 
 def _fail_on(text: str) -> list[str]:
@@ -48,10 +65,41 @@ _VALUES: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
 stands. The model checks it."""
 
 
+@dataclass(frozen=True)
+class Given:
+    """The arguments as they were given: what concerns the output is known, the rest unchecked.
+
+    `every` tells to show each test, `log` to show Prefect's log; None: as the terminal has it.
+    `json_file` and `junit_file` are where the documents for other programs go.
+    """
+
+    every: bool | None
+    log: bool | None
+    json_file: str | None
+    junit_file: str | None
+    rest: Mapping[str, Any]
+
+
+def read_arguments(arguments: Sequence[str] | None) -> Given:
+    """Return the arguments; exits with status 2, as argparse does, for unknown ones.
+
+    Raises:
+        SettingsError: Two of them ask for standard output.
+    """
+    given = vars(parser().parse_args(arguments))
+    if given["junit_file"] == "-":
+        raise SettingsError(
+            "--junit takes a file: standard output is for --json. Nothing was sent."
+        )
+    own = {name: given.pop(name) for name in ("every", "log", "json_file", "junit_file")}
+    return Given(**own, rest=given)
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser; its help is the command's documentation."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.rerun",
+        usage="%(prog)s [options] [ID …]",
         description="Run ThousandEyes endpoint instant tests again and show what became of each.",
         epilog=(
             "settings: TE_TOKEN, and as needed TE_AID, TE_BASE_URL and others, from the "
@@ -59,12 +107,23 @@ def parser() -> argparse.ArgumentParser:
             "2 wrong arguments or settings, nothing was sent; 3 it broke, see the log; 130 "
             "interrupted; 143 terminated."
         ),
+        add_help=False,
     )
     add_version(parser)
-    parser.add_argument(
+    groups = {title: parser.add_argument_group(title) for title in _GROUPS}
+    _add_own(groups)
+    for name, field in RerunOptions.model_fields.items():
+        title = next((title for title, names in _GROUPS.items() if name in names), _HOW)
+        _add(groups[title], name, field)
+    return parser
+
+
+def _add_own(groups: Mapping[str, argparse._ArgumentGroup]) -> None:
+    what, how, output = groups[_WHAT], groups[_HOW], groups[_OUTPUT]
+    what.add_argument(
         "test_ids", nargs="*", metavar="ID", help="test IDs; - reads them from standard input"
     )
-    parser.add_argument(
+    what.add_argument(
         "--group",
         action="append",
         default=[],
@@ -72,30 +131,49 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="an Endpoint Test Group block on the Prefect server; may be given several times",
     )
-    parser.add_argument(
+    how.add_argument(
         "--credentials",
         metavar="NAME",
-        help="a ThousandEyes Credentials block, instead of the groups' or the environment's",
+        help="a ThousandEyes Credentials block (default: the groups' own, else the environment)",
     )
-    for name, field in RerunOptions.model_fields.items():
-        _add(parser, name, field)
-    return parser
+    output.add_argument("-h", "--help", action="help", help="show this and exit")
+    output.add_argument(
+        "--all",
+        dest="every",
+        action=argparse.BooleanOptionalAction,
+        help="show every test, not only those that need a look (default: off on a terminal)",
+    )
+    output.add_argument(
+        "--log",
+        action=argparse.BooleanOptionalAction,
+        help="show Prefect's log instead of one live line (default: off on a terminal)",
+    )
+    output.add_argument(
+        "--json",
+        dest="json_file",
+        metavar="FILE",
+        help="write the outcomes as JSON; -: to standard output, and nothing else there",
+    )
+    output.add_argument(
+        "--junit",
+        dest="junit_file",
+        metavar="FILE",
+        help="write them as JUnit's XML, for the viewers of CI servers",
+    )
 
 
-def parameters(arguments: Sequence[str] | None, stdin: TextIO) -> Parameters:
+def parameters(given: Given, stdin: TextIO) -> Parameters:
     """Return the flow's parameters, checked as far as can be before Prefect is asked.
-
-    Exits with status 2, as argparse does, for arguments that it doesn't know.
 
     Raises:
         InvalidTestIds: No test is named, or one that can't be, or more than Prefect takes.
         SettingsError: An option's value or the environment is wrong.
     """
-    given = vars(parser().parse_args(arguments))
-    groups, credentials = read_names(given.pop("groups"), "--group"), given.pop("credentials")
-    test_ids = _with_stdin(given.pop("test_ids"), stdin)
+    rest = dict(given.rest)
+    groups, credentials = read_names(rest.pop("groups"), "--group"), rest.pop("credentials")
+    test_ids = _with_stdin(rest.pop("test_ids"), stdin)
     try:
-        options = RerunOptions.model_validate(given)
+        options = RerunOptions.model_validate(rest)
     except ValidationError as error:
         raise SettingsError("; ".join(map(_told, mistakes(error)))) from None
     asked = Parameters(test_ids=test_ids, groups=groups, credentials=credentials, options=options)
@@ -108,18 +186,28 @@ def parameters(arguments: Sequence[str] | None, stdin: TextIO) -> Parameters:
     return asked
 
 
-def _add(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
-    shared: dict[str, Any] = {"default": argparse.SUPPRESS, "help": str(field.description)}
+def _add(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
+    words = f"{field.description} (default: {_default(field.default)})"
+    shared: dict[str, Any] = {"default": argparse.SUPPRESS, "help": words.replace("%", "%%")}
     kind = field.annotation
     if kind is bool:
-        parser.add_argument(_flag(name), action=argparse.BooleanOptionalAction, **shared)
+        group.add_argument(_flag(name), action=argparse.BooleanOptionalAction, **shared)
     elif isinstance(kind, type) and issubclass(kind, StrEnum):
-        parser.add_argument(_flag(name), choices=[str(choice) for choice in kind], **shared)
+        group.add_argument(_flag(name), choices=[str(choice) for choice in kind], **shared)
     else:
         metavar, read = _VALUES.get(name, ("VALUE", str))
-        if kind is Thresholds:
-            shared["help"] += f" Names: {', '.join(Thresholds.model_fields)}."
-        parser.add_argument(_flag(name), metavar=metavar, type=read, **shared)
+        group.add_argument(_flag(name), metavar=metavar, type=read, **shared)
+
+
+def _default(value: object) -> str:
+    """Return an option's default as one would give it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, Thresholds):
+        return ", ".join(f"{name}={_default(one)}" for name, one in value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "none" if value is None else str(value)
 
 
 def _with_stdin(arguments: Sequence[str], stdin: TextIO) -> list[str]:

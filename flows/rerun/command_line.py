@@ -1,33 +1,38 @@
-"""The command line of the flow: arguments in, a table of outcomes and an exit status out."""
+"""The command line of the flow: arguments in, outcomes for people and programs, a status out."""
 
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import IntEnum
-from typing import TextIO
+from types import FrameType
+from typing import Final, NamedTuple, TextIO
 
-from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
-from rich.box import SIMPLE_HEAD
+from prefect.settings import get_current_settings
+from prefect.utilities.urls import url_for
 from rich.console import Console
-from rich.table import Table
 
-from flows.rerun.arguments import parameters
+from flows.rerun.account import Account
+from flows.rerun.arguments import Given, parameters, read_arguments
 from flows.rerun.flow import RerunFailed, rerun_endpoint_tests
+from flows.rerun.looking_on import live_line, looked_on
+from flows.rerun.options import RerunOptions
+from flows.rerun.outcome_table import show
+from flows.rerun.output_files import OutputError, OutputFiles
 from flows.rerun.parameters import Parameters
+from flows.rerun.watched import Watched, watching
 from tasks.server import ServerNotStarted, start_temporary_server
-from tasks.summary import counts, failures_first
 from thousandeyes.errors import InvalidTestIds, SettingsError
-from thousandeyes.outcomes import GOOD, OPEN, Ending, Outcome
 from thousandeyes.proxies import prepare
 from thousandeyes.record import Record
 from thousandeyes.terminal import LONGEST_SENTENCE, words
 from thousandeyes.text import cut
 
-LARGEST_TABLE = 200
-"""Rows on the terminal; what needs a look comes first."""
-_LONGEST_NAME = 20
+_COLOURS: Final = {"passed": "green"}
 
 
 class ExitStatus(IntEnum):
@@ -41,79 +46,126 @@ class ExitStatus(IntEnum):
     TERMINATED = 143
 
 
+class _End(NamedTuple):
+    """How it ended; `asked` is None where the arguments are wrong."""
+
+    status: ExitStatus
+    sentence: str
+    word: str
+    asked: Parameters | None = None
+
+
 def main(arguments: Sequence[str] | None = None, stdin: TextIO | None = None) -> ExitStatus:
-    """Run the flow as the arguments say, print its outcomes, return the exit status."""
+    """Run the flow as the arguments say, tell its outcomes, return the exit status."""
+    began = datetime.now(UTC)
     try:
-        asked = parameters(arguments, stdin or sys.stdin)
-        prepare(os.environ)
-        return _run(asked)
-    except (InvalidTestIds, SettingsError) as error:
+        given = read_arguments(arguments)
+        with OutputFiles.opened(given.json_file, given.junit_file) as files, watching() as seen:
+            end = _to_its_end(given, stdin or sys.stdin, seen)
+            try:
+                files.write(_account(end, seen, began))
+            except OutputError as error:
+                return _error(str(error), end.status or ExitStatus.BROKEN)
+    except (SettingsError, OutputError) as error:
         return _error(str(error), ExitStatus.NOT_STARTED)
-    except KeyboardInterrupt:
-        return ExitStatus.INTERRUPTED
-    except TerminationSignal:
-        return ExitStatus.TERMINATED
-    except ServerNotStarted as error:
-        return _error(str(error), ExitStatus.BROKEN)
-    except Exception as error:  # noqa: BLE001 - Prefect has logged it
-        return _error(f"the run broke: {type(error).__name__}: {error}", ExitStatus.BROKEN)
+    return end.status
 
 
-async def _executed(asked: Parameters) -> State[list[Record]]:
-    return await rerun_endpoint_tests(**dict(asked), return_state=True)
-
-
-def _run(asked: Parameters) -> ExitStatus:
-    console = Console()
-    start_temporary_server(_say)
+def _to_its_end(given: Given, stdin: TextIO, seen: Watched) -> _End:
+    """Run the flow and show how it ended, in whatever way."""
+    asked = None
     try:
-        state = asyncio.run(_executed(asked))
-        outcomes = state.result()
+        with _ended_by_sigterm():
+            asked = parameters(given, stdin)
+            prepare(os.environ)
+            end = _run(asked, given, seen)
+            return end._replace(asked=asked)
+    except (InvalidTestIds, SettingsError) as error:
+        end = _end(ExitStatus.NOT_STARTED, str(error))
+    except KeyboardInterrupt:
+        end = _end(ExitStatus.INTERRUPTED, "interrupted")
+    except TerminationSignal:
+        end = _end(ExitStatus.TERMINATED, "terminated")
+    except ServerNotStarted as error:
+        end = _end(ExitStatus.BROKEN, str(error))
+    except Exception as error:  # noqa: BLE001 - Prefect has logged it
+        end = _end(ExitStatus.BROKEN, f"the run broke: {type(error).__name__}: {error}")
+    if end.status in (ExitStatus.NOT_STARTED, ExitStatus.BROKEN):
+        _error(end.sentence, end.status)
+    return end._replace(asked=asked)
+
+
+def _run(asked: Parameters, given: Given, seen: Watched) -> _End:
+    start_temporary_server(_say)
+    line = live_line(given.log)
+    made = rerun_endpoint_tests(**dict(asked), return_state=True)
+    try:
+        state = asyncio.run(looked_on(made, seen, line))
+        if state.is_cancelled():
+            outcomes = list(seen.records)
+            end = _End(ExitStatus.BROKEN, state.message or "cancelled in Prefect", "cancelled")
+        else:
+            outcomes = state.result()
+            end = _end(ExitStatus.PASSED, state.message or "")
     except RerunFailed as failed:
-        show(failed.outcomes, console)
-        console.print(f"[bold red]Failed.[/] {words(str(failed))}", soft_wrap=True)
-        return ExitStatus.FAILED
-    show(outcomes, console)
-    console.print(f"[bold green]Passed.[/] {words(state.message or '')}", soft_wrap=True)
-    return ExitStatus.PASSED
+        outcomes = failed.outcomes
+        end = _end(ExitStatus.FAILED, str(failed))
+    _tell(end, outcomes, given, seen)
+    return end
 
 
-def show(outcomes: Sequence[Record], console: Console) -> None:
-    """Print the outcomes as a table, what needs a look first."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("outcome", no_wrap=True)
-    table.add_column("test", no_wrap=True, overflow="fold")
-    table.add_column("name", no_wrap=True, max_width=_LONGEST_NAME)
-    table.add_column("detail", overflow="fold")
-    ordered = failures_first(outcomes)
-    for record in ordered[:LARGEST_TABLE]:
-        table.add_row(
-            f"[{_colour(record.ending)}]{record.ending}[/]",
-            words(record.test_id),
-            words(record.test_name),
-            words(_detail(record)),
-        )
-    console.print(table)
-    if rest := ordered[LARGEST_TABLE:]:
-        console.print(f"and {len(rest)} more: {counts(rest)}. Prefect's artifacts tell each.\n")
+def _tell(end: _End, outcomes: Sequence[Record], given: Given, seen: Watched) -> None:
+    console = Console()
+    every = not sys.stdout.isatty() if given.every is None else given.every
+    show(outcomes, console, every=every)
+    colour = _COLOURS.get(end.word, "red")
+    said = f"[bold {colour}]{end.word.capitalize()}.[/] {words(end.sentence)}"
+    console.print(said, soft_wrap=True)
+    if url := _url(seen):
+        console.print(f"Report: {words(url)}", soft_wrap=True, highlight=False)
 
 
-def _colour(ending: Ending) -> str:
-    if ending in GOOD:
-        return "dim" if ending is Outcome.SKIPPED else "green"
-    return "yellow" if ending in OPEN else "red"
+def _account(end: _End, seen: Watched, began: datetime) -> Account:
+    options = end.asked.options if end.asked else RerunOptions()
+    report = seen.report
+    return Account(
+        end.word,
+        int(end.status),
+        end.sentence if end.status <= ExitStatus.BROKEN or not report else report.sentence,
+        began,
+        datetime.now(UTC),
+        records=seen.records,
+        fail_on=options.fail_on,
+        dry_run=options.dry_run,
+        flow_run=seen.flow_run,
+        url=_url(seen),
+        in_common=report.in_common if report else "",
+    )
 
 
-def _detail(record: Record) -> str:
-    notes = []
-    if record.attempts > 1:
-        notes.append(f"{record.attempts} attempts")
-    if record.maybe_duplicate:
-        notes.append("may have run twice")
-    if record.quota_wait_seconds >= 1:
-        notes.append(f"waited {record.quota_wait_seconds:.0f} s for quota")
-    detail = "" if record.ending is Outcome.ACCEPTED else record.why
-    return f"{detail} ({', '.join(notes)})".strip() if notes else detail
+def _url(seen: Watched) -> str | None:
+    """Return the run's page in Prefect's UI; that of a temporary server is gone with it."""
+    if not seen.flow_run or not get_current_settings().api.url:
+        return None
+    return url_for("flow-run", obj_id=seen.flow_run.id)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the block as it ends a run, also before that has begun and after it."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise TerminationSignal(number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(status: ExitStatus, sentence: str) -> _End:
+    return _End(status, sentence, status.name.lower())
 
 
 def _say(text: str) -> None:

@@ -1,6 +1,7 @@
 """The flow: take the list, go on where an earlier attempt stood, run, report in every ending."""
 
 import time
+from functools import partial
 
 from prefect import flow, get_run_logger
 
@@ -15,6 +16,7 @@ from flows.rerun.run import Run
 from flows.rerun.selection import Selection, mark_possibly_sent
 from flows.rerun.sharing import what_they_share
 from flows.rerun.sources import read_selection
+from flows.rerun.watched import watched
 from flows.runs.concurrency import in_background
 from flows.runs.ending import RunFailed, as_state, to_its_end
 from flows.runs.form import PastedIds, PastedNames
@@ -69,6 +71,7 @@ async def rerun_endpoint_tests(
     asked = Parameters.read(
         test_ids=test_ids, groups=groups, credentials=credentials, options=options
     )
+    watched().flow_run = own_run.flow_run
     selection = await read_selection(asked, own_run.flow_run.start_time)
     if options.dry_run:
         return await _look_ahead(selection, began)
@@ -78,10 +81,13 @@ async def rerun_endpoint_tests(
 async def _look_ahead(selection: Selection, began: float) -> list[Record]:
     """Find out and report what a run would do."""
     records = selection.take_up({}, Delivery.AT_LEAST_ONCE)
+    seen = watched()
+    seen.records = records
     async with ThousandEyesClient(await load_settings(selection.credentials)) as client:
         sentence = await dry_run(client, records)
     took = duration(time.monotonic() - began)
     report = RunReport(records, passed=True, sentence=sentence, took=took)
+    seen.report = report
     await publish(report, deployment_slug())
     return as_state(report, RerunFailed)
 
@@ -94,6 +100,8 @@ async def _rerun(
     earlier = await recorded(own_run.flow_run)
     comparison = await comparison_of(asked, own_run.flow_run, earlier, selection.test_ids)
     records = selection.take_up(earlier, options.delivery)
+    seen = watched()
+    seen.records = records
     to_send = [record.taken_up() for record in records if record.needs_call(options.delivery)]
     if earlier:
         logger.info(
@@ -117,6 +125,7 @@ async def _rerun(
             return
         async with ThousandEyesClient(await load_settings(selection.credentials)) as client:
             run = Run(client, sending, artifacts, options, selection.thresholds, logger=logger)
+            seen.standing = partial(progress.standing, client.gate, run.results)
             async with (
                 in_background(own_run.watch(run.stop)),
                 in_background(tell_plan(client.gate, to_send, options)),
@@ -128,7 +137,7 @@ async def _rerun(
         for record in records:
             comparison.note(record)
         passed, sentence = passed_and_why(records, options.fail_on, sending.stopped)
-        return RunReport(
+        seen.report = RunReport(
             records,
             passed,
             sentence,
@@ -136,6 +145,7 @@ async def _rerun(
             in_common=what_they_share(records, with_names=options.name_laptops_and_networks),
             what_changed=comparison.markdown(records),
         )
+        return seen.report
 
     async def close() -> None:
         await sending.close()

@@ -38,22 +38,27 @@ class Progress:
         self._sleep = sleep
         self._artifact: UUID | None = None
 
+    def standing(self, gate: QuotaGate, awaited: Sized = ()) -> str:
+        """Return in a line where the run stands; `awaited` are the tests with results to come."""
+        done = self._done()
+        text = f"{len(done)} of {len(self._records)} tests done: {counts(done) or 'none yet'}"
+        if (wait := gate.wait_for_quota()) > EVERY:
+            text += f"; the next ones wait {duration(wait)} for quota"
+        if len(awaited):
+            text += f"; the results of {len(awaited)} are awaited"
+        return text
+
     async def follow(self, gate: QuotaGate, awaited: Sized = ()) -> None:
         """Tell until cancelled; `awaited` are the tests whose results are to come."""
         await self._sleep(LONGER)
         logged = ""
         round_ = 0
         while True:
-            done = [record for record in self._records if record.finished_at]
-            text = f"{len(done)} of {len(self._records)} tests done: {counts(done) or 'none yet'}"
-            if (wait := gate.wait_for_quota()) > EVERY:
-                text += f"; the next ones wait {duration(wait)} for quota"
-            if len(awaited):
-                text += f"; the results of {len(awaited)} are awaited"
+            text = self.standing(gate, awaited)
             if round_ % LOG_EVERY == 0 and text != logged:
                 self._logger.info(text)
                 logged = text
-            await self._show(100 * len(done) / len(self._records), text)
+            await self._show(100 * len(self._done()) / len(self._records), text)
             await self._sleep(EVERY)
             round_ += 1
 
@@ -61,6 +66,9 @@ class Progress:
         """Show the end, if there was anything to show."""
         if self._artifact:
             await self._show(100.0, plain(sentence))
+
+    def _done(self) -> list[Record]:
+        return [record for record in self._records if record.finished_at]
 
     async def _show(self, percent: float, text: str) -> None:
         with refusals_logged("the progress"):

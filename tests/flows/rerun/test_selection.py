@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.rerun.arguments import parameters
+from flows.rerun.arguments import parameters, read_arguments
 from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import Parameters
 from flows.rerun.selection import Selection, only_failed, select
@@ -54,8 +54,8 @@ def test_a_list_is_the_same_wherever_it_is_read(
     group = ["--group", "another"]  # so that there may be no ID at all
     read = {
         "file": read_ids(str(file)),
-        "standard input": parameters([*group, "-"], stdin).test_ids,
-        "arguments": parameters([*group, "--", *pieces], stdin).test_ids,
+        "standard input": parameters(read_arguments([*group, "-"]), stdin).test_ids,
+        "arguments": parameters(read_arguments([*group, "--", *pieces]), stdin).test_ids,
         "form": Parameters.read(test_ids=pieces).test_ids,
         "group": EndpointTestGroup(test_ids=pieces).test_ids,
     }

@@ -1,0 +1,92 @@
+"""What a person at a terminal sees while a run is under way: one live line, and what is amiss."""
+
+import asyncio
+import io
+import logging
+import os
+import sys
+import time
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, TypeVar
+
+from prefect.logging.handlers import PrefectConsoleHandler
+from rich.console import Console
+
+from flows.rerun.watched import Watched
+from thousandeyes.live_line import LiveLine
+
+Result = TypeVar("Result")
+
+_EVERY: Final = 0.25  # seconds
+_TOLD_ELSEWHERE: Final = ("prefect.task_runs",)
+"""Loggers whose warnings the outcomes tell, each beside its test."""
+_SAYS_HOW_IT_ENDED: Final = "Finished in state"
+
+
+def live_line(log: bool | None) -> LiveLine | None:  # noqa: FBT001 - the option --log
+    """Return the line that stands for the log; None where the log is shown.
+
+    Args:
+        log: Whether the log is asked for; None: where there is no terminal, or where Prefect's
+            own variable asks for a certain log.
+    """
+    console = Console(stderr=True)
+    terminal = sys.stderr.isatty() and not console.is_dumb_terminal
+    wanted = "PREFECT_LOGGING_LEVEL" in os.environ if log is None else log
+    if wanted or not terminal or not isinstance(sys.stderr, io.TextIOWrapper):
+        return None
+    return LiveLine(sys.stderr, lambda: console.width)
+
+
+async def looked_on(run: Awaitable[Result], seen: Watched, line: LiveLine | None) -> Result:
+    """Await a run, and show meanwhile where it stands."""
+    if line is None:
+        return await run
+    began = time.monotonic()
+
+    async def tell() -> None:
+        while True:
+            line.show(f"{_clock(time.monotonic() - began)}  {seen.standing() or 'it begins …'}")
+            await asyncio.sleep(_EVERY)
+
+    with _quiet_log(line):
+        telling = asyncio.ensure_future(tell())
+        try:
+            return await run
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+            line.clear()
+
+
+@contextmanager
+def _quiet_log(line: LiveLine) -> Iterator[None]:
+    """Keep from the terminal what Prefect logs, but for what nobody says otherwise."""
+
+    def fit(record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING or record.name in _TOLD_ELSEWHERE:
+            return False
+        if record.getMessage().startswith(_SAYS_HOW_IT_ENDED):
+            return False
+        line.clear()
+        return True
+
+    handlers = _console_handlers()
+    for handler in handlers:
+        handler.addFilter(fit)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(fit)
+
+
+def _console_handlers() -> Sequence[logging.Handler]:
+    names = [None, *logging.getLogger().manager.loggerDict]
+    found = {handler for name in names for handler in logging.getLogger(name).handlers}
+    return [handler for handler in found if isinstance(handler, PrefectConsoleHandler)]
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"

@@ -1,0 +1,50 @@
+"""What the process that called the flow can see of its run: the command line looks on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from prefect.client.schemas.objects import FlowRun
+
+from tasks.summary import RunReport
+from thousandeyes.record import Record
+
+
+def _nothing_yet() -> str:
+    return ""
+
+
+@dataclass
+class Watched:
+    """A run as it stands; the flow keeps it up to date, and whoever called it reads it.
+
+    `flow_run` is Prefect's own, once it has begun. `records` are its tests, in the order asked for,
+    each brought up to date in place. `standing` tells in a line for a person where the run stands.
+    `report` is how it ended, in whatever way; None where the process was told nothing of an end, or
+    the run was another one's by then.
+    """
+
+    flow_run: FlowRun | None = None
+    records: Sequence[Record] = ()
+    standing: Callable[[], str] = _nothing_yet
+    report: RunReport | None = None
+
+
+_watched: ContextVar[Watched | None] = ContextVar("watched", default=None)
+
+
+@contextmanager
+def watching() -> Iterator[Watched]:
+    """Look on at the run that is made in the block."""
+    seen = Watched()
+    token = _watched.set(seen)
+    try:
+        yield seen
+    finally:
+        _watched.reset(token)
+
+
+def watched() -> Watched:
+    """Return what the flow keeps up to date; nobody may be looking."""
+    return _watched.get() or Watched()

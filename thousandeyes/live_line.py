@@ -1,0 +1,50 @@
+"""One line of a terminal that is written over and over, and gone when something else is said."""
+
+import io
+from collections.abc import Callable
+from typing import Final
+
+from rich.cells import cell_len, set_cell_size
+
+from thousandeyes.text import shown
+
+OVER: Final = "\r\x1b[2K"
+"""Goes back to where the line begins, and clears it. `terminal.clean` lets nobody else do so."""
+
+
+class LiveLine:
+    """A line that tells where things stand.
+
+    Args:
+        stream: The terminal.
+        columns: Tells how wide it is now.
+    """
+
+    def __init__(self, stream: io.TextIOWrapper, columns: Callable[[], int]) -> None:
+        self._stream = stream
+        self._columns = columns
+        self._there = False
+
+    def show(self, text: str) -> None:
+        """Write over what the line says; what doesn't fit is cut."""
+        text, room = shown(text), self._columns() - 1
+        if cell_len(text) > room:
+            text = f"{set_cell_size(text, max(0, room - 1)).rstrip()}…"
+        self._write(OVER + text)
+        self._there = True
+
+    def clear(self) -> None:
+        """Leave no trace of it, so that something else can be written here."""
+        if self._there:
+            self._write(OVER)
+            self._there = False
+
+    def _write(self, text: str) -> None:
+        # Past the text stream, from which the rest of the world can move no cursor.
+        said = text.encode(self._stream.encoding, errors="replace")
+        try:
+            self._stream.flush()
+            self._stream.buffer.write(said)
+            self._stream.buffer.flush()
+        except OSError:
+            pass  # the terminal has gone, and nothing depends on this line
