@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from thousandeyes.settings import ENV_FILE, ThousandEyesSettings
+from thousandeyes.settings import ENV_FILE, FilesSettings, ThousandEyesSettings
 from thousandeyes.simulator.app import create_app
 from thousandeyes.simulator.options import DEFAULT_TOKEN
 from thousandeyes.simulator.server import serve
@@ -91,7 +91,8 @@ def test_every_command_of_a_page_is_there(page: Path) -> None:
 
 @each_page
 def test_every_variable_of_a_page_is_there(page: Path) -> None:
-    settings = {f"TE_{name}".upper() for name in ThousandEyesSettings.model_fields} | {ENV_FILE}
+    fields = [*ThousandEyesSettings.model_fields, *FilesSettings.model_fields]
+    settings = {f"TE_{name}".upper() for name in fields} | {ENV_FILE}
     for name in re.findall(r"\bTE_[A-Z_]+[A-Z]", page.read_text()):
         assert name in settings, name
 
