@@ -20,7 +20,7 @@ from tasks.artifacts import (
 from tasks.markdown import plain
 from tasks.server_calls import refusals_logged, until_taken
 from thousandeyes.app_links import is_app_link
-from thousandeyes.outcomes import GOOD, MEANING
+from thousandeyes.outcomes import GOOD, MEANING, in_words
 from thousandeyes.record import Record
 
 
@@ -49,7 +49,7 @@ class RunReport:
     """A run as it ended: one record a test, the sentence that says why, and whether it passed.
 
     `preface` is Markdown that stands before the counts. `in_common` says what the failing laptops
-    share, if anything is known of them.
+    share, if anything is known of them, and `cause` the strongest of it in one sentence.
     """
 
     records: Sequence[Record]
@@ -58,6 +58,12 @@ class RunReport:
     took: str
     preface: str = ""
     in_common: str = ""
+    cause: str = ""
+
+    @property
+    def message(self) -> str:
+        """The sentence, and the cause where one was found: what states and messages carry."""
+        return f"{self.sentence} {self.cause}".strip()
 
 
 def failures_first(records: Iterable[Record]) -> list[Record]:
@@ -88,9 +94,11 @@ def table(records: Iterable[Record]) -> tuple[list[Row], str]:
 
 
 def counts(records: Iterable[Record]) -> str:
-    """Return endings with their counts, such as `2 unknown, 85 accepted`."""
+    """Return endings with their counts, such as `2 not found, 85 accepted`."""
     counted = Counter(record.ending for record in records)
-    return ", ".join(f"{counted[ending]} {ending}" for ending in MEANING if counted[ending])
+    return ", ".join(
+        f"{counted[ending]} {in_words(ending)}" for ending in MEANING if counted[ending]
+    )
 
 
 def markdown(report: RunReport, table_link: str) -> str:
@@ -133,7 +141,7 @@ async def publish(report: RunReport, deployment: str, keys: ReportKeys = RERUNS)
     rows, words = table(report.records)
     table_key = keys.table + deployment
     text = markdown(report, _artifact_link(table_key))
-    await write_markdown("the summary", keys.summary + deployment, text, report.sentence)
+    await write_markdown("the summary", keys.summary + deployment, text, report.message)
     with refusals_logged("the table of outcomes"):
         await until_taken(
             lambda: acreate_table_artifact(table=rows, key=table_key, description=words)

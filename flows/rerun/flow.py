@@ -124,18 +124,20 @@ async def _rerun(
 
     def report() -> RunReport:
         passed, sentence = passed_and_why(records, options.fail_on, sending.stopped)
+        told = what_they_share(records, with_names=options.name_laptops_and_networks)
         return RunReport(
             records,
             passed,
             sentence,
             duration(time.monotonic() - began),
-            in_common=what_they_share(records, with_names=options.name_laptops_and_networks),
+            in_common=told.text,
+            cause=told.headline,
         )
 
     async def close() -> None:
         await sending.close()
         await artifacts.written()
-        await progress.close(report().sentence)
+        await progress.close(report().message)
 
     return await to_its_end(
         work(),

@@ -115,14 +115,14 @@ def test_what_was_measured_stands_before_what_became_of_the_call() -> None:
         record("5", Outcome.ACCEPTED),
     ]
     assert [one.test_id for one in failures_first(records)] == ["3", "2", "4", "5", "1"]
-    assert counts(records) == "1 failed, 1 unknown, 1 no_data, 1 accepted, 1 passed"
+    assert counts(records) == "1 failed, 1 unknown, 1 no data, 1 accepted, 1 passed"
     text = markdown(report(*records), "/t")
     looked_at = text.partition("## Needs a look")[2].splitlines()
     assert [line.split("|")[2].strip() for line in looked_at if "endpoint-test" in line] == [
         *("failed", "unknown", "no_data")
     ]
     failed = looked_at[4]
-    assert "5 of 5 agents (20 more did not answer), laptop-0: 100 % loss" in failed
+    assert "5 of 5 agents failed (20 more did not answer), laptop-0: 100 % loss" in failed
     assert all(f"laptop-{number}" in failed for number in range(5)), "all by name"
     assert failed.endswith(f"([results]({link})) |")
 
@@ -177,7 +177,7 @@ def test_failures_come_first_and_otherwise_the_order_asked_for() -> None:
     ]
     assert [one.test_id for one in failures_first(records)] == ["3", "5", "2", "1", "4"]
     assert [values["test_id"] for values in table(records)[0]] == ["3", "5", "2", "1", "4"]
-    assert counts(records) == "2 unknown, 1 not_attempted, 2 accepted"
+    assert counts(records) == "2 unknown, 1 not attempted, 2 accepted"
 
 
 def test_the_table_is_capped_and_the_rest_counted() -> None:
