@@ -102,35 +102,35 @@ def counts(records: Iterable[Record]) -> str:
 
 
 def markdown(report: RunReport, table_link: str) -> str:
-    """Return the summary: the sentence, what failing laptops share, counts, what needs a look."""
-    counted = Counter(record.ending for record in report.records)
+    """Return the summary: the sentence, what laptops share, what needs a look, counts."""
     lines = [f"**{'Passed' if report.passed else 'Failed'}.** {plain(report.sentence)}", ""]
-    lines += [
-        *([plain(report.in_common), ""] if report.in_common else ()),
-        f"It took {report.took}.",
-        "",
-        *([report.preface, ""] if report.preface else ()),
-        "| outcome | tests | what it tells |",
-        "| --- | ---: | --- |",
-    ]
-    lines += [
-        f"| {ending} | {counted[ending]} | {meaning} |"
+    lines += [plain(report.in_common), ""] if report.in_common else []
+    lines += [report.preface, ""] if report.preface else []
+    ordered = failures_first(report.records)
+    lines += _blocks("Needs a look", [one for one in ordered if one.ending not in GOOD])
+    twice = [one for one in ordered if one.ending in GOOD and one.maybe_duplicate]
+    lines += _blocks("Passed but perhaps run twice", twice)
+    lines += [f"[All tests of the last run, as a table]({table_link})", ""]
+    lines += [f"It took {report.took}.", "", *_counted(report.records)]
+    return "\n".join(lines) + "\n"
+
+
+def _blocks(heading: str, records: Sequence[Record]) -> list[str]:
+    if not records:
+        return []
+    lines = [f"## {heading}", "", *map(_block, records[:LARGEST_LIST]), ""]
+    if rest := records[LARGEST_LIST:]:
+        lines += [f"and {len(rest)} more: {counts(rest)}.", ""]
+    return lines
+
+
+def _counted(records: Sequence[Record]) -> list[str]:
+    counted = Counter(record.ending for record in records)
+    return [
+        f"- {counted[ending]} {in_words(ending)}: {meaning}"
         for ending, meaning in MEANING.items()
         if counted[ending]
     ]
-    noteworthy = [
-        record
-        for record in failures_first(report.records)
-        if record.ending not in GOOD or record.maybe_duplicate
-    ]
-    if noteworthy:
-        lines += ["", "## Needs a look", "", "| test | outcome | attempts | detail |"]
-        lines += ["| --- | --- | ---: | --- |"]
-        lines += [_line(record) for record in noteworthy[:LARGEST_LIST]]
-    if rest := noteworthy[LARGEST_LIST:]:
-        lines += ["", f"and {len(rest)} more: {counts(rest)}."]
-    lines += ["", f"[All tests of the last run, as a table]({table_link})"]
-    return "\n".join(lines) + "\n"
 
 
 async def publish(report: RunReport, deployment: str, keys: ReportKeys = RERUNS) -> None:
@@ -164,7 +164,8 @@ def deployment_slug() -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "local"
 
 
-def _line(record: Record) -> str:
+def _block(record: Record) -> str:
+    """Return a test as an item of a list, which wraps where the cells of a table are cut off."""
     # A test that never had its turn, or was not created, has no artifact to link to. The name is no
     # part of the link: Prefect's first UI shows that as it is written.
     test = plain(record.test_id)
@@ -172,12 +173,16 @@ def _line(record: Record) -> str:
         test = f"[{test}]({_artifact_link(artifact_key(record.test_id))})"
     if name := plain(record.test_name):
         test = f"{name} ({test})" if test else name
-    detail = plain(record.why)
+    text = f"- {test}: **{in_words(record.ending)}**"
+    if record.attempts > 1:
+        text += f" after {record.attempts} attempts"
+    if why := plain(record.why):
+        text += f". {why}"
     if record.maybe_duplicate:
-        detail += " (may have run twice)"
+        text += " (may have run twice)"
     if record.verdict and record.app_link and is_app_link(record.app_link):
-        detail += f" ([results]({record.app_link}))"
-    return f"| {test} | {record.ending} | {record.attempts} | {detail} |"
+        text += f" ([results]({record.app_link}))"
+    return text
 
 
 def _artifact_link(key: str) -> str:
