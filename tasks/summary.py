@@ -20,7 +20,7 @@ from tasks.artifacts import (
 from tasks.markdown import plain
 from tasks.server_calls import refusals_logged, until_taken
 from thousandeyes.app_links import is_app_link
-from thousandeyes.outcomes import GOOD, MEANING
+from thousandeyes.outcomes import GOOD, MEANING, in_words
 from thousandeyes.record import Record
 
 
@@ -49,7 +49,8 @@ class RunReport:
     """A run as it ended: one record a test, the sentence that says why, and whether it passed.
 
     `preface` is Markdown that stands before the counts. `in_common` says what the failing laptops
-    share, if anything is known of them. `what_changed` is Markdown, with a heading of its own.
+    share, if anything is known of them, and `cause` the strongest of it in one sentence.
+    `what_changed` is Markdown, with a heading of its own.
     """
 
     records: Sequence[Record]
@@ -59,6 +60,12 @@ class RunReport:
     preface: str = ""
     in_common: str = ""
     what_changed: str = ""
+    cause: str = ""
+
+    @property
+    def message(self) -> str:
+        """The sentence, and the cause where one was found: what states and messages carry."""
+        return f"{self.sentence} {self.cause}".strip()
 
 
 def failures_first(records: Iterable[Record]) -> list[Record]:
@@ -89,42 +96,44 @@ def table(records: Iterable[Record]) -> tuple[list[Row], str]:
 
 
 def counts(records: Iterable[Record]) -> str:
-    """Return endings with their counts, such as `2 unknown, 85 accepted`."""
+    """Return endings with their counts, such as `2 not found, 85 accepted`."""
     counted = Counter(record.ending for record in records)
-    return ", ".join(f"{counted[ending]} {ending}" for ending in MEANING if counted[ending])
+    return ", ".join(
+        f"{counted[ending]} {in_words(ending)}" for ending in MEANING if counted[ending]
+    )
 
 
 def markdown(report: RunReport, table_link: str) -> str:
-    """Return the summary: the sentence, what failing laptops share, counts, what needs a look."""
-    counted = Counter(record.ending for record in report.records)
+    """Return the summary: the sentence, what laptops share, what needs a look, counts."""
     lines = [f"**{'Passed' if report.passed else 'Failed'}.** {plain(report.sentence)}", ""]
-    lines += [
-        *([plain(report.in_common), ""] if report.in_common else ()),
-        *([report.what_changed, ""] if report.what_changed else ()),
-        f"It took {report.took}.",
-        "",
-        *([report.preface, ""] if report.preface else ()),
-        "| outcome | tests | what it tells |",
-        "| --- | ---: | --- |",
-    ]
-    lines += [
-        f"| {ending} | {counted[ending]} | {meaning} |"
+    lines += [plain(report.in_common), ""] if report.in_common else []
+    lines += [report.what_changed, ""] if report.what_changed else []
+    lines += [report.preface, ""] if report.preface else []
+    ordered = failures_first(report.records)
+    lines += _blocks("Needs a look", [one for one in ordered if one.ending not in GOOD])
+    twice = [one for one in ordered if one.ending in GOOD and one.maybe_duplicate]
+    lines += _blocks("Passed but perhaps run twice", twice)
+    lines += [f"[All tests of the last run, as a table]({table_link})", ""]
+    lines += [f"It took {report.took}.", "", *_counted(report.records)]
+    return "\n".join(lines) + "\n"
+
+
+def _blocks(heading: str, records: Sequence[Record]) -> list[str]:
+    if not records:
+        return []
+    lines = [f"## {heading}", "", *map(_block, records[:LARGEST_LIST]), ""]
+    if rest := records[LARGEST_LIST:]:
+        lines += [f"and {len(rest)} more: {counts(rest)}.", ""]
+    return lines
+
+
+def _counted(records: Sequence[Record]) -> list[str]:
+    counted = Counter(record.ending for record in records)
+    return [
+        f"- {counted[ending]} {in_words(ending)}: {meaning}"
         for ending, meaning in MEANING.items()
         if counted[ending]
     ]
-    noteworthy = [
-        record
-        for record in failures_first(report.records)
-        if record.ending not in GOOD or record.maybe_duplicate
-    ]
-    if noteworthy:
-        lines += ["", "## Needs a look", "", "| test | outcome | attempts | detail |"]
-        lines += ["| --- | --- | ---: | --- |"]
-        lines += [_line(record) for record in noteworthy[:LARGEST_LIST]]
-    if rest := noteworthy[LARGEST_LIST:]:
-        lines += ["", f"and {len(rest)} more: {counts(rest)}."]
-    lines += ["", f"[All tests of the last run, as a table]({table_link})"]
-    return "\n".join(lines) + "\n"
 
 
 async def publish(report: RunReport, deployment: str, keys: ReportKeys = RERUNS) -> None:
@@ -135,7 +144,7 @@ async def publish(report: RunReport, deployment: str, keys: ReportKeys = RERUNS)
     rows, words = table(report.records)
     table_key = keys.table + deployment
     text = markdown(report, _artifact_link(table_key))
-    await write_markdown("the summary", keys.summary + deployment, text, report.sentence)
+    await write_markdown("the summary", keys.summary + deployment, text, report.message)
     with refusals_logged("the table of outcomes"):
         await until_taken(
             lambda: acreate_table_artifact(table=rows, key=table_key, description=words)
@@ -158,7 +167,8 @@ def deployment_slug() -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "local"
 
 
-def _line(record: Record) -> str:
+def _block(record: Record) -> str:
+    """Return a test as an item of a list, which wraps where the cells of a table are cut off."""
     # A test that never had its turn, or was not created, has no artifact to link to. The name is no
     # part of the link: Prefect's first UI shows that as it is written.
     test = plain(record.test_id)
@@ -166,12 +176,16 @@ def _line(record: Record) -> str:
         test = f"[{test}]({_artifact_link(artifact_key(record.test_id))})"
     if name := plain(record.test_name):
         test = f"{name} ({test})" if test else name
-    detail = plain(record.why)
+    text = f"- {test}: **{in_words(record.ending)}**"
+    if record.attempts > 1:
+        text += f" after {record.attempts} attempts"
+    if why := plain(record.why):
+        text += f". {why}"
     if record.maybe_duplicate:
-        detail += " (may have run twice)"
+        text += " (may have run twice)"
     if record.verdict and record.app_link and is_app_link(record.app_link):
-        detail += f" ([results]({record.app_link}))"
-    return f"| {test} | {record.ending} | {record.attempts} | {detail} |"
+        text += f" ([results]({record.app_link}))"
+    return text
 
 
 def _artifact_link(key: str) -> str:

@@ -67,6 +67,13 @@ class Shared:
         told.append(self._of_tests_that_all_failed)
         return " ".join(f"{text[0].upper()}{text[1:]}." for text in told if text)
 
+    def headline(self, *, with_names: bool = True) -> str:
+        """Return the strongest cause as one sentence; nothing where none was found."""
+        if not self.causes:
+            return ""
+        text = self.causes[0].words(with_names=with_names, tell_how=False)
+        return f"{text[0].upper()}{text[1:]}."
+
     def _causes(self, *, with_names: bool) -> list[str]:
         differ = len({cause.mostly for cause in self.causes}) > 1
         words = [cause.words(with_names=with_names, tell_how=differ) for cause in self.causes]

@@ -166,9 +166,9 @@ def _because(
             f"{count.answered}{of} agents answered {when}, at least {thresholds.min_agents} needed"
         )
     if name is VerdictName.PASSED:
-        text = f"{count.answered - len(failing)} of {count.answered} agents{count.notes}"
+        text = f"{count.answered - len(failing)} of {count.answered} agents passed{count.notes}"
     else:
-        text = f"{len(failing)} of {count.answered} agents{count.notes}"
+        text = f"{len(failing)} of {count.answered} agents failed{count.notes}"
     worst = [f"{agent.name}: {', '.join(agent.reasons)}" for agent in failing]
     return f"{text}, {listed(worst, WORST_TOLD, '; ')}" if worst else text
 

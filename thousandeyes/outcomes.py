@@ -52,6 +52,12 @@ MEANING: Final = MappingProxyType[Ending, str](
 )
 """What each ending tells the reader. The order is that of reading: the worst comes first."""
 
+
+def in_words(ending: Ending) -> str:
+    """Return an ending as people say it, such as `not found`."""
+    return ending.replace("_", " ")
+
+
 GOOD: Final = frozenset({Outcome.ACCEPTED, Outcome.SKIPPED, VerdictName.PASSED})
 """Endings that need nobody's attention."""
 

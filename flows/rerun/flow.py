@@ -137,20 +137,22 @@ async def _rerun(
         for record in records:
             comparison.note(record)
         passed, sentence = passed_and_why(records, options.fail_on, sending.stopped)
+        told = what_they_share(records, with_names=options.name_laptops_and_networks)
         seen.report = RunReport(
             records,
             passed,
             sentence,
             duration(time.monotonic() - began),
-            in_common=what_they_share(records, with_names=options.name_laptops_and_networks),
+            in_common=told.text,
             what_changed=comparison.markdown(records),
+            cause=told.headline,
         )
         return seen.report
 
     async def close() -> None:
         await sending.close()
         await artifacts.written()
-        await progress.close(report().sentence)
+        await progress.close(report().message)
 
     return await to_its_end(
         work(),

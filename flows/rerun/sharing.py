@@ -1,29 +1,39 @@
 """What a run says of its failing laptops: what they share, of all its tests together."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from thousandeyes.record import Record
 from thousandeyes.shared import in_common
 from thousandeyes.verdict import Verdict
 
 
-def what_they_share(records: Iterable[Record], *, with_names: bool) -> str:
+class Told(NamedTuple):
+    """What failing laptops share: in one sentence, empty without a cause, and in full."""
+
+    headline: str = ""
+    text: str = ""
+
+
+def what_they_share(records: Iterable[Record], *, with_names: bool) -> Told:
     """Return what the failing laptops of a run have in common, in a person's words.
 
-    Empty where no laptop failed, or none was asked. The laptops of a test are known to the attempt
-    that judged it: they are not recorded.
+    Its text is empty where no laptop failed, or none was asked. The laptops of a test are known to
+    the attempt that judged it: they are not recorded.
 
     Args:
         records: One a test, as the run ended.
         with_names: Whether networks go by their names and addresses, and not by their kind.
     """
     verdicts = [record.verdict for record in records if record.verdict]
-    text = in_common(verdict.sightings for verdict in verdicts).sentence(with_names=with_names)
+    shared = in_common(verdict.sightings for verdict in verdicts)
+    headline, text = (say(with_names=with_names) for say in (shared.headline, shared.sentence))
     forgotten = [verdict for verdict in verdicts if _is_forgotten(verdict)]
     if not forgotten or not (text or any(map(_has_failures, forgotten))):
-        return text
+        return Told(headline, text)
     tests = "one test" if len(forgotten) == 1 else f"{len(forgotten)} tests"
-    return f"{text} The laptops of {tests} that an earlier attempt judged don't count here.".strip()
+    text = f"{text} The laptops of {tests} that an earlier attempt judged don't count here."
+    return Told(headline, text.strip())
 
 
 def _is_forgotten(verdict: Verdict) -> bool:

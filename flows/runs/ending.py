@@ -68,7 +68,7 @@ async def to_its_end(
         raise
     if own_run.cancelled:
         # Prefect takes no other end of a run that somebody cancels.
-        return cast("list[Record]", Cancelled(message=ended.sentence))
+        return cast("list[Record]", Cancelled(message=ended.message))
     return as_state(ended, failure)
 
 
@@ -79,16 +79,16 @@ def as_state(report: RunReport, failure: type[RunFailed]) -> list[Record]:
         RunFailed: The run did not pass, and Prefect has to see it.
     """
     records = list(report.records)
-    failed = None if report.passed else failure(report.sentence, records)
+    failed = None if report.passed else failure(report.message, records)
     if _prefect_retries():
         if failed:
             raise failed
         return records
     # The caller gets, or is raised, what the state holds.
     state: State[Any] = (
-        Failed(message=report.sentence, data=failed)
+        Failed(message=report.message, data=failed)
         if failed
-        else Completed(message=report.sentence, data=records)
+        else Completed(message=report.message, data=records)
     )
     return cast("list[Record]", state)
 

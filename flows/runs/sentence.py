@@ -1,12 +1,18 @@
 """Whether a run passed, and the one sentence that says why."""
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from tasks.summary import counts
 from thousandeyes.changes import is_newly_failing
-from thousandeyes.outcomes import GOOD, Ending, Outcome, VerdictName
+from thousandeyes.outcomes import GOOD, Ending, Outcome, VerdictName, in_words
 from thousandeyes.record import Record
 from thousandeyes.standing import Change
+from thousandeyes.text import cut, listed
+
+MOST_NAMED: Final = 5
+"""Tests that the sentence names; the rest is counted."""
+_LONGEST_NAME: Final = 60
 
 
 def passed_and_why(
@@ -27,23 +33,23 @@ def passed_and_why(
         return True, "No test is left to run: all of them ended well before."
 
     bad = [record for record in records if fails_the_run(record, fail_on)]
-    tolerated = [
-        record
-        for record in records
-        if record.ending not in GOOD and not fails_the_run(record, fail_on)
-    ]
-    accepted = sum(record.outcome is Outcome.ACCEPTED for record in records)
-    sentence = f"{accepted} of {len(records)} tests {done}"
-    if any(record.verdict for record in records):
-        sentence += f", {sum(record.ending is VerdictName.PASSED for record in records)} passed"
-    if skipped := sum(record.outcome is Outcome.SKIPPED for record in records):
-        sentence += f", {skipped} skipped"
+    others = [record for record in records if not fails_the_run(record, fail_on)]
+    good = [record for record in others if record.ending in GOOD]
+    tolerated = [record for record in others if record.ending not in GOOD]
     if bad:
-        sentence += f"; failed for {counts(bad)}"
+        sentence = f"{len(bad)} of {len(records)} tests failed{_named(bad)}"
+        sentence += f"; {_good(good, done)}" if good else ""
+    else:
+        ran = [record for record in good if record.outcome is not Outcome.SKIPPED]
+        judged = any(record.verdict for record in records)
+        how = "passed" if judged and _all_passed(ran) else done
+        sentence = f"{len(ran)} of {len(records)} tests {how}"
+        if skipped := len(good) - len(ran):
+            sentence += f", {skipped} skipped"
     if tolerated:
-        sentence += f"; fail_on lets pass {counts(tolerated)}"
+        sentence += f"; tolerated by fail_on{_named(tolerated)}"
     if stopped:
-        sentence += f"; stopped early: {stopped}"
+        sentence += f"; stopped early: {stopped.rstrip('. ')}"
     return not bad, sentence + "."
 
 
@@ -57,3 +63,32 @@ def fails_the_run(record: Record, fail_on: Collection[Ending | Change]) -> bool:
     if Change.NEW_FAILURE in fail_on and is_newly_failing(record):
         return True
     return record.outcome in fail_on or record.ending in fail_on
+
+
+def _all_passed(records: Sequence[Record]) -> bool:
+    return all(record.ending is VerdictName.PASSED for record in records)
+
+
+def _good(records: Sequence[Record], done: str) -> str:
+    words = {Outcome.ACCEPTED: done, Outcome.SKIPPED: "skipped", VerdictName.PASSED: "passed"}
+    counted = {
+        word: sum(record.ending is ending for record in records) for ending, word in words.items()
+    }
+    return ", ".join(f"{count} {word}" for word, count in counted.items() if count)
+
+
+def _named(records: Sequence[Record]) -> str:
+    """Return the tests by name, each with its ending; of many the endings are counted before."""
+    many = len(records) > MOST_NAMED
+    names = [
+        _name(record)
+        if many or record.ending is VerdictName.FAILED
+        else f"{_name(record)} ({in_words(record.ending)})"
+        for record in records
+    ]
+    counted = f" ({counts(records)})" if many else ""
+    return f"{counted}: {listed(names, MOST_NAMED)}"
+
+
+def _name(record: Record) -> str:
+    return cut(record.test_name or record.test_id, _LONGEST_NAME)

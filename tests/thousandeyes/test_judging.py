@@ -227,19 +227,19 @@ def test_the_worst_agents_come_first_with_their_worst_reason_first() -> None:
 @pytest.mark.parametrize(
     ("verdict", "sentence"),
     [
-        (verdict_on(*good(7), expected=7), "passed: 7 of 7 agents"),
-        (verdict_on(*good(7)), "passed: 7 of 7 agents"),
+        (verdict_on(*good(7), expected=7), "passed: 7 of 7 agents passed"),
+        (verdict_on(*good(7)), "passed: 7 of 7 agents passed"),
         (
             verdict_on(*good(7), expected=25, complete=False),
-            "passed: 7 of 7 agents (18 more did not answer in time)",
+            "passed: 7 of 7 agents passed (18 more did not answer in time)",
         ),
         (
             verdict_on(*good(1), network("b", is_icmp_blocked=True), expected=3),
-            "passed: 2 of 2 agents (1 more did not answer, 1 with ICMP blocked)",
+            "passed: 2 of 2 agents passed (1 more did not answer, 1 with ICMP blocked)",
         ),
         (
             verdict_on(*good(1), *bad(1), min_agents_passing_percent=50),
-            "passed: 1 of 2 agents, bad-0: 100 % loss",
+            "passed: 1 of 2 agents passed, bad-0: 100 % loss",
         ),
         (
             judge(
@@ -249,12 +249,12 @@ def test_the_worst_agents_come_first_with_their_worst_reason_first() -> None:
                 complete=True,
                 agent_names={"a": "laptop-berlin-3\n"},
             ),
-            "failed: 1 of 7 agents, laptop-berlin-3: 12 % loss (at most 5)",
+            "failed: 1 of 7 agents failed, laptop-berlin-3: 12 % loss (at most 5)",
         ),
         (
             verdict_on(*bad(5)),
             (
-                "failed: 5 of 5 agents, "
+                "failed: 5 of 5 agents failed, "
                 "bad-0: 100 % loss; bad-1: 100 % loss; bad-2: 100 % loss; and 2 more"
             ),
         ),

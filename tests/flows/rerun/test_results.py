@@ -54,7 +54,7 @@ class TestVerdicts:
     def test_a_test_in_which_7_of_25_answered_well_has_passed(self, test_id: str) -> None:
         verdict = measured(test_id, Behaviour(agents=list(range(18)), answers="never"))
         assert (verdict.name, verdict.agents_answered, verdict.agents_expected) == ("passed", 7, 25)
-        assert verdict.sentence == "passed: 7 of 7 agents (18 more did not answer)"
+        assert verdict.sentence == "passed: 7 of 7 agents passed (18 more did not answer)"
 
     @pytest.mark.parametrize("test_id", IDS[:2])
     def test_where_nobody_answers_there_is_no_data(self, test_id: str) -> None:
@@ -71,7 +71,7 @@ class TestVerdicts:
     def test_with_a_short_deadline_what_is_there_is_judged(self) -> None:
         late = Behaviour(agents=list(range(2, 25)), late_seconds=3600)
         verdict = measured(NETWORK, late, flow={"results_deadline_minutes": 0.5})
-        assert verdict.sentence == "passed: 2 of 2 agents (23 more did not answer in time)"
+        assert verdict.sentence == "passed: 2 of 2 agents passed (23 more did not answer in time)"
 
     def test_a_deadline_before_the_first_look_is_kept(self) -> None:
         world = World(tests=IDS, results_after_seconds=1, **ALL_ONLINE)

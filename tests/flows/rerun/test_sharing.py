@@ -31,7 +31,8 @@ def rerun(seed: int, flow: Any = (), **options: Any) -> tuple[World, list[Record
 @pytest.mark.parametrize("seed", range(4))
 def test_a_network_that_is_cut_off_is_named_and_nothing_else(seed: int) -> None:
     _, records = rerun(seed, causes=[GUEST])
-    text = what_they_share(records, with_names=True)
+    headline, text = what_they_share(records, with_names=True)
+    assert text.startswith(headline.removesuffix("."))
     assert text.startswith("All ")
     assert " laptops on Wi-Fi Guest-7F failed, none of 1" in text
     assert text.count(" failed, ") == 1
@@ -41,7 +42,9 @@ def test_a_network_that_is_cut_off_is_named_and_nothing_else(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_with_noise_alone_it_says_that_nothing_separates_them(seed: int) -> None:
     _, records = rerun(seed)
-    assert what_they_share(records, with_names=True).startswith("Nothing that the laptops tell")
+    assert what_they_share(records, with_names=True).text.startswith(
+        "Nothing that the laptops tell"
+    )
 
 
 def test_it_costs_no_call() -> None:
@@ -52,7 +55,7 @@ def test_it_costs_no_call() -> None:
 
 def test_names_can_be_left_out() -> None:
     world, records = rerun(0, {"name_laptops_and_networks": False}, causes=[GUEST], tests=2)
-    assert "laptops on one Wi-Fi network failed" in what_they_share(records, with_names=False)
+    assert "laptops on one Wi-Fi network failed" in what_they_share(records, with_names=False).text
     written = json.dumps([row(record) for record in records]) + repr(records)
     assert "100 % loss" in written
     for agent in world.simulator.agents:
@@ -75,14 +78,14 @@ def as_read_back(record: Record) -> Record:
 def test_what_an_earlier_attempt_judged_is_told_not_to_count() -> None:
     _, records = rerun(0, causes=[GUEST], tests=3)
     earlier = as_read_back(records[0])
-    text = what_they_share([earlier, *records[1:]], with_names=True)
+    text = what_they_share([earlier, *records[1:]], with_names=True).text
     assert "laptops on Wi-Fi Guest-7F failed" in text
     assert text.endswith("The laptops of one test that an earlier attempt judged don't count here.")
-    assert what_they_share([earlier], with_names=True).startswith("The laptops of one test")
+    assert what_they_share([earlier], with_names=True).text.startswith("The laptops of one test")
 
 
 def test_a_run_without_verdicts_or_failures_says_nothing() -> None:
-    assert what_they_share([Record("1")], with_names=True) == ""
+    assert what_they_share([Record("1")], with_names=True).text == ""
     _, records = rerun(0, noise=0.0, tests=2)
-    assert what_they_share(records, with_names=True) == ""
-    assert what_they_share(map(as_read_back, records), with_names=True) == ""
+    assert what_they_share(records, with_names=True).text == ""
+    assert what_they_share(map(as_read_back, records), with_names=True).text == ""

@@ -28,7 +28,8 @@ def test_with_nothing_left_to_run_a_run_passes_and_says_so() -> None:
 def test_by_default_every_other_outcome_fails_it() -> None:
     for outcome in set(Outcome) - {Outcome.ACCEPTED, Outcome.SKIPPED}:
         passed, sentence = passed_and_why(records(Outcome.ACCEPTED, outcome), DEFAULT)
-        assert (passed, sentence) == (False, f"1 of 2 tests accepted; failed for 1 {outcome}.")
+        words = outcome.replace("_", " ")
+        assert (passed, sentence) == (False, f"1 of 2 tests failed: 1 ({words}); 1 accepted.")
 
 
 def test_what_fails_it_what_is_let_pass_and_what_stopped_it_are_told_apart() -> None:
@@ -36,8 +37,8 @@ def test_what_fails_it_what_is_let_pass_and_what_stopped_it_are_told_apart() -> 
     passed, sentence = passed_and_why(records(*outcomes), [Outcome.UNKNOWN], "cancelled")
     assert not passed
     assert sentence == (
-        "1 of 4 tests accepted; failed for 1 unknown; fail_on lets pass 2 not_found; "
-        "stopped early: cancelled."
+        "1 of 4 tests failed: 3 (unknown); 1 accepted; "
+        "tolerated by fail_on: 1 (not found), 2 (not found); stopped early: cancelled."
     )
 
 
@@ -46,11 +47,15 @@ def test_verdicts_are_counted_beside_what_was_accepted() -> None:
     passed, sentence = passed_and_why([*judged, *records(Outcome.ACCEPTED)], DEFAULT)
     assert not passed
     assert sentence == (
-        "5 of 5 tests accepted, 1 passed; failed for 1 failed, 1 timed_out, 1 no_data."
+        "3 of 5 tests failed: failed, no_data (no data), timed_out (timed out); "
+        "1 accepted, 1 passed."
     )
     passed, sentence = passed_and_why(judged, [VerdictName.FAILED])
     assert not passed
-    assert sentence.endswith("failed for 1 failed; fail_on lets pass 1 timed_out, 1 no_data.")
+    assert sentence == (
+        "1 of 4 tests failed: failed; 1 passed; "
+        "tolerated by fail_on: no_data (no data), timed_out (timed out)."
+    )
 
 
 def test_what_was_accepted_can_fail_a_run_whatever_was_measured() -> None:
@@ -65,3 +70,31 @@ def test_with_an_empty_list_nothing_fails_it() -> None:
 
 def test_it_can_fail_for_what_is_good_otherwise() -> None:
     assert not passed_and_why(records(Outcome.SKIPPED), [Outcome.SKIPPED])[0]
+
+
+def failed(test_id: str, name: str = "") -> Record:
+    return Record(
+        test_id, name, outcome=Outcome.ACCEPTED, verdict=verdict(VerdictName.FAILED), attempts=1
+    )
+
+
+def test_the_tests_that_failed_are_named_up_to_five() -> None:
+    named = [failed("1", "Payroll over VPN (Berlin)"), failed("2", "Intranet (Vienna)")]
+    good = Record("3", outcome=Outcome.ACCEPTED, verdict=verdict(VerdictName.PASSED))
+    assert passed_and_why([*named, good], DEFAULT)[1] == (
+        "2 of 3 tests failed: Payroll over VPN (Berlin), Intranet (Vienna); 1 passed."
+    )
+    many = [failed(str(number)) for number in range(6)]
+    assert passed_and_why([*many, *records(Outcome.FORBIDDEN)], DEFAULT)[1] == (
+        "7 of 7 tests failed (6 failed, 1 forbidden): 0, 1, 2, 3, 4 and 2 more."
+    )
+
+
+def test_a_run_in_which_all_passed_says_that() -> None:
+    good = Record("1", outcome=Outcome.ACCEPTED, verdict=verdict(VerdictName.PASSED))
+    assert passed_and_why([good, good], DEFAULT) == (True, "2 of 2 tests passed.")
+
+
+def test_no_punctuation_is_doubled() -> None:
+    _, sentence = passed_and_why(records(Outcome.ACCEPTED), DEFAULT, "the server is away.")
+    assert sentence == "1 of 1 tests accepted; stopped early: the server is away."
