@@ -110,13 +110,15 @@ def _run(asked: Parameters, given: Given, seen: Watched) -> _End:
     except RerunFailed as failed:
         outcomes = failed.outcomes
         end = _end(ExitStatus.FAILED, str(failed))
-    _tell(end, outcomes, given, seen)
+    every = given.every
+    if every is None:  # what would run is all that a dry run is asked for
+        every = asked.options.dry_run or not sys.stdout.isatty()
+    _tell(end, outcomes, seen, every=every)
     return end
 
 
-def _tell(end: _End, outcomes: Sequence[Record], given: Given, seen: Watched) -> None:
+def _tell(end: _End, outcomes: Sequence[Record], seen: Watched, *, every: bool) -> None:
     console = Console()
-    every = not sys.stdout.isatty() if given.every is None else given.every
     show(outcomes, console, every=every)
     colour = _COLOURS.get(end.word, "red")
     said = f"[bold {colour}]{end.word.capitalize()}.[/] {words(end.sentence)}"

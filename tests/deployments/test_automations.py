@@ -250,7 +250,7 @@ async def test_the_team_is_told_of_a_failed_scheduled_run_and_of_the_test_that_m
                 )
                 await until(two)
     told = {one["subject"]: one["body"] for one in received}
-    sentence = "2 of 3 tests accepted; failed for 1 not_found."
+    sentence = "1 of 3 tests failed: 100200300 (not found); 2 accepted."
     body = told.pop("Endpoint tests: the scheduled run Failed")
     assert sentence in body
     assert f"{one_machine.url}/runs/flow-run/{run.id}" in body

@@ -87,7 +87,7 @@ async def test_a_run_told_to_create_again_does_so_once_however_often_it_is_execu
     await save_group("again")
     await create_endpoint_tests("again", [voice("a")], options=CreateOptions(fail_on=[]))
     told = create_endpoint_tests.with_options(retries=2)
-    with pytest.raises(Exception, match="failed for 1 unknown"):
+    with pytest.raises(Exception, match=r"1 of 1 tests failed: a \(unknown\)"):
         await told("again", [voice("a")], options=CreateOptions(create_again=["a"]))
     assert held(simulator) == {"a": 2}, "the first, and one that it was told to create"
 

@@ -40,7 +40,7 @@ def test_the_sentence_names_those_that_failed_and_why() -> None:
 def test_the_summary_has_a_line_for_each_and_the_tests_that_need_a_look() -> None:
     text = markdown(conclude([EAST, WEST], "9 s"), "/table")
     assert "| east | a, b | 1 | 1 of 1 tests accepted. |" in text
-    assert text.index("| west | c | 1 |") < text.index("| forbidden | 1 |")
+    assert text.index("| west | c | 1 |") < text.index("forbidden")
     assert "401: token refused" in text
 
 

@@ -85,8 +85,9 @@ async def test_every_kind_of_answer_ends_in_the_outcome_that_the_table_names(
     assert state.is_failed()
     assert state.name == "Failed"
     assert state.message == (
-        "6 of 18 tests accepted; failed for 4 unknown, 2 server_error, 1 forbidden, "
-        "2 not_found, 3 invalid."
+        "12 of 18 tests failed (4 unknown, 2 server error, 1 forbidden, 2 not found, 3 invalid): "
+        "Payroll over VPN (Turin), Holiday planner (Lyon), Warehouse terminal (Turin), "
+        "Intranet (Gdansk), Intranet (Vienna) and 7 more; 6 accepted."
     )
 
 
@@ -103,7 +104,7 @@ async def test_a_run_leaves_one_artifact_a_test_a_table_and_a_summary_that_lead_
     assert all(row["test_name"] for row in rows)
     assert json.loads(str(artifacts["endpoint-test-202702"].data)) == rows[:1]
     summary = str(artifacts[SUMMARY].data)
-    assert "**Failed.** 2 of 3 tests accepted; failed for 1 not_found." in summary
+    assert "**Failed.** 1 of 3 tests failed: Intranet (Gdansk) (not found); 2 accepted." in summary
     assert "/artifacts/key/endpoint-test-202702)" in summary
     assert f"/artifacts/key/{TABLE})" in summary
 
@@ -120,7 +121,7 @@ async def test_a_failed_run_raises_its_sentence_and_its_outcomes_in_the_caller(
 ) -> None:
     simulate(tests=ids(1))
     with pytest.raises(
-        RerunFailed, match=r"1 of 2 tests accepted; failed for 1 not_found\."
+        RerunFailed, match=r"1 of 2 tests failed: 999 \(not found\); 1 accepted\."
     ) as raised:
         await rerun_endpoint_tests([*ids(1), "999"])
     assert [record.outcome for record in raised.value.outcomes] == ["accepted", "not_found"]
@@ -132,7 +133,7 @@ async def test_a_run_passes_with_outcomes_that_fail_on_leaves_out_and_says_so(
     simulate(tests=ids(1))
     state, _ = await run([*ids(1), "999"], fail_on=["unknown"])
     assert state.is_completed()
-    assert state.message == "1 of 2 tests accepted; fail_on lets pass 1 not_found."
+    assert state.message == "1 of 2 tests accepted; tolerated by fail_on: 999 (not found)."
 
 
 @pytest.mark.parametrize(

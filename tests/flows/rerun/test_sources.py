@@ -141,7 +141,10 @@ class TestOnlyFailed:
             tests=ids(4), agents_of=bad, results_after_seconds=0.1, healthy=True, agents=9
         )
         before = await run(ids(4), wait_for_results=True)
-        assert before.message == "4 of 4 tests accepted, 2 passed; failed for 2 failed."
+        assert (
+            before.message
+            == "2 of 4 tests failed: Intranet (Gdansk), Order desk (Bristol); 2 passed."
+        )
         already = sent(simulator)
         state = await run([], only_failed_of=str(id_of(before)))
         assert sent(simulator) - already == {"202702": 1, "202704": 1}
