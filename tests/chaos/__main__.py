@@ -3,15 +3,19 @@
 Each has runs in processes of their own, a simulator over sockets and a real Prefect server. The
 judge is what the simulator received, not what a run says of itself.
 
-Not done here, since one machine without its own kernel can't do them honestly: a clock that steps
-(the tests of `thousandeyes` hand in a time that does), a disk that is full, names that DNS does not
-know, TLS that breaks, a partition of several machines, hours of a worker that is down, and daylight
-saving's two nights. PostgreSQL is not restarted; the tests of `deployments` run on it.
+A run that stops early and says so holds here: the judge asks what was promised, not how much was
+done.
+
+Not done here: a clock that steps, a disk that is full, names that DNS does not know, TLS that
+breaks, a partition of several machines, a worker that is stopped or down for hours, a cancellation
+in the UI, 2,000 tests under a short window, and daylight saving's two nights. PostgreSQL is not
+restarted; the tests of `deployments` run on it.
 """
 
 import argparse
 import asyncio
 import random
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -85,6 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"no such fault: {', '.join(unknown)}; there are {', '.join(FAULTS)}")
     names = asked.faults or list(SHORT if asked.short else FAULTS)
     seed = random.randrange(1_000_000) if asked.seed is None else asked.seed
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # the server ends with it
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(f"Faults at the moments of --seed {seed}", highlight=False)
     times = asked.times or (1 if asked.short else None)
