@@ -42,6 +42,10 @@ def _place(one: ErrorDetails, keys: Collection[str] | None) -> tuple[str | int, 
     return one["loc"]
 
 
+def _only_character(found: re.Match[str]) -> str:
+    return "character" if found[0].startswith("character") else ""
+
+
 def _reason(one: ErrorDetails) -> str:
     if one["type"] == "union_tag_invalid":  # pydantic quotes what it was given
         return f"{one['ctx']['discriminator']} must be one of {one['ctx']['expected_tags']}"
@@ -83,9 +87,9 @@ def read_yaml(
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         # What follows these words is the file's own: a name, a letter.
-        problem = re.sub(
-            r"\b(alias|anchor|character|handle|tag)\b.*|, but .*", r"\1", error.problem or "no YAML"
-        )
+        problem = error.problem or "no YAML"
+        problem = re.sub(r"\b(alias|anchor|handle|tag)\b.*|, but found .*", r"\1", problem)
+        problem = re.sub(r"\bcharacter .*?(?= that |$)", "character", problem)
         raise Unreadable(f"{path}, line {line}: {problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise Unreadable(f"{path} is not text in UTF-8") from None
