@@ -169,6 +169,7 @@ def deployment_slug() -> str:
 
 def _block(record: Record) -> str:
     """Return a test as an item of a list, which wraps where the cells of a table are cut off."""
+    # Nothing is bold: between two names with backticks the first UI would show the signs for it.
     # A test that never had its turn, or was not created, has no artifact to link to. The name is no
     # part of the link: Prefect's first UI shows that as it is written.
     test = plain(record.test_id)
@@ -176,7 +177,7 @@ def _block(record: Record) -> str:
         test = f"[{test}]({_artifact_link(artifact_key(record.test_id))})"
     if name := plain(record.test_name):
         test = f"{name} ({test})" if test else name
-    text = f"- {test}: **{in_words(record.ending)}**"
+    text = f"- {test}: {in_words(record.ending)}"
     if record.attempts > 1:
         text += f" after {record.attempts} attempts"
     if why := plain(record.why):
