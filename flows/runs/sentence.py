@@ -50,7 +50,7 @@ def passed_and_why(
         sentence += f"; tolerated by fail_on{_named(tolerated)}"
     if stopped:
         sentence += f"; stopped early: {stopped.rstrip('. ')}"
-    return not bad, sentence + "."
+    return not bad, sentence if sentence.endswith("?") else sentence + "."
 
 
 def fails_the_run(record: Record, fail_on: Collection[Ending | Change]) -> bool:

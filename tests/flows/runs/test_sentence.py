@@ -98,3 +98,5 @@ def test_a_run_in_which_all_passed_says_that() -> None:
 def test_no_punctuation_is_doubled() -> None:
     _, sentence = passed_and_why(records(Outcome.ACCEPTED), DEFAULT, "the server is away.")
     assert sentence == "1 of 1 tests accepted; stopped early: the server is away."
+    _, asks = passed_and_why(records(Outcome.ACCEPTED), DEFAULT, "is the token expired?")
+    assert asks == "1 of 1 tests accepted; stopped early: is the token expired?"
