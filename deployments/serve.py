@@ -28,7 +28,7 @@ from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
 from thousandeyes.release import add_version
 from thousandeyes.settings import ENV_FILE
-from thousandeyes.terminal import LONGEST_LINE, status_of
+from thousandeyes.terminal import LONGEST_LINE, hangup, status_of
 
 PASSED_ON: Final = (
     "PREFECT_SERVER_API_AUTH_STRING",
@@ -61,8 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--home", type=Path, default=HOME, help="where it keeps its data")
     given = parser.parse_args(arguments)
-    # Both signals end it the same way.
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    _end_by_signals()
     console = Console(highlight=False, markup=False, soft_wrap=True)
     try:
         prepare(os.environ)
@@ -79,6 +78,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ServeError as error:
         console.print(f"error: {error}")
         return 1
+
+
+def _end_by_signals() -> None:
+    """Let whatever asks this process to end do as Ctrl-C does: its children know of no terminal."""
+    # A shell that isn't interactive has SIGINT ignored by what it starts in the background.
+    for number in (signal.SIGINT, signal.SIGTERM, hangup()):
+        if number:
+            signal.signal(number, signal.default_int_handler)
 
 
 def _serve(port: int, home: Path, console: Console) -> NoReturn:

@@ -7,6 +7,7 @@ and a terminal obeys what it reads.
 import io
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,12 @@ def clean(text: str) -> str:
     return "".join(
         line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 2]}…\n" for line in lines
     )
+
+
+def hangup() -> signal.Signals | None:
+    """Return the signal of a terminal that goes away; None where it is ignored, as by nohup."""
+    number = getattr(signal, "SIGHUP", None)  # Windows has none
+    return number if number and signal.getsignal(number) is signal.SIG_DFL else None
 
 
 class _Outlet:

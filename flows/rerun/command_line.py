@@ -29,7 +29,7 @@ from tasks.server import ServerNotStarted, start_temporary_server
 from thousandeyes.errors import InvalidTestIds, SettingsError
 from thousandeyes.proxies import prepare
 from thousandeyes.record import Record
-from thousandeyes.terminal import LONGEST_SENTENCE, words
+from thousandeyes.terminal import LONGEST_SENTENCE, hangup, words
 from thousandeyes.text import cut
 
 _COLOURS: Final = {"passed": "green"}
@@ -75,7 +75,7 @@ def _to_its_end(given: Given, stdin: TextIO, seen: Watched) -> _End:
     """Run the flow and show how it ended, in whatever way."""
     asked = None
     try:
-        with _ended_by_sigterm():
+        with _ended_by_signals():
             asked = parameters(given, stdin)
             prepare(os.environ)
             end = _run(asked, given, seen)
@@ -153,17 +153,22 @@ def _url(seen: Watched) -> str | None:
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the block as it ends a run, also before that has begun and after it."""
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as they end a run, also before it and after it."""
 
     def end(number: int, _: FrameType | None) -> None:
         raise TerminationSignal(number)
 
     before = signal.signal(signal.SIGTERM, end)
+    hangs_up = hangup()
+    if hangs_up:  # the terminal has gone: whoever handles SIGTERM by then ends the run
+        signal.signal(hangs_up, lambda *_: signal.raise_signal(signal.SIGTERM))
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+        if hangs_up:
+            signal.signal(hangs_up, signal.SIG_DFL)
 
 
 def _end(status: ExitStatus, sentence: str) -> _End:

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -85,7 +86,8 @@ def test_it_serves_a_run_with_the_token_of_the_dotenv_file_and_stops_with_ctrl_c
             assert_guarded(port, project / ".prefect")
             assert run.state, "".join(said)
             assert run.state.message == "1 of 1 tests accepted.", "".join(said)
-            assert settings["TE_TOKEN"] not in server_environment(project / ".prefect")
+            [server] = servers(project / ".prefect")
+            assert settings["TE_TOKEN"] not in server
             serving.send_signal(signal.SIGINT)
             rest = serving.communicate(timeout=90)[0]
         finally:
@@ -111,15 +113,16 @@ def assert_guarded(port: int, home: Path) -> None:
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
 
 
-def server_environment(home: Path) -> str:
-    """Return the environment of the server that lives in this home."""
+def servers(home: Path) -> list[str]:
+    """Return the environment of each server that lives in this home."""
+    found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has just ended
             text = (process / "environ").read_text()
             is_server = b"server\0start" in (process / "cmdline").read_bytes()
             if is_server and f"PREFECT_HOME={home}\0" in text:
-                return text
-    raise AssertionError("there is no server")
+                found.append(text)
+    return found
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path, one_machine: Topology) -> None:
@@ -129,3 +132,33 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path, one_machine: Topology) -> 
     )
     assert done.returncode == 1
     assert f"port {one_machine.port} is taken" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_in_the_background_of_a_script_it_ends_by_any_signal_and_takes_its_server_with_it(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    home, port = tmp_path / "home", free_port()
+    serve = ("-m", "deployments.serve", "--port", str(port), "--home", str(home))
+    with subprocess.Popen(
+        [sys.executable, *serve],
+        cwd=ROOT,
+        env=environment(tmp_path / "of-the-user"),
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        # As a shell without job control starts what stands before its "&".
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # noqa: PLW1509
+    ) as serving:
+        try:
+            assert serving.stdout
+            assert "Prefect starts" in serving.stdout.readline()
+            while not servers(home):
+                assert serving.poll() is None
+                time.sleep(0.1)
+            serving.send_signal(number)
+            said = serving.communicate(timeout=60)[0]
+        finally:
+            serving.kill()
+    assert (serving.returncode, said) == (0, "Stopped.\n")
+    assert servers(home) == []

@@ -210,8 +210,8 @@ def test_a_run_that_is_stopped_has_an_exit_status_of_its_own(
 
 @pytest.mark.parametrize(
     ("signalled", "status", "tests"),
-    [(signal.SIGINT, 130, 9), (signal.SIGTERM, 143, 8)],
-    ids=["SIGINT", "SIGTERM"],
+    [(signal.SIGINT, 130, 9), (signal.SIGTERM, 143, 8), (signal.SIGHUP, 143, 10)],
+    ids=["SIGINT", "SIGTERM", "SIGHUP"],
 )
 async def test_an_interrupted_process_leaves_its_summary(
     simulate: Simulate, signalled: signal.Signals, status: int, tests: int
