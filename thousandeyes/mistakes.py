@@ -42,10 +42,6 @@ def _place(one: ErrorDetails, keys: Collection[str] | None) -> tuple[str | int, 
     return one["loc"]
 
 
-def _only_character(found: re.Match[str]) -> str:
-    return "character" if found[0].startswith("character") else ""
-
-
 def _reason(one: ErrorDetails) -> str:
     if one["type"] == "union_tag_invalid":  # pydantic quotes what it was given
         return f"{one['ctx']['discriminator']} must be one of {one['ctx']['expected_tags']}"

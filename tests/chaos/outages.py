@@ -3,14 +3,21 @@
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 from typing import Final
 
 from tests.chaos.judge import Judgement
 from tests.chaos.kills import Fault
+from tests.chaos.proxy import Proxy
 from tests.chaos.scene import Stage, Trial
 from thousandeyes.delivery import Delivery
 
+Of = Callable[[Trial], Proxy]
+"""Which of the two a fault is of: what stands before it."""
+_PREFECT: Final[Of] = attrgetter("prefect")
+_API: Final[Of] = attrgetter("api")
 _AWAY: Final = 8.0  # seconds
 
 
@@ -19,25 +26,30 @@ async def _begun(stage: Stage, trial: Trial) -> None:
     await trial.after(stage.moment())
 
 
-async def prefect_answers(stage: Stage, mode: str) -> Judgement:
-    """The Prefect server answers otherwise for a while, as `Proxy` has it; then all is well."""
-    async with stage.trial() as trial:
+async def answers_otherwise(
+    stage: Stage, of: Of, mode: str, delivery: Delivery = Delivery.AT_LEAST_ONCE
+) -> Judgement:
+    """A server answers otherwise for a while, as `Proxy` has it; then all is well.
+
+    What a run gave up meanwhile it has to tell as that.
+    """
+    async with stage.trial(delivery=delivery) as trial:
         await _begun(stage, trial)
-        trial.prefect.mode = mode
+        of(trial).mode = mode
         await asyncio.sleep(_AWAY)
-        trial.prefect.mode = "pass"
+        of(trial).mode = "pass"
         trial.mended()
         await trial.ended()
         return await trial.judge()
 
 
-async def prefect_lets_nobody_in(stage: Stage) -> Judgement:
-    """401 from the Prefect server: the run ends, and goes on when it is started again."""
+async def lets_nobody_in(stage: Stage, of: Of) -> Judgement:
+    """401: the run ends, and goes on when it is started again and let in."""
     async with stage.trial() as trial:
         await _begun(stage, trial)
-        trial.prefect.mode = "401"
+        of(trial).mode = "401"
         await trial.ended()
-        trial.prefect.mode = "pass"
+        of(trial).mode = "pass"
         await trial.resume()
         await trial.ended()
         return await trial.judge()
@@ -83,20 +95,6 @@ async def prefect_killed(stage: Stage) -> Judgement:
         return await trial.judge()
 
 
-async def api_answers(
-    stage: Stage, mode: str, delivery: Delivery = Delivery.AT_LEAST_ONCE
-) -> Judgement:
-    """The API answers otherwise for a while; what gave up meanwhile is told as that."""
-    async with stage.trial(delivery=delivery) as trial:
-        await _begun(stage, trial)
-        trial.api.mode = mode
-        await asyncio.sleep(_AWAY)
-        trial.api.mode = "pass"
-        trial.mended()
-        await trial.ended()
-        return await trial.judge()
-
-
 async def api_closes_kept_connections(stage: Stage) -> Judgement:
     """All the time, a kept connection is closed when its next request comes."""
     async with stage.trial(delivery=Delivery.AT_MOST_ONCE) as trial:
@@ -106,32 +104,22 @@ async def api_closes_kept_connections(stage: Stage) -> Judgement:
         return await trial.judge()
 
 
-async def token_revoked(stage: Stage) -> Judgement:
-    """401 from the API: the run ends, and goes on with a good token when started again."""
-    async with stage.trial() as trial:
-        await _begun(stage, trial)
-        trial.api.mode = "401"
-        await trial.ended()
-        trial.api.mode = "pass"
-        await trial.resume()
-        await trial.ended()
-        return await trial.judge()
-
-
 FAULTS: Final[dict[str, Fault]] = {
     **{
-        f"prefect-{mode}": partial(prefect_answers, mode=mode)
+        f"prefect-{mode}": partial(answers_otherwise, of=_PREFECT, mode=mode)
         for mode in ("refuse", "black-hole", "500", "503", "429", "html")
     },
-    "prefect-401": prefect_lets_nobody_in,
+    "prefect-401": partial(lets_nobody_in, of=_PREFECT),
     "prefect-flaps": prefect_flaps,
     "prefect-frozen": prefect_frozen,
     "prefect-killed": prefect_killed,
     **{
-        f"api-{mode}": partial(api_answers, mode=mode)
+        f"api-{mode}": partial(answers_otherwise, of=_API, mode=mode)
         for mode in ("refuse", "black-hole", "503", "html", "half", "reset")
     },
-    "api-half-at-most-once": partial(api_answers, mode="half", delivery=Delivery.AT_MOST_ONCE),
+    "api-half-at-most-once": partial(
+        answers_otherwise, of=_API, mode="half", delivery=Delivery.AT_MOST_ONCE
+    ),
     "api-stale": api_closes_kept_connections,
-    "token-revoked": token_revoked,
+    "token-revoked": partial(lets_nobody_in, of=_API),
 }
