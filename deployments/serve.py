@@ -88,6 +88,15 @@ def _end_by_signals() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
+def _ending_signals() -> list[int]:
+    """Return those signals that raise KeyboardInterrupt here."""
+    return [
+        number
+        for number in signal.valid_signals()
+        if signal.getsignal(number) is signal.default_int_handler
+    ]
+
+
 def _serve(port: int, home: Path, console: Console) -> NoReturn:
     with socket.socket() as there:
         if not there.connect_ex(("127.0.0.1", port)):
@@ -169,30 +178,51 @@ def _running(
     module: Sequence[str], env: Mapping[str, str], log: IO[bytes] | None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a module until the block ends. A Ctrl-C reaches it through us alone, in our order."""
-    process = subprocess.Popen(  # noqa: S603 - our own commands
-        [sys.executable, "-m", *module],
-        cwd=ROOT,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=log or subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    telling = Thread(target=_tell, args=(process.stdout,), daemon=True)
-    if process.stdout:
-        telling.start()
-    try:
+    with ExitStack() as stack:
+        with _no_interrupt():  # one in between would leave a process that nobody ends
+            process = subprocess.Popen(  # noqa: S603 - our own commands
+                [sys.executable, "-m", *module],
+                cwd=ROOT,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log or subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            telling = Thread(target=_tell, args=(process.stdout,), daemon=True)
+            if process.stdout:
+                telling.start()
+            stack.callback(_end, process, telling)
         yield process
+
+
+def _end(process: subprocess.Popen[bytes], telling: Thread) -> None:
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        telling.join(_SECONDS_TO_TELL)  # a run that outlives the worker holds its pipe
+
+
+@contextlib.contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Let signals that end us wait until the block is done."""
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in _ending_signals()
+    }
+    try:
+        yield
     finally:
-        if process.poll() is None:
-            process.terminate()
-        try:
-            process.wait(_SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout:
-            telling.join(_SECONDS_TO_TELL)  # a run that outlives the worker holds its pipe
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _tell(output: IO[bytes]) -> None:

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from prefect.deployments import arun_deployment
 
 from deployments.home import ROOT
+from deployments.serve import _running
 from tests.benchmarks.processes import environment, free_port
 from tests.deployments.scene import client_of, simulated
 from tests.deployments.topology import Topology
@@ -162,3 +164,24 @@ def test_in_the_background_of_a_script_it_ends_by_any_signal_and_takes_its_serve
             serving.kill()
     assert (serving.returncode, said) == (0, "Stopped.\n")
     assert servers(home) == []
+
+
+def test_a_signal_while_a_process_starts_leaves_none_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            started.append(self)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        _running(("http.server", str(free_port())), dict(os.environ), None),
+    ):
+        pass
+    [process] = started
+    assert process.poll() == -signal.SIGTERM
