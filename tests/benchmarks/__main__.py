@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         for name in parsed.benchmarks or _BENCHMARKS:
             benchmark, repeat = _BENCHMARKS[name]
             if name == "quota":
-                benchmark = partial(benchmark, window_seconds=parsed.window)
+                benchmark = partial(benchmark, window_seconds=parsed.window, phases=parsed.phases)
             try:
                 benchmark(console, parsed.repeat or repeat, quick=parsed.quick)
             except RuntimeError as error:
@@ -63,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeat", type=int, metavar="N", help="turns of each contestant")
     parser.add_argument(
         "--window", type=float, default=10, metavar="S", help="quota's windows (10)"
+    )
+    parser.add_argument(
+        "--phases", type=int, default=0, metavar="N", help="begin quota's run in N phases of one"
     )
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
     return parser

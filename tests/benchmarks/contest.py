@@ -62,6 +62,7 @@ def compete(
     watch: Watch | None = None,
     prefect: dict[str, str] | None = None,
     options: dict[str, Any] | None = None,
+    phase: tuple[float, float] | None = None,
     **simulated: object,
 ) -> Measured:
     """Let a contestant rerun that many tests once, and return what came of it.
@@ -72,6 +73,7 @@ def compete(
         watch: Is called now and then while the contestant runs.
         prefect: More of its environment, such as Prefect's settings.
         options: The contestant's own, such as `max_in_flight`.
+        phase: A window's seconds, and the fraction of a window of the clock at which it begins.
         simulated: The simulator's options; its quota is out of the way unless they say otherwise.
 
     Raises:
@@ -86,7 +88,7 @@ def compete(
             if name != "bare":
                 server = stack.enter_context(prefect_server(directory))
                 variables["PREFECT_API_URL"] = server.api_url
-            job = {"test_ids": api.test_ids(), "options": options or {}}
+            job = {"test_ids": api.test_ids(), "options": options or {}, "phase": phase}
             (directory / "job.json").write_text(json.dumps(job))
             env = environment(directory / "home", **variables)
             if server:

@@ -17,7 +17,8 @@ Where in a second the windows begin is up to chance, so look at several runs.
 Sending is no part of the ideal, though a call can't be sent in no time: `lengths` is the same sum
 from the Date of the first reply that each window accepted, which is what a run could not beat if
 sending took no time at all. With `--window 60`, as windows really are, all that is not waiting
-weighs a sixth of what it does here.
+weighs a sixth of what it does here. `--phases 10` runs ten times instead, with the clock's windows
+alone: each run begins another tenth of a window later.
 """
 
 from typing import Any, Final
@@ -39,8 +40,10 @@ _KINDS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def benchmark(console: Console, repeat: int, *, quick: bool, window_seconds: float) -> None:
-    """Run with each kind of windows, and print a row a run and a row a window."""
+def benchmark(
+    console: Console, repeat: int, *, quick: bool, window_seconds: float, phases: int
+) -> None:
+    """Run with each kind of windows, or in each phase of the clock's; a row a run and a window."""
     tests = TESTS // 2 if quick else TESTS
     runs = table(
         f"quota: {tests} tests, {_LIMIT} in {window_seconds:g} s, replies after 50 ms",
@@ -49,6 +52,7 @@ def benchmark(console: Console, repeat: int, *, quick: bool, window_seconds: flo
             "accepted",
             "ideal s",
             "calls s",
+            "planned",
             "flow s",
             "ideal/calls",
             "ideal/flow",
@@ -60,14 +64,15 @@ def benchmark(console: Console, repeat: int, *, quick: bool, window_seconds: flo
         *("windows begin with", "window", "accepted", "429s", "sending s", "told length s"),
         *("told wait s", "waited s"),
     )
-    for kind in [*_KINDS] * repeat:
+    for kind, simulated, phase in _scenes(window_seconds, phases) * repeat:
         measured = compete(
             "observed",
             tests,
+            phase=phase,
             instant_limit=_LIMIT,
             window_seconds=window_seconds,
             latency_seconds=0.05,
-            **_KINDS[kind],
+            **simulated,
         )
         replies = [Reply(**reply) for reply in measured.notes["replies"]]
         found = windows(replies)
@@ -80,6 +85,7 @@ def benchmark(console: Console, repeat: int, *, quick: bool, window_seconds: flo
             str(measured.accepted),
             f"{ideal:.0f}",
             f"{calls:.2f}",
+            measured.notes["plan"],
             f"{measured.wall_seconds:.2f}",
             f"{ideal / calls:.3f}",
             f"{ideal / measured.wall_seconds:.3f}",
@@ -102,6 +108,19 @@ def benchmark(console: Console, repeat: int, *, quick: bool, window_seconds: flo
             )
         each.add_section()
     console.print(runs, each)
+
+
+def _scenes(
+    window_seconds: float, phases: int
+) -> list[tuple[str, dict[str, Any], tuple[float, float] | None]]:
+    """Return what each run is called, the simulator's options, and when it begins."""
+    if not phases:
+        return [(kind, simulated, None) for kind, simulated in _KINDS.items()]
+    begins = [number / phases for number in range(phases)]
+    return [
+        (f"the clock, {at * window_seconds:g} s in", _KINDS["the clock"], (window_seconds, at))
+        for at in begins
+    ]
 
 
 def _refused(measured: Measured) -> int:

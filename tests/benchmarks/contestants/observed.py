@@ -1,5 +1,6 @@
-"""Observed: ours, with a note of each reply to a rerun call as it came off the wire."""
+"""Observed: ours, with a note of its plan line and of each reply to a rerun call off the wire."""
 
+import logging
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -8,7 +9,7 @@ import httpx
 
 from tests.benchmarks.contestants import ours
 
-NOTES: Final[dict[str, Any]] = {"replies": []}
+NOTES: Final[dict[str, Any]] = {"replies": [], "plan": ""}
 
 _send = httpx.AsyncHTTPTransport.handle_async_request
 
@@ -30,7 +31,15 @@ async def _noting(transport: httpx.AsyncHTTPTransport, request: httpx.Request) -
     return reply
 
 
+class _PlanLine(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        _, about, told = record.getMessage().partition(": about ")
+        if about and not NOTES["plan"]:
+            NOTES["plan"] = told
+
+
 def run(test_ids: list[str], **options: Any) -> int:
     """Run the flow; return how many tests were accepted."""
     httpx.AsyncHTTPTransport.handle_async_request = _noting  # type: ignore[assignment,method-assign]
+    logging.getLogger("prefect.flow_runs").addHandler(_PlanLine())
     return ours.run(test_ids, **options)
