@@ -19,15 +19,13 @@ from typing import Annotated, Any, Final, NamedTuple
 from pydantic import (
     AliasPath,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
 )
 
 from thousandeyes import ranges
+from thousandeyes.missing import NO_FLAG, OR_NONE
 from thousandeyes.text import cut
 
 _LONGEST_VALUE: Final = 60
@@ -95,25 +93,14 @@ UNTOLD: Final = Laptop()
 """A laptop that told nothing of itself."""
 
 
-def _or_none(value: object, validate: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401
-    try:
-        return validate(value)
-    except ValidationError:
-        return None
-
-
-def _no_flag(value: object) -> object:
-    return None if isinstance(value, bool) else value  # Python counts True as 1
-
-
-_Text = Annotated[str | None, WrapValidator(_or_none)]
+_Text = Annotated[str | None, OR_NONE]
 _Number = Annotated[
     Annotated[float, Field(allow_inf_nan=False)] | None,
-    BeforeValidator(_no_flag),
-    WrapValidator(_or_none),
+    NO_FLAG,
+    OR_NONE,
 ]
-_List = Annotated[list[Any] | None, WrapValidator(_or_none)]
-_Object = Annotated[dict[str, Any] | None, WrapValidator(_or_none)]
+_List = Annotated[list[Any] | None, OR_NONE]
+_Object = Annotated[dict[str, Any] | None, OR_NONE]
 
 
 def _at(*path: str) -> Any:  # noqa: ANN401 - a field of any type

@@ -6,23 +6,21 @@ Source: the vendor's OpenAPI description 7.0.110, as its client 6.0.0 has it, an
 earlier version's documents.
 """
 
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 from pydantic import (
     AfterValidator,
     AliasGenerator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     InstanceOf,
     ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
 )
 from pydantic.alias_generators import to_camel
 
 from thousandeyes.laptop import UNTOLD, Laptop, laptop_of
+from thousandeyes.missing import NO_FLAG, OR_NONE
 from thousandeyes.text import cut
 
 _BEYOND_ANY_MEASUREMENT: Final = 1e12
@@ -34,33 +32,21 @@ _LAST_ROUND: Final = 4_102_444_800  # the year 2100: no moment of any clock lies
 AnyRow = TypeVar("AnyRow", bound="Row")
 
 
-def _or_none(value: object, validate: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401
-    try:
-        return validate(value)
-    except ValidationError:
-        return None
-
-
-def _no_flag(value: object) -> object:
-    # Python counts True as 1.
-    return None if isinstance(value, bool) else value
-
-
 Number = Annotated[
     Annotated[float, Field(ge=0, le=_BEYOND_ANY_MEASUREMENT, allow_inf_nan=False)] | None,
-    BeforeValidator(_no_flag),
-    WrapValidator(_or_none),
+    NO_FLAG,
+    OR_NONE,
 ]
 Status = Annotated[
     Annotated[int, Field(ge=100, le=999)] | None,
-    BeforeValidator(_no_flag),
-    WrapValidator(_or_none),
+    NO_FLAG,
+    OR_NONE,
 ]
 Text = Annotated[
     Annotated[str, AfterValidator(lambda text: text[:_LONGEST_TEXT])] | None,
-    WrapValidator(_or_none),
+    OR_NONE,
 ]
-Flag = Annotated[bool | None, WrapValidator(_or_none)]
+Flag = Annotated[bool | None, OR_NONE]
 
 
 class _Told(BaseModel):
@@ -102,7 +88,7 @@ class NetworkRound(Row):
     """Standard deviation of the latency in milliseconds."""
     is_icmp_blocked: Flag = None
     """Whether the target answers no ping, so that the row measured nothing."""
-    score: Annotated[Score | None, WrapValidator(_or_none)] = None
+    score: Annotated[Score | None, OR_NONE] = None
 
 
 class HttpRound(Row):
@@ -117,7 +103,7 @@ class HttpRound(Row):
     """Time to the first byte in milliseconds."""
     total_time: Number = None
     """Response time and receive time together, in milliseconds."""
-    score: Annotated[Score | None, WrapValidator(_or_none)] = None
+    score: Annotated[Score | None, OR_NONE] = None
 
     @property
     def error(self) -> str | None:
