@@ -1,16 +1,22 @@
 """What a run comes to, for other programs: JSON by its schema, and JUnit that parsers read."""
 
 import json
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
 import jsonschema
+import junitparser
+import pytest
 
 from flows.rerun.account import SCHEMA, Account
 from flows.rerun.junit import junit
 from flows.rerun.options import RerunOptions
-from thousandeyes.outcomes import Outcome
+from thousandeyes.judging import judge
+from thousandeyes.outcomes import Outcome, VerdictName
 from thousandeyes.record import Record
+from thousandeyes.thresholds import Thresholds
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 HOSTILE = "]]>&<\"'\x00\x1b\ud800\uffff\nend"
@@ -58,3 +64,77 @@ def test_a_run_that_came_to_no_end_is_red_whatever_its_tests_are() -> None:
     suite = ET.fromstring(junit(Account("interrupted", 130, "interrupted", BEGAN, BEGAN)))
     [case] = suite.iter("testcase")
     assert [child.tag for child in case] == ["error"]
+
+
+# What the junit-10.xsd of Jenkins lets stand in what `junit` writes: the attributes that an element
+# must and may have, and its children. Of the texts, only a suite's time keeps to a form.
+COUNTS = {"tests", "failures", "errors"}
+RESULT = (set[str](), {"type", "message"}, set[str]())
+JENKINS = {
+    "testsuites": (set[str](), {"name", "time", *COUNTS}, {"testsuite"}),
+    "testsuite": (
+        {"name", *COUNTS},
+        {
+            "time",
+            "skipped",
+            "timestamp",
+            "hostname",
+            "id",
+            "package",
+            "group",
+            "file",
+            "log",
+            "url",
+        },
+        {"testsuite", "properties", "testcase", "system-out", "system-err"},
+    ),
+    "properties": (set[str](), set[str](), {"property"}),
+    "property": ({"name", "value"}, set[str](), set[str]()),
+    "testcase": (
+        {"name"},
+        {"classname", "time", "group"},
+        {"skipped", "error", "failure", "system-out", "system-err"},
+    ),
+    "system-out": (set[str](), set[str](), set[str]()),
+    "failure": RESULT,
+    "error": RESULT,
+    "skipped": RESULT,
+}
+MIXED = {"failure", "error", "skipped", "system-out"}
+JUDGED = replace(
+    judge((), Thresholds(), expected=None, complete=True), name=VerdictName.FAILED, reason=HOSTILE
+)
+FAILED = Record("5", "Payroll", Outcome.ACCEPTED, "ok", 200, 1, verdict=JUDGED)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        account(),
+        replace(account(), records=[*RECORDS, FAILED], ended=BEGAN + timedelta(hours=30)),
+        Account("interrupted", 130, HOSTILE, BEGAN, BEGAN),
+    ],
+    ids=["failed", "long", "interrupted"],
+)
+def test_junit_keeps_to_the_schema_of_jenkins_and_a_parser_reads_it_back(told: Account) -> None:
+    written = junit(told)
+    for element in ET.fromstring(written).iter():
+        required, allowed, children = JENKINS[element.tag]
+        assert required <= set(element.attrib) <= required | allowed
+        assert {child.tag for child in element} <= children
+        assert element.tag in MIXED or not (element.text or "").strip()
+        if element.tag.startswith("testsuite"):
+            assert re.fullmatch(r"\d+\.\d{3}", element.attrib["time"])
+
+    read = junitparser.JUnitXml.fromstring(written)
+    [suite] = read
+    cases = list(suite)
+    results = [result for case in cases for result in case.result]
+    for kind, count in (
+        (junitparser.Failure, suite.failures),
+        (junitparser.Error, suite.errors),
+        (junitparser.Skipped, suite.skipped),
+    ):
+        assert sum(isinstance(result, kind) for result in results) == count
+    assert (len(cases), suite.time) == (suite.tests, told.seconds)
+    assert read.failures == (FAILED in told.records)
