@@ -1,7 +1,6 @@
 """How a call gets to the API: over which connection, within the quota, secrets masked."""
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ import httpx
 
 from thousandeyes.body import LARGEST_ANSWER, LARGEST_PAGE, body_of
 from thousandeyes.calls import BeforeSending, Call, reason
+from thousandeyes.clock import unstepped
 from thousandeyes.connection import MOST_CALLS, Tunnel, http_client, longest_call, never_sent
 from thousandeyes.errors import CallFailed, ReplyLost, Unreachable
 from thousandeyes.families import Family
@@ -32,7 +32,7 @@ class Caller:
         settings: Token, account group, address and limits.
         gate: Who may send when; one of its own when left out.
         transport: Stands in for the network, as `httpx.ASGITransport` does.
-        clock: The time in epoch seconds.
+        clock: The time in epoch seconds; one that nobody steps when left out.
 
     Raises:
         SettingsError: A proxy or CA variable can't be used.
@@ -44,7 +44,7 @@ class Caller:
         *,
         gate: QuotaGate | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.settings = settings
         self.gate = gate or QuotaGate(
@@ -54,7 +54,7 @@ class Caller:
         self._http = http_client(settings, transport, kept_connections=0)
         self._http_to_read = http_client(settings, transport, kept_connections=MOST_CALLS)
         self._longest_call = longest_call(settings)
-        self._clock = clock
+        self._clock = clock or unstepped()
         self._server_ahead: float | None = None
         self._resources = AsyncExitStack()
 

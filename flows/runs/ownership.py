@@ -1,8 +1,6 @@
 """Whether this process may send for its flow run: not when it was taken for dead or cancelled."""
 
 import asyncio
-import sys
-import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Self
 from uuid import UUID
@@ -13,15 +11,11 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import Abort, ObjectNotFound
 
 from tasks.server_calls import NoAccess, until_taken
+from thousandeyes.clock import elapsed
 from thousandeyes.errors import RunStopped
 
 TRUSTED: Final = 10.0
 """Seconds for which an answer counts. A run that was found dead is started again after 30."""
-
-
-def _now() -> float:
-    """Return seconds on a clock that goes on while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.time()
 
 
 async def _read(flow_run_id: UUID) -> FlowRun:
@@ -40,7 +34,7 @@ class OwnRun:
     def __init__(
         self,
         flow_run: FlowRun,
-        clock: Callable[[], float] = _now,
+        clock: Callable[[], float] = elapsed,
         read: Callable[[UUID], Awaitable[FlowRun]] = _read,
     ) -> None:
         self.flow_run = flow_run
@@ -66,8 +60,7 @@ class OwnRun:
             RunStopped: It may not: the run is lost, or is being cancelled.
         """
         asked = self._clock()
-        # Less than 0 seconds ago: the clock was set back.
-        if not (self.lost or self.cancelled or 0 <= asked - self._confirmed <= trusted):
+        if not (self.lost or self.cancelled or asked - self._confirmed <= trusted):
             await self._look()
             self._confirmed = asked
         if self.lost:

@@ -708,6 +708,27 @@ class TestTheServersTime:
             assert 0 <= now[0] + ahead - told <= 1
             assert client.server_time(now[0] - 100) == pytest.approx(told - 100)
 
+    async def test_does_not_jump_when_somebody_sets_this_machines_clock(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        date = formatdate(time.time(), usegmt=True)
+        transport = httpx.MockTransport(
+            lambda _: httpx.Response(200, json={}, headers={"Date": date})
+        )
+        chosen = ThousandEyesSettings(token=SecretStr(TOKEN))
+        record = Record("1")
+        async with ThousandEyesClient(chosen, transport=transport) as client:
+            await client.rerun(record)
+            before = client.server_time()
+            stepped = time.time() + 3600
+            monkeypatch.setattr(time, "time", lambda: stepped)
+            assert client.server_time() == pytest.approx(before, abs=60)
+            # A call after the step is as much later as it is, not by an hour.
+            await client.rerun(later := Record("2"))
+        assert record.started_at is not None
+        assert later.started_at is not None
+        assert (later.started_at - record.started_at).total_seconds() < 60
+
 
 def test_a_client_can_not_be_pickled_with_its_token() -> None:
     with pytest.raises(TypeError):

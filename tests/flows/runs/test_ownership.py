@@ -58,14 +58,6 @@ async def test_a_run_that_is_being_cancelled_sends_nothing_and_is_still_its_proc
     await own_run.confirm_or_abort()
 
 
-async def test_an_answer_counts_no_longer_when_the_clock_was_set_back() -> None:
-    server = Server()
-    own_run = server.own_run()
-    server.now -= 3600
-    await own_run.confirm()
-    assert server.asked == 1
-
-
 async def test_it_is_watched_until_nothing_more_may_be_sent() -> None:
     server = Server()
     own_run = server.own_run()
