@@ -2,8 +2,10 @@
 
 import argparse
 import asyncio
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
@@ -14,13 +16,31 @@ from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, SettingsError
 from thousandeyes.finding import is_named, matching
 from thousandeyes.fleet import Fleet
-from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.release import add_version
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.terminal import LONGEST_CELL, LONGEST_SENTENCE, status_of, words
 from thousandeyes.text import cut
 
+_Value = str | bool | datetime | None
+_Row = dict[str, _Value]
+"""A line by the names of its fields, which `--json` keeps; the first is the ID."""
+_Listing = tuple[list[_Row], str]
+"""What was found, and a sentence on the whole."""
+
 _LISTED, _FAILED, _NOT_STARTED = 0, 1, 2
+_HEADINGS: Final[Mapping[str, str]] = {
+    "test_id": "test",
+    "test_name": "name",
+    "type": "type",
+    "is_enabled": "enabled",
+    "agent_id": "agent",
+    "agent_name": "name",
+    "last_seen": "last contact",
+    "is_online": "online",
+    "aid": "aid",
+    "account_group_name": "name",
+    "is_current": "current",
+}
 _NOT_LISTED: Final = (
     "The API's documents don't say whether it lists instant tests: one that is missing here can "
     "be run again all the same, by its ID."
@@ -40,74 +60,85 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _answer(given: argparse.Namespace) -> int:
     async with ThousandEyesClient(ThousandEyesSettings()) as client:
-        await given.answer(client, given, Console())
+        rows, said = await given.answer(client, given)
+    if given.json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False, default=datetime.isoformat))  # noqa: T201
+    elif given.ids:
+        sys.stdout.writelines(f"{next(iter(row.values()))}\n" for row in rows)
+    else:
+        console = Console()
+        console.print(_table(rows))
+        console.print(said)
     return _LISTED
 
 
-async def _list_tests(
-    client: ThousandEyesClient, given: argparse.Namespace, console: Console
-) -> None:
+async def _tests(client: ThousandEyesClient, given: argparse.Namespace) -> _Listing:
     tests = await client.tests(given.aid)
     found = matching(tests, name=given.name, kind=given.type, enabled=given.enabled)
-    if given.ids:
-        sys.stdout.writelines(f"{test.test_id}\n" for test in found)
-        return
-    console.print(_tests(found))
-    console.print(f"{len(found)} tests. {_NOT_LISTED}")
+    rows: list[_Row] = [
+        {
+            "test_id": test.test_id,
+            "test_name": test.test_name,
+            "type": test.type,
+            "is_enabled": test.is_enabled,
+        }
+        for test in found
+    ]
+    return rows, f"{len(rows)} tests. {_NOT_LISTED}"
 
 
-async def _list_agents(
-    client: ThousandEyesClient, given: argparse.Namespace, console: Console
-) -> None:
+async def _agents(client: ThousandEyesClient, given: argparse.Namespace) -> _Listing:
     agents, fleet = [], Fleet()
     async for page in client.agents(given.aid):
         fleet.take(page, client.server_time() or 0.0)
         agents += [agent for agent in page.agents if is_named(agent.name, given.name)]
-    online = [agent for agent in agents if agent.agent_id in fleet.online]
-    console.print(_agents(online if given.online else agents, fleet))
-    said = f"{len(online)} of {len(agents)} agents are online: seen within the last hour."
-    console.print(f"{said} {fleet.shortfall}".rstrip())
+    agents.sort(key=lambda agent: (agent.name.casefold(), agent.agent_id))
+    rows: list[_Row] = [
+        {
+            "agent_id": agent.agent_id,
+            "agent_name": agent.name,
+            "last_seen": agent.last_seen,
+            "is_online": agent.agent_id in fleet.online,
+        }
+        for agent in agents
+    ]
+    online = [row for row in rows if row["is_online"]]
+    said = f"{len(online)} of {len(rows)} agents are online: seen within the last hour."
+    if fleet.shortfall and (given.json or given.ids):
+        print(fleet.shortfall, file=sys.stderr)  # noqa: T201
+    return online if given.online else rows, f"{said} {fleet.shortfall}".rstrip()
 
 
-async def _list_account_groups(
-    client: ThousandEyesClient, _: argparse.Namespace, console: Console
-) -> None:
-    console.print(_account_groups(await client.account_groups()))
+async def _account_groups(client: ThousandEyesClient, _: argparse.Namespace) -> _Listing:
+    groups = await client.account_groups()
+    rows: list[_Row] = [
+        {"aid": group.aid, "account_group_name": group.name, "is_current": group.is_current}
+        for group in groups
+    ]
+    return rows, f"{len(rows)} account groups; the current one is the token's own."
 
 
-def _agents(agents: Sequence[Agent], fleet: Fleet) -> Table:
-    table = _table("name", "last contact", "online", "agent")
-    for agent in sorted(agents, key=lambda agent: (agent.name.casefold(), agent.agent_id)):
-        seen = f"{agent.last_seen:%Y-%m-%d %H:%M} UTC" if agent.last_seen else "not told"
-        online = "yes" if agent.agent_id in fleet.online else "no"
-        _add(table, agent.name, seen, online, agent.agent_id)
-    return table
-
-
-def _tests(tests: Sequence[EndpointTest]) -> Table:
-    table = _table("test", "name", "type", "enabled")
-    for test in tests:
-        enabled = {True: "yes", False: "no", None: ""}[test.is_enabled]
-        _add(table, test.test_id, test.test_name, test.type, enabled)
-    return table
-
-
-def _account_groups(groups: Sequence[AccountGroup]) -> Table:
-    table = _table("aid", "name", "")
-    for group in groups:
-        _add(table, group.aid, group.name, "the token's own" if group.is_current else "")
-    return table
-
-
-def _table(*columns: str) -> Table:
+def _table(rows: Sequence[_Row]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    cells = [[_cell(value) for value in row.values()] for row in rows]
+    for number, key in enumerate(rows[0] if rows else ()):
+        # An ID that is broken over two lines can't be copied.
+        whole = max(len(row[0]) for row in cells) if number == 0 else None
+        table.add_column(_HEADINGS[key], overflow="fold", no_wrap=number == 0, min_width=whole)
+    for row in cells:
+        table.add_row(*row)
     return table
 
 
-def _add(table: Table, *cells: str) -> None:
-    table.add_row(*(words(cell, LONGEST_CELL) for cell in cells))
+def _cell(value: _Value) -> str:
+    match value:
+        case None:
+            return "not told"
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M} UTC"
+    return words(value, LONGEST_CELL)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -123,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     add_version(parser)
     what = parser.add_subparsers(dest="what", required=True)
     tests = what.add_parser("tests", help="endpoint scheduled tests", description=_NOT_LISTED)
-    tests.set_defaults(answer=_list_tests)
+    tests.set_defaults(answer=_tests)
     _name_and_aid(tests)
     tests.add_argument("--type", help="such as agent-to-server or http-server")
     switch = tests.add_mutually_exclusive_group()
@@ -131,15 +162,18 @@ def _parser() -> argparse.ArgumentParser:
     switch.add_argument(
         "--disabled", dest="enabled", action="store_const", const=False, help="only those not"
     )
-    tests.add_argument(
-        "--ids", action="store_true", help="print IDs alone, to be read by flows.rerun -"
-    )
     agents = what.add_parser("agents", help="endpoint agents and their last contact")
-    agents.set_defaults(answer=_list_agents)
+    agents.set_defaults(answer=_agents)
     _name_and_aid(agents)
     agents.add_argument("--online", action="store_true", help="only those that can answer now")
     groups = what.add_parser("account-groups", help="account groups of the token's user")
-    groups.set_defaults(answer=_list_account_groups)
+    groups.set_defaults(answer=_account_groups)
+    for listing in (tests, agents, groups):
+        form = listing.add_mutually_exclusive_group()
+        form.add_argument(
+            "--ids", action="store_true", help="print IDs alone, such as for flows.rerun -"
+        )
+        form.add_argument("--json", action="store_true", help="print a JSON array of objects")
     return parser
 
 

@@ -1,5 +1,6 @@
 """`python -m thousandeyes`, against the simulator."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -77,7 +78,7 @@ def test_it_lists_agents_with_their_last_contact(
     assert all(agent.name in shown for agent in agents)
     assert f"{len(online)} of 40 agents are online" in shown
     assert main(["agents", "--online", "--name", "*"]) == 0
-    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "UTC" in line]
+    listed = [line.split()[1] for line in capsys.readouterr().out.splitlines() if "UTC" in line]
     assert listed == sorted(agent.name for agent in online)
 
 
@@ -94,6 +95,51 @@ def test_it_lists_account_groups(simulate: Simulate, capsys: pytest.CaptureFixtu
     simulate(aid="4321")
     assert main(["account-groups"]) == 0
     assert "4321" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["tests", "agents", "account-groups"])
+def test_each_list_is_told_as_ids_and_as_json(
+    what: str, simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulate()
+    assert main([what, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert rows
+    assert main([what, "--ids"]) == 0
+    assert capsys.readouterr().out.split() == [next(iter(row.values())) for row in rows]
+
+
+def test_json_names_what_the_table_shows(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test = simulate(tests=["11"]).tests["11"]
+    assert main(["tests", "--json"]) == 0
+    told = {"test_id": "11", "test_name": test.name, "type": test.kind, "is_enabled": True}
+    assert json.loads(capsys.readouterr().out) == [told]
+
+
+def test_what_was_not_read_is_told_beside_json(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulate(agents=MOST_PAGES + 5, page_size=1)
+    assert main(["agents", "--json"]) == 0
+    told = capsys.readouterr()
+    assert len(json.loads(told.out)) == MOST_PAGES
+    assert "Only 60 of 65 agents" in told.err
+
+
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_no_id_is_broken_however_narrow_the_terminal(
+    columns: str,
+    simulate: Simulate,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ids = [agent.id for agent in simulate(agents=3).agents]  # of 36 characters
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main(["agents"]) == 0
+    shown = capsys.readouterr().out
+    assert all(agent in shown for agent in ids)
 
 
 def test_a_wrong_account_group_is_an_error_with_a_status(
