@@ -92,7 +92,7 @@ async def attempt(
 
 def _at(record: Record, error: CallFailed) -> str:
     attempt = f", attempt {record.attempts}" if record.attempts else ""
-    return f"{_test(record)}{attempt}: {str(error).removesuffix('.')}"
+    return f"{_test(record)}{attempt}: {error}"
 
 
 def _test(record: Record) -> str:

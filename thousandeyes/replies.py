@@ -163,7 +163,8 @@ def _problem(reply: Reply) -> str:
         words = _texts(body, "title", "detail", "error", "error_description", "errorMessage")
         fields = body.get("errors")
         words += map(_field_error, fields if isinstance(fields, list) else [])
-    said = ": ".join(filter(None, dict.fromkeys(words)))
+    # Each is part of a sentence of ours, which has a full stop of its own.
+    said = ": ".join(filter(None, dict.fromkeys(word.rstrip(". \n") for word in words)))
     said = cut(reply.redact(said), LONGEST_PROBLEM).removeprefix(f"{reply.status} ")
     return said or cut(reply.redact(reply.body), LONGEST_PAGE) or "no body"
 

@@ -54,9 +54,9 @@ TOLD: dict[str, tuple[Any, type[CallFailed]]] = {
     "17": (302, InvalidCall),
     "18": ("echo", InvalidCall),
 }
-MAINTENANCE = "503: Service Unavailable: The API is in maintenance mode."
-WRONG = "400: Bad Request: The request has invalid fields.: testId is not an instant test"
-BROKEN = "500: Internal Server Error: Something broke inside."
+MAINTENANCE = "503: Service Unavailable: The API is in maintenance mode"
+WRONG = "400: Bad Request: The request has invalid fields: testId is not an instant test"
+BROKEN = "500: Internal Server Error: Something broke inside"
 ACCEPTED = "Successfully reran the instant scheduled test with testId="
 TAKEN: dict[str, Any] = {
     "21": 200,
@@ -141,7 +141,7 @@ async def test_a_429_is_told_waited_out_and_uses_up_no_retry(
     assert (record.outcome, record.attempts, record.maybe_duplicate) == ("accepted", 6, True)
     assert record.quota_wait_seconds == pytest.approx(now[0])
     assert now[0] > 0
-    assert "Test 2, attempt 1: 429: Too Many Requests: The rate limit is exhausted." in caplog.text
+    assert "Test 2, attempt 1: 429: Too Many Requests: The rate limit is exhausted" in caplog.text
     assert "waits for quota, then it is sent again" in caplog.text
 
 

@@ -61,7 +61,7 @@ ERRORS = [
         "404 Not Found",
         {"title": "Not Found", "status": 404, "detail": "Test in account: 12 was not found."},
         NotFound,
-        "404: Not Found: Test in account: 12 was not found.",
+        "404: Not Found: Test in account: 12 was not found",
     ),
     (
         "400 Bad Request",
