@@ -68,19 +68,21 @@ def read_inside(folder: Path | None, path: Path, largest: int = LARGEST) -> byte
         raise NotRead("it is not inside the folder that TE_FILES_DIR names on the worker")
     try:
         # What was followed is a path without links now; one that came since is not followed.
-        return _read(real, _FLAGS | os.O_NOFOLLOW, largest)
+        return _read(real, _FLAGS | os.O_NOFOLLOW, largest, most_names=1)
     except OSError as error:
         raise NotRead(error.strerror or "it can't be opened") from None
 
 
-def _read(path: Path, flags: int, largest: int) -> bytes:
+def _read(path: Path, flags: int, largest: int, most_names: int | None = None) -> bytes:
     descriptor = os.open(path, flags)
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
-        kind = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(kind):
+        told = os.fstat(descriptor)
+        if stat.S_ISDIR(told.st_mode):
             raise IsADirectoryError(None, "Is a directory")
-        if not stat.S_ISREG(kind):
+        if not stat.S_ISREG(told.st_mode):
             raise NotRead("it is no regular file")
+        if most_names and told.st_nlink > most_names:
+            raise NotRead("it is a hard link: the same file may lie outside the folder")
         # Not by the size that it tells: a file of /proc tells none, and one that grows another.
         content = file.read(largest + 1)
     if len(content) > largest:

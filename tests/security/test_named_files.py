@@ -57,6 +57,11 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(folder: Path) -> None:
     assert refusal("further/.env").startswith(OUTSIDE)
 
 
+def test_so_is_a_hard_link_since_nobody_can_see_where_it_leads(folder: Path) -> None:
+    (folder / "link").hardlink_to(folder.parent / ".env")
+    assert refusal("link") == "it is a hard link: the same file may lie outside the folder"
+
+
 def test_a_file_in_the_folder_is_read(folder: Path) -> None:
     (folder / "monday.txt").write_text("202701\n202702\n")
     (folder / "link").symlink_to("monday.txt")
