@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.benchmarks import memory, organizations, quota, speed, spent
+from tests.benchmarks import hostile, memory, organizations, quota, speed, spent
 
 Benchmark = Callable[..., None]
 
@@ -19,6 +19,7 @@ _BENCHMARKS: Final[dict[str, tuple[Benchmark, int]]] = {
     "spent": (spent.benchmark, spent.REPEAT),
     "organizations": (organizations.benchmark, organizations.REPEAT),
     "memory": (memory.benchmark, memory.REPEAT),
+    "hostile": (hostile.benchmark, hostile.REPEAT),
 }
 
 

@@ -21,7 +21,7 @@ from tests.benchmarks.servers import (
     simulator,
 )
 
-Name = Literal["ours", "observed", "floor", "naive", "bare"]
+Name = Literal["ours", "observed", "against", "floor", "naive", "bare"]
 Watch = Callable[[PrefectServer], None]
 
 _LONGEST = 3_600.0
