@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -24,8 +24,15 @@ from thousandeyes.text import cut
 _Value = str | bool | datetime | None
 _Row = dict[str, _Value]
 """A line by the names of its fields, which `--json` keeps; the first is the ID."""
-_Listing = tuple[list[_Row], str]
-"""What was found, and a sentence on the whole."""
+
+
+class _Listing(NamedTuple):
+    """What was found, a sentence on the whole, and one on what is missing; empty: nothing."""
+
+    rows: list[_Row]
+    said: str
+    missing: str = ""
+
 
 _LISTED, _FAILED, _NOT_STARTED = 0, 1, 2
 _HEADINGS: Final[Mapping[str, str]] = {
@@ -35,7 +42,7 @@ _HEADINGS: Final[Mapping[str, str]] = {
     "is_enabled": "enabled",
     "agent_id": "agent",
     "agent_name": "name",
-    "last_seen": "last contact",
+    "last_seen": "last contact UTC",
     "is_online": "online",
     "aid": "aid",
     "account_group_name": "name",
@@ -60,15 +67,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _answer(given: argparse.Namespace) -> int:
     async with ThousandEyesClient(ThousandEyesSettings()) as client:
-        rows, said = await given.answer(client, given)
+        listing: _Listing = await given.answer(client, given)
     if given.json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False, default=datetime.isoformat))  # noqa: T201
+        print(json.dumps(listing.rows, indent=2, default=datetime.isoformat))  # noqa: T201
     elif given.ids:
-        sys.stdout.writelines(f"{next(iter(row.values()))}\n" for row in rows)
+        sys.stdout.writelines(f"{_cell(next(iter(row.values())))}\n" for row in listing.rows)
     else:
         console = Console()
-        console.print(_table(rows))
-        console.print(said)
+        console.print(_table(listing.rows))
+        console.print(listing.said)
+    if listing.missing:
+        print(listing.missing, file=sys.stderr)  # noqa: T201
     return _LISTED
 
 
@@ -84,7 +93,7 @@ async def _tests(client: ThousandEyesClient, given: argparse.Namespace) -> _List
         }
         for test in found
     ]
-    return rows, f"{len(rows)} tests. {_NOT_LISTED}"
+    return _Listing(rows, f"{len(rows)} tests. {_NOT_LISTED}")
 
 
 async def _agents(client: ThousandEyesClient, given: argparse.Namespace) -> _Listing:
@@ -104,9 +113,7 @@ async def _agents(client: ThousandEyesClient, given: argparse.Namespace) -> _Lis
     ]
     online = [row for row in rows if row["is_online"]]
     said = f"{len(online)} of {len(rows)} agents are online: seen within the last hour."
-    if fleet.shortfall and (given.json or given.ids):
-        print(fleet.shortfall, file=sys.stderr)  # noqa: T201
-    return online if given.online else rows, f"{said} {fleet.shortfall}".rstrip()
+    return _Listing(online if given.online else rows, said, fleet.shortfall)
 
 
 async def _account_groups(client: ThousandEyesClient, _: argparse.Namespace) -> _Listing:
@@ -115,7 +122,7 @@ async def _account_groups(client: ThousandEyesClient, _: argparse.Namespace) -> 
         {"aid": group.aid, "account_group_name": group.name, "is_current": group.is_current}
         for group in groups
     ]
-    return rows, f"{len(rows)} account groups; the current one is the token's own."
+    return _Listing(rows, "The current one is the token's own.")
 
 
 def _table(rows: Sequence[_Row]) -> Table:
@@ -137,7 +144,7 @@ def _cell(value: _Value) -> str:
         case bool():
             return "yes" if value else "no"
         case datetime():
-            return f"{value:%Y-%m-%d %H:%M} UTC"
+            return f"{value:%Y-%m-%d %H:%M}"
     return words(value, LONGEST_CELL)
 
 

@@ -91,7 +91,7 @@ class Caller:
         that reply's way here and the second that a `Date` is cut to.
 
         Args:
-            at: A moment in epoch seconds by the local clock; now when left out.
+            at: A moment in epoch seconds by this client's clock; now when left out.
         """
         if self._server_ahead is None:
             return None

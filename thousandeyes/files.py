@@ -52,7 +52,8 @@ def read_inside(folder: Path | None, path: Path, largest: int = LARGEST) -> byte
         largest: Bytes that it may hold.
 
     Raises:
-        NotRead: It is not inside the folder, links followed, or `read_own` would not read it.
+        NotRead: It is not inside the folder, links followed, or may have another name outside, or
+            `read_own` would not read it.
     """
     if folder is None:
         raise NotRead(
@@ -68,12 +69,12 @@ def read_inside(folder: Path | None, path: Path, largest: int = LARGEST) -> byte
         raise NotRead("it is not inside the folder that TE_FILES_DIR names on the worker")
     try:
         # What was followed is a path without links now; one that came since is not followed.
-        return _read(real, _FLAGS | os.O_NOFOLLOW, largest, most_names=1)
+        return _read(real, _FLAGS | os.O_NOFOLLOW, largest, one_name=True)
     except OSError as error:
         raise NotRead(error.strerror or "it can't be opened") from None
 
 
-def _read(path: Path, flags: int, largest: int, most_names: int | None = None) -> bytes:
+def _read(path: Path, flags: int, largest: int, *, one_name: bool = False) -> bytes:
     descriptor = os.open(path, flags)
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
         told = os.fstat(descriptor)
@@ -81,7 +82,7 @@ def _read(path: Path, flags: int, largest: int, most_names: int | None = None) -
             raise IsADirectoryError(None, "Is a directory")
         if not stat.S_ISREG(told.st_mode):
             raise NotRead("it is no regular file")
-        if most_names and told.st_nlink > most_names:
+        if one_name and told.st_nlink > 1:
             raise NotRead("it is a hard link: the same file may lie outside the folder")
         # Not by the size that it tells: a file of /proc tells none, and one that grows another.
         content = file.read(largest + 1)

@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks",
         description="Takes the project's figures on this machine, each contestant in a process of "
-        "its own on a fresh Prefect server. About 20 minutes for all; best when nothing else runs.",
+        "its own on a fresh Prefect server. About 30 minutes for all; best when nothing else runs.",
     )
     parser.add_argument(
         "benchmarks", nargs="*", metavar="NAME", help=f"all, or some of: {', '.join(_BENCHMARKS)}"
@@ -66,7 +66,11 @@ def _parser() -> argparse.ArgumentParser:
         "--window", type=float, default=10, metavar="S", help="quota's windows (10)"
     )
     parser.add_argument(
-        "--phases", type=int, default=0, metavar="N", help="begin quota's run in N phases of one"
+        "--phases",
+        type=int,
+        default=0,
+        metavar="N",
+        help="run quota N times, each begun at another moment of a window",
     )
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
     return parser

@@ -711,7 +711,9 @@ class TestTheServersTime:
     async def test_does_not_jump_when_somebody_sets_this_machines_clock(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        date = formatdate(time.time(), usegmt=True)
+        now = [time.time()]
+        monkeypatch.setattr(time, "time", lambda: now[0])
+        date = formatdate(now[0], usegmt=True)
         transport = httpx.MockTransport(
             lambda _: httpx.Response(200, json={}, headers={"Date": date})
         )
@@ -720,8 +722,7 @@ class TestTheServersTime:
         async with ThousandEyesClient(chosen, transport=transport) as client:
             await client.rerun(record)
             before = client.server_time()
-            stepped = time.time() + 3600
-            monkeypatch.setattr(time, "time", lambda: stepped)
+            now[0] += 3600
             assert client.server_time() == pytest.approx(before, abs=60)
             # A call after the step is as much later as it is, not by an hour.
             await client.rerun(later := Record("2"))

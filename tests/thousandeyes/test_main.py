@@ -78,7 +78,7 @@ def test_it_lists_agents_with_their_last_contact(
     assert all(agent.name in shown for agent in agents)
     assert f"{len(online)} of 40 agents are online" in shown
     assert main(["agents", "--online", "--name", "*"]) == 0
-    listed = [line.split()[1] for line in capsys.readouterr().out.splitlines() if "UTC" in line]
+    listed = [line.split()[1] for line in capsys.readouterr().out.splitlines() if " yes " in line]
     assert listed == sorted(agent.name for agent in online)
 
 
@@ -87,8 +87,9 @@ def test_it_says_so_when_there_are_more_agents_than_it_reads(
 ) -> None:
     simulate(agents=MOST_PAGES + 5, page_size=1)
     assert main(["agents"]) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "of 60 agents are online: seen within the last hour. Only 60 of 65 agents" in said
+    told = capsys.readouterr()
+    assert "of 60 agents are online: seen within the last hour." in " ".join(told.out.split())
+    assert "Only 60 of 65 agents" in told.err
 
 
 def test_it_lists_account_groups(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,6 +141,17 @@ def test_no_id_is_broken_however_narrow_the_terminal(
     assert main(["agents"]) == 0
     shown = capsys.readouterr().out
     assert all(agent in shown for agent in ids)
+
+
+def test_an_agent_is_a_line_at_80_columns(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agents = simulate(agents=3).agents
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["agents"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    told = {line[0]: line[-1] for line in lines if len(line) == 5}
+    assert told == {agent.id: "yes" if agent.is_online else "no" for agent in agents}
 
 
 def test_a_wrong_account_group_is_an_error_with_a_status(
