@@ -11,7 +11,7 @@ from prefect.states import AwaitingRetry, Completed
 RESTARTS: Final = 3
 """How often one run is started again. What kills it that often will do so again."""
 OURS: Final = frozenset({"rerun-endpoint-tests", "create-endpoint-tests", "rerun-organizations"})
-"""The flows whose runs go on where they stood."""
+"""The flows whose runs go on where they stood, and whose runs alone upkeep touches."""
 
 
 def why_not(flow_run: FlowRun, flow_name: str, state_id: UUID) -> str | None:

@@ -15,10 +15,11 @@ from prefect.deployments import arun_deployment
 from deployments.dead_runs import runs_with_a_process
 from deployments.steps import BootstrapError
 from tests.benchmarks.processes import free_port
-from tests.deployments.scene import client_of, simulated, until
+from tests.deployments.scene import client_of, simulated, switched_on, until
 from tests.deployments.topology import Topology
 
 SCHEDULED = "rerun-endpoint-tests/scheduled"
+SAYS_WHY = "thousandeyes-cancelled-run-says-why"
 
 
 def process(directory: Path, number: int, **environment: str) -> None:
@@ -68,7 +69,7 @@ async def name_of_state(flow_run_id: UUID) -> str:
 
 
 @pytest.mark.servers
-async def test_a_place_is_free_again_after_worker_and_process_were_killed(
+async def test_a_dead_run_is_named_by_the_one_it_keeps_out_until_its_place_is_free_again(
     server: Topology,
 ) -> None:
     test_ids = [str(202_900 + number) for number in range(60)]
@@ -87,12 +88,16 @@ async def test_a_place_is_free_again_after_worker_and_process_were_killed(
             for number in processes_of(server.directory / "killed"):
                 os.kill(number, signal.SIGKILL)
         with server.worker("next", **env):
-            cancelled = await started(test_ids[0])
+            async with switched_on(SAYS_WHY):
+                cancelled = await started(test_ids[0])
 
-            async def is_cancelled() -> bool:
-                return await name_of_state(cancelled.id) == "Cancelled"
+                async def says_why() -> bool:
+                    async with get_client() as client:
+                        state = (await client.read_flow_run(cancelled.id)).state
+                    told = f"its place is held by run {dead.name!r} (Running since "
+                    return bool(state and state.is_cancelled() and told in (state.message or ""))
 
-            await until(is_cancelled)
+                await until(says_why)
             assert await name_of_state(dead.id) == "Running"
             assert f"would be changed flow run {dead.name}" in bootstrap(
                 server, "--on-this-machine", "--dry-run"

@@ -31,6 +31,7 @@ def test_the_project_has_its_deployments() -> None:
         "rerun-organizations/organizations",
         "create-endpoint-tests/create",
         "restart-crashed-run/restart",
+        "explain-cancelled-run/explain",
     ]
 
 

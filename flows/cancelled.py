@@ -1,0 +1,90 @@
+"""The flow `explain-cancelled-run`: a run that found its place taken says by which run."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from prefect import flow, get_client, get_run_logger
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.states import Cancelled, Completed
+
+from flows.restart import OURS
+
+PLACE_TAKEN: Final = "Deployment concurrency limit reached"
+"""How Prefect's server begins what it says of a run that it cancels for another one."""
+_UNDER_WAY: Final = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+
+
+def is_to_be_explained(flow_run: FlowRun, flow_name: str) -> bool:
+    """Tell whether a run is one that Prefect cancelled for another, and that says no more yet.
+
+    Args:
+        flow_run: The run as it is now.
+        flow_name: The name of its flow. Who may start this flow may not change another's runs.
+    """
+    state = flow_run.state
+    cancelled_so = state and state.is_cancelled() and (state.message or "").startswith(PLACE_TAKEN)
+    return bool(flow_name in OURS and cancelled_so)
+
+
+def explanation(holders: Sequence[FlowRun]) -> str:
+    """Return why a run was cancelled, and what to do.
+
+    Args:
+        holders: The runs of its deployment that are under way.
+    """
+    if not holders:
+        return "Not started: another run held its place, and has ended since. Start it again."
+    told = " and ".join(_told(one) for one in holders)
+    first = holders[0].id
+    return (
+        f"Not started: its place is held by {told}. While that goes on, start this one later. "
+        f"If nothing executes it any more, free the place: `prefect flow-run cancel {first}`, "
+        f"and where it stays Cancelling `prefect flow-run delete {first}`."
+    )
+
+
+def _told(holder: FlowRun) -> str:
+    state = holder.state
+    assert state  # noqa: S101 - they were chosen by it
+    return f"run {holder.name!r} ({state.name} since {state.timestamp:%Y-%m-%d %H:%M} UTC)"
+
+
+@flow(name="explain-cancelled-run", persist_result=False)
+async def explain_cancelled_run(flow_run_id: UUID) -> State[None]:
+    """Let a run that was cancelled for another one say which, and what to do. Automations call it.
+
+    Prefect's server cancels it before any process of ours begins, and says no more than that a
+    limit was reached. A run that was cancelled otherwise is left as it is.
+
+    Args:
+        flow_run_id: The run that was cancelled.
+    """
+    async with get_client() as client:
+        flow_run = await client.read_flow_run(flow_run_id)
+        flow_name = (await client.read_flow(flow_run.flow_id)).name
+        if not is_to_be_explained(flow_run, flow_name):
+            return _ended(f"Run {flow_run.name!r} is left as it is: no run took its place.")
+        holders = await client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY))
+            ),
+            deployment_filter=DeploymentFilter(
+                id=DeploymentFilterId(any_=[flow_run.deployment_id])
+            ),
+        )
+        words = explanation(holders)
+        await client.set_flow_run_state(flow_run_id, Cancelled(message=words), force=True)
+    return _ended(f"Run {flow_run.name!r}: {words}")
+
+
+def _ended(words: str) -> State[None]:
+    get_run_logger().info(words)
+    return Completed(message=words)
