@@ -1,6 +1,5 @@
 """The command line of the flow: arguments in, outcomes for people and programs, a status out."""
 
-import asyncio
 import os
 import signal
 import sys
@@ -9,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum
 from types import FrameType
-from typing import Final, NamedTuple, TextIO
+from typing import Final, NamedTuple, NoReturn, TextIO
 
 from prefect.exceptions import TerminationSignal
 from prefect.settings import get_current_settings
@@ -19,6 +18,7 @@ from rich.console import Console
 from flows.rerun.account import Account
 from flows.rerun.arguments import Given, parameters, read_arguments
 from flows.rerun.flow import RerunFailed, rerun_endpoint_tests
+from flows.rerun.interruption import Abandoned, run_until_interrupted
 from flows.rerun.looking_on import live_line, looked_on
 from flows.rerun.options import RerunOptions
 from flows.rerun.outcome_table import show
@@ -27,6 +27,7 @@ from flows.rerun.parameters import Parameters
 from flows.rerun.watched import Watched, watching
 from tasks.server import ServerNotStarted, start_temporary_server
 from thousandeyes.errors import InvalidTestIds, SettingsError
+from thousandeyes.live_line import LiveLine
 from thousandeyes.proxies import prepare
 from thousandeyes.record import Record
 from thousandeyes.terminal import LONGEST_SENTENCE, hangup, words
@@ -47,12 +48,16 @@ class ExitStatus(IntEnum):
 
 
 class _End(NamedTuple):
-    """How it ended; `asked` is None where the arguments are wrong."""
+    """How it ended; `asked` is None where the arguments are wrong.
+
+    `at_once` tells that something is still under way that nobody waits for.
+    """
 
     status: ExitStatus
     sentence: str
     word: str
     asked: Parameters | None = None
+    at_once: bool = False
 
 
 def main(arguments: Sequence[str] | None = None, stdin: TextIO | None = None) -> ExitStatus:
@@ -68,6 +73,8 @@ def main(arguments: Sequence[str] | None = None, stdin: TextIO | None = None) ->
                 return _error(str(error), end.status or ExitStatus.BROKEN)
     except (SettingsError, OutputError) as error:
         return _error(str(error), ExitStatus.NOT_STARTED)
+    if end.at_once:
+        _leave(end.status)
     return end.status
 
 
@@ -84,6 +91,9 @@ def _to_its_end(given: Given, stdin: TextIO, seen: Watched) -> _End:
         end = _end(ExitStatus.NOT_STARTED, str(error))
     except KeyboardInterrupt:
         end = _end(ExitStatus.INTERRUPTED, "interrupted")
+    except Abandoned:
+        end = _end(ExitStatus.INTERRUPTED, "interrupted twice")._replace(at_once=True)
+        _tell_unrecorded(seen)
     except TerminationSignal:
         end = _end(ExitStatus.TERMINATED, "terminated")
     except ServerNotStarted as error:
@@ -100,7 +110,7 @@ def _run(asked: Parameters, given: Given, seen: Watched) -> _End:
     line = live_line(given.log)
     made = rerun_endpoint_tests(**dict(asked), return_state=True)
     try:
-        state = asyncio.run(looked_on(made, seen, line))
+        state = run_until_interrupted(looked_on(made, seen, line), lambda: _tell_wait(line))
         if state.is_cancelled():
             outcomes = list(seen.records)
             end = _End(ExitStatus.BROKEN, state.message or "cancelled in Prefect", "cancelled")
@@ -125,6 +135,31 @@ def _tell(end: _End, outcomes: Sequence[Record], seen: Watched, *, every: bool) 
     console.print(said, soft_wrap=True)
     if url := _url(seen):
         console.print(f"Report: {words(url)}", soft_wrap=True, highlight=False)
+
+
+def _tell_wait(line: LiveLine | None) -> None:
+    if line:
+        line.clear()
+    _say(
+        "Interrupted: sends nothing more, and waits for Prefect to record what was sent. Ctrl-C "
+        "again ends at once, without that."
+    )
+
+
+def _tell_unrecorded(seen: Watched) -> None:
+    """Show what nobody but the person who interrupted can still note."""
+    if unrecorded := seen.unrecorded():
+        _say(f"Sent, and not known to be recorded in Prefect ({len(unrecorded)}):")
+        show(unrecorded, Console(stderr=True))
+    else:
+        _say("All that was sent is recorded in Prefect; the run's report is not.")
+
+
+def _leave(status: ExitStatus) -> NoReturn:
+    """End without waiting for threads and for what libraries still do when a process ends."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
 
 
 def _account(end: _End, seen: Watched, began: datetime) -> Account:

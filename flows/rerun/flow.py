@@ -117,6 +117,7 @@ async def _rerun(
         if not record.needs_call(options.delivery) and wants_results(record, options)
     ]
     artifacts = Artifacts(comparison.note)
+    seen.unrecorded = lambda: [one for one in to_send if one.begun and artifacts.lacks(one)]
     sending = Sending(to_send, own_run, artifacts.keep, logger)
     progress = Progress([*to_send, *left_open])
 

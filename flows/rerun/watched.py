@@ -15,6 +15,10 @@ def _nothing_yet() -> str:
     return ""
 
 
+def _none() -> Sequence[Record]:
+    return ()
+
+
 @dataclass
 class Watched:
     """A run as it stands; the flow keeps it up to date, and whoever called it reads it.
@@ -28,6 +32,7 @@ class Watched:
     flow_run: FlowRun | None = None
     records: Sequence[Record] = ()
     standing: Callable[[], str] = _nothing_yet
+    unrecorded: Callable[[], Sequence[Record]] = _none
     report: RunReport | None = None
 
 

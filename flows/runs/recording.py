@@ -68,6 +68,10 @@ class Artifacts:
             writing.exception()
             del self._writing[test_id]
 
+    def lacks(self, record: Record) -> bool:
+        """Tell whether a record that was sent is not written down as it stands."""
+        return record.test_id in self._writing or record.test_id not in self._known
+
     async def written(self) -> None:
         """Return when every write that has begun has ended."""
         await asyncio.gather(*self._writing.values(), return_exceptions=True)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from collections import Counter
@@ -302,3 +303,33 @@ async def test_while_the_prefect_server_is_away_the_run_stalls_and_loses_nothing
     assert running.returncode == 0, output.decode()
     assert set(sent(simulator).values()) == {1}
     assert b"60 of 60 tests accepted" in output
+
+
+async def test_with_prefect_away_a_second_ctrl_c_ends_it_and_tells_what_is_not_recorded(
+    simulate: Simulate, unused_tcp_port: int, tmp_path: Path
+) -> None:
+    simulator = simulate(tests=ids(60), latency_seconds=0.05)
+    detour, account, slots = Detour(unused_tcp_port), tmp_path / "run.json", 3
+    options = ("--max-in-flight", str(slots), "--json", str(account))
+    command = ("-m", "flows.rerun", *options, *ids(60))
+    async with AsyncExitStack() as stack:
+        async with detour:
+            running = await stack.enter_async_context(process(*command, PREFECT_API_URL=detour.url))
+            await wait_until(lambda: len(sent(simulator)) >= 10)
+        assert running.stdout
+        await running.stdout.readuntil(b"does not answer as it should")
+        running.send_signal(signal.SIGINT)
+        await running.stdout.readuntil(b"Ctrl-C again ends at once, without that.")
+        running.send_signal(signal.SIGINT)
+        output, _ = await running.communicate()
+    told = output.decode()
+    assert running.returncode == 130, told
+    recorded = await outcomes_of((await latest_run()).id)
+    # The proxy may have cut off the answer to a write that Prefect did take.
+    unrecorded = set(sent(simulator)) - set(recorded)
+    counted = re.search(r"not known to be recorded in Prefect \((\d)\):", told)
+    assert counted
+    assert len(unrecorded) <= int(counted[1]) <= slots
+    assert all(str(test_id) in told[counted.end() :] for test_id in unrecorded)
+    written = json.loads(account.read_text())
+    assert (written["status"], written["exit_status"]) == ("interrupted", 130)

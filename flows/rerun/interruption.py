@@ -1,0 +1,66 @@
+"""What Ctrl-C does to a run on the command line: the first ends it in order, the second at once."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from types import FrameType
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+class Abandoned(Exception):
+    """A second Ctrl-C: the run was left while it waited to end in order."""
+
+
+class _SecondInterrupt(KeyboardInterrupt):
+    """Passes through an event loop, as no other error does."""
+
+
+def run_until_interrupted(run: Awaitable[Result], on_first: Callable[[], None]) -> Result:
+    """Run something to its end; the first Ctrl-C cancels it and lets it end in order.
+
+    Args:
+        run: What is run, in an event loop of its own.
+        on_first: Is called at the first Ctrl-C.
+
+    Raises:
+        KeyboardInterrupt: It was interrupted, and has ended in order.
+        Abandoned: It was interrupted twice. Its event loop is left as it stands, since closing it
+            would wait for all that goes on in it; the process is to end without that, too.
+    """
+    runner = asyncio.Runner()
+    interrupted = False
+
+    async def main() -> Result:
+        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        assert task  # noqa: S101 - a coroutine runs in one
+
+        def interrupt(_: int, __: FrameType | None) -> None:
+            nonlocal interrupted
+            if interrupted:
+                raise _SecondInterrupt
+            interrupted = True
+            on_first()
+            loop.call_soon_threadsafe(task.cancel)
+
+        if before is signal.default_int_handler:
+            signal.signal(signal.SIGINT, interrupt)
+        return await run
+
+    before = signal.getsignal(signal.SIGINT)
+    left = False
+    try:
+        return runner.run(main())
+    except _SecondInterrupt:
+        left = True
+        raise Abandoned from None
+    except asyncio.CancelledError:
+        if interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if not left:
+            runner.close()
+        signal.signal(signal.SIGINT, before)
