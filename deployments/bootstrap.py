@@ -18,10 +18,15 @@ from prefect import get_client
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import PrefectHTTPStatusError
-from prefect.settings import get_current_settings
+from prefect.settings import (
+    PREFECT_CLIENT_MAX_RETRIES,
+    get_current_settings,
+    temporary_settings,
+)
 from rich.console import Console
 
 from deployments.automations import Entry, apply_automations, read_automations
+from deployments.busy_server import waited_for
 from deployments.dead_runs import crash_dead_runs
 from deployments.deploy import apply_deployments
 from deployments.groups import GroupsError, read_groups
@@ -120,14 +125,10 @@ async def _bootstrap(given: argparse.Namespace) -> None:
     words = ", which stays as it is: a dry run" if given.dry_run else ""
     console.print(f"Prefect server at {api.url}{words}")
     try:
-        async with get_client() as client:
-            async for step in _steps(
-                client, files, dry_run=given.dry_run, overwrite=given.overwrite
-            ):
-                console.print(step.told(dry_run=given.dry_run))
-            if given.on_this_machine:
-                pools = {one.work_pool.name for one in files.deployments}
-                async for step in crash_dead_runs(client, pools, dry_run=given.dry_run):
+        # The wait is ours to tell.
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}):
+            async with get_client() as client:
+                async for step in waited_for(lambda: _steps(client, files, given), console.print):
                     console.print(step.told(dry_run=given.dry_run))
     except httpx.TransportError as error:
         raise BootstrapError(
@@ -144,9 +145,11 @@ async def _bootstrap(given: argparse.Namespace) -> None:
 
 
 async def _steps(
-    client: PrefectClient, files: Files, *, dry_run: bool, overwrite: bool
+    client: PrefectClient, files: Files, given: argparse.Namespace
 ) -> AsyncIterator[Step]:
-    for pool in dict.fromkeys(one.work_pool.name for one in files.deployments):
+    dry_run, overwrite = given.dry_run, given.overwrite
+    pools = list(dict.fromkeys(one.work_pool.name for one in files.deployments))
+    for pool in pools:
         yield await apply_work_pool(client, pool, dry_run=dry_run, overwrite=overwrite)
     yield await _credentials(dry_run=dry_run)
     for name, group in files.groups.items():
@@ -160,6 +163,9 @@ async def _steps(
         client, files.automations, planned, dry_run=dry_run, overwrite=overwrite
     ):
         yield step
+    if given.on_this_machine:
+        async for step in crash_dead_runs(client, pools, dry_run=dry_run):
+            yield step
 
 
 async def _credentials(*, dry_run: bool) -> Step:

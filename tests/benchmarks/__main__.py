@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.benchmarks import hostile, memory, organizations, quota, speed, spent
+from tests.benchmarks import at_once, hostile, memory, organizations, quota, speed, spent
 
 Benchmark = Callable[..., None]
 
@@ -18,6 +18,7 @@ _BENCHMARKS: Final[dict[str, tuple[Benchmark, int]]] = {
     "quota": (quota.benchmark, quota.REPEAT),
     "spent": (spent.benchmark, spent.REPEAT),
     "organizations": (organizations.benchmark, organizations.REPEAT),
+    "at-once": (at_once.benchmark, at_once.REPEAT),
     "memory": (memory.benchmark, memory.REPEAT),
     "hostile": (hostile.benchmark, hostile.REPEAT),
 }

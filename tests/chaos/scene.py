@@ -153,9 +153,9 @@ class Trial:
         """Return when the API has carried out so many calls."""
         await until(lambda: self.ran >= calls or self._over, f"{calls} calls carried out")
 
-    async def ended(self) -> None:
+    async def ended(self, seconds: float = LONGEST) -> None:
         """Return when the run's newest process has ended."""
-        await until(lambda: self._over, "the end of the run's process")
+        await until(lambda: self._over, "the end of the run's process", seconds)
 
     @property
     def _over(self) -> bool:

@@ -1,0 +1,71 @@
+"""A Prefect server that is too busy for now is waited for, and the wait is told."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from http import HTTPStatus
+from typing import Final
+
+import httpx
+from prefect.exceptions import PrefectHTTPStatusError
+
+from deployments.steps import BootstrapError, Step
+
+PATIENCE: Final = 600.0
+"""Seconds without a step after which a busy server is no longer waited for."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 30.0
+_BUSY: Final = (
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,  # Prefect's answer while its SQLite database is locked
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
+
+
+async def waited_for(
+    steps: Callable[[], AsyncIterator[Step]],
+    say: Callable[[str], None],
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[Step]:
+    """Yield each step once; when the server is too busy for one, begin them again later.
+
+    Args:
+        steps: Takes the steps; those that were done find all as it should be.
+        say: Is told of each wait.
+        sleep: Waits so many seconds.
+        clock: Tells seconds.
+
+    Raises:
+        BootstrapError: The server was busy for too long.
+    """
+    done: set[str] = set()
+    latest, pause = clock(), _FIRST_PAUSE
+    while True:
+        try:
+            async for step in steps():
+                if step.what not in done:
+                    done.add(step.what)
+                    latest, pause = clock(), _FIRST_PAUSE
+                    yield step
+        except (PrefectHTTPStatusError, httpx.TimeoutException) as error:
+            if not (why := _why_busy(error)):
+                raise
+            if (waited := clock() - latest) > PATIENCE:
+                raise BootstrapError(
+                    f"the Prefect server has been too busy for {waited / 60:.0f} minutes ({why}): "
+                    "how much SQLite bears, and what bears more, stands in docs/several-machines.md"
+                ) from None
+            say(f"The Prefect server is busy ({why}); next try in {pause:.0f} s")
+            await sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        else:
+            return
+
+
+def _why_busy(error: PrefectHTTPStatusError | httpx.TimeoutException) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    status = error.response.status_code
+    return f"status {status}" if status in _BUSY else ""

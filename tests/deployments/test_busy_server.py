@@ -1,0 +1,97 @@
+"""A Prefect server that is busy is waited for, and no step is told twice."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+import pytest
+from prefect.exceptions import PrefectHTTPStatusError
+
+from deployments.busy_server import PATIENCE, waited_for
+from deployments.steps import BootstrapError, Found, Step
+from tests.chaos.proxy import Proxy
+from tests.deployments.topology import Topology
+
+POOL, BLOCK = Step(Found.MISSING, "work pool"), Step(Found.MISSING, "block")
+
+
+def answer(status: int) -> PrefectHTTPStatusError:
+    request = httpx.Request("POST", "http://127.0.0.1/api")
+    response = httpx.Response(status, request=request)
+    return PrefectHTTPStatusError("", request=request, response=response)
+
+
+def steps(*tries: list[Step | Exception]) -> Callable[[], AsyncIterator[Step]]:
+    left = list(tries)
+
+    async def take() -> AsyncIterator[Step]:
+        for step in left.pop(0):
+            if isinstance(step, Exception):
+                raise step
+            yield step
+
+    return take
+
+
+async def no_time(_: float) -> None: ...
+
+
+async def told(take: Callable[[], AsyncIterator[Step]], said: list[str]) -> list[Step]:
+    return [step async for step in waited_for(take, said.append, sleep=no_time)]
+
+
+@pytest.mark.parametrize(
+    ("busy", "why"),
+    [
+        (answer(503), "status 503"),
+        (answer(429), "status 429"),
+        (httpx.ReadTimeout(""), "no answer"),
+    ],
+)
+async def test_a_busy_server_is_waited_for_and_each_step_told_once(
+    busy: Exception, why: str
+) -> None:
+    said: list[str] = []
+    found = Step(Found.AS_IT_SHOULD_BE, "work pool")
+    assert await told(steps([POOL, busy], [busy], [found, BLOCK]), said) == [POOL, BLOCK]
+    assert len(said) == 2
+    assert all(why in words for words in said)
+    assert said[0].endswith("next try in 2 s")
+    assert said[1].endswith("next try in 4 s")
+
+
+async def test_what_it_refuses_is_an_error_at_once() -> None:
+    said: list[str] = []
+    with pytest.raises(PrefectHTTPStatusError):
+        await told(steps([POOL, answer(422)]), said)
+    assert said == []
+
+
+async def test_one_that_stays_busy_is_given_up_with_what_to_do() -> None:
+    times = iter([0.0, PATIENCE + 1])
+    busy = waited_for(
+        steps([answer(503)]), lambda _: None, sleep=no_time, clock=lambda: next(times)
+    )
+    with pytest.raises(BootstrapError, match=r"too busy for 10 minutes \(status 503\): how much"):
+        [step async for step in busy]
+
+
+async def test_bootstrap_says_that_it_waits_and_goes_on(one_machine: Topology) -> None:
+    async with Proxy(f"{one_machine.url}/api") as proxy:
+        proxy.mode = "503"
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "deployments.bootstrap"),
+            cwd=one_machine.directory,
+            env=one_machine.environment(PREFECT_API_URL=proxy.url),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        assert process.stdout
+        before = await process.stdout.readuntil(b"is busy (status 503); next try in")
+        proxy.mode = "pass"
+        after, _ = await process.communicate()
+    assert process.returncode == 0, (before + after).decode()
+    assert after.count(b"work pool thousandeyes") == 1
+    assert b"automation" in after
