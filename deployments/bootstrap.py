@@ -31,6 +31,7 @@ from deployments.dead_runs import crash_dead_runs
 from deployments.deploy import apply_deployments
 from deployments.groups import GroupsError, read_groups
 from deployments.project import Deployment, read_deployments
+from deployments.server_settings import weak_settings
 from deployments.steps import BootstrapError, Found, Step
 from deployments.work_pools import apply_work_pool
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
@@ -162,6 +163,8 @@ async def _steps(
     async for step in apply_automations(
         client, files.automations, planned, dry_run=dry_run, overwrite=overwrite
     ):
+        yield step
+    for step in await weak_settings(client):
         yield step
     if given.on_this_machine:
         async for step in crash_dead_runs(client, pools, dry_run=dry_run):

@@ -88,9 +88,7 @@ class Topology:
             PREFECT_SERVER_UI_API_URL=f"{self.url}/api",
             PREFECT_UI_STATIC_DIRECTORY=str(self.directory / "ui"),
             PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED="events,flow_runs",
-            **guarded(self.port),
-            **self.settings,
-            **_SOONER,
+            **(guarded(self.port) | dict(self.settings) | _SOONER),
         )
         # A server is no client of its own.
         del env["PREFECT_API_URL"]

@@ -1,0 +1,52 @@
+"""Bootstrap tells what a Prefect server should be set to, where the server shows its settings."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect import get_client
+
+from deployments.server_settings import weak_settings
+from tests.benchmarks.processes import free_port
+from tests.chaos.proxy import Proxy
+from tests.deployments.scene import client_of
+from tests.deployments.topology import Topology
+
+LEASES = "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"
+AS_PREFECT_HAS_IT = {
+    LEASES: "prefect.server.concurrency.lease_storage.memory",
+    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "*",
+    "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "false",
+}
+
+
+@pytest.fixture
+def careless(tmp_path: Path) -> Iterator[Topology]:
+    with Topology(tmp_path, free_port(), settings=AS_PREFECT_HAS_IT) as topology:
+        yield topology
+
+
+def test_a_server_with_prefects_own_settings_is_warned_of(careless: Topology) -> None:
+    done = careless.run("deployments.bootstrap", cwd=careless.directory)
+    assert done.returncode == 0, done.stderr
+    warned = [line for line in done.stdout.splitlines() if line.startswith("left ")]
+    assert len(warned) == 2
+    assert f"setting {LEASES} (leases lie in its memory: when it is restarted" in warned[0]
+    assert "a page of any site that somebody here visits can read its API" in warned[1]
+    assert all("see docs/several-machines.md" in line for line in warned)
+
+
+async def test_one_that_is_set_as_the_docs_tell_is_not(machines: Topology) -> None:
+    with client_of(machines):
+        async with get_client() as client:
+            assert await weak_settings(client) == []
+
+
+@pytest.mark.parametrize("mode", ["403", "html"])
+async def test_one_that_does_not_show_its_settings_is_not(one_machine: Topology, mode: str) -> None:
+    async with Proxy(f"{one_machine.url}/api") as proxy:
+        with client_of(one_machine):
+            async with get_client() as client:
+                client._client.base_url = proxy.url
+                proxy.mode = mode
+                assert await weak_settings(client) == []
