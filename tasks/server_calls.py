@@ -23,6 +23,9 @@ _NO_ACCESS = (
     HTTPStatus.FORBIDDEN,
     HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
 )
+_STALE: Final = "Invalid CSRF token"
+"""How Prefect's server answers (403) to a token that another call of the same client replaced, as
+calls do to each other when the token has expired, or when a clock is more than an hour off."""
 _REFUSED: Final = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.NOT_FOUND,
@@ -45,7 +48,8 @@ async def until_taken(
 ) -> Answer:
     """Make a call of the Prefect server until it answers, however long it is away or busy.
 
-    What answers in its place (a proxy's page, say) counts as away.
+    What answers in its place (a proxy's page, say) counts as away, and so does a CSRF token that is
+    no longer the latest: Prefect's client gets another one for the next try.
 
     Raises:
         NoAccess: The server takes no credentials of this process (401, 403, 407).
@@ -57,7 +61,7 @@ async def until_taken(
             return await call()
         except PrefectHTTPStatusError as error:
             status = error.response.status_code
-            if status in _NO_ACCESS:
+            if status in _NO_ACCESS and _STALE not in error.response.text:
                 raise NoAccess(
                     f"the Prefect server does not let this process in ({status}): look at "
                     "PREFECT_API_AUTH_STRING or PREFECT_API_KEY"

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from thousandeyes.delivery import Delivery
@@ -17,19 +17,39 @@ class Judgement:
 
     `lost` counts tests that did not run and of which nothing says so; `twice` those that ran more
     than once; `wrong` those whose recorded outcome is not what the API saw, a second run that
-    is not marked and any second run under `at_most_once` included.
+    is not marked and any second run under `at_most_once` included; `not_run` those that did not run
+    and of which the run says so. `note` tells what else was counted.
     """
 
     lost: int = 0
     twice: int = 0
     wrong: int = 0
+    not_run: int = 0
     seconds: float | None = None
     """From the end of the fault to the next call that the API carried out; None: none was due."""
+    note: str = ""
+    broken: str = ""
+    """What else was promised and did not hold."""
 
     @property
     def holds(self) -> bool:
         """Tell whether every promise held; a second run that is marked breaks none."""
-        return not (self.lost or self.wrong)
+        return not (self.lost or self.wrong or self.broken)
+
+    def to_the_last(self) -> Self:
+        """Judge also that all tests ran, as is promised of faults that a run outlives."""
+        return replace(self, broken=f"{self.not_run} not sent") if self.not_run else self
+
+    def __add__(self, other: Self) -> Self:
+        """Judge two runs as one."""
+        return replace(
+            self,
+            lost=self.lost + other.lost,
+            twice=self.twice + other.twice,
+            wrong=self.wrong + other.wrong,
+            not_run=self.not_run + other.not_run,
+            broken=self.broken or other.broken,
+        )
 
     @classmethod
     def of(
@@ -39,6 +59,7 @@ class Judgement:
         recorded: Mapping[str, Record],
         delivery: Delivery,
         mended_at: float | None = None,
+        note: str = "",
     ) -> Self:
         """Judge a trial.
 
@@ -48,6 +69,7 @@ class Judgement:
             recorded: What the run recorded, by test ID.
             delivery: What it promised about lost answers.
             mended_at: When the fault was over, in epoch seconds.
+            note: What else was counted.
         """
         applied = [call for call in calls if call.applied]
         ran = Counter(call.test_id for call in applied)
@@ -58,6 +80,8 @@ class Judgement:
             wrong=sum(
                 is_wrong(ran[test_id], recorded.get(test_id), delivery) for test_id in test_ids
             ),
+            not_run=sum(not ran[test_id] and test_id in recorded for test_id in test_ids),
+            note=note,
             seconds=min(later) - mended_at if later and mended_at is not None else None,
         )
 

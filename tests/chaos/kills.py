@@ -2,16 +2,20 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from flows.runs.ownership import TRUSTED
 from tests.chaos.judge import Judgement
 from tests.chaos.scene import Stage, until
 from thousandeyes.delivery import Delivery
 
 Fault = Callable[[Stage], Awaitable[Judgement]]
 _ASLEEP: Final = 15.0  # seconds; longer than an answer about the run is trusted for
+_LAST_CALL: Final = 5.0  # seconds that the look at the run and a call under way may take
 
 
 async def killed(stage: Stage, *, delivery: Delivery, times: int = 1) -> Judgement:
@@ -23,7 +27,9 @@ async def killed(stage: Stage, *, delivery: Delivery, times: int = 1) -> Judgeme
             await trial.kill()
             await trial.resume()
         await trial.ended()
-        return await trial.judge()
+        judged = await trial.judge()
+        # Of a call that went out or not when it was killed, at most once means not again.
+        return judged if delivery is Delivery.AT_MOST_ONCE else judged.to_the_last()
 
 
 async def killed_before_the_report(stage: Stage) -> Judgement:
@@ -34,7 +40,7 @@ async def killed_before_the_report(stage: Stage) -> Judgement:
         await trial.kill()
         await trial.resume()
         await trial.ended()
-        return await trial.judge()
+        return (await trial.judge()).to_the_last()
 
 
 async def killed_while_results_are_awaited(stage: Stage) -> Judgement:
@@ -49,7 +55,7 @@ async def killed_while_results_are_awaited(stage: Stage) -> Judgement:
         await trial.kill()
         await trial.resume()
         await trial.ended()
-        return await trial.judge()
+        return (await trial.judge()).to_the_last()
 
 
 async def terminated(stage: Stage) -> Judgement:
@@ -61,17 +67,20 @@ async def terminated(stage: Stage) -> Judgement:
         await trial.ended()
         await trial.resume()
         await trial.ended()
-        return await trial.judge()
+        return (await trial.judge()).to_the_last()
 
 
 async def cancelled(stage: Stage) -> Judgement:
     """Cancelled by the API, with no worker that would stop the process."""
-    async with stage.trial(tests=200) as trial:
+    async with stage.trial(tests=300) as trial:
         await trial.begin()
         await trial.after(stage.moment())
         await trial.cancel()
+        at_the_end = time.time() + TRUSTED + _LAST_CALL
         await trial.ended()
-        return await trial.judge()
+        judged = await trial.judge()
+        late = sum(call.at > at_the_end for call in trial.simulator.calls)
+        return replace(judged, broken=f"{late} calls after it was told") if late else judged
 
 
 async def suspended(stage: Stage) -> Judgement:
@@ -84,7 +93,7 @@ async def suspended(stage: Stage) -> Judgement:
         trial.mended()
         trial.signal(signal.SIGCONT)
         await trial.ended()
-        return await trial.judge()
+        return (await trial.judge()).to_the_last()
 
 
 async def suspended_while_it_goes_on_elsewhere(stage: Stage) -> Judgement:
@@ -98,7 +107,7 @@ async def suspended_while_it_goes_on_elsewhere(stage: Stage) -> Judgement:
         await trial.ended()
         trial.wake(asleep)
         await until(lambda: asleep.returncode is not None, "the end of the woken process")
-        return await trial.judge()
+        return (await trial.judge()).to_the_last()
 
 
 FAULTS: Final[dict[str, Fault]] = {

@@ -31,7 +31,7 @@ async def answers_otherwise(
 ) -> Judgement:
     """A server answers otherwise for a while, as `Proxy` has it; then all is well.
 
-    What a run gave up meanwhile it has to tell as that.
+    What a run gave up meanwhile it has to tell as that; while Prefect is away it gives up nothing.
     """
     async with stage.trial(delivery=delivery) as trial:
         await _begun(stage, trial)
@@ -40,7 +40,8 @@ async def answers_otherwise(
         of(trial).mode = "pass"
         trial.mended()
         await trial.ended()
-        return await trial.judge()
+        judged = await trial.judge()
+        return judged.to_the_last() if of is _PREFECT else judged
 
 
 async def lets_nobody_in(stage: Stage, of: Of) -> Judgement:
@@ -52,7 +53,7 @@ async def lets_nobody_in(stage: Stage, of: Of) -> Judgement:
         of(trial).mode = "pass"
         await trial.resume()
         await trial.ended()
-        return await trial.judge()
+        return (await trial.judge()).to_the_last()
 
 
 async def prefect_flaps(stage: Stage) -> Judgement:
@@ -66,7 +67,7 @@ async def prefect_flaps(stage: Stage) -> Judgement:
             await asyncio.sleep(1)
         trial.mended()
         await trial.ended()
-        return await trial.judge()
+        return (await trial.judge()).to_the_last()
 
 
 async def prefect_frozen(stage: Stage) -> Judgement:
@@ -80,7 +81,7 @@ async def prefect_frozen(stage: Stage) -> Judgement:
             os.killpg(stage.topology.process_id, signal.SIGCONT)
         trial.mended()
         await trial.ended()
-        return await trial.judge()
+        return (await trial.judge()).to_the_last()
 
 
 async def prefect_killed(stage: Stage) -> Judgement:
@@ -92,7 +93,7 @@ async def prefect_killed(stage: Stage) -> Judgement:
         await asyncio.to_thread(stage.topology.start)
         trial.mended()
         await trial.ended()
-        return await trial.judge()
+        return (await trial.judge()).to_the_last()
 
 
 async def api_closes_kept_connections(stage: Stage) -> Judgement:

@@ -16,7 +16,8 @@ class Proxy:
     Modes are `pass`, an HTTP status as digits, `html` (a page with status 200), `refuse` (nobody
     listens, as far as a client can tell), `black-hole` (takes all and says nothing), `reset`,
     `half` (passes the request on, and half of the reply), `stale` (closes a kept connection when
-    its second request comes). `received` counts what came in while another mode than `pass` was on.
+    its second request comes). `received` counts what came in while another mode than `pass` was on,
+    `passed` the requests that were passed on.
 
     Args:
         url: The server's address; its path is kept.
@@ -26,7 +27,7 @@ class Proxy:
         self._server = urlsplit(url)
         self._mode = "pass"
         self._writers: set[asyncio.StreamWriter] = set()
-        self.received = 0
+        self.received = self.passed = 0
 
     async def __aenter__(self) -> Self:
         self._listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -37,10 +38,15 @@ class Proxy:
         self._cut()
 
     @property
+    def port(self) -> int:
+        """The port of the loopback interface on which it listens."""
+        port: int = self._listener.sockets[0].getsockname()[1]
+        return port
+
+    @property
     def url(self) -> str:
         """Where clients find it."""
-        port = self._listener.sockets[0].getsockname()[1]
-        return f"http://127.0.0.1:{port}{self._server.path}"
+        return f"http://127.0.0.1:{self.port}{self._server.path}"
 
     @property
     def mode(self) -> str:
@@ -105,6 +111,7 @@ class Proxy:
             if self._mode == "stale" and answered.is_set():
                 self.received += 1
                 raise ConnectionResetError
+            self.passed += data.count(b" HTTP/1.1\r\n")
             back.write(data)
             await back.drain()
         back.write_eof()

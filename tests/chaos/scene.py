@@ -6,7 +6,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, Self
 from uuid import UUID, uuid4
@@ -21,6 +21,7 @@ from tests.chaos.proxy import Proxy
 from tests.deployments.scene import simulated
 from tests.deployments.topology import TOKEN, Topology
 from thousandeyes.delivery import Delivery
+from thousandeyes.record import Record
 from thousandeyes.simulator import Simulator
 
 LONGEST: Final = 300.0
@@ -66,7 +67,7 @@ class Trial:
             self.topology, self.simulator, self.prefect, self.api, test_ids, self._options
         )
 
-    async def begin(self, *, limits: str = "") -> Self:
+    async def begin(self, *, limits: str = "", **variables: str) -> Self:
         """Create the flow run, and start a process that executes it; see `execute`."""
         async with get_client() as client:
             flow_id = await client.create_flow(rerun_endpoint_tests)
@@ -81,23 +82,24 @@ class Trial:
                 deployment_id, parameters=parameters
             )
         self.flow_run_id: UUID = flow_run.id
-        await self.execute(limits=limits)
+        await self.execute(limits=limits, **variables)
         return self
 
-    async def execute(self, *, limits: str = "") -> None:
+    async def execute(self, *, limits: str = "", **variables: str) -> None:
         """Start a process that executes the run.
 
         Args:
             limits: What the shell's `ulimit` is to hold it to.
+            variables: What stands in its environment, besides what every run has there.
         """
         command = f'exec "{sys.executable}" -m prefect flow-run execute {self.flow_run_id}'
-        name = f"run-{self.flow_run_id}-{len(self._processes)}.log"
+        self.log = self.topology.directory / f"run-{self.flow_run_id}-{len(self._processes)}.log"
         variables = {
             "TE_TOKEN": TOKEN,
             "TE_BASE_URL": self.api.url,
             "PREFECT_API_URL": self.prefect.url,
-        }
-        with (self.topology.directory / name).open("wb") as log:
+        } | variables
+        with self.log.open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 *("bash", "-c", f"ulimit {limits} && {command}" if limits else command),
                 cwd=self.topology.directory,
@@ -128,12 +130,12 @@ class Trial:
         self.signal(signal.SIGKILL)
         await self._processes[-1].wait()
 
-    async def resume(self) -> None:
-        """Execute the run again, as its restart does."""
+    async def resume(self, **variables: str) -> None:
+        """Execute the run again, as its restart does; see `execute`."""
         async with get_client() as client:
             await client.set_flow_run_state(self.flow_run_id, Scheduled(), force=True)
         self.mended()
-        await self.execute()
+        await self.execute(**variables)
 
     async def cancel(self) -> None:
         """Ask for the run's end, as the API and the UI do."""
@@ -161,14 +163,17 @@ class Trial:
     def _over(self) -> bool:
         return self._processes[-1].returncode is not None
 
-    async def judge(self) -> Judgement:
-        """Hold what the API received against what the run recorded."""
+    async def records(self) -> Mapping[str, Record]:
+        """Return what the run has recorded, by test ID."""
         async with get_client() as client:
-            flow_run = await client.read_flow_run(self.flow_run_id)
+            return await recorded(await client.read_flow_run(self.flow_run_id))
+
+    async def judge(self, note: str = "") -> Judgement:
+        """Hold what the API received against what the run recorded."""
         delivery = Delivery(self._options.get("delivery", Delivery.AT_LEAST_ONCE))
-        known = await recorded(flow_run)
+        known = await self.records()
         calls = self.simulator.calls
-        return Judgement.of(self.test_ids, calls, known, delivery, self._mended_at)
+        return Judgement.of(self.test_ids, calls, known, delivery, self._mended_at, note=note)
 
     async def close(self) -> None:
         """End what is left of the run's processes."""

@@ -25,11 +25,7 @@ async def on_one_quota(stage: Stage, runs: int) -> Judgement:
             await trial.begin()
         await asyncio.gather(*(trial.ended() for trial in trials))
         judged = [await trial.judge() for trial in trials]
-    return Judgement(
-        lost=sum(one.lost for one in judged),
-        twice=sum(one.twice for one in judged),
-        wrong=sum(one.wrong for one in judged),
-    )
+    return sum(judged, Judgement()).to_the_last()
 
 
 async def held_to(stage: Stage, limits: str) -> Judgement:

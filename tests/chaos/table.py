@@ -1,6 +1,6 @@
 """The table of a round of faults."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rich.box import SIMPLE_HEAD
@@ -37,16 +37,25 @@ class Line:
             str(sum(one.lost for one in self.judged)),
             str(sum(one.twice for one in self.judged)),
             str(sum(one.wrong for one in self.judged)),
+            str(sum(one.not_run for one in self.judged)),
             f"{max(seconds):.1f}" if seconds else "",
-            "; ".join(dict.fromkeys(self.stuck)) or ("" if self.holds else "broken"),
+            "; ".join(dict.fromkeys(self._words())),
         )
+
+    def _words(self) -> Iterator[str]:
+        yield from self.stuck
+        for one in self.judged:
+            if not one.holds:
+                yield f"broken: {one.broken}" if one.broken else "broken"
+            if one.note:
+                yield one.note
 
 
 def show(lines: Sequence[Line], console: Console) -> None:
     """Print the table."""
     table = Table(box=SIMPLE_HEAD)
     table.add_column("fault")
-    for heading in ("times", "lost", "sent twice", "wrong outcome", "seconds to recover"):
+    for heading in ("times", "lost", "sent twice", "wrong", "not sent", "recovers s"):
         table.add_column(heading, justify="right")
     table.add_column("")
     for line in lines:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import httpx
 
@@ -183,51 +183,82 @@ def on_sqlite(directory: Path) -> Iterator[Topology]:
 
 
 @contextlib.contextmanager
-def on_postgresql(directory: Path) -> Iterator[Topology]:
-    """Run what several machines share: a server on PostgreSQL, with basic auth on its API."""
-    with (
-        _database() as url,
-        Topology(directory, free_port(), auth=PASSWORD, database_url=url) as topology,
-    ):
-        yield topology
+def on_postgresql(directory: Path, database: "Database | None" = None) -> Iterator[Topology]:
+    """Run what several machines share: a server on PostgreSQL, with basic auth on its API.
+
+    Args:
+        directory: Where the server runs.
+        database: One that runs already; else one of its own.
+    """
+    with contextlib.ExitStack() as stack:
+        url = (database or stack.enter_context(Database())).url
+        yield stack.enter_context(Topology(directory, free_port(), auth=PASSWORD, database_url=url))
 
 
-@contextlib.contextmanager
-def _database() -> Iterator[str]:
-    """Run PostgreSQL on a new, empty database; it refuses to run as root."""
-    programs = postgresql()
-    assert programs, "PostgreSQL is not installed"
-    user = "postgres" if os.geteuid() == 0 else getpass.getuser()
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="postgresql-") as home:
-        shutil.chown(home, user)
-        data, log = f"{home}/data", Path(home) / "postgresql.log"
-        env = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
-        # As the docs tell. By the locale it would be SQL_ASCII, which takes no `\u2060` in JSON.
-        options = ("--username", user, "--auth", "trust", "--encoding", "UTF8")
-        initialize = (programs / "initdb", "-D", data, *options)
-        subprocess.run(initialize, user=user, cwd=home, env=env, check=True, capture_output=True)
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [programs / "postgres", "-D", data, "-k", home, "-h", "127.0.0.1", "-p", str(port)],
-                user=user,
-                cwd=home,
-                env=env,
+class Database:
+    """PostgreSQL with a new, empty database, until the block that starts it ends.
+
+    It refuses to run as root, and runs as `postgres` then.
+    """
+
+    def __enter__(self) -> Self:
+        programs = postgresql()
+        assert programs, "PostgreSQL is not installed"
+        self._programs = programs
+        self._user = "postgres" if os.geteuid() == 0 else getpass.getuser()
+        self._port = free_port()
+        self._env = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+        with ExitStack() as stack:
+            home = stack.enter_context(tempfile.TemporaryDirectory(prefix="postgresql-"))
+            shutil.chown(home, self._user)
+            self._home = Path(home)
+            # As the docs tell. By the locale: SQL_ASCII, which takes no `\u2060` in JSON.
+            options = ("--username", self._user, "--auth", "trust", "--encoding", "UTF8")
+            subprocess.run(
+                (programs / "initdb", "-D", self._home / "data", *options),
+                **self._as_its_user(),
+                check=True,
+                capture_output=True,
+            )
+            stack.callback(self.stop)
+            self.start()
+            self._left = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.close()
+
+    @property
+    def url(self) -> str:
+        """What a Prefect server calls it."""
+        return f"postgresql+asyncpg://{self._user}@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        log = self._home / "postgresql.log"
+        listen = ("-k", self._home, "-h", "127.0.0.1", "-p", str(self._port))
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                (self._programs / "postgres", "-D", self._home / "data", *listen),
+                **self._as_its_user(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        try:
-            until = time.monotonic() + _SECONDS_TO_START
-            while not _listens(port):
-                if process.poll() is not None or time.monotonic() > until:
-                    raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}")
-                time.sleep(0.1)
-            yield f"postgresql+asyncpg://{user}@127.0.0.1:{port}/postgres"
-        finally:
-            process.send_signal(signal.SIGINT)  # its "fast shutdown", which waits for no client
-            process.wait(_SECONDS_TO_START)
+        until = time.monotonic() + _SECONDS_TO_START
+        while not _listens(self._port):
+            if self._process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End it; its data stays until the block ends."""
+        self._process.send_signal(signal.SIGINT)  # its "fast shutdown", which waits for no client
+        self._process.wait(_SECONDS_TO_START)
+
+    def _as_its_user(self) -> dict[str, Any]:
+        return {"user": self._user, "cwd": self._home, "env": self._env}
 
 
 def _listens(port: int) -> bool:

@@ -14,11 +14,10 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from tasks.server_calls import NoAccess, refusals_logged, until_taken
 
 
-def refusal(status: int) -> PrefectHTTPStatusError:
+def refusal(status: int, text: str = "") -> PrefectHTTPStatusError:
     request = httpx.Request("POST", "http://prefect/api/artifacts/")
-    return PrefectHTTPStatusError(
-        str(status), request=request, response=httpx.Response(status, request=request)
-    )
+    response = httpx.Response(status, text=text, request=request)
+    return PrefectHTTPStatusError(str(status), request=request, response=response)
 
 
 class Server:
@@ -49,6 +48,7 @@ class Server:
         refusal(408),
         refusal(302),
         refusal(405),
+        refusal(403, '{"detail": "Invalid CSRF token or client identifier."}'),
         json.JSONDecodeError("a page of a proxy", "<html>", 0),
     ],
     ids=repr,
