@@ -1,10 +1,13 @@
 """`prefect.yaml`, read more strictly than Prefect does: it passes over mistakes."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
+from prefect.server.schemas.schedules import CronSchedule
 
 from deployments.project import FILE, Deployment, read_deployments
 from deployments.steps import BootstrapError
@@ -39,6 +42,20 @@ def test_the_schedule_is_off_until_its_group_exists() -> None:
     [schedule] = DEPLOYMENTS[0].schedules
     assert not schedule.active
     assert DEPLOYMENTS[0].parameters == {"groups": ["morning-checks"]}
+
+
+@pytest.mark.parametrize(
+    "night", [datetime(2027, 3, 27, tzinfo=UTC), datetime(2026, 10, 24, tzinfo=UTC)]
+)
+@pytest.mark.parametrize("hour", [0, 1, 2, 3, 10])
+async def test_a_daily_schedule_comes_once_a_day_also_where_daylight_saving_begins_and_ends(
+    night: datetime, hour: int
+) -> None:
+    [schedule] = DEPLOYMENTS[0].schedules
+    zone = ZoneInfo(schedule.timezone)
+    daily = CronSchedule(cron=f"30 {hour} * * *", timezone=schedule.timezone)
+    came = [at.astimezone(zone).date() for at in await daily.get_dates(4, night)]
+    assert came == [came[0] + timedelta(days=number) for number in range(4)]
 
 
 def test_a_run_that_is_due_while_another_goes_on_is_cancelled_on_the_schedule_alone() -> None:
