@@ -102,6 +102,16 @@ def test_it_serves_a_run_with_the_token_of_the_dotenv_file_and_stops_with_ctrl_c
     assert not (tmp_path / "of-the-user").exists()
 
 
+CHOSEN = {
+    "PREFECT_SERVER_API_AUTH_STRING": "on-call:s3cret",
+    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "https://prefect.example.net",
+    "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "86400",
+}
+OF_THE_USER = {"PREFECT_API_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:////other.db"}
+
+
 def assert_guarded(port: int, home: Path) -> None:
     """No page of another site can use the server, and no other user can read what it keeps."""
     url = f"http://127.0.0.1:{port}/api"
@@ -145,7 +155,7 @@ def test_in_the_background_of_a_script_it_ends_by_any_signal_and_takes_its_serve
     with subprocess.Popen(
         [sys.executable, *serve],
         cwd=ROOT,
-        env=environment(tmp_path / "of-the-user"),
+        env=environment(tmp_path / "of-the-user", **CHOSEN, **OF_THE_USER),
         stdout=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         text=True,
@@ -158,12 +168,16 @@ def test_in_the_background_of_a_script_it_ends_by_any_signal_and_takes_its_serve
             while not servers(home):
                 assert serving.poll() is None
                 time.sleep(0.1)
+            [server] = servers(home)
             serving.send_signal(number)
             said = serving.communicate(timeout=60)[0]
         finally:
             serving.kill()
     assert (serving.returncode, said) == (0, "Stopped.\n")
     assert servers(home) == []
+    variables = dict(line.split("=", 1) for line in server.split("\0") if line)
+    assert variables.items() >= CHOSEN.items()
+    assert not variables.keys() & OF_THE_USER.keys()
 
 
 def test_a_signal_while_a_process_starts_leaves_none_behind(
