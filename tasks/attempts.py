@@ -1,5 +1,6 @@
 """How a task tries its call: Prefect's retries where a failure may pass, and the log's words."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
@@ -14,6 +15,16 @@ from thousandeyes.record import Record
 
 RETRY_DELAYS: Final = (2.0, 6.0, 18.0)
 """Mean seconds before each retry; Prefect spreads each by up to half of it, either way."""
+
+
+def _without_traceback(line: logging.LogRecord) -> bool:
+    """Let Prefect say in a line that a call failed: a traceback would look like a crash."""
+    if line.exc_info and isinstance(line.exc_info[1], CallFailed):
+        line.exc_info = None
+    return True
+
+
+logging.getLogger("prefect.task_runs").addFilter(_without_traceback)
 
 Parameters = ParamSpec("Parameters")
 Returned = TypeVar("Returned")
@@ -82,7 +93,6 @@ async def attempt(
             logger.warning("%s; retry %d of %d follows", _at(record, error), retry, retries)
         else:
             why = "the retries are used up" if again else _why(error)
-            # Prefect logs the traceback where it is worth one.
             logger.error("%s; not sent again: %s", _at(record, error), why)  # noqa: TRY400
         raise
     told = f" ({record.detail})" if record.detail else ""
