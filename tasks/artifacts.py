@@ -175,15 +175,22 @@ async def read_outcomes(flow_run_ids: Iterable[UUID]) -> list[Record]:
     """Read back what these flow runs recorded, one record a test.
 
     A test's own artifact counts, the newest of several; what has none (`not_attempted`,
-    `skipped`) comes from the runs' tables, as far as these reach. What can't be read (of another
-    version, or made by hand) is passed over with a warning.
+    `skipped`) comes from the runs' tables, as far as these reach. A test that one of a run's
+    artifacts calls a possible duplicate is one: the newest may come late, from a process that knew
+    nothing of the other which took its run over. What can't be read (of another version, or made by
+    hand) is passed over with a warning.
     """
     ids = list(flow_run_ids)
     tables = await _read(ids, ArtifactFilterKey(like_=f"{OUTCOMES_KEY}%"))
     tests = await _read(ids, ArtifactFilterKey(like_=f"{TEST_KEY}%"))
     records: dict[str, Record] = {}
+    twice: set[tuple[UUID | None, str]] = set()
     for artifact in (*tables, *tests):
         for record in _records(artifact):
+            in_this_run = artifact.flow_run_id, record.test_id
+            if record.maybe_duplicate:
+                twice.add(in_this_run)
+            record.maybe_duplicate = in_this_run in twice
             records[record.test_id] = record
     return list(records.values())
 

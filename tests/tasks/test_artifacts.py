@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -227,6 +228,26 @@ async def test_of_several_runs_the_newest_record_of_a_test_wins() -> None:
     for runs in ([first, second], [second, first]):
         assert [record.outcome for record in await read_outcomes(runs)] == ["accepted"]
     assert [record.outcome for record in await read_outcomes([first])] == ["unknown"]
+
+
+@server
+@pytest.mark.parametrize("in_one_run", [True, False])
+async def test_a_late_artifact_of_one_run_takes_no_mark_of_a_duplicate_away(
+    *, in_one_run: bool
+) -> None:
+    marked = Record("5", outcome=Outcome.ACCEPTED, maybe_duplicate=True)
+    late = Record("5", outcome=Outcome.ACCEPTED, detail="late")
+
+    async def both() -> None:
+        await record_outcome(marked)
+        await record_outcome(late)
+
+    if in_one_run:
+        runs = [await in_a_flow(both)]
+    else:
+        runs = [await in_a_flow(partial(record_outcome, one)) for one in (marked, late)]
+    [found] = await read_outcomes(runs)
+    assert (found.detail, found.maybe_duplicate) == ("late", in_one_run)
 
 
 @server
