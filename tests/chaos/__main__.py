@@ -45,6 +45,8 @@ SHORT: Final = (
     "api-stale",
     "api-half-at-most-once",
     "two-runs-one-quota",
+    "parted-and-taken-over",
+    "worker-down-over-schedule",
 )
 """What a short round does, once each."""
 
