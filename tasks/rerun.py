@@ -19,7 +19,9 @@ _latest: ContextVar[tuple[UUID, Record] | None] = ContextVar("latest", default=N
 
 def _run_name() -> str:
     test = prefect.runtime.task_run.parameters["test"]
-    return f"rerun-{test.test_id if isinstance(test, Record) else test}"
+    if not isinstance(test, Record):
+        return f"rerun {test}"
+    return f"{test.test_name}, {test.test_id}" if test.test_name else f"rerun {test.test_id}"
 
 
 @calling_task("rerun-endpoint-test", _run_name)

@@ -81,6 +81,8 @@ async def test_a_dead_run_is_named_by_the_one_it_keeps_out_until_its_place_is_fr
                 return len(simulator.calls) > 2
 
             await until(sends)
+            async with get_client() as client:
+                dead = await client.read_flow_run(dead.id)  # it has a name of its own by now
             # One that is alive is left in peace.
             said = bootstrap(server, "--on-this-machine")
             assert "without a process" not in said

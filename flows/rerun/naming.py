@@ -1,0 +1,58 @@
+"""What a run is called and tagged: after what it runs, so that a list of runs can be read."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from prefect import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
+
+from flows.rerun.parameters import Parameters
+from tasks.server_calls import refusals_logged, until_taken
+from thousandeyes.text import cut
+
+_GENERATED: Final = re.compile(r"[a-z]+-[a-z]+")
+"""What Prefect calls a run that nobody named, such as merry-fox."""
+_GROUPS_NAMED: Final = 3
+_LONGEST: Final = 120
+
+
+def name_of(asked: Parameters, tests: int, at: datetime) -> str:
+    """Return a name such as `branch-offices: 41 tests, 2026-11-28 10:00`.
+
+    Args:
+        asked: The run's parameters.
+        tests: How many tests they come to.
+        at: When the run was to begin, in UTC.
+    """
+    groups = list(dict.fromkeys(asked.groups))
+    named = ", ".join(groups[:_GROUPS_NAMED])
+    if more := len(groups) - _GROUPS_NAMED:
+        named += f" and {more} more" if more > 0 else ""
+    counted = f"{tests} test{'' if tests == 1 else 's'}"
+    what = f"{named}: {counted}" if named else counted
+    if asked.options.only_failed_of:
+        what += " that failed"
+    if asked.options.dry_run:
+        what = f"dry run of {what}"
+    return cut(f"{what}, {at:%Y-%m-%d %H:%M}", _LONGEST)
+
+
+async def give_name(flow_run: FlowRun, name: str, groups: Sequence[str] = ()) -> None:
+    """Call a run so, unless somebody has named it, and tag it with the groups that it runs."""
+    name = name if _GENERATED.fullmatch(flow_run.name) else flow_run.name
+    tags = sorted({*flow_run.tags, *groups})
+    if (name, tags) == (flow_run.name, sorted(flow_run.tags)):
+        return
+
+    async def change() -> None:
+        async with get_client() as client:
+            await client.update_flow_run(flow_run.id, name=name, tags=tags)
+
+    with refusals_logged("the run's name"):
+        await until_taken(change)
+    flow_run.name, flow_run.tags = name, tags
+    if (context := FlowRunContext.get()) and context.flow_run:
+        context.flow_run.name = name  # the log's lines tell it

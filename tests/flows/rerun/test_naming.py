@@ -1,0 +1,65 @@
+"""A run is called after what it runs, and tagged with its groups."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prefect import get_client
+from prefect.client.schemas.objects import FlowRun
+
+from flows.rerun import rerun_endpoint_tests
+from flows.rerun.naming import name_of
+from flows.rerun.parameters import Parameters
+from tasks.blocks import EndpointTestGroup
+from tests.flows.rerun.test_interruptions import latest_run
+from tests.flows.scene import Simulate, ids
+
+AT = datetime(2026, 11, 28, 10, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("asked", "tests", "name"),
+    [
+        ({}, 41, "41 tests, 2026-11-28 10:00"),
+        ({}, 1, "1 test, 2026-11-28 10:00"),
+        ({"groups": ["offices"]}, 41, "offices: 41 tests, 2026-11-28 10:00"),
+        ({"groups": ["a", "b", "a", "c"]}, 3, "a, b, c: 3 tests, 2026-11-28 10:00"),
+        ({"groups": list("abcde")}, 9, "a, b, c and 2 more: 9 tests, 2026-11-28 10:00"),
+        ({"options": {"dry_run": True}}, 2, "dry run of 2 tests, 2026-11-28 10:00"),
+        (
+            {"options": {"only_failed_of": "merry-fox"}},
+            2,
+            "2 tests that failed, 2026-11-28 10:00",
+        ),
+    ],
+)
+def test_a_name_tells_groups_count_and_time(asked: dict[str, Any], tests: int, name: str) -> None:
+    assert name_of(Parameters.read(**asked), tests, AT) == name
+
+
+async def run_of(name: str | None, groups: list[str]) -> FlowRun:
+    flow = rerun_endpoint_tests.with_options(flow_run_name=name) if name else rerun_endpoint_tests
+    await flow(groups=groups)
+    return await latest_run()
+
+
+async def test_a_run_that_nobody_named_gets_one_and_its_groups_as_tags(simulate: Simulate) -> None:
+    simulate(tests=ids(2))
+    await EndpointTestGroup(test_ids=ids(2)).save("offices", overwrite=True)
+    run = await run_of(None, ["offices"])
+    assert run.name.startswith("offices: 2 tests, 20")
+    assert run.tags == ["offices"]
+    async with get_client() as client:
+        tasks = await client.read_task_runs()
+    names = {one.name for one in tasks if one.flow_run_id == run.id}
+    assert all(name.endswith(tuple(f", {test_id}" for test_id in ids(2))) for name in names)
+    assert len(names) == 2
+
+
+async def test_a_name_that_somebody_chose_stays(simulate: Simulate) -> None:
+    simulate(tests=ids(2))
+    await EndpointTestGroup(test_ids=ids(2)).save("offices", overwrite=True)
+    name = f"Change 42 {uuid4()}"
+    run = await run_of(name, ["offices"])
+    assert (run.name, run.tags) == (name, ["offices"])
