@@ -151,6 +151,7 @@ async def record_outcome(
     rows = rows_of([record])
     key = artifact_key(record.test_id)
     words = f"{code(record.test_name or record.test_id)}: {record.ending}"
+    words += " (provisional)" if record.is_provisional else ""
 
     async def write() -> UUID:
         if confirm:

@@ -22,6 +22,7 @@ from tasks.server_calls import refusals_logged, until_taken
 from thousandeyes.app_links import is_app_link
 from thousandeyes.outcomes import GOOD, MEANING, in_words
 from thousandeyes.record import Record
+from thousandeyes.text import listed
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ LARGEST_TABLE: Final = 1_000
 """Rows in a run's table. Prefect's list of artifacts loads every table whole."""
 LARGEST_TABLE_BYTES: Final = 1_040_000
 """Bytes of a run's table in an event, a usual row about 1 kB: Prefect drops one of over 1.5 MB."""
+MOST_PROVISIONAL: Final = 10
+"""Tests with a provisional verdict that the summary names."""
 LARGEST_LIST: Final = 50
 """Tests that the summary names one by one."""
 
@@ -107,6 +110,7 @@ def markdown(report: RunReport, table_link: str) -> str:
     """Return the summary: the sentence, what laptops share, what needs a look, counts."""
     lines = [f"**{'Passed' if report.passed else 'Failed'}.** {plain(report.sentence)}", ""]
     lines += [plain(report.in_common), ""] if report.in_common else []
+    lines += _provisional(report.records)
     lines += [report.what_changed, ""] if report.what_changed else []
     lines += [report.preface, ""] if report.preface else []
     ordered = failures_first(report.records)
@@ -116,6 +120,23 @@ def markdown(report: RunReport, table_link: str) -> str:
     lines += [f"[All tests of the last run, as a table]({table_link})", ""]
     lines += [f"It took {report.took}.", "", *_counted(report.records)]
     return "\n".join(lines) + "\n"
+
+
+def _provisional(records: Iterable[Record]) -> list[str]:
+    """Return which verdicts late laptops may change, and what to do about it."""
+    early = [record for record in records if record.is_provisional]
+    if not early:
+        return []
+    are = "verdict is" if len(early) == 1 else "verdicts are"
+    names = listed([_answered(record) for record in early], MOST_PROVISIONAL)
+    return [f"{len(early)} {are} provisional, since laptops may still answer: {plain(names)}.", ""]
+
+
+def _answered(record: Record) -> str:
+    name, verdict = record.test_name or record.test_id, record.verdict
+    if not verdict or verdict.agents_expected is None:
+        return name
+    return f"{name} ({verdict.agents_answered} of {verdict.agents_expected} answered)"
 
 
 def _blocks(heading: str, records: Sequence[Record]) -> list[str]:

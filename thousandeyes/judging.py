@@ -27,6 +27,7 @@ def judge(
     *,
     expected: int | None,
     complete: bool,
+    too_early: bool = False,
     agent_names: Mapping[str, str] = _NAMELESS,
 ) -> Verdict:
     """Judge one test by what its agents measured; neither order nor repetition of rows matters.
@@ -43,6 +44,8 @@ def judge(
         complete: Whether no more answers are to come, rather than a deadline being over. It is
             told and not judged either: too few answers are `timed_out` both ways, since nothing
             that was measured was bad.
+        too_early: Whether agents that are to answer may still do so, though nobody waits for them:
+            unless all have answered, the verdict is provisional.
         agent_names: The agents' names by ID; an agent without one goes by its ID.
     """
     agents = _newest_rows(rounds)
@@ -55,6 +58,7 @@ def judge(
         blocked=sum(len(measured[agent]) < len(rows) for agent, rows in agents.items()),
         expected=expected,
         complete=complete,
+        may_grow=too_early and (expected is None or len(agents) < expected),
     )
     return Verdict(
         name=name,
@@ -69,6 +73,7 @@ def judge(
         **{metric: _spread(measured.values(), metric) for metric in METRICS},
         http_status_worst=max((r.response_code for r in http if r.response_code), default=None),
         error_types=tuple(sorted({row.error for row in http if row.error}))[:_MOST_ERROR_TYPES],
+        provisional=count.may_grow,
     )
 
 
@@ -141,17 +146,29 @@ class _Count:
     blocked: int
     expected: int | None
     complete: bool
+    may_grow: bool
 
     @property
-    def notes(self) -> str:
-        """What the reader should know of those that don't count, in brackets."""
-        notes = []
-        if self.expected is not None and self.answered < self.expected:
+    def provisional(self) -> str:
+        """Who may still change the verdict; empty where it is final."""
+        if not self.may_grow:
+            return ""
+        if self.answered:
+            who = "others" if self.expected is None else f"{self.expected - self.answered} more"
+        else:
+            who = "they" if self.expected else "some"
+        return f"provisional: {who} may still answer"
+
+    @property
+    def notes(self) -> list[str]:
+        """What the reader should know of those that don't count."""
+        notes = [self.provisional] if self.may_grow else []
+        if self.expected is not None and self.answered < self.expected and not self.may_grow:
             late = "" if self.complete else " in time"
             notes.append(f"{self.expected - self.answered} more did not answer{late}")
         if self.blocked:
             notes.append(f"{self.blocked} with ICMP blocked")
-        return f" ({', '.join(notes)})" if notes else ""
+        return notes
 
 
 def _because(
@@ -159,18 +176,25 @@ def _because(
 ) -> str:
     of = "" if count.expected is None else f" of {count.expected} expected"
     if name is VerdictName.NO_DATA:
-        return f"none{of} agents answered" if count.expected else "no agent answered"
+        text = f"none{of} agents answered" if count.expected else "no agent answered"
+        return text + _in_brackets(count.provisional)
     if name is VerdictName.TIMED_OUT:
-        when = "and no more came" if count.complete else "by the deadline"
+        when = "so far" if count.may_grow else "and no more came"
         return (
-            f"{count.answered}{of} agents answered {when}, at least {thresholds.min_agents} needed"
+            f"{count.answered}{of} agents answered {when if count.complete else 'by the deadline'}"
+            f", at least {thresholds.min_agents} needed{_in_brackets(count.provisional)}"
         )
     if name is VerdictName.PASSED:
-        text = f"{count.answered - len(failing)} of {count.answered} agents passed{count.notes}"
+        text = f"{count.answered - len(failing)} of {count.answered} agents passed"
     else:
-        text = f"{len(failing)} of {count.answered} agents failed{count.notes}"
+        text = f"{len(failing)} of {count.answered} agents failed"
+    text += _in_brackets(*count.notes)
     worst = [f"{agent.name}: {', '.join(agent.reasons)}" for agent in failing]
     return f"{text}, {listed(worst, WORST_TOLD, '; ')}" if worst else text
+
+
+def _in_brackets(*notes: str) -> str:
+    return f" ({', '.join(notes)})" if any(notes) else ""
 
 
 NO_VERDICT: Final = MappingProxyType(

@@ -94,6 +94,11 @@ class Record:
         return self.outcome
 
     @property
+    def is_provisional(self) -> bool:
+        """Whether answers that are still to come may change the verdict."""
+        return self.verdict is not None and self.verdict.provisional
+
+    @property
     def why(self) -> str:
         """One line for a person on how it ended."""
         if self.verdict is None or self.ending is self.outcome:

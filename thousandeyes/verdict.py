@@ -65,6 +65,8 @@ class Verdict:
     http_status_worst: int | None
     error_types: tuple[str, ...]
     """HTTP error types other than none, in alphabetical order."""
+    provisional: bool = False
+    """Whether answers that were still to come may change it. Rows of version 0.1.0 don't tell."""
     failing: tuple[FailingAgent, ...] = field(default=(), compare=False)
     """The worst first. Not in the row: a verdict that was read back has none."""
     sightings: tuple[Sighting, ...] = field(default=(), compare=False, repr=False)
@@ -80,6 +82,7 @@ class Verdict:
         return {
             "verdict": self.name.value,
             "verdict_detail": self.sentence,
+            "provisional": self.provisional,
             "agents_expected": self.agents_expected,
             "agents_answered": self.agents_answered,
             "agents_passed": self.agents_passed,

@@ -70,6 +70,7 @@ class Account:
             "seconds": round(self.seconds, 3),
             "flow_run": run and {"id": str(run.id), "name": run.name, "url": self.url},
             "in_common": self.in_common or None,
+            "provisional": sum(record.is_provisional for record in self.records),
             "counts": {str(ending): counted[ending] for ending in MEANING if counted[ending]},
             "tests": [self._test(record) for record in self.records],
         }

@@ -16,6 +16,7 @@ from thousandeyes.errors import CallFailed
 from thousandeyes.expected import expected_agents, only_agents
 from thousandeyes.fleet import MOST_PAGES, Fleet
 from thousandeyes.models import EndpointTest
+from thousandeyes.own_rounds import OwnRounds, own_rounds
 from thousandeyes.record import Record
 from thousandeyes.results import ROUND_SECONDS, first_round
 
@@ -172,6 +173,27 @@ class Baseline:
         sent = self._client.server_time(record.started_at.timestamp())
         interval = self.interval(record)
         return None if sent is None else first_round(sent, interval) - interval
+
+    def own_rounds(self, record: Record, later: Iterable[int] = ()) -> OwnRounds | None:
+        """Return which rounds are a test's own; None where it can't be told.
+
+        Args:
+            record: The test, sent.
+            later: The rounds after which those of other reruns of it begin.
+        """
+        after = self.rounds_after(record)
+        if after is None:
+            return None
+        took = 0.0
+        if record.started_at and record.finished_at:
+            took = max(0.0, (record.finished_at - record.started_at).total_seconds())
+        awaited = self._options.results_deadline_minutes * _MINUTE
+        return own_rounds(after, self.interval(record), took=took, awaited=awaited, later=later)
+
+    def is_too_early(self, record: Record) -> bool:
+        """Tell whether agents that have not answered for a test may still do so."""
+        own, now = self.own_rounds(record), self._client.server_time()
+        return own is not None and (now is None or now < own.answered_by)
 
     async def _look_for_agents(self, aid: str | None, test_ids: Sequence[str]) -> None:
         """Read an account group's agents, or those that its tests name, within the run's bound."""

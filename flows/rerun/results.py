@@ -153,13 +153,14 @@ class Results:
             self._thresholds.get(record.test_id, self._options.thresholds),
             expected=watched.expected,
             complete=watched.complete,
+            too_early=not trouble and self._baseline.is_too_early(record),
             agent_names=self._baseline.agent_names
             if self._options.name_laptops_and_networks
             else {},
         )
         if trouble:
-            reason = f"{verdict.reason}; the results could not be read to the end: {trouble}"
-            verdict = replace(verdict, reason=reason)
+            why = f"provisional: the results could not be read to the end: {trouble}"
+            verdict = replace(verdict, reason=f"{verdict.reason}; {why}", provisional=True)
         record.judged(verdict)
         log = self._logger.info if verdict.name is VerdictName.PASSED else self._logger.warning
         log("Test %s: %s", record.test_id, verdict.sentence)

@@ -48,6 +48,9 @@ def passed_and_why(
             sentence += f", {skipped} skipped"
     if tolerated:
         sentence += f"; tolerated by fail_on{_named(tolerated)}"
+    if provisional := sum(record.is_provisional for record in records):
+        are = "verdict is" if provisional == 1 else "verdicts are"
+        sentence += f"; {provisional} {are} provisional"
     if stopped:
         sentence += f"; stopped early: {stopped.rstrip('. ')}"
     return not bad, sentence if sentence.endswith("?") else sentence + "."

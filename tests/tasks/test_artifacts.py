@@ -59,6 +59,7 @@ verdicts = st.builds(
     http_status_worst=st.none() | st.integers(200, 599),
     error_types=st.lists(st.sampled_from(["dns", "ssl", "http"]), unique=True).map(tuple),
     failing=st.just((FailingAgent("a", "laptop", ("100 % loss",)),)),
+    provisional=st.booleans(),
 )
 standings = st.builds(
     Standing,

@@ -137,6 +137,22 @@ def test_what_failing_laptops_share_stands_right_after_the_sentence() -> None:
     assert text.startswith("**Failed.** Why.\n\n9 of the 10 on Guest_7\\*F\\*.\n\n[All tests")
 
 
+def test_the_summary_names_the_tests_that_late_laptops_may_change_with_how_many_answered() -> None:
+    early = judge([network("a", 0)], Thresholds(), expected=25, complete=True, too_early=True)
+    unknown = replace(early, agents_expected=None)
+    records = [
+        record("1", Outcome.ACCEPTED, test_name="VPN *", verdict=early),
+        record("2", Outcome.ACCEPTED, verdict=unknown),
+        judged("3", network("a", 0)),
+    ]
+    text = markdown(report(*records), "/t")
+    assert text.startswith(
+        "**Failed.** Why.\n\n2 verdicts are provisional, since laptops may still answer: "
+        "VPN \\* (1 of 25 answered), 2.\n\n"
+    )
+    assert "provisional" not in markdown(report(*records[2:]), "/t")
+
+
 @given(st.text() | st.just(HOSTILE))
 def test_words_from_anywhere_stay_words(words: str) -> None:
     hostile = record("1", Outcome.INVALID, test_name=words, detail=words)

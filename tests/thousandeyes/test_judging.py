@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,9 +36,15 @@ def http(agent: str = "a", round_id: int = 60, **told: Any) -> HttpRound:
 
 
 def verdict_on(
-    *rows: Measured, expected: int | None = None, complete: bool = True, **thresholds: Any
+    *rows: Measured,
+    expected: int | None = None,
+    complete: bool = True,
+    too_early: bool = False,
+    **thresholds: Any,
 ) -> Verdict:
-    return judge(rows, Thresholds(**thresholds), expected=expected, complete=complete)
+    return judge(
+        rows, Thresholds(**thresholds), expected=expected, complete=complete, too_early=too_early
+    )
 
 
 def good(agents: int) -> list[Measured]:
@@ -152,7 +159,7 @@ def test_nothing_that_a_row_with_blocked_icmp_tells_is_judged_or_counted() -> No
     ],
 )
 def test_a_verdict_follows_from_who_answered_and_who_passed(
-    rows: list[Measured], thresholds: dict[str, float], name: str, *, complete: bool
+    rows: list[Measured], thresholds: dict[str, Any], name: str, *, complete: bool
 ) -> None:
     for expected in (None, 0, 25):
         verdict = verdict_on(*rows, expected=expected, complete=complete, **thresholds)
@@ -275,11 +282,69 @@ def test_a_verdict_says_why_in_one_line(verdict: Verdict, sentence: str) -> None
     assert verdict.sentence == sentence
 
 
+@pytest.mark.parametrize(
+    ("verdict", "sentence"),
+    [
+        (
+            verdict_on(*good(7), expected=25, too_early=True),
+            "passed: 7 of 7 agents passed (provisional: 18 more may still answer)",
+        ),
+        (
+            verdict_on(*good(7), expected=25, complete=False, too_early=True),
+            "passed: 7 of 7 agents passed (provisional: 18 more may still answer)",
+        ),
+        (
+            verdict_on(*bad(1), network("b", is_icmp_blocked=True), too_early=True),
+            (
+                "failed: 1 of 2 agents failed (provisional: others may still answer, 1 with ICMP "
+                "blocked), bad-0: 100 % loss"
+            ),
+        ),
+        (
+            verdict_on(expected=25, too_early=True),
+            "no_data: none of 25 expected agents answered (provisional: they may still answer)",
+        ),
+        (
+            verdict_on(too_early=True),
+            "no_data: no agent answered (provisional: some may still answer)",
+        ),
+        (
+            verdict_on(*good(1), min_agents=3, expected=25, too_early=True),
+            (
+                "timed_out: 1 of 25 expected agents answered so far, at least 3 needed "
+                "(provisional: 24 more may still answer)"
+            ),
+        ),
+        (
+            verdict_on(*good(1), min_agents=3, expected=25, complete=False, too_early=True),
+            (
+                "timed_out: 1 of 25 expected agents answered by the deadline, at least 3 needed "
+                "(provisional: 24 more may still answer)"
+            ),
+        ),
+    ],
+)
+def test_while_agents_may_still_answer_a_verdict_says_that_it_is_provisional(
+    verdict: Verdict, sentence: str
+) -> None:
+    assert verdict.provisional
+    assert verdict.row()["provisional"] is True
+    assert verdict.sentence == sentence
+
+
+@pytest.mark.parametrize("expected", [0, 3, 7])
+def test_when_all_have_answered_it_is_final_however_early(expected: int) -> None:
+    verdict = verdict_on(*good(expected), expected=expected, too_early=True)
+    assert not verdict.provisional
+    assert verdict == verdict_on(*good(expected), expected=expected)
+
+
 def test_a_row_has_the_same_keys_always() -> None:
     full = verdict_on(network(loss=1, avg_latency=2, jitter=3), http(error_type="dns"), expected=1)
     assert verdict_on().row() == {
         "verdict": "no_data",
         "verdict_detail": "no_data: no agent answered",
+        "provisional": False,
         "agents_expected": None,
         "agents_answered": 0,
         "agents_passed": 0,
@@ -380,6 +445,20 @@ def test_a_good_agent_more_never_turns_passed_into_failed(
     assert before.name != "passed" or after.name == "passed"
     assert after.agents_passed == before.agents_passed + 1
     assert after.failing == before.failing
+
+
+@steady(60)
+@given(some_rows, some_thresholds, st.none() | st.integers(0, 9))
+def test_what_is_provisional_names_no_other_verdict(
+    rows: list[Measured], thresholds: Thresholds, expected: int | None
+) -> None:
+    early, late = (
+        judge(rows, thresholds, expected=expected, complete=True, too_early=too_early)
+        for too_early in (True, False)
+    )
+    assert early.provisional == (expected is None or early.agents_answered < expected)
+    assert not late.provisional
+    assert replace(early, reason=late.reason, provisional=False) == late
 
 
 @steady(60)

@@ -45,6 +45,15 @@ def test_the_json_document_keeps_to_its_schema_and_the_schema_describes_every_fi
     assert [test["fails_run"] for test in document["tests"]] == [False, True, False, True]
 
 
+def test_the_json_document_tells_which_verdicts_are_provisional() -> None:
+    early = judge((), Thresholds(), expected=3, complete=True, too_early=True)
+    records = [*RECORDS, Record("5", "", Outcome.ACCEPTED, "ok", 200, 1, verdict=early)]
+    document = json.loads(replace(account(), records=records).to_json())
+    jsonschema.validate(document, json.loads(SCHEMA.read_text()))
+    assert document["provisional"] == 1
+    assert [test["provisional"] for test in document["tests"]] == [None] * 4 + [True]
+
+
 def test_junit_counts_what_it_holds_and_any_text_comes_through_as_far_as_xml_can_hold_it() -> None:
     suites = ET.fromstring(junit(account()))
     [suite] = suites.iter("testsuite")

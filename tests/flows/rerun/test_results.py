@@ -54,13 +54,19 @@ class TestVerdicts:
     def test_a_test_in_which_7_of_25_answered_well_has_passed(self, test_id: str) -> None:
         verdict = measured(test_id, Behaviour(agents=list(range(18)), answers="never"))
         assert (verdict.name, verdict.agents_answered, verdict.agents_expected) == ("passed", 7, 25)
-        assert verdict.sentence == "passed: 7 of 7 agents passed (18 more did not answer)"
+        assert (
+            verdict.sentence
+            == "passed: 7 of 7 agents passed (provisional: 18 more may still answer)"
+        )
 
     @pytest.mark.parametrize("test_id", IDS[:2])
     def test_where_nobody_answers_there_is_no_data(self, test_id: str) -> None:
         world = World(tests=IDS, agents_of={"*": [Behaviour(answers="never")]}, **ALL_ONLINE)
         verdict = verdict_of(world.rerun([test_id], wait_for_results=True)[test_id])
-        assert verdict.sentence == "no_data: none of 25 expected agents answered"
+        assert (
+            verdict.sentence
+            == "no_data: none of 25 expected agents answered (provisional: they may still answer)"
+        )
         assert 300 <= world.took < 310, "it had its time"
 
     def test_fewer_than_min_agents_by_the_deadline_have_timed_out(self) -> None:
@@ -71,7 +77,16 @@ class TestVerdicts:
     def test_with_a_short_deadline_what_is_there_is_judged(self) -> None:
         late = Behaviour(agents=list(range(2, 25)), late_seconds=3600)
         verdict = measured(NETWORK, late, flow={"results_deadline_minutes": 0.5})
-        assert verdict.sentence == "passed: 2 of 2 agents passed (23 more did not answer in time)"
+        assert (
+            verdict.sentence
+            == "passed: 2 of 2 agents passed (provisional: 23 more may still answer)"
+        )
+
+    def test_a_verdict_is_final_when_no_agent_can_be_late_any_more(self) -> None:
+        for minutes, provisional in ((14, True), (17, False)):
+            flow = {"results_deadline_minutes": minutes}
+            verdict = measured(NETWORK, Behaviour(answers="never"), flow=flow)
+            assert (verdict.name, verdict.provisional) == ("no_data", provisional)
 
     def test_a_deadline_before_the_first_look_is_kept(self) -> None:
         world = World(tests=IDS, results_after_seconds=1, **ALL_ONLINE)

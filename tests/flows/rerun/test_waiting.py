@@ -50,7 +50,8 @@ async def test_verdicts_stand_in_artifacts_table_and_summary_with_failures_first
     simulator = simulate(tests=ids(4), agents_of=bad, **QUICK)
     state, flow_run_id, recorded = await run(ids(4), results_deadline_minutes=0.03)
     assert state.message == (
-        "2 of 4 tests failed: Intranet (Gdansk), VPN gateway (Amsterdam) (no data); 2 passed."
+        "2 of 4 tests failed: Intranet (Gdansk), VPN gateway (Amsterdam) (no data); 2 passed; "
+        "1 verdict is provisional."
     )
     assert state.is_failed()
     assert {test_id: record.ending.value for test_id, record in recorded.items()} == {
@@ -69,6 +70,8 @@ async def test_verdicts_stand_in_artifacts_table_and_summary_with_failures_first
     assert failed <= set(names)
     assert len(failed) == 2
     assert table[0]["agents_answered"] == len(answering)
+    assert [row["provisional"] for row in table] == [False, True, False, False]
+    assert str(artifacts["endpoint-test-202703"].description).endswith(": no_data (provisional)")
     summary = str(artifacts[SUMMARY].data)
     looked_at = summary.partition("## Needs a look")[2]
     assert all(name in looked_at for name in failed)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from flows.rerun.options import RerunOptions
 from flows.runs.sentence import passed_and_why
 from tests.thousandeyes.test_record import verdict
@@ -93,6 +95,19 @@ def test_the_tests_that_failed_are_named_up_to_five() -> None:
 def test_a_run_in_which_all_passed_says_that() -> None:
     good = Record("1", outcome=Outcome.ACCEPTED, verdict=verdict(VerdictName.PASSED))
     assert passed_and_why([good, good], DEFAULT) == (True, "2 of 2 tests passed.")
+
+
+def test_verdicts_that_late_laptops_may_change_are_counted() -> None:
+    early = replace(verdict(VerdictName.PASSED), provisional=True)
+    one = Record("1", outcome=Outcome.ACCEPTED, verdict=early)
+    final = Record("2", outcome=Outcome.ACCEPTED, verdict=verdict(VerdictName.PASSED))
+    assert passed_and_why([one, final], DEFAULT) == (
+        True,
+        "2 of 2 tests passed; 1 verdict is provisional.",
+    )
+    assert passed_and_why([one, one], DEFAULT, "cancelled")[1] == (
+        "2 of 2 tests passed; 2 verdicts are provisional; stopped early: cancelled."
+    )
 
 
 def test_no_punctuation_is_doubled() -> None:
