@@ -86,9 +86,7 @@ class Awaiting:
         ends_at = min(test.gives_up_at for test in due) + LAST_LOOK
         try:
             async with asyncio.timeout(ends_at - self._clock()):
-                for kind in Kind:
-                    for query in queries(kind, due):
-                        await self._read_pages(query)
+                await read_results(self._read, due)
         except TimeoutError:
             trouble = "the time for results was over"
         except CallFailed as error:
@@ -100,23 +98,41 @@ class Awaiting:
             self._failures = 0
         await self._done(self._watch.looked(due, self._clock()), trouble)
 
-    async def _read_pages(self, query: Query) -> None:
-        """Read as many pages as tell something new."""
-        total = None
-        pages = rounds(self._read, query.kind, query.tests, since=query.since, aid=query.aid)
-        async for page in pages:
-            total = page.total
-            query.take(page.rows)
-            if query.answered or query.nothing_new(total):
-                break
-            if query.too_soon(total):
-                query.postpone(total)
-                return
-        query.read_to_the_end(total)
-
     async def _done(self, tests: Iterable[Watched], trouble: str) -> None:
         told = [(test, "" if test.complete else trouble) for test in tests]
         await asyncio.gather(*(self._on_done(*each) for each in told))
+
+
+async def read_results(read: Read, tests: Sequence[Watched], now: float | None = None) -> None:
+    """Look once for results of tests; these take what is there.
+
+    Args:
+        read: Makes the calls, as `Caller.read` does.
+        tests: The tests.
+        now: The server's time in epoch seconds, where no more is to be read than can count; None
+            where rounds may still come.
+
+    Raises:
+        CallFailed: One of its subclasses.
+    """
+    for kind in Kind:
+        for query in queries(kind, tests):
+            await _read_pages(read, query, now)
+
+
+async def _read_pages(read: Read, query: Query, now: float | None) -> None:
+    """Read as many pages as tell something new."""
+    total, until = None, query.until(now)
+    pages = rounds(read, query.kind, query.tests, since=query.since, until=until, aid=query.aid)
+    async for page in pages:
+        total = page.total
+        query.take(page.rows)
+        if query.answered or query.nothing_new(total):
+            break
+        if query.too_soon(total):
+            query.postpone(total)
+            return
+    query.read_to_the_end(total)
 
 
 async def newest_rounds(

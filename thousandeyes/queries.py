@@ -30,6 +30,19 @@ class Query:
         """The first round that can count for any of them, in the server's epoch seconds."""
         return min(test.rounds_after + test.interval for test in self.tests.values())
 
+    def until(self, now: float | None) -> int | None:
+        """Return the last round that can count for any of them, if later ones are not to be read.
+
+        Args:
+            now: The server's time in epoch seconds; None where rounds may still come.
+        """
+        bounds = [test.rounds_until for test in self.tests.values()]
+        known = [bound for bound in bounds if bound is not None]
+        if now is None or len(known) < len(bounds):
+            return None
+        # How the API takes the end of a time that has not come yet is not documented.
+        return max(known) if max(known) < now else None
+
     def take(self, rows: Iterable[Measured]) -> None:
         """Take the rows of a page."""
         for row in rows:

@@ -61,7 +61,13 @@ class Page(NamedTuple):
 
 
 async def rounds(
-    read: Read, kind: Kind, test_ids: Iterable[str], *, since: float, aid: str | None = None
+    read: Read,
+    kind: Kind,
+    test_ids: Iterable[str],
+    *,
+    since: float,
+    until: float | None = None,
+    aid: str | None = None,
 ) -> AsyncIterator[Page]:
     """Read one kind of results of many tests, newest rounds first.
 
@@ -70,14 +76,16 @@ async def rounds(
         kind: The kind of results.
         test_ids: The tests; with none, nothing is read.
         since: Epoch seconds by the server's clock.
+        until: The same for the last round to read, which has begun; None: the newest.
         aid: Account group; the client's own when left out. The API wants access to the account
             groups of all these tests.
     """
     tests, first, path = frozenset(test_ids), first_round(since), f"{RESULTS}/{kind}/filter"
     if not tests:
         return  # the API takes an empty filter for all tests
-    # No endDate: its default is the server's own now, and ours may lie before `startDate`.
-    params = {"startDate": datetime.fromtimestamp(first, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    # The default of endDate is the server's own now; by our clock, now may lie before `startDate`.
+    dates = {"startDate": first} | ({} if until is None else {"endDate": int(until)})
+    params = {name: _date(moment) for name, moment in dates.items()}
     body = {
         "searchFilters": {"testId": sorted(tests)},
         "searchSort": [{"sort": "round-id", "order": "desc"}],
@@ -106,6 +114,10 @@ async def rounds(
         seen.add(cursor)
         params = {**params, "cursor": cursor}
     raise ReplyLost(f"POST {path} has more than {MOST_PAGES} pages")
+
+
+def _date(moment: int) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def first_round(since: float, interval: int = ROUND_SECONDS) -> int:

@@ -6,6 +6,7 @@ and of these only for the kinds of results that may still bring rows, since ever
 is a call of the organization's quota.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -45,6 +46,7 @@ class Watched:
     Args:
         test_id: The test.
         rounds_after: Only rounds with a later ID count, in epoch seconds of the server's clock.
+        rounds_until: And none with a later ID than this; None: all that come.
         kinds: The kinds of results that the test may have.
         gives_up_at: When the last look is due.
         next_poll: When the next look is due.
@@ -64,6 +66,7 @@ class Watched:
     any_row_will_do: bool = False
     aid: str | None = None
     interval: int = ROUND_SECONDS
+    rounds_until: int | None = None
     polls: int = 0
     over: bool = False
     """Whether the last look was taken, whatever it showed."""
@@ -97,17 +100,21 @@ class Watched:
         """Tell whether this kind of results is to be read now.
 
         Network results tell when a test has run, and every test but a few has them: the other
-        kind is read once there are some, or when they don't come.
+        kind is read once there are some, when they don't come, or when no later look will do it.
         """
         known = self._known.get(kind)
         if known is None or self.complete or self.postponed or not self._may_grow(known):
             return False
-        return kind is Kind.NETWORK or self.polls > 0 or self.has_run
+        return kind is Kind.NETWORK or self.polls > 0 or self.has_run or self._is_last_look
 
     @property
     def may_postpone(self) -> bool:
         """Whether rows may be left for the next look: one that is soon, and not past the end."""
-        return self.polls < EARLY and self.next_poll < self.gives_up_at
+        return self.polls < EARLY and not self._is_last_look
+
+    @property
+    def _is_last_look(self) -> bool:
+        return self.next_poll >= self.gives_up_at
 
     def known(self, kind: Kind, since: int) -> int:
         """Return how many rows of this and later rounds have been read."""
@@ -119,7 +126,7 @@ class Watched:
         if row in known.rows:
             return
         known.rows[row] = None
-        if row.round_id > self.rounds_after:
+        if self._counts(row):
             known.grew = True
             known.agents.add(row.agent_id)
 
@@ -145,8 +152,12 @@ class Watched:
 
     def _counting(self, kind: Kind) -> Iterator[Measured]:
         for row in self._known[kind].rows:
-            if row.round_id > self.rounds_after:
+            if self._counts(row):
                 yield row
+
+    def _counts(self, row: Measured) -> bool:
+        until = math.inf if self.rounds_until is None else self.rounds_until
+        return self.rounds_after < row.round_id <= until
 
     def _may_grow(self, known: _Rows) -> bool:
         all_answered = bool(self.expected) and len(known.agents) >= (self.expected or 0)

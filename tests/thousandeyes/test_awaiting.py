@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from tests.thousandeyes.virtual_time import run
-from thousandeyes.awaiting import FAILURES_IN_A_ROW, LAST_LOOK, Awaiting, newest_rounds
+from thousandeyes.awaiting import (
+    FAILURES_IN_A_ROW,
+    LAST_LOOK,
+    Awaiting,
+    newest_rounds,
+    read_results,
+)
 from thousandeyes.errors import (
     CallFailed,
     Forbidden,
@@ -104,6 +110,24 @@ def test_tests_of_other_account_groups_are_asked_for_there() -> None:
     api = Api(lambda _, ids, __: page(*map(row, ids)))
     awaited(api, watched("1", expected=1, aid="12"), watched("2", expected=1))
     assert [(ids, aid) for _, _, ids, _, aid in api.calls] == [(["1"], "12"), (["2"], None)]
+
+
+@pytest.mark.parametrize(
+    ("now", "end"), [(None, None), (ROUND + 60.0, None), (ROUND + 600.0, "1970-01-01T00:20:00Z")]
+)
+def test_what_is_long_over_is_read_no_further_than_it_can_count(
+    now: float | None, end: str | None
+) -> None:
+    asked = []
+
+    async def read(*_: object, params: Any, **__: object) -> Any:
+        asked.append(params.get("endDate"))
+        return page(row(), row(agent="b", round_id=1200), row(agent="c", round_id=1260))
+
+    tests = [watched("1", rounds_until=1200), watched("2", rounds_until=ROUND)]
+    run(read_results(read, tests, now))
+    assert asked == [end]
+    assert {one.agent_id for one in tests[0].rows} == {"a", "b"}
 
 
 def test_of_what_is_known_already_one_page_is_read() -> None:

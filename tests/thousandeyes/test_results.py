@@ -209,6 +209,13 @@ async def test_every_page_is_asked_for_with_the_same_query_and_body() -> None:
     assert others == [({**first[0], "cursor": cursor}, first[1]) for cursor in "ab"]
 
 
+async def test_the_last_round_to_read_is_told_to_the_api() -> None:
+    api = Canned(page(WHO))
+    await every(rounds(api.read, Kind.NETWORK, ["1"], since=100, until=180.0))
+    [(params, _)] = api.calls
+    assert params == {"startDate": "1970-01-01T00:01:00Z", "endDate": "1970-01-01T00:03:00Z"}
+
+
 async def test_a_caller_may_stop_early() -> None:
     api = Canned(page(WHO, cursor="a"))
     async for first in rounds(api.read, Kind.NETWORK, ["1"], since=0):

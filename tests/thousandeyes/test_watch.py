@@ -49,6 +49,19 @@ class TestOneTest:
         assert test.complete
         assert not test.over
 
+    def test_a_round_beyond_its_own_is_known_and_does_not_count(self) -> None:
+        test = watched(expected=2, kinds=frozenset({NETWORK}), rounds_until=ROUND)
+        look(test, 10, row(NETWORK, "a"), row(NETWORK, "b", ROUND + 60))
+        assert [one.agent_id for one in test.rows] == ["a"]
+        assert test.known(NETWORK, ROUND) == 2
+        assert not test.complete
+
+    def test_a_single_look_reads_all_kinds_also_where_there_are_no_network_results(self) -> None:
+        test = watched(next_poll=300.0)
+        look(test, 300, row(HTTP))
+        assert [one.agent_id for one in test.rows] == ["a"]
+        assert test.over
+
     def test_an_agent_that_answers_twice_is_one_agent_and_both_rows_count(self) -> None:
         test = watched(expected=2, kinds=frozenset({NETWORK}))
         look(test, 10, row(NETWORK, "a", loss=0), row(NETWORK, "a", loss=50))
