@@ -23,6 +23,7 @@ from prefect.client.schemas.sorting import ArtifactSort
 from prefect.exceptions import PrefectHTTPStatusError
 from pydantic import TypeAdapter, ValidationError
 
+from tasks.ended_runs import create_of_ended_run, is_by_its_own_run
 from tasks.markdown import cell, code, from_cell
 from tasks.server_calls import run_logger, until_taken
 from thousandeyes import standing, verdict
@@ -130,6 +131,7 @@ async def record_outcome(
     record: Record,
     artifact_id: UUID | None = None,
     confirm: Callable[[], Awaitable[None]] | None = None,
+    ended_run: UUID | None = None,
 ) -> UUID:
     """Write a test's artifact, a one-row table, or bring the given one up to date.
 
@@ -140,6 +142,7 @@ async def record_outcome(
         record: The test.
         artifact_id: The artifact to bring up to date, if there is one.
         confirm: Is awaited before each try; what it raises ends the tries.
+        ended_run: The flow run that a new artifact belongs to, if not to the one under way.
 
     Returns:
         The artifact's ID.
@@ -156,6 +159,8 @@ async def record_outcome(
     async def write() -> UUID:
         if confirm:
             await confirm()
+        if artifact_id is None and ended_run:
+            return await create_of_ended_run(ended_run, "table", key, json.dumps(rows), words)
         if artifact_id is None:
             return await acreate_table_artifact(table=rows, key=key, description=words)
         async with get_client() as client:
@@ -169,7 +174,7 @@ async def record_outcome(
     except PrefectHTTPStatusError as error:
         if artifact_id is None or error.response.status_code != HTTPStatus.NOT_FOUND:
             raise
-    return await record_outcome(record, confirm=confirm)
+    return await record_outcome(record, confirm=confirm, ended_run=ended_run)
 
 
 async def read_outcomes(flow_run_ids: Iterable[UUID]) -> list[Record]:
@@ -212,8 +217,9 @@ def _records(artifact: Artifact) -> list[Record]:
 
 
 async def count_artifacts(flow_run_ids: Iterable[UUID], key: str) -> int:
-    """Return how many artifacts these flow runs made whose key begins so."""
-    return len(await _read(list(flow_run_ids), ArtifactFilterKey(like_=f"{key}%")))
+    """Return how many artifacts these flow runs made themselves whose key begins so."""
+    found = await _read(list(flow_run_ids), ArtifactFilterKey(like_=f"{key}%"))
+    return sum(map(is_by_its_own_run, found))
 
 
 async def _read(flow_run_ids: list[UUID], key: ArtifactFilterKey) -> list[Artifact]:

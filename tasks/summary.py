@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 import prefect.runtime
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
@@ -17,6 +18,7 @@ from tasks.artifacts import (
     artifact_key,
     rows_of,
 )
+from tasks.ended_runs import create_of_ended_run
 from tasks.markdown import plain
 from tasks.server_calls import refusals_logged, until_taken
 from thousandeyes.app_links import is_app_link
@@ -26,15 +28,21 @@ from thousandeyes.text import listed
 
 
 @dataclass(frozen=True)
-class ReportKeys:
-    """What the keys of a run's two artifacts begin with; the deployment's slug follows."""
+class Place:
+    """Where a run's report stands: in two artifacts, whose keys end in the deployment's slug.
+
+    `summary` and `table` are what these begin with. `deployment` is the slug and `ended_run` the
+    flow run that they belong to, if not those of the run under way.
+    """
 
     summary: str
     table: str
+    deployment: str | None = None
+    ended_run: UUID | None = None
 
 
-RERUNS: Final = ReportKeys("endpoint-reruns-", OUTCOMES_KEY)
-CREATIONS: Final = ReportKeys("endpoint-creations-", "endpoint-creation-outcomes-")
+RERUNS: Final = Place("endpoint-reruns-", OUTCOMES_KEY)
+CREATIONS: Final = Place("endpoint-creations-", "endpoint-creation-outcomes-")
 LARGEST_TABLE: Final = 1_000
 """Rows in a run's table. Prefect's list of artifacts loads every table whole."""
 LARGEST_TABLE_BYTES: Final = 1_040_000
@@ -129,7 +137,11 @@ def _provisional(records: Iterable[Record]) -> list[str]:
         return []
     are = "verdict is" if len(early) == 1 else "verdicts are"
     names = listed([_answered(record) for record in early], MOST_PROVISIONAL)
-    return [f"{len(early)} {are} provisional, since laptops may still answer: {plain(names)}.", ""]
+    text = (
+        f"{len(early)} {are} provisional, since laptops may still answer: {plain(names)}. A "
+        "quarter of an hour after the run, the deployment `judge-again` makes this final."
+    )
+    return [text, ""]
 
 
 def _answered(record: Record) -> str:
@@ -157,34 +169,53 @@ def _counted(records: Sequence[Record]) -> list[str]:
     ]
 
 
-async def publish(report: RunReport, deployment: str, keys: ReportKeys = RERUNS) -> None:
+async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> None:
     """Write the summary, then the table; waits as long as the Prefect server is away.
 
     One that the server refuses is left out: the run ends as it would have.
+
+    Args:
+        report: How the run ended.
+        deployment: The slug of its deployment.
+        place: Where the report stands.
     """
     rows, words = table(report.records)
-    table_key = keys.table + deployment
+    table_key, ended_run = place.table + deployment, place.ended_run
     text = markdown(report, _artifact_link(table_key))
-    await write_markdown("the summary", keys.summary + deployment, text, report.message)
+    summary_key = place.summary + deployment
+    await write_markdown("the summary", summary_key, text, report.message, ended_run)
+
+    async def write_table() -> UUID:
+        if ended_run:
+            return await create_of_ended_run(ended_run, "table", table_key, json.dumps(rows), words)
+        return await acreate_table_artifact(table=rows, key=table_key, description=words)
+
     with refusals_logged("the table of outcomes"):
-        await until_taken(
-            lambda: acreate_table_artifact(table=rows, key=table_key, description=words)
-        )
+        await until_taken(write_table)
 
 
-async def write_markdown(what: str, key: str, text: str, description: str) -> None:
+async def write_markdown(
+    what: str, key: str, text: str, description: str, ended_run: UUID | None = None
+) -> None:
     """Write a Markdown artifact; one that the server refuses is left out, and `what` is told."""
+    words = plain(description)
+
+    async def write() -> UUID:
+        if ended_run:
+            return await create_of_ended_run(ended_run, "markdown", key, text, words)
+        return await acreate_markdown_artifact(markdown=text, key=key, description=words)
+
     with refusals_logged(what):
-        await until_taken(
-            lambda: acreate_markdown_artifact(
-                markdown=text, key=key, description=plain(description)
-            )
-        )
+        await until_taken(write)
 
 
-def deployment_slug() -> str:
-    """Return what tells the artifacts of one deployment from another's; `local` outside one."""
-    name = str(prefect.runtime.deployment.name or "local")
+def deployment_slug(name: str | None = None) -> str:
+    """Return what tells the artifacts of one deployment from another's; `local` outside one.
+
+    Args:
+        name: The deployment's name; that of the run under way when left out.
+    """
+    name = name or str(prefect.runtime.deployment.name or "local")
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "local"
 
 

@@ -97,5 +97,5 @@ async def create_endpoint_tests(
         report=report,
         close=run.sending.close,
         failure=CreationFailed,
-        keys=CREATIONS,
+        place=CREATIONS,
     )

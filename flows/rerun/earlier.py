@@ -43,6 +43,23 @@ async def heard(flow_run: FlowRun, asked: Parameters) -> dict[str, Record]:
     return known
 
 
+async def naming_tests(asked: Parameters, before: DateTime | None) -> Parameters:
+    """Return what names a run's tests: its own parameters, or those of the run it narrows down.
+
+    Args:
+        asked: What the run was given, whose own credentials count.
+        before: When it began.
+
+    Raises:
+        SettingsError: The run that it narrows down is gone.
+    """
+    while (reference := asked.options.only_failed_of) and not asked.name_tests:
+        run, then = await find_run(reference, before)
+        asked = then.model_copy(update={"credentials": asked.credentials or then.credentials})
+        before = run.start_time
+    return asked
+
+
 async def find_run(
     reference: str, before: DateTime | None, option: str = "only_failed_of"
 ) -> tuple[FlowRun, Parameters]:

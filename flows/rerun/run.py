@@ -8,6 +8,7 @@ from typing import Any
 from prefect.context import FlowRunContext
 
 from flows.rerun.baseline import Baseline
+from flows.rerun.looking_up import look_up
 from flows.rerun.options import RerunOptions
 from flows.rerun.results import Results
 from flows.runs.concurrency import all_or_first_error
@@ -16,13 +17,10 @@ from flows.runs.sending import Logger, Sending
 from tasks.rerun import rerun_endpoint_test
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
-from thousandeyes.errors import CallFailed
 from thousandeyes.models import EndpointTest
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.thresholds import Thresholds
-
-_LONGEST_LOOK_UP = 10.0  # seconds; a name is not worth more
 
 
 class Run:
@@ -133,14 +131,7 @@ class Run:
         Where rounds are to be told apart, those with a name are asked for too: by their intervals.
         """
         wanted = [r for r in records if self._baseline.needs_rounds or not r.test_name]
-        listed: dict[str, EndpointTest] = {}
-        try:
-            async with asyncio.timeout(_LONGEST_LOOK_UP):
-                for aid in dict.fromkeys(record.aid for record in wanted):
-                    listed |= {test.test_id: test for test in await self._client.tests(aid)}
-        except (CallFailed, TimeoutError) as error:
-            reason = str(error) or "no answer in time"
-            self._logger.info("The tests' names are not known: %s", reason)
+        listed = await look_up(self._client, wanted, self._logger)
         for record in records:
             if not record.test_name and (test := listed.get(record.test_id)):
                 record.named(test.test_name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from prefect.client.schemas.objects import FlowRun
 
+from flows.rerun.parameters import Parameters
 from tasks.summary import RunReport
 from thousandeyes.record import Record
 
@@ -24,12 +25,14 @@ class Watched:
     """A run as it stands; the flow keeps it up to date, and whoever called it reads it.
 
     `flow_run` is Prefect's own, once it has begun. `records` are its tests, in the order asked for,
-    each brought up to date in place. `standing` tells in a line for a person where the run stands.
-    `report` is how it ended, in whatever way; None where the process was told nothing of an end, or
-    the run was another one's by then.
+    each brought up to date in place. `asked` is what these were run for, where another run did.
+    `standing` tells in a line for a person where the run stands. `report` is how it ended, in
+    whatever way; None where the process was told nothing of an end, or the run was another one's by
+    then.
     """
 
     flow_run: FlowRun | None = None
+    asked: Parameters | None = None
     records: Sequence[Record] = ()
     standing: Callable[[], str] = _nothing_yet
     unrecorded: Callable[[], Sequence[Record]] = _none

@@ -9,7 +9,7 @@ from prefect.context import FlowRunContext, get_run_context
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.runs.ownership import OwnRun
-from tasks.summary import RERUNS, ReportKeys, RunReport, deployment_slug, publish
+from tasks.summary import RERUNS, Place, RunReport, deployment_slug, publish
 from thousandeyes.errors import ThousandEyesError
 from thousandeyes.record import Record
 
@@ -36,7 +36,7 @@ async def to_its_end(
     report: Callable[[], RunReport],
     failure: type[RunFailed],
     close: Callable[[], Awaitable[None]] = _nothing,
-    keys: ReportKeys = RERUNS,
+    place: Place = RERUNS,
 ) -> list[Record]:
     """Do a run's work, and report it in every ending in which the process is told.
 
@@ -47,7 +47,7 @@ async def to_its_end(
         report: Returns how the run ended.
         failure: What the caller of the flow is raised when the run did not pass.
         close: Is awaited after the report is published.
-        keys: What the keys of the run's artifacts begin with.
+        place: Where the report stands.
 
     Returns:
         What the flow returns: its state then holds the report's sentence, and the caller of the
@@ -60,11 +60,11 @@ async def to_its_end(
     try:
         await work
         await own_run.confirm_or_abort()
-        ended = await _publish(report(), close, keys)
+        ended = await _publish(report(), close, place)
     except BaseException as error:
         if not own_run.lost:
             cut_short(_why_cut_short(error))
-            await _publish(report(), close, keys)
+            await _publish(report(), close, place)
         raise
     if own_run.cancelled:
         # Prefect takes no other end of a run that somebody cancels.
@@ -94,10 +94,10 @@ def as_state(report: RunReport, failure: type[RunFailed]) -> list[Record]:
 
 
 async def _publish(
-    report: RunReport, close: Callable[[], Awaitable[None]], keys: ReportKeys
+    report: RunReport, close: Callable[[], Awaitable[None]], place: Place
 ) -> RunReport:
     with anyio.CancelScope(shield=True):  # also while it is being cancelled
-        await publish(report, deployment_slug(), keys)
+        await publish(report, place.deployment or deployment_slug(), place)
         await close()
     return report
 

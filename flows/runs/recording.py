@@ -16,10 +16,16 @@ class Artifacts:
 
     Args:
         complete: Is called with each record before it is written, to add what depends on it.
+        ended_run: The flow run that the artifacts belong to, if not to the one under way.
     """
 
-    def __init__(self, complete: Callable[[Record], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        complete: Callable[[Record], None] = lambda _: None,
+        ended_run: UUID | None = None,
+    ) -> None:
         self._complete = complete
+        self._ended_run = ended_run
         self._known: dict[str, UUID] = {}
         self._writing: dict[str, asyncio.Future[None]] = {}
 
@@ -55,7 +61,9 @@ class Artifacts:
             self._complete(record)
             # `not_attempted` stands in the run's table alone.
             if known or record.outcome is not Outcome.NOT_ATTEMPTED:
-                self._known[record.test_id] = await record_outcome(record, known, confirm)
+                self._known[record.test_id] = await record_outcome(
+                    record, known, confirm, self._ended_run
+                )
 
         writing = self._writing[record.test_id] = asyncio.ensure_future(write())
         writing.add_done_callback(partial(self._forget, record.test_id))

@@ -9,7 +9,7 @@ from prefect.states import AwaitingRetry, Cancelled, Completed, Crashed, Failed,
 import flows.restart
 from flows.create import create_endpoint_tests
 from flows.organizations import rerun_organizations
-from flows.rerun import rerun_endpoint_tests
+from flows.rerun import judge_run_again, rerun_endpoint_tests
 from flows.restart import RESTARTS, why_not
 
 OURS = "rerun-endpoint-tests"
@@ -58,5 +58,5 @@ def test_a_run_of_another_projects_flow_is_left_alone() -> None:
 
 
 def test_the_flows_of_this_project_are_known_by_their_names() -> None:
-    named = {create_endpoint_tests.name, rerun_endpoint_tests.name, rerun_organizations.name}
-    assert named == flows.restart.OURS
+    ours = (create_endpoint_tests, judge_run_again, rerun_endpoint_tests, rerun_organizations)
+    assert {flow.name for flow in ours} == flows.restart.OURS

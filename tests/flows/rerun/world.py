@@ -10,7 +10,10 @@ from typing import Any, Literal
 import httpx
 
 from flows.rerun import RerunOptions
+from flows.rerun.baseline import Baseline
+from flows.rerun.looking_up import look_up
 from flows.rerun.plan import plan
+from flows.rerun.results import Results
 from flows.rerun.run import Run
 from flows.runs.ownership import OwnRun
 from flows.runs.recording import Artifacts
@@ -90,20 +93,54 @@ class World:
         self._loop_time = loop.time
         to_send, logger = list(records), logging.getLogger("world")
         artifacts = Noted(self.known)
-        settings = ThousandEyesSettings(token=self.simulator.token, base_url="http://localhost")
-        gate = QuotaGate(max_wait=36_000, clock=loop.time)
-        transport = httpx.ASGITransport(self.app)
-        async with ThousandEyesClient(
-            settings, gate=gate, transport=transport, clock=self.clock
-        ) as client:
+        async with self._client() as client:
             sending = Sending(to_send, OwnRunOfNobody(), artifacts.keep, logger)
             run = Run(
                 client, sending, artifacts, options, thresholds, logger=logger, call=send_until_told
             )
-            planning = asyncio.ensure_future(self._note_plan(gate, len(to_send), options))
+            planning = asyncio.ensure_future(self._note_plan(client.gate, len(to_send), options))
             await run.execute(to_send, list(left_open))
             planning.cancel()
         self.took, self.stopped = loop.time(), sending.stopped
+
+    def read_again(
+        self,
+        records: Iterable[Record],
+        *,
+        after: float,
+        later: Mapping[str, list[int]] = MappingProxyType({}),
+        **options: Any,
+    ) -> str:
+        """Read the results of these tests as the flow that judges a run again does.
+
+        `after` is how many seconds after the start of the run that is, and `later` are the rounds
+        after which those of other reruns begin. The tests that change are noted in `known`.
+        """
+        self.starts_at += after
+        self.known.clear()
+        self.simulator.calls.clear()
+        chosen = RerunOptions.model_validate({"wait_for_results": True} | options)
+        return run(self._read_again(list(records), later, chosen))
+
+    async def _read_again(
+        self, records: list[Record], later: Mapping[str, list[int]], options: RerunOptions
+    ) -> str:
+        loop, logger = asyncio.get_running_loop(), logging.getLogger("world")
+        self._loop_time = loop.time
+        async with self._client() as client:
+            baseline = Baseline(client, options, logger)
+            await baseline.read(await look_up(client, records, logger), (), records)
+            keep = Noted(self.known).keep
+            results = Results(
+                client, options, {}, baseline, on_known=keep, logger=logger, clock=loop.time
+            )
+            return await results.read_again(records, later)
+
+    def _client(self) -> ThousandEyesClient:
+        settings = ThousandEyesSettings(token=self.simulator.token, base_url="http://localhost")
+        gate = QuotaGate(max_wait=36_000, clock=asyncio.get_running_loop().time)
+        transport = httpx.ASGITransport(self.app)
+        return ThousandEyesClient(settings, gate=gate, transport=transport, clock=self.clock)
 
     async def _note_plan(self, gate: QuotaGate, tests: int, options: RerunOptions) -> None:
         await gate.first_reply.wait()

@@ -1,0 +1,194 @@
+"""The flow `judge-run-again`: read the results of a run that has ended, and judge it by them."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from prefect import flow, get_client, get_run_logger
+from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import ObjectNotFound
+from prefect.types import DateTime
+
+from flows.rerun.baseline import Baseline
+from flows.rerun.comparison import Comparison, comparison_of
+from flows.rerun.earlier import find_run, naming_tests
+from flows.rerun.flow import RerunFailed
+from flows.rerun.later_runs import rounds_of_others
+from flows.rerun.looking_up import look_up
+from flows.rerun.open_verdicts import is_open, what_became
+from flows.rerun.parameters import Parameters
+from flows.rerun.results import Results
+from flows.rerun.selection import Selection, select
+from flows.rerun.sharing import what_they_share
+from flows.rerun.watched import watched
+from flows.runs.ending import as_state, to_its_end
+from flows.runs.history import recorded
+from flows.runs.ownership import OwnRun
+from flows.runs.recording import Artifacts
+from flows.runs.sentence import passed_and_why
+from tasks.loading import load_groups, load_settings
+from tasks.markdown import plain
+from tasks.summary import RERUNS, RunReport, deployment_slug
+from thousandeyes.client import ThousandEyesClient
+from thousandeyes.errors import SettingsError
+from thousandeyes.record import Record
+from thousandeyes.text import duration
+
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+
+
+@flow(name="judge-run-again", persist_result=False)
+async def judge_run_again(run: str) -> list[Record]:
+    """Read the results of a run that has ended, and make its provisional verdicts final.
+
+    Nothing is sent. What came after the run had judged counts, as far as it belongs to the run's
+    own rerun of a test. Each test whose verdict changes gets a new version of its artifact, and the
+    run new ones of its summary and its table. Verdicts that were final stay.
+
+    Args:
+        run: The ID of a flow run of rerun-endpoint-tests that waited for results, or a deployment
+            such as rerun-endpoint-tests/scheduled for its latest run.
+
+    Returns:
+        One record a test of that run, in the order in which they were sent.
+
+    Raises:
+        RerunFailed: A test ended in one of that run's `fail_on`, or results could not be read.
+        SettingsError: It is no such run, or the token or a block is missing; nothing was read.
+    """
+    own_run = await OwnRun.of_this_process()
+    judged, asked = await _find(run, own_run.flow_run.start_time)
+    found = await recorded(judged)
+    if not found:
+        raise SettingsError(f"judge_again: {judged.name!r} has recorded nothing. Nothing was read.")
+    records = sorted(found.values(), key=lambda record: record.started_at or _LAST)
+    seen = watched()
+    seen.flow_run, seen.asked, seen.records = own_run.flow_run, asked, records
+    selection = await _selection(asked, judged, [record.test_id for record in records])
+    settings = await load_settings(selection.credentials)
+    comparison = await comparison_of(asked, judged, found, found)
+    judging = _Judging(judged, asked, records, comparison)
+    if not judging.before:
+        seen.report = judging.report()
+        return as_state(seen.report, RerunFailed)
+
+    async def work() -> None:
+        async with ThousandEyesClient(settings) as client:
+            await judging.execute(client, selection)
+
+    def report() -> RunReport:
+        seen.report = judging.report()
+        return seen.report
+
+    return await to_its_end(
+        work(),
+        own_run=own_run,
+        cut_short=judging.cut_short,
+        report=report,
+        close=judging.artifacts.written,
+        failure=RerunFailed,
+        place=replace(RERUNS, deployment=await _slug(judged), ended_run=judged.id),
+    )
+
+
+class _Judging:
+    """One run that is judged again, its records brought up to date in place.
+
+    `before` is how the tests stood whose verdict was open, by ID.
+
+    Args:
+        run: The run.
+        asked: What it was given.
+        records: Its tests.
+        comparison: The run that it is compared with.
+    """
+
+    def __init__(
+        self, run: FlowRun, asked: Parameters, records: Sequence[Record], comparison: Comparison
+    ) -> None:
+        delivery = asked.options.delivery
+        self.before = {one.test_id: one.ending for one in records if is_open(one, delivery)}
+        self.artifacts = Artifacts(self._note, ended_run=run.id)
+        self._run = run
+        self._asked = asked
+        self._records = records
+        self._comparison = comparison
+        self._began = time.monotonic()
+        self._trouble = ""
+
+    async def execute(self, client: ThousandEyesClient, selection: Selection) -> None:
+        """Read what results there are by now, judge by them, and write down what changes."""
+        options, logger = self._asked.options, get_run_logger()
+        opened = [record for record in self._records if record.test_id in self.before]
+        logger.info("Reads the results of %d tests of run %r again", len(opened), self._run.name)
+        baseline = Baseline(client, options, logger)
+        await baseline.read(await look_up(client, opened, logger), (), opened)
+        results = Results(
+            client,
+            options,
+            selection.thresholds,
+            baseline,
+            on_known=self.artifacts.keep,
+            logger=logger,
+        )
+        others = await rounds_of_others(self._run, opened, baseline)
+        self._trouble = await results.read_again(opened, others)
+
+    def cut_short(self, reason: str) -> None:
+        """Note that the reading ends here."""
+        self._trouble = reason
+
+    def report(self) -> RunReport:
+        """Return how the run stands now."""
+        options = self._asked.options
+        passed, sentence = passed_and_why(self._records, options.fail_on)
+        news = what_became(self.before, self._records, self._trouble)
+        told = what_they_share(self._records, with_names=options.name_laptops_and_networks)
+        lasted = duration(self._run.total_run_time.total_seconds())
+        began = self._run.start_time or datetime.now(UTC)
+        return RunReport(
+            self._records,
+            passed and not self._trouble,
+            f"{news} {sentence}",
+            f"{lasted}, and judging it again {duration(time.monotonic() - self._began)}",
+            preface=f"This is the run {plain(self._run.name)} of {began.day} {began:%B %Y, %H:%M} "
+            "UTC, judged again.",
+            in_common=told.text,
+            what_changed=self._comparison.markdown(self._records),
+            cause=told.headline,
+        )
+
+    def _note(self, record: Record) -> None:
+        # Where the run that it was compared with is gone, what it was found to be then stays.
+        if self._comparison.run or not (record.standing and record.standing.compared_with):
+            self._comparison.note(record)
+
+
+async def _find(reference: str, before: DateTime | None) -> tuple[FlowRun, Parameters]:
+    run, asked = await find_run(reference, before, "judge_again")
+    if not asked.options.wait_for_results:
+        raise SettingsError(
+            f"judge_again: {run.name!r} waited for no results, so that it has no verdicts: name a "
+            "run with wait_for_results. Nothing was read."
+        )
+    return run, asked
+
+
+async def _selection(asked: Parameters, run: FlowRun, test_ids: Sequence[str]) -> Selection:
+    """Return what the run's groups say of its tests, as they are now."""
+    naming = await naming_tests(asked, run.start_time)
+    groups = await load_groups(naming.groups, naming.credentials)
+    return select(test_ids, groups, naming.credentials)
+
+
+async def _slug(run: FlowRun) -> str:
+    """Return what the keys of a run's artifacts end in."""
+    if run.deployment_id is None:
+        return "local"
+    async with get_client() as client:
+        try:
+            return deployment_slug((await client.read_deployment(run.deployment_id)).name)
+        except ObjectNotFound:
+            return "local"

@@ -1,0 +1,54 @@
+"""The verdicts of a run that results may still change, and what became of them. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from thousandeyes.delivery import Delivery
+from thousandeyes.outcomes import Ending, Outcome, VerdictName, in_words
+from thousandeyes.record import Record
+from thousandeyes.text import cut, listed
+
+MOST_NAMED: Final = 5
+_LONGEST_NAME: Final = 60
+
+
+def is_open(record: Record, delivery: Delivery) -> bool:
+    """Tell whether later results may tell something new of a test.
+
+    Args:
+        record: A test of a run that waited for results.
+        delivery: The run's. Under `at_most_once` a doubt may be settled.
+    """
+    if record.outcome is Outcome.ACCEPTED:
+        return record.verdict is None or record.is_provisional
+    return record.needs_settling(delivery)
+
+
+def what_became(before: Mapping[str, Ending], records: Iterable[Record], trouble: str = "") -> str:
+    """Return in a sentence what became of open verdicts.
+
+    Such as `2 of 3 provisional verdicts are final now: VPN gateway (no data before, passed now).`
+
+    Args:
+        before: How the tests stood whose verdict was open, by ID.
+        records: All tests of the run, as they stand now.
+        trouble: What kept results from being read, if anything did.
+    """
+    if not before:
+        return "No verdict was provisional."
+    opened = [record for record in records if record.test_id in before]
+    final = [record for record in opened if record.verdict and not record.is_provisional]
+    changed = [
+        f"{_name(record)} ({in_words(was)} before, {in_words(record.ending)} now)"
+        for record in opened
+        if record.ending != (was := before[record.test_id])
+    ]
+    judged = all(ending in list(VerdictName) for ending in before.values())
+    text = f"{len(final)} of {len(opened)} {'provisional' if judged else 'open'} verdicts are final"
+    text += f" now: {listed(changed, MOST_NAMED)}" if changed else " now, and none is another one"
+    text += f"; the results could not be read to the end: {trouble.rstrip('. ')}" if trouble else ""
+    return f"{text}."
+
+
+def _name(record: Record) -> str:
+    return cut(record.test_name or record.test_id, _LONGEST_NAME)

@@ -1,0 +1,247 @@
+"""A run is judged again when its late laptops have answered: real servers, and no new call."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from prefect import flow, get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.client.schemas.objects import Artifact, FlowRun, State
+
+from flows.rerun import RerunOptions, judge_run_again, rerun_endpoint_tests
+from flows.runs.history import recorded
+from tasks.artifacts import count_artifacts
+from tasks.blocks import EndpointTestGroup
+from tests.flows.rerun.test_sources import crashed_run, id_of
+from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, ids, rows, sent
+from thousandeyes.errors import SettingsError
+from thousandeyes.simulator import Behaviour, Fault, Simulator
+from thousandeyes.simulator.faults import ResultFaults
+from thousandeyes.thresholds import Thresholds
+
+LATE = Behaviour(agents=[0, 1], late_seconds=480)
+LATE_AND_LOST = Behaviour(agents=[0, 1], late_seconds=480, loss=100)
+
+
+class Clock:
+    """The server's, which a test sets ahead instead of waiting."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+@pytest.fixture
+def late(simulate: Simulate) -> Callable[..., tuple[Simulator, Clock]]:
+    """Return a simulator whose laptops are late in some tests, and its clock."""
+
+    def start(agents_of: dict[str, list[Behaviour]], **options: Any) -> tuple[Simulator, Clock]:
+        clock = Clock()
+        usual = {"results_after_seconds": 0.1, "healthy": True, "agents": 9, "tests": ids(3)}
+        return simulate(clock=clock, agents_of=agents_of, **usual | options), clock
+
+    return start
+
+
+async def run(test_ids: list[str], **options: Any) -> tuple[State[Any], UUID]:
+    usual = {"wait_for_results": True, "results_deadline_minutes": 0.03}
+    state = await rerun_endpoint_tests(
+        test_ids, options=RerunOptions.model_validate(usual | options), return_state=True
+    )
+    return state, id_of(state)
+
+
+async def versions(flow_run_id: UUID) -> Counter[str]:
+    """Return how many versions of each artifact belong to a run."""
+    async with get_client() as client:
+        found = await client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id]))
+        )
+    return Counter(str(artifact.key) for artifact in found)
+
+
+Late = Callable[..., tuple[Simulator, Clock]]
+
+
+async def test_late_laptops_make_provisional_verdicts_final_and_nothing_is_sent(
+    late: Late,
+) -> None:
+    simulator, clock = late({"202701": [LATE], "202702": [LATE_AND_LOST]})
+    state, flow_run_id = await run(ids(3))
+    assert state.message == "3 of 3 tests passed; 2 verdicts are provisional."
+    before = await versions(flow_run_id)
+    clock.ahead = 1200
+    again = await judge_run_again(str(flow_run_id), return_state=True)
+    assert again.is_failed()
+    assert again.message == (
+        "2 of 2 provisional verdicts are final now: Intranet (Gdansk) (passed before, failed now). "
+        "1 of 3 tests failed: Intranet (Gdansk); 2 passed."
+    )
+    assert sent(simulator) == dict.fromkeys(ids(3), 1)
+    artifacts = await artifacts_of(flow_run_id)
+    assert [(row["test_id"], row["verdict"], row["provisional"]) for row in _table(artifacts)] == [
+        ("202702", "failed", False),
+        ("202701", "passed", False),
+        ("202703", "passed", False),
+    ]
+    assert "judged again." in str(artifacts[SUMMARY].data)
+    assert rows(artifacts["endpoint-test-202702"]) == _table(artifacts)[:1]
+    new = ("endpoint-test-202701", "endpoint-test-202702", SUMMARY, TABLE)
+    assert await versions(flow_run_id) == before + Counter(new), "the third test keeps its own"
+
+
+async def test_once_all_is_final_there_is_nothing_to_read_and_nothing_to_write(late: Late) -> None:
+    simulator, _ = late({})
+    _, flow_run_id = await run(ids(3))
+    calls, before = len(simulator.calls), await versions(flow_run_id)
+    again = await judge_run_again(str(flow_run_id), return_state=True)
+    assert again.is_completed()
+    assert again.message == "No verdict was provisional. 3 of 3 tests passed."
+    assert len(simulator.calls) == calls
+    assert await versions(flow_run_id) == before
+
+
+async def test_judged_too_early_a_verdict_stays_provisional_and_keeps_its_artifact(
+    late: Late,
+) -> None:
+    _, clock = late({"202701": [LATE]})
+    _, flow_run_id = await run(ids(1))
+    before = await versions(flow_run_id)
+    clock.ahead = 240
+    again = await judge_run_again(str(flow_run_id), return_state=True)
+    assert again.message == (
+        "0 of 1 provisional verdicts are final now, and none is another one. "
+        "1 of 1 tests passed; 1 verdict is provisional."
+    )
+    assert (await versions(flow_run_id))["endpoint-test-202701"] == before["endpoint-test-202701"]
+
+
+async def test_the_rounds_of_a_later_rerun_do_not_count(late: Late) -> None:
+    simulator, clock = late({"202701": [LATE]})
+    _, flow_run_id = await run(ids(1))
+    clock.ahead = 180
+    await run(ids(1))
+    clock.ahead = 1200
+    await judge_run_again(str(flow_run_id))
+    [first, second] = (int(at // 60) * 60 for at in simulator.run_times["202701"])
+    record = (await recorded(await read_run(flow_run_id)))["202701"]
+    assert record.verdict
+    assert (record.verdict.agents_answered, record.verdict.provisional) == (9, False)
+    assert f"roundId={first}" in str(record.app_link)
+    assert first < second
+
+
+async def test_what_can_not_be_read_leaves_the_verdict_as_it_was_and_fails_the_run(
+    late: Late,
+) -> None:
+    reading_once = [200] * 100
+    simulator, clock = late({"202701": [LATE]}, result_replies=reading_once)
+    _, flow_run_id = await run(ids(1))
+    before = await versions(flow_run_id)
+    simulator.result_faults = ResultFaults([503] * 9)
+    clock.ahead = 1200
+    again = await judge_run_again(str(flow_run_id), return_state=True)
+    assert again.is_failed()
+    assert str(again.message).startswith(
+        "0 of 1 provisional verdicts are final now, and none is another one; the results could not "
+        "be read to the end: 503: "
+    )
+    assert (await versions(flow_run_id))["endpoint-test-202701"] == before["endpoint-test-202701"]
+
+
+async def test_a_test_that_was_in_doubt_is_settled_by_its_late_laptops(late: Late) -> None:
+    everybody = Behaviour(late_seconds=480)
+    simulator, clock = late(
+        {"202701": [everybody]}, faults={"202701": Fault(replies=["dropped_after"])}
+    )
+    state, flow_run_id = await run(ids(1), delivery="at_most_once")
+    assert state.is_failed()
+    clock.ahead = 1200
+    again = await judge_run_again(str(flow_run_id), return_state=True)
+    assert again.message == (
+        "1 of 1 open verdicts are final now: Payroll over VPN (Turin) (unknown before, passed "
+        "now). 1 of 1 tests passed."
+    )
+    assert sent(simulator) == {"202701": 1}
+
+
+async def test_it_judges_by_the_thresholds_of_the_runs_groups_and_by_its_fail_on(
+    late: Late,
+) -> None:
+    slow = Behaviour(agents=[0, 1], late_seconds=480, latency_ms=500)
+    _, clock = late({"202701": [slow]})
+    group = EndpointTestGroup(test_ids=["202701"], thresholds=Thresholds(max_latency_ms=400))
+    await group.save("judged-again", overwrite=True)
+    options = RerunOptions(wait_for_results=True, results_deadline_minutes=0.03, fail_on=[])
+    state = await rerun_endpoint_tests([], ["judged-again"], options=options, return_state=True)
+    clock.ahead = 1200
+    again = await judge_run_again(str(id_of(state)), return_state=True)
+    assert again.is_completed()
+    assert "(passed before, failed now). 0 of 1 tests passed; tolerated" in str(again.message)
+
+
+async def test_a_run_that_died_is_not_taken_for_one_that_reported(late: Late) -> None:
+    """It is retried later, and what it may have sent stands nowhere."""
+    _, clock = late({"202701": [LATE]})
+    _, flow_run_id = await run(ids(1))
+    clock.ahead = 1200
+    await judge_run_again(str(flow_run_id))
+    assert await count_artifacts([flow_run_id], "endpoint-reruns-") == 1
+    assert (await versions(flow_run_id))[SUMMARY] == 2
+
+
+@flow
+def another_flow() -> None: ...
+
+
+class TestBadInput:
+    async def refused(self, reference: str, reason: str) -> None:
+        with pytest.raises(SettingsError) as caught:
+            await judge_run_again(reference)
+        assert re.search(reason, str(caught.value))
+        assert re.search(r"Nothing was (sent|read)\.$", str(caught.value))
+
+    async def test_a_run_that_waited_for_no_results_has_no_verdicts(self, late: Late) -> None:
+        simulator, _ = late({})
+        _, flow_run_id = await run(ids(1), wait_for_results=False)
+        calls = len(simulator.calls)
+        await self.refused(str(flow_run_id), "waited for no results, so that it has no verdicts")
+        assert len(simulator.calls) == calls
+
+    async def test_nor_has_a_dry_run(self, late: Late) -> None:
+        late({})
+        _, flow_run_id = await run(ids(1), dry_run=True)
+        await self.refused(str(flow_run_id), "judge_again: '.*' was a dry run")
+
+    async def test_a_run_of_another_flow_is_none_of_ours(self) -> None:
+        other = id_of(another_flow(return_state=True))
+        await self.refused(str(other), "is a run of another-flow, and not of rerun-endpoint-tests")
+
+    @pytest.mark.parametrize(
+        ("reference", "reason"),
+        [
+            (str(uuid4()), "this Prefect server has no flow run"),
+            ("nightly", "neither the ID of a flow run nor a deployment"),
+        ],
+    )
+    async def test_what_is_not_there_is_told(self, reference: str, reason: str) -> None:
+        await self.refused(reference, f"^judge_again: .*{reason}")
+
+    async def test_a_run_without_a_record_can_not_be_judged(self) -> None:
+        crashed = await crashed_run(wait_for_results=True)
+        await self.refused(str(crashed), "has recorded nothing")
+
+
+def _table(artifacts: dict[str, Artifact]) -> list[dict[str, Any]]:
+    return rows(artifacts[TABLE])
+
+
+async def read_run(flow_run_id: UUID) -> FlowRun:
+    async with get_client() as client:
+        return await client.read_flow_run(flow_run_id)
