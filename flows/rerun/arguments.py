@@ -70,13 +70,15 @@ class Given:
     """The arguments as they were given: what concerns the output is known, the rest unchecked.
 
     `every` tells to show each test, `log` to show Prefect's log; None: as the terminal has it.
-    `json_file` and `junit_file` are where the documents for other programs go.
+    `json_file` and `junit_file` are where the documents for other programs go. `judge_again` names
+    a run that is to be judged again, in place of a new one.
     """
 
     every: bool | None
     log: bool | None
     json_file: str | None
     junit_file: str | None
+    judge_again: str | None
     rest: Mapping[str, Any]
 
 
@@ -84,14 +86,20 @@ def read_arguments(arguments: Sequence[str] | None) -> Given:
     """Return the arguments; exits with status 2, as argparse does, for unknown ones.
 
     Raises:
-        SettingsError: Two of them ask for standard output.
+        SettingsError: Two of them ask for standard output, or for a new run and an earlier one.
     """
     given = vars(parser().parse_args(arguments))
     if given["junit_file"] == "-":
         raise SettingsError(
             "--junit takes a file: standard output is for --json. Nothing was sent."
         )
-    own = {name: given.pop(name) for name in ("every", "log", "json_file", "junit_file")}
+    names = ("every", "log", "json_file", "junit_file", "judge_again")
+    own = {name: given.pop(name) for name in names}
+    if own["judge_again"] and any(value not in (None, []) for value in given.values()):
+        raise SettingsError(
+            "--judge-again takes no tests and no options of a run: it judges one as that was asked "
+            "for. Nothing was sent."
+        )
     return Given(**own, rest=given)
 
 
@@ -130,6 +138,12 @@ def _add_own(groups: Mapping[str, argparse._ArgumentGroup]) -> None:
         dest="groups",
         metavar="NAME",
         help="an Endpoint Test Group block on the Prefect server; may be given several times",
+    )
+    what.add_argument(
+        "--judge-again",
+        metavar="RUN",
+        help="run nothing: read the results of an earlier run, a flow run's ID or a deployment for "
+        "its latest one, and make its provisional verdicts final",
     )
     how.add_argument(
         "--credentials",

@@ -19,6 +19,7 @@ from flows.rerun.account import Account
 from flows.rerun.arguments import Given, parameters, read_arguments
 from flows.rerun.flow import RerunFailed, rerun_endpoint_tests
 from flows.rerun.interruption import Abandoned, run_until_interrupted
+from flows.rerun.judge_again import judge_run_again
 from flows.rerun.looking_on import live_line, looked_on
 from flows.rerun.options import RerunOptions
 from flows.rerun.outcome_table import show
@@ -83,10 +84,10 @@ def _to_its_end(given: Given, stdin: TextIO, seen: Watched) -> _End:
     asked = None
     try:
         with _ended_by_signals():
-            asked = parameters(given, stdin)
+            asked = None if given.judge_again else parameters(given, stdin)
             prepare(os.environ)
             end = _run(asked, given, seen)
-            return end._replace(asked=asked)
+            return end._replace(asked=asked or seen.asked)
     except (InvalidTestIds, SettingsError) as error:
         end = _end(ExitStatus.NOT_STARTED, str(error))
     except KeyboardInterrupt:
@@ -102,13 +103,16 @@ def _to_its_end(given: Given, stdin: TextIO, seen: Watched) -> _End:
         end = _end(ExitStatus.BROKEN, f"the run broke: {type(error).__name__}: {error}")
     if end.status in (ExitStatus.NOT_STARTED, ExitStatus.BROKEN):
         _error(end.sentence, end.status)
-    return end._replace(asked=asked)
+    return end._replace(asked=asked or seen.asked)
 
 
-def _run(asked: Parameters, given: Given, seen: Watched) -> _End:
+def _run(asked: Parameters | None, given: Given, seen: Watched) -> _End:
     start_temporary_server(_say)
     line = live_line(given.log)
-    made = rerun_endpoint_tests(**dict(asked), return_state=True)
+    if asked:
+        made = rerun_endpoint_tests(**dict(asked), return_state=True)
+    else:
+        made = judge_run_again(str(given.judge_again), return_state=True)
     try:
         state = run_until_interrupted(looked_on(made, seen, line), lambda: _tell_wait(line))
         if state.is_cancelled():
@@ -122,7 +126,8 @@ def _run(asked: Parameters, given: Given, seen: Watched) -> _End:
         end = _end(ExitStatus.FAILED, str(failed))
     every = given.every
     if every is None:  # what would run is all that a dry run is asked for
-        every = asked.options.dry_run or not sys.stdout.isatty()
+        dry_run = bool(asked and asked.options.dry_run)
+        every = dry_run or not sys.stdout.isatty()
     _tell(end, outcomes, seen, every=every)
     return end
 

@@ -70,6 +70,7 @@ async def judge_run_again(run: str) -> list[Record]:
     settings = await load_settings(selection.credentials)
     comparison = await comparison_of(asked, judged, found, found)
     judging = _Judging(judged, asked, records, comparison)
+    seen.standing = lambda: f"reads the results of {len(judging.before)} tests again"
     if not judging.before:
         seen.report = judging.report()
         return as_state(seen.report, RerunFailed)

@@ -1,5 +1,6 @@
 """A run is judged again when its late laptops have answered: real servers, and no new call."""
 
+import json
 import re
 import time
 from collections import Counter
@@ -7,12 +8,15 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
+import jsonschema
 import pytest
 from prefect import flow, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.client.schemas.objects import Artifact, FlowRun, State
 
 from flows.rerun import RerunOptions, judge_run_again, rerun_endpoint_tests
+from flows.rerun.account import SCHEMA
+from flows.rerun.command_line import ExitStatus, main
 from flows.runs.history import recorded
 from tasks.artifacts import count_artifacts
 from tasks.blocks import EndpointTestGroup
@@ -194,6 +198,49 @@ async def test_a_run_that_died_is_not_taken_for_one_that_reported(late: Late) ->
     await judge_run_again(str(flow_run_id))
     assert await count_artifacts([flow_run_id], "endpoint-reruns-") == 1
     assert (await versions(flow_run_id))[SUMMARY] == 2
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status", "ending"),
+    [(LATE, ExitStatus.PASSED, "passed"), (LATE_AND_LOST, ExitStatus.FAILED, "failed")],
+)
+def test_the_command_line_judges_a_run_again(
+    late: Late,
+    capsys: pytest.CaptureFixture[str],
+    behaviour: Behaviour,
+    status: ExitStatus,
+    ending: str,
+) -> None:
+    simulator, clock = late({"202701": [behaviour]})
+    waits = ("--wait-for-results", "--results-deadline-minutes", "0.03")
+    assert main(["202701", *waits, "--json", "-"]) == ExitStatus.PASSED
+    first = json.loads(capsys.readouterr().out)
+    assert first["provisional"] == 1
+    clock.ahead = 1200
+    assert main(["--judge-again", first["flow_run"]["id"], "--json", "-"]) == status
+    told = json.loads(capsys.readouterr().out)
+    jsonschema.validate(told, json.loads(SCHEMA.read_text()))
+    assert (told["status"], told["provisional"], told["counts"]) == (ending, 0, {ending: 1})
+    assert told["sentence"].startswith("1 of 1 provisional verdicts are final now")
+    assert told["tests"][0]["fails_run"] is (ending == "failed")
+    assert sent(simulator) == {"202701": 1}
+
+
+@pytest.mark.parametrize("more", [["202701"], ["--fail-on", "failed"], ["--no-link-to-app"]])
+def test_the_command_line_takes_nothing_else_with_it(
+    more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--judge-again", "any", *more]) == ExitStatus.NOT_STARTED
+    error = capsys.readouterr().err
+    assert error.startswith("error: --judge-again takes no tests and no options of a run")
+
+
+def test_what_the_command_line_can_not_judge_exits_with_2(
+    late: Late, capsys: pytest.CaptureFixture[str]
+) -> None:
+    late({})
+    assert main(["--judge-again", str(uuid4())]) == ExitStatus.NOT_STARTED
+    assert "this Prefect server has no flow run" in capsys.readouterr().err
 
 
 @flow
