@@ -29,14 +29,16 @@ from pydantic import SecretStr
 from deployments.automations import FILE, Entry, apply_automations, read_automations
 from deployments.ownership import automation_differences
 from deployments.steps import BootstrapError
-from tests.deployments.scene import client_of, simulated, switched_on, until
+from tests.deployments.scene import client_of, next_run_of, runs_of, simulated, switched_on, until
 from tests.deployments.topology import Topology
+from thousandeyes.simulator import Behaviour
 
 TEST_IDS = ["765231567", "202702"]
 NEEDS_A_LOOK, HAS_NEWS = (
     "thousandeyes-scheduled-run-needs-a-look",
     "thousandeyes-one-test-has-news",
 )
+JUDGED_AGAIN = "thousandeyes-scheduled-run-is-judged-again"
 
 
 def changed(tmp_path: Path, place: int, **values: Any) -> Path:
@@ -304,3 +306,24 @@ async def test_the_team_is_told_of_a_failed_scheduled_run_and_of_the_test_that_m
     assert subject.endswith(": accepted")
     for link_in in (body, of_one_test):
         assert f"{one_machine.url}/runs/flow-run/{run.id}" in link_in
+
+
+async def test_a_scheduled_run_is_judged_again_by_itself(one_machine: Topology) -> None:
+    late = {"*": [Behaviour(agents=[0], answers="never")]}
+    quick = {"agents": 9, "healthy": True, "results_after_seconds": 0.1, "agents_of": late}
+    with simulated(tests=TEST_IDS, **quick) as (simulator, env):
+        known = await runs_of("judge-run-again/judge-again")
+        async with switched_on(JUDGED_AGAIN, schedule_after=0):
+            with one_machine.worker("judges", **env):
+                options = {"wait_for_results": True, "results_deadline_minutes": 0.05}
+                run = await arun_deployment(
+                    "rerun-endpoint-tests/scheduled",
+                    parameters={"test_ids": TEST_IDS, "groups": [], "options": options},
+                    poll_interval=0.5,
+                )
+                again = await next_run_of("judge-run-again/judge-again", known)
+    assert again.parameters == {"run": str(run.id)}
+    assert again.state
+    # It comes at once here, and so too early.
+    assert str(again.state.message).startswith("0 of 2 provisional verdicts are final now")
+    assert [simulator.runs(test_id) for test_id in TEST_IDS] == [1, 1]
