@@ -94,6 +94,14 @@ class Record:
         return self.outcome
 
     @property
+    def seconds(self) -> float:
+        """The time from its first call until the run was done with it; 0 where it isn't known."""
+        if self.started_at is None or self.finished_at is None:
+            return 0.0
+        # Of an earlier attempt of the run, a test may have the start and this one the end.
+        return max(0.0, (self.finished_at - self.started_at).total_seconds())
+
+    @property
     def is_provisional(self) -> bool:
         """Whether answers that are still to come may change the verdict."""
         return self.verdict is not None and self.verdict.provisional

@@ -184,11 +184,9 @@ class Baseline:
         after = self.rounds_after(record)
         if after is None:
             return None
-        took = 0.0
-        if record.started_at and record.finished_at:
-            took = max(0.0, (record.finished_at - record.started_at).total_seconds())
         awaited = self._options.results_deadline_minutes * _MINUTE
-        return own_rounds(after, self.interval(record), took=took, awaited=awaited, later=later)
+        interval, took = self.interval(record), record.seconds
+        return own_rounds(after, interval, took=took, awaited=awaited, later=later)
 
     def is_too_early(self, record: Record) -> bool:
         """Tell whether agents that have not answered for a test may still do so."""

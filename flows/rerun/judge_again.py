@@ -19,7 +19,7 @@ from flows.rerun.later_runs import rounds_of_others
 from flows.rerun.looking_up import look_up
 from flows.rerun.open_verdicts import is_open, what_became
 from flows.rerun.parameters import Parameters
-from flows.rerun.results import Results
+from flows.rerun.reading_again import ReadingAgain
 from flows.rerun.selection import Selection, select
 from flows.rerun.sharing import what_they_share
 from flows.rerun.watched import watched
@@ -33,6 +33,7 @@ from tasks.markdown import plain
 from tasks.summary import RERUNS, RunReport, deployment_slug
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import SettingsError
+from thousandeyes.outcomes import VerdictName
 from thousandeyes.record import Record
 from thousandeyes.text import duration
 
@@ -69,7 +70,7 @@ async def judge_run_again(run: str) -> list[Record]:
     selection = await _selection(asked, judged, [record.test_id for record in records])
     settings = await load_settings(selection.credentials)
     comparison = await comparison_of(asked, judged, found, found)
-    judging = _Judging(judged, asked, records, comparison)
+    judging = _JudgedRun(judged, asked, records, comparison)
     seen.standing = lambda: f"reads the results of {len(judging.before)} tests again"
     if not judging.before:
         seen.report = judging.report()
@@ -94,7 +95,7 @@ async def judge_run_again(run: str) -> list[Record]:
     )
 
 
-class _Judging:
+class _JudgedRun:
     """One run that is judged again, its records brought up to date in place.
 
     `before` is how the tests stood whose verdict was open, by ID.
@@ -122,11 +123,16 @@ class _Judging:
     async def execute(self, client: ThousandEyesClient, selection: Selection) -> None:
         """Read what results there are by now, judge by them, and write down what changes."""
         options, logger = self._asked.options, get_run_logger()
-        opened = [record for record in self._records if record.test_id in self.before]
-        logger.info("Reads the results of %d tests of run %r again", len(opened), self._run.name)
+        # Those that failed for good are read too: the summary tells what their laptops share.
+        tests = [
+            record
+            for record in self._records
+            if record.test_id in self.before or record.ending is VerdictName.FAILED
+        ]
+        logger.info("Reads the results of %d tests of run %r again", len(tests), self._run.name)
         baseline = Baseline(client, options, logger)
-        await baseline.read(await look_up(client, opened, logger), (), opened)
-        results = Results(
+        await baseline.read(await look_up(client, tests, logger), (), tests)
+        reading = ReadingAgain(
             client,
             options,
             selection.thresholds,
@@ -134,8 +140,8 @@ class _Judging:
             on_known=self.artifacts.keep,
             logger=logger,
         )
-        others = await rounds_of_others(self._run, opened, baseline)
-        self._trouble = await results.read_again(opened, others)
+        others = await rounds_of_others(self._run, tests, baseline)
+        self._trouble = await reading.read(tests, others)
 
     def cut_short(self, reason: str) -> None:
         """Note that the reading ends here."""

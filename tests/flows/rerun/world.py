@@ -13,7 +13,7 @@ from flows.rerun import RerunOptions
 from flows.rerun.baseline import Baseline
 from flows.rerun.looking_up import look_up
 from flows.rerun.plan import plan
-from flows.rerun.results import Results
+from flows.rerun.reading_again import ReadingAgain
 from flows.rerun.run import Run
 from flows.runs.ownership import OwnRun
 from flows.runs.recording import Artifacts
@@ -131,10 +131,8 @@ class World:
             baseline = Baseline(client, options, logger)
             await baseline.read(await look_up(client, records, logger), (), records)
             keep = Noted(self.known).keep
-            results = Results(
-                client, options, {}, baseline, on_known=keep, logger=logger, clock=loop.time
-            )
-            return await results.read_again(records, later)
+            reading = ReadingAgain(client, options, {}, baseline, on_known=keep, logger=logger)
+            return await reading.read(records, later)
 
     def _client(self) -> ThousandEyesClient:
         settings = ThousandEyesSettings(token=self.simulator.token, base_url="http://localhost")

@@ -1,0 +1,111 @@
+"""What the results of one test come to for its record: a doubt settled, a link, a verdict."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from flows.rerun.baseline import Baseline
+from flows.rerun.options import RerunOptions
+from flows.runs.sending import Logger
+from thousandeyes.app_links import app_link
+from thousandeyes.client import ThousandEyesClient
+from thousandeyes.judging import judge
+from thousandeyes.outcomes import VerdictName
+from thousandeyes.record import Record
+from thousandeyes.results import Kind
+from thousandeyes.rounds import HttpRound
+from thousandeyes.thresholds import Thresholds
+from thousandeyes.verdict import Verdict
+from thousandeyes.watch import Watched
+
+
+class Judging:
+    """Brings records up to date by what was read of their tests.
+
+    Args:
+        client: The run's client.
+        options: How the run goes about its results.
+        thresholds: What the results of a test must keep to, by its ID; else the options'.
+        baseline: What was known before anything was sent.
+        logger: Where the person on call looks.
+    """
+
+    def __init__(
+        self,
+        client: ThousandEyesClient,
+        options: RerunOptions,
+        thresholds: Mapping[str, Thresholds],
+        baseline: Baseline,
+        logger: Logger,
+    ) -> None:
+        self._client = client
+        self._options = options
+        self._thresholds = thresholds
+        self._baseline = baseline
+        self._logger = logger
+
+    def settle(self, record: Record, watched: Watched, trouble: str = "") -> None:
+        """Note whether a test that is in doubt has run.
+
+        Args:
+            record: The test.
+            watched: What was read.
+            trouble: What kept its results from being read to the end, if anything did.
+        """
+        if rows := watched.rows:
+            record.settled(datetime.fromtimestamp(min(row.round_id for row in rows), UTC))
+        elif trouble:
+            record.noted(f"its results can't be read: {trouble}")
+        else:
+            minutes = self._options.results_deadline_minutes
+            record.noted(f"no round of it within {minutes:g} minutes, which proves nothing")
+        self._logger.info("Test %s: %s, %s", record.test_id, record.outcome, record.detail)
+
+    def link(self, record: Record, watched: Watched | None = None) -> None:
+        """Link to what is known of the test, unless that isn't wanted."""
+        if not self._options.link_to_app:
+            return
+        rows = watched.rows if watched else []
+        has_http = any(isinstance(row, HttpRound) for row in rows)
+        record.linked(
+            app_link(
+                record.test_id,
+                app=self._client.settings.app,
+                kind=Kind.HTTP_SERVER if has_http else Kind.NETWORK,
+                aid=record.aid or self._client.settings.aid,
+                round_id=max((row.round_id for row in rows), default=None),
+            )
+        )
+
+    def judge(self, record: Record, watched: Watched, trouble: str = "") -> None:
+        """Note the verdict on a test; the arguments are those of `settle`."""
+        verdict = self.verdict_on(
+            record,
+            watched,
+            complete=watched.complete,
+            too_early=not trouble and self._baseline.is_too_early(record),
+        )
+        if trouble:
+            why = f"provisional: the results could not be read to the end: {trouble}"
+            verdict = replace(verdict, reason=f"{verdict.reason}; {why}", provisional=True)
+        self.take(record, verdict)
+
+    def verdict_on(
+        self, record: Record, watched: Watched, *, complete: bool, too_early: bool
+    ) -> Verdict:
+        """Return the verdict on a test; `thousandeyes.judging.judge` tells of the flags."""
+        named = self._options.name_laptops_and_networks
+        return judge(
+            watched.rows,
+            self._thresholds.get(record.test_id, self._options.thresholds),
+            expected=watched.expected,
+            complete=complete,
+            too_early=too_early,
+            agent_names=self._baseline.agent_names if named else {},
+        )
+
+    def take(self, record: Record, verdict: Verdict) -> None:
+        """Note a verdict, and tell of it."""
+        record.judged(verdict)
+        log = self._logger.info if verdict.name is VerdictName.PASSED else self._logger.warning
+        log("Test %s: %s", record.test_id, verdict.sentence)

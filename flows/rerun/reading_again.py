@@ -1,0 +1,129 @@
+"""The results of a run that is over: read once more, and its tests judged by them."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from flows.rerun.baseline import Baseline
+from flows.rerun.judging import Judging
+from flows.rerun.options import RerunOptions
+from flows.runs.sending import Logger
+from thousandeyes.awaiting import read_results
+from thousandeyes.client import ThousandEyesClient
+from thousandeyes.errors import CallFailed
+from thousandeyes.expected import kinds_of
+from thousandeyes.outcomes import Outcome
+from thousandeyes.queries import TESTS_PER_CALL
+from thousandeyes.record import Record
+from thousandeyes.thresholds import Thresholds
+from thousandeyes.verdict import Verdict
+from thousandeyes.watch import Watched
+
+_NOW: Final = 0.0
+"""The only look is due, and is the last."""
+
+Others = Mapping[str, Collection[int]]
+"""The rounds after which those of other reruns begin, by test ID."""
+
+
+class ReadingAgain:
+    """Reads results of a run that is over, and brings its records up to date.
+
+    Args:
+        client: The client.
+        options: The run's.
+        thresholds: What the results of a test must keep to, by its ID; else the options'.
+        baseline: What is known of the tests.
+        on_known: Is awaited with each record that changed.
+        logger: Where the person on call looks.
+    """
+
+    def __init__(
+        self,
+        client: ThousandEyesClient,
+        options: RerunOptions,
+        thresholds: Mapping[str, Thresholds],
+        baseline: Baseline,
+        *,
+        on_known: Callable[[Record], Awaitable[None]],
+        logger: Logger,
+    ) -> None:
+        self._client = client
+        self._options = options
+        self._baseline = baseline
+        self._judging = Judging(client, options, thresholds, baseline, logger)
+        self._on_known = on_known
+        self._logger = logger
+
+    async def read(self, records: Sequence[Record], others: Others) -> str:
+        """Read what there is of the tests' own rounds, and judge by it.
+
+        A verdict that was final stays, and so does one that rests on more agents than the API tells
+        of by now; of the former, what the laptops tell of themselves is known again.
+
+        Args:
+            records: The tests.
+            others: Where the rounds of other reruns begin.
+
+        Returns:
+            What kept the rest from being read, in words; empty when all were.
+        """
+        for start in range(0, len(records), TESTS_PER_CALL):
+            some = [
+                (record, test)
+                for record in records[start : start + TESTS_PER_CALL]
+                if (test := self._watched(record, others.get(record.test_id, ())))
+            ]
+            try:
+                tests = [test for _, test in some]
+                await read_results(self._client.read, tests, self._client.server_time())
+            except CallFailed as error:
+                return str(error)
+            for record, test in some:
+                await self._take(record, test)
+        return ""
+
+    def _watched(self, record: Record, others: Collection[int]) -> Watched | None:
+        own = self._baseline.own_rounds(record, others)
+        if own is None:
+            return None
+        before = record.verdict.agents_expected if record.verdict else None
+        return Watched(
+            record.test_id,
+            own.after,
+            kinds_of(self._baseline.tests.get(record.test_id)),
+            gives_up_at=_NOW,
+            next_poll=_NOW,
+            # Those that are online now need not be those that were.
+            expected=self._options.expected_agents or before,
+            aid=record.aid,
+            interval=self._baseline.interval(record),
+            rounds_until=own.until,
+        )
+
+    async def _take(self, record: Record, watched: Watched) -> None:
+        outcome, before = record.outcome, record.verdict
+        if record.in_doubt and watched.rows:
+            self._judging.settle(record, watched)
+        if record.outcome is not Outcome.ACCEPTED:
+            return
+        too_early = self._baseline.is_too_early(record)
+        found = self._judging.verdict_on(record, watched, complete=True, too_early=too_early)
+        if before and (not before.provisional or found.agents_answered < before.agents_answered):
+            self._keep(record, before, found)
+            return
+        self._judging.take(record, found)
+        if (outcome, before) != (record.outcome, record.verdict):
+            self._judging.link(record, watched)
+            await self._on_known(record)
+
+    def _keep(self, record: Record, before: Verdict, found: Verdict) -> None:
+        if found.agents_answered < before.agents_answered:
+            self._logger.warning(
+                "Test %s: the API tells of %d agents by now, and told of %d: the verdict stays",
+                record.test_id,
+                found.agents_answered,
+                before.agents_answered,
+            )
+        else:
+            record.judged(replace(before, failing=found.failing, sightings=found.sightings))

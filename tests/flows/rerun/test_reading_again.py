@@ -1,0 +1,83 @@
+"""What becomes of a run's tests when their results are read again, on the virtual clock."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.flows.rerun.test_results import ALL_ONLINE, IDS, NETWORK, verdict_of
+from tests.flows.rerun.world import NOON, World
+from thousandeyes.simulator import Behaviour
+from thousandeyes.simulator.faults import ResultFaults
+
+LATE = Behaviour(agents=list(range(5)), late_seconds=480, loss=100)
+
+
+@pytest.mark.parametrize("test_id", IDS[:2])
+@pytest.mark.parametrize("skew", [0.0, 3600.0, -3600.0])
+def test_late_laptops_count_and_the_verdict_is_final(test_id: str, skew: float) -> None:
+    world = World(tests=IDS, agents_of={test_id: [LATE]}, skew=skew, **ALL_ONLINE)
+    records = world.rerun(wait_for_results=True)
+    assert verdict_of(records[test_id]).provisional
+    assert world.read_again([records[test_id]], after=1200) == ""
+    verdict = verdict_of(records[test_id])
+    assert (verdict.name, verdict.agents_answered, verdict.provisional) == ("failed", 25, False)
+    assert world.known == [test_id]
+    assert not any(call.path.endswith("/run") for call in world.simulator.calls)
+
+
+def test_who_never_answered_is_told_without_a_word_of_a_deadline() -> None:
+    never = Behaviour(agents=list(range(18)), answers="never")
+    world = World(tests=IDS, agents_of={"*": [never]}, **ALL_ONLINE)
+    records = world.rerun([NETWORK], wait_for_results=True)
+    world.read_again(records.values(), after=1200)
+    sentence = verdict_of(records[NETWORK]).sentence
+    assert sentence == "passed: 7 of 7 agents passed (18 more did not answer)"
+
+
+@pytest.mark.parametrize("seconds", [120, 300, 660])
+def test_a_later_rerun_of_the_test_changes_nothing(seconds: int) -> None:
+    world = World(tests=IDS, agents_of={NETWORK: [LATE]}, **ALL_ONLINE)
+    records = world.rerun([NETWORK], wait_for_results=True)
+    world.simulator.run_times[NETWORK].append(world.starts_at + seconds)
+    noted = int(world.starts_at) + seconds - 60
+    world.read_again(records.values(), after=1200, later={NETWORK: [noted]})
+    assert f"roundId={int(NOON)}" in str(records[NETWORK].app_link)
+
+
+def test_where_the_api_tells_of_fewer_agents_by_now_the_verdict_stays() -> None:
+    world = World(tests=IDS, agents_of={"*": [LATE]}, **ALL_ONLINE)
+    records = world.rerun([NETWORK], wait_for_results=True)
+    before = verdict_of(records[NETWORK])
+    world.simulator.run_times[NETWORK].clear()
+    world.read_again(records.values(), after=30 * 86_400)
+    assert records[NETWORK].verdict is before
+    assert world.known == []
+
+
+def test_what_is_new_though_not_final_is_written_down_too() -> None:
+    world = World(tests=IDS, agents_of={NETWORK: [LATE]}, **ALL_ONLINE)
+    records = world.rerun([NETWORK], wait_for_results=True, expected_agents=30)
+    world.read_again(records.values(), after=600, expected_agents=30)
+    verdict = verdict_of(records[NETWORK])
+    assert (verdict.name, verdict.agents_answered, verdict.provisional) == ("failed", 25, True)
+    assert world.known == [NETWORK]
+
+
+def test_many_tests_are_read_in_parts_and_a_part_that_fails_leaves_its_verdicts() -> None:
+    world = World(tests=300, agents_of={"*": [LATE]}, page_size=10_000, **ALL_ONLINE)
+    records = list(world.rerun(wait_for_results=True).values())
+    world.simulator.result_faults = ResultFaults([200, 200, 503])
+    assert world.read_again(records, after=1200).startswith("503: ")
+    assert [record.ending for record in records] == ["failed"] * 200 + ["passed"] * 100
+    assert len(world.result_calls) == 3
+
+
+def test_a_verdict_that_was_final_stays_and_its_laptops_are_known_again() -> None:
+    failing = [Behaviour(agents=[1, 2], loss=100)]
+    world = World(tests=IDS, agents_of={NETWORK: failing}, **ALL_ONLINE)
+    record = world.rerun([NETWORK], wait_for_results=True)[NETWORK]
+    before = verdict_of(record)
+    record.judged(replace(before, failing=(), sightings=()))  # as it is read back
+    world.read_again([record], after=1200)
+    assert (verdict_of(record), verdict_of(record).sightings) == (before, before.sightings)
+    assert world.known == []
