@@ -135,11 +135,11 @@ def _provisional(records: Iterable[Record]) -> list[str]:
     early = [record for record in records if record.is_provisional]
     if not early:
         return []
-    are = "verdict is" if len(early) == 1 else "verdicts are"
+    are, them = ("verdict is", "it") if len(early) == 1 else ("verdicts are", "them")
     names = listed([_answered(record) for record in early], MOST_PROVISIONAL)
     text = (
         f"{len(early)} {are} provisional, since laptops may still answer: {plain(names)}. A "
-        "quarter of an hour after the run, the deployment `judge-again` makes this final."
+        f"quarter of an hour after the run, the deployment `judge-again` makes {them} final."
     )
     return [text, ""]
 

@@ -31,8 +31,8 @@ def what_they_share(records: Iterable[Record], *, with_names: bool) -> Told:
     forgotten = [verdict for verdict in verdicts if _is_forgotten(verdict)]
     if not forgotten or not (text or any(map(_has_failures, forgotten))):
         return Told(headline, text)
-    tests = "one test" if len(forgotten) == 1 else f"{len(forgotten)} tests"
-    text = f"{text} The laptops of {tests} that an earlier attempt judged don't count here."
+    tests = "one test that was" if len(forgotten) == 1 else f"{len(forgotten)} tests that were"
+    text = f"{text} The laptops of {tests} judged earlier don't count here."
     return Told(headline, text.strip())
 
 

@@ -149,7 +149,7 @@ def test_the_summary_names_the_tests_that_late_laptops_may_change_with_how_many_
     assert text.startswith(
         "**Failed.** Why.\n\n2 verdicts are provisional, since laptops may still answer: "
         "VPN \\* (1 of 25 answered), 2. A quarter of an hour after the run, the deployment "
-        "`judge-again` makes this final.\n\n"
+        "`judge-again` makes them final.\n\n"
     )
     assert "provisional" not in markdown(report(*records[2:]), "/t")
 

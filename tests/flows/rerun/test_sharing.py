@@ -80,7 +80,7 @@ def test_what_an_earlier_attempt_judged_is_told_not_to_count() -> None:
     earlier = as_read_back(records[0])
     text = what_they_share([earlier, *records[1:]], with_names=True).text
     assert "laptops on Wi-Fi Guest-7F failed" in text
-    assert text.endswith("The laptops of one test that an earlier attempt judged don't count here.")
+    assert text.endswith("The laptops of one test that was judged earlier don't count here.")
     assert what_they_share([earlier], with_names=True).text.startswith("The laptops of one test")
 
 
