@@ -3,8 +3,14 @@
 from uuid import UUID
 
 from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentTaskRunId
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterParentTaskRunId,
+    TaskRunFilter,
+    TaskRunFilterName,
+)
+from prefect.client.schemas.objects import FlowRun, TaskRun
 
 from tasks.artifacts import count_artifacts, read_outcomes
 from tasks.summary import RERUNS
@@ -15,7 +21,7 @@ async def runs_of(flow_run: FlowRun) -> list[UUID]:
     """Return the flow runs that are all attempts of this one.
 
     It may have been retried, or executed again. For a retried parent Prefect makes a new child
-    run each time, under the same task run.
+    run each time, under the same task run; in another process perhaps under another one.
     """
     return [run.id for run in await _attempts(flow_run)]
 
@@ -40,8 +46,22 @@ async def _attempts(flow_run: FlowRun) -> list[FlowRun]:
     if not (parent := flow_run.parent_task_run_id):
         return [flow_run]
     async with get_client() as client:
+        tracking = await client.read_task_run(parent)
+        alike = await client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[tracking.flow_run_id])),
+            task_run_filter=TaskRunFilter(name=TaskRunFilterName(any_=[tracking.name])),
+        )
+        parents = {one.id for one in alike if _function(one) == _function(tracking)}
         return await client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
-                parent_task_run_id=FlowRunFilterParentTaskRunId(any_=[parent])
+                parent_task_run_id=FlowRunFilterParentTaskRunId(any_=[parent, *parents])
             )
         )
+
+
+def _function(tracking: TaskRun) -> str:
+    """Return the function that a subflow is of. Its name is numbered in the order of the calls.
+
+    In the key a hash of the function's code follows, which may be another one in each process.
+    """
+    return tracking.task_key.rpartition("-")[0]

@@ -1,0 +1,52 @@
+"""Which flow runs are attempts of one: those of a parent that was executed again among them."""
+
+from uuid import UUID
+
+import pytest
+from prefect import Task, flow, get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Pending
+
+from flows.runs.history import runs_of
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+@flow
+def measure() -> None: ...
+
+
+async def child(parent: FlowRun, task_key: str, call: int = 0) -> FlowRun:
+    """Make a subflow run as Prefect's engine does."""
+    tracking: Task[[], None] = Task(lambda: None, name="measure")
+    tracking.task_key = task_key
+    async with get_client() as client:
+        task_run = await client.create_task_run(
+            tracking, parent.id, str(call), name=f"measure-{call}", state=Pending()
+        )
+        return await client.create_flow_run(measure, parent_task_run_id=task_run.id)
+
+
+async def parent() -> FlowRun:
+    async with get_client() as client:
+        return await client.create_flow_run(measure)
+
+
+async def attempts(flow_run: FlowRun) -> set[UUID]:
+    return set(await runs_of(flow_run))
+
+
+async def test_a_subflows_attempts_are_found_although_its_function_has_another_hash() -> None:
+    above = await parent()
+    first, again = await child(above, "measure-0a1b"), await child(above, "measure-2c3d")
+    assert await attempts(again) == await attempts(first) == {first.id, again.id}
+
+
+async def test_another_call_another_function_and_another_parent_are_other_runs() -> None:
+    above = await parent()
+    one = await child(above, "measure-0a1b")
+    await child(above, "measure-0a1b", call=1)
+    await child(above, "other_function-0a1b")
+    await child(await parent(), "measure-0a1b")
+    assert await attempts(one) == {one.id}
+    assert await attempts(above) == {above.id}
