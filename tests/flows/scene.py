@@ -2,8 +2,13 @@
 
 import asyncio
 import json
+import os
+import signal
+import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +16,11 @@ from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.client.schemas.objects import Artifact
 from prefect.client.schemas.sorting import ArtifactSort
+from prefect.settings import get_current_settings
 
 from thousandeyes.simulator import Simulator
+
+PROJECT = Path(__file__).parents[2]
 
 Simulate = Callable[..., Simulator]
 
@@ -46,3 +54,23 @@ async def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None
 
 def rows(artifact: Any) -> list[dict[str, Any]]:
     return list(json.loads(str(artifact.data)))
+
+
+@asynccontextmanager
+async def process(*arguments: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run Python in a process group of its own; what is left of it is killed at the end."""
+    api = get_current_settings().api.url
+    started = await asyncio.create_subprocess_exec(
+        *(sys.executable, *arguments),
+        cwd=PROJECT,
+        env=os.environ | {"PREFECT_API_URL": str(api)} | environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        yield started
+    finally:
+        if started.returncode is None:
+            os.killpg(started.pid, signal.SIGKILL)
+            await started.wait()

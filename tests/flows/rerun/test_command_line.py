@@ -30,8 +30,7 @@ from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from flows.rerun.command_line import ExitStatus, main
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tests.flows.conftest import TOKEN
-from tests.flows.rerun.test_interruptions import PROJECT, process
-from tests.flows.scene import SUMMARY, Simulate, ids, sent, wait_until
+from tests.flows.scene import PROJECT, SUMMARY, Simulate, ids, process, sent, wait_until
 from thousandeyes.delivery import Delivery
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome

@@ -5,10 +5,8 @@ import json
 import os
 import re
 import signal
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -24,33 +22,20 @@ from prefect.states import Cancelling, Scheduled
 import flows.runs.ownership
 from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from tasks.artifacts import read_outcomes
-from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, ids, sent, wait_until
+from tests.flows.scene import (
+    SUMMARY,
+    TABLE,
+    Simulate,
+    artifacts_of,
+    ids,
+    process,
+    sent,
+    wait_until,
+)
 from thousandeyes.delivery import Delivery
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.simulator import Fault
-
-PROJECT = Path(__file__).parents[3]
-
-
-@asynccontextmanager
-async def process(*arguments: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run Python in a process group of its own; what is left of it is killed at the end."""
-    api = get_current_settings().api.url
-    started = await asyncio.create_subprocess_exec(
-        *(sys.executable, *arguments),
-        cwd=PROJECT,
-        env=os.environ | {"PREFECT_API_URL": str(api)} | environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        yield started
-    finally:
-        if started.returncode is None:
-            os.killpg(started.pid, signal.SIGKILL)
-            await started.wait()
 
 
 class Detour:

@@ -14,8 +14,8 @@ from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.sources import read_ids
 from tasks.artifacts import read_outcomes
 from tasks.blocks import EndpointTestGroup
-from tests.flows.rerun.test_interruptions import deployed_run, process
-from tests.flows.scene import Simulate, ids, sent, wait_until
+from tests.flows.rerun.test_interruptions import deployed_run
+from tests.flows.scene import Simulate, ids, process, sent, wait_until
 from thousandeyes.errors import InvalidTestIds, SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
