@@ -11,7 +11,13 @@ from prefect.states import AwaitingRetry, Completed
 RESTARTS: Final = 3
 """How often one run is started again. What kills it that often will do so again."""
 OURS: Final = frozenset(
-    {"rerun-endpoint-tests", "judge-run-again", "create-endpoint-tests", "rerun-organizations"}
+    {
+        "rerun-endpoint-tests",
+        "rerun-around-change",
+        "judge-run-again",
+        "create-endpoint-tests",
+        "rerun-organizations",
+    }
 )
 """The flows whose runs go on where they stood, and whose runs alone upkeep touches."""
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -122,9 +122,9 @@ def markdown(report: RunReport, table_link: str) -> str:
     lines += [report.what_changed, ""] if report.what_changed else []
     lines += [report.preface, ""] if report.preface else []
     ordered = failures_first(report.records)
-    lines += _blocks("Needs a look", [one for one in ordered if one.ending not in GOOD])
+    lines += section("Needs a look", [one for one in ordered if one.ending not in GOOD])
     twice = [one for one in ordered if one.ending in GOOD and one.maybe_duplicate]
-    lines += _blocks("Passed but perhaps run twice", twice)
+    lines += section("Passed but perhaps run twice", twice)
     lines += [f"[All tests of the last run, as a table]({table_link})", ""]
     lines += [f"It took {report.took}.", "", *_counted(report.records)]
     return "\n".join(lines) + "\n"
@@ -151,10 +151,20 @@ def _answered(record: Record) -> str:
     return f"{name} ({verdict.agents_answered} of {verdict.agents_expected} answered)"
 
 
-def _blocks(heading: str, records: Sequence[Record]) -> list[str]:
+def section(
+    heading: str, records: Sequence[Record], noted: Callable[[Record], str] = lambda _: ""
+) -> list[str]:
+    """Return the lines of a list of tests under a heading; none where there is no test.
+
+    Args:
+        heading: Markdown.
+        records: In the order of reading; of many the first are listed and the others counted.
+        noted: Returns Markdown that stands at the end of a test's line.
+    """
     if not records:
         return []
-    lines = [f"## {heading}", "", *map(_block, records[:LARGEST_LIST]), ""]
+    shown = [_item(record) + noted(record) for record in records[:LARGEST_LIST]]
+    lines = [f"## {heading}", "", *shown, ""]
     if rest := records[LARGEST_LIST:]:
         lines += [f"and {len(rest)} more: {counts(rest)}.", ""]
     return lines
@@ -219,7 +229,7 @@ def deployment_slug(name: str | None = None) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "local"
 
 
-def _block(record: Record) -> str:
+def _item(record: Record) -> str:
     """Return a test as an item of a list, which wraps where the cells of a table are cut off."""
     # Nothing is bold: between two names with backticks the first UI would show the signs for it.
     # A test that never had its turn, or was not created, has no artifact to link to. The name is no
@@ -242,5 +252,10 @@ def _block(record: Record) -> str:
 
 
 def _artifact_link(key: str) -> str:
+    return ui_link(f"artifacts/key/{key}")
+
+
+def ui_link(path: str) -> str:
+    """Return the address of a page of Prefect's UI, by its path below the UI's root."""
     # Prefect's url_for knows no artifacts. Without a known address, one from the UI's own root.
-    return f"{(PREFECT_UI_URL.value() or '').rstrip('/')}/artifacts/key/{key}"
+    return f"{(PREFECT_UI_URL.value() or '').rstrip('/')}/{path}"

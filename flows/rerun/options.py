@@ -15,7 +15,7 @@ ENDINGS: Final = (*Outcome, *VerdictName)
 CHOICES: Final = (*ENDINGS, Change.NEW_FAILURE)
 
 # One list of choices in the form, instead of a choice between kinds of choices.
-_Choice = Annotated[
+Choice = Annotated[
     Ending | Literal[Change.NEW_FAILURE],
     WithJsonSchema({"type": "string", "enum": [str(choice) for choice in CHOICES]}),
 ]
@@ -34,7 +34,7 @@ class RerunOptions(BaseModel):
             "runs twice, and now and then stays unknown."
         ),
     )
-    fail_on: list[_Choice] = Field(
+    fail_on: list[Choice] = Field(
         default=[ending for ending in ENDINGS if ending not in GOOD],
         description=(
             "The run fails when a test ends in one of these; with an empty list, never. Passed, "

@@ -37,7 +37,7 @@ def passed_and_why(
     good = [record for record in others if record.ending in GOOD]
     tolerated = [record for record in others if record.ending not in GOOD]
     if bad:
-        sentence = f"{len(bad)} of {len(records)} tests failed{_named(bad)}"
+        sentence = f"{len(bad)} of {len(records)} tests failed{named(bad)}"
         sentence += f"; {_good(good, done)}" if good else ""
     else:
         ran = [record for record in good if record.outcome is not Outcome.SKIPPED]
@@ -47,7 +47,7 @@ def passed_and_why(
         if skipped := len(good) - len(ran):
             sentence += f", {skipped} skipped"
     if tolerated:
-        sentence += f"; tolerated by fail_on{_named(tolerated)}"
+        sentence += f"; tolerated by fail_on{named(tolerated)}"
     if provisional := sum(record.is_provisional for record in records):
         are = "verdict is" if provisional == 1 else "verdicts are"
         sentence += f"; {provisional} {are} provisional"
@@ -80,8 +80,8 @@ def _good(records: Sequence[Record], done: str) -> str:
     return ", ".join(f"{count} {word}" for word, count in counted.items() if count)
 
 
-def _named(records: Sequence[Record]) -> str:
-    """Return the tests by name, each with its ending; of many the endings are counted before."""
+def named(records: Sequence[Record]) -> str:
+    """Return tests by name behind a colon, each with its ending; of many, endings are counted."""
     many = len(records) > MOST_NAMED
     names = [
         _name(record)

@@ -7,6 +7,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import AwaitingRetry, Cancelled, Completed, Crashed, Failed, Pending, Running
 
 import flows.restart
+from flows.around_change import rerun_around_change
 from flows.create import create_endpoint_tests
 from flows.organizations import rerun_organizations
 from flows.rerun import judge_run_again, rerun_endpoint_tests
@@ -58,5 +59,11 @@ def test_a_run_of_another_projects_flow_is_left_alone() -> None:
 
 
 def test_the_flows_of_this_project_are_known_by_their_names() -> None:
-    ours = (create_endpoint_tests, judge_run_again, rerun_endpoint_tests, rerun_organizations)
-    assert {flow.name for flow in ours} == flows.restart.OURS
+    ours = (
+        create_endpoint_tests,
+        judge_run_again,
+        rerun_around_change,
+        rerun_endpoint_tests,
+        rerun_organizations,
+    )
+    assert {one.name for one in ours} == flows.restart.OURS

@@ -1,0 +1,140 @@
+"""What a change did to the tests: records of both halves in, a sentence and a page out. Pure."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from flows.runs.sentence import fails_the_run, named
+from tasks.markdown import plain
+from tasks.summary import failures_first, section
+from thousandeyes.changes import gone, is_failing
+from thousandeyes.outcomes import Ending, Outcome, in_words
+from thousandeyes.record import Record
+from thousandeyes.standing import Change
+
+
+class Effect(StrEnum):
+    """What became of a test with the change. The order is that of reading: the worst first."""
+
+    BROKE = "broke"  # it was well before and fails after
+    FAILS_AND_NEW = "fails_and_new"  # it fails after, and was not measured before
+    STILL_FAILING = "still_failing"  # it failed before and after
+    UNMEASURED = "unmeasured"  # it was not measured after
+    GONE = "gone"  # it is no longer among the tests
+    RECOVERED = "recovered"  # it failed before and is well after
+    WELL_AND_NEW = "well_and_new"  # it is well after, and was not measured before
+    UNCHANGED = "unchanged"  # it was well before and after
+
+
+_HEADINGS: Final[Mapping[Effect, str]] = {
+    Effect.BROKE: "Broke with the change",
+    Effect.FAILS_AND_NEW: "Fails, and was not measured before the change",
+    Effect.STILL_FAILING: "Fails as before",
+    Effect.UNMEASURED: "Not measured after the change",
+    Effect.GONE: "No longer among the tests",
+    Effect.RECOVERED: "Recovered",
+    Effect.WELL_AND_NEW: "Well, and was not measured before the change",
+}
+_COUNTED: Final[Mapping[Effect, tuple[str, str]]] = {
+    Effect.FAILS_AND_NEW: (
+        "fails and was not measured before",
+        "fail and were not measured before",
+    ),
+    Effect.UNMEASURED: ("was not measured after", "were not measured after"),
+    Effect.GONE: ("is no longer among them", "are no longer among them"),
+    Effect.RECOVERED: ("recovered", "recovered"),
+    Effect.STILL_FAILING: ("fails as before", "fail as before"),
+    Effect.WELL_AND_NEW: (
+        "is well and was not measured before",
+        "are well and were not measured before",
+    ),
+    Effect.UNCHANGED: ("is unchanged", "are unchanged"),
+}
+"""How the sentence counts an effect: of one test, and of several."""
+_CHANGES: Final[Mapping[Change | None, Effect]] = {
+    Change.NEW_FAILURE: Effect.BROKE,
+    Change.STILL_FAILING: Effect.STILL_FAILING,
+    Change.RECOVERED: Effect.RECOVERED,
+    Change.UNCHANGED: Effect.UNCHANGED,
+}
+_NOT_MEASURED: Final = frozenset({Outcome.NOT_ATTEMPTED, Outcome.SKIPPED, Outcome.ACCEPTED})
+"""Endings that tell nothing of what laptops measured, nor that the test can't be run."""
+
+
+def effect_on(record: Record) -> Effect:
+    """Return what became of a test, by its record of the second half."""
+    if record.ending in _NOT_MEASURED:
+        return Effect.UNMEASURED
+    change = record.standing.change if record.standing else None
+    if change in _CHANGES:
+        return _CHANGES[change]
+    return Effect.FAILS_AND_NEW if is_failing(record) else Effect.WELL_AND_NEW
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a change did to the tests, by effect, and whether that passes."""
+
+    by_effect: Mapping[Effect, Sequence[Record]]
+    before: Mapping[str, Record]
+    failing: Sequence[Record]
+    """The tests that fail the run by `fail_on`."""
+
+    @classmethod
+    def of(
+        cls,
+        before: Iterable[Record],
+        after: Sequence[Record],
+        fail_on: Collection[Ending | Change],
+    ) -> "Difference":
+        """Return the difference between two halves.
+
+        Args:
+            before: What the first half recorded.
+            after: What the second half came to, compared with the first.
+            fail_on: The outcomes, verdicts and changes that fail the run.
+        """
+        known = {record.test_id: record for record in before}
+        by_effect: dict[Effect, list[Record]] = {effect: [] for effect in Effect}
+        for record in failures_first(after):
+            by_effect[effect_on(record)].append(record)
+        by_effect[Effect.GONE] = gone(after, known)
+        failing = [record for record in after if fails_the_run(record, fail_on)]
+        return cls(by_effect, known, failing)
+
+    @property
+    def passed(self) -> bool:
+        """Whether no test fails the run."""
+        return not self.failing
+
+    @property
+    def sentence(self) -> str:
+        """The answer, such as `1 of 9 tests broke with the change: Intranet; 8 are unchanged.`."""
+        broke = self.by_effect[Effect.BROKE]
+        total = sum(map(len, self.by_effect.values())) - len(self.by_effect[Effect.GONE])
+        parts = [f"{len(broke) or 'None'} of {total} tests broke with the change"]
+        parts[0] += named(broke) if broke else ""
+        for effect, (one, several) in _COUNTED.items():
+            if count := len(self.by_effect[effect]):
+                parts.append(f"{count} {one if count == 1 else several}")
+        if self.failing and not broke:
+            parts.append(f"failed by fail_on{named(self.failing)}")
+        return "; ".join(parts) + "."
+
+    def markdown(self, reports: Mapping[str, str]) -> str:
+        """Return the page: the sentence, the halves' own reports, and each test with an effect.
+
+        Args:
+            reports: What the report of each half is called, and its address.
+        """
+        lines = [f"**{'Passed' if self.passed else 'Failed'}.** {plain(self.sentence)}", ""]
+        links = [f"[{name}]({address})" for name, address in reports.items()]
+        lines += [f"The reports of both halves: {', '.join(links)}.", ""]
+        for effect, heading in _HEADINGS.items():
+            lines += section(heading, self.by_effect[effect], self._as_it_was)
+        return "\n".join(lines)
+
+    def _as_it_was(self, record: Record) -> str:
+        earlier = self.before.get(record.test_id)
+        return f" (before: {in_words(earlier.ending)})" if earlier and earlier != record else ""

@@ -1,0 +1,152 @@
+"""The wait between the halves: for a time, or until somebody resumes the run in Prefect.
+
+A run of a deployment leaves its process meanwhile, and with it its worker's place and its own under
+a concurrency limit: a worker executes it again from the top, and it goes on from what the server
+knows of it. A run that Prefect can't start again (a subflow, or one without a deployment) waits
+where it is.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Final
+from uuid import UUID
+
+from prefect import get_client
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.exceptions import Abort, Pause
+from prefect.states import Paused, Scheduled, Suspended
+
+from tasks.server_calls import until_taken
+from thousandeyes.errors import SettingsError
+
+KEY: Final = "around-change"
+"""What Prefect tells this wait by from one that somebody orders in the UI."""
+POLL: Final = 5.0
+"""Seconds between two looks of a run that waits where it is."""
+
+
+class NobodyResumed(Exception):
+    """The time in which somebody could have resumed the run is over."""
+
+
+def refuse_past(until: datetime | None, now: datetime) -> None:
+    """Refuse a time that is over before anything was sent. Pure.
+
+    Raises:
+        SettingsError: It is over.
+    """
+    if until and until <= now:
+        raise SettingsError(
+            f"until: {until.isoformat()} is over, it is {now:%Y-%m-%d %H:%M} UTC. Nothing was sent."
+        )
+
+
+def is_over(states: Sequence[State], until: datetime | None, now: datetime) -> bool:
+    """Tell whether the wait is over: its time has come, or somebody resumed the run. Pure.
+
+    Args:
+        states: All states of the run.
+        until: The time that is waited for, if one is.
+        now: The time, with its zone.
+    """
+    if until and until <= now:
+        return True
+    in_turn = sorted(states, key=lambda state: state.timestamp)
+    return any(_is_ours(first) and _resumes(second) for first, second in pairwise(in_turn))
+
+
+def _is_ours(state: State) -> bool:
+    return state.is_paused() and state.state_details.pause_key == KEY
+
+
+def _resumes(state: State) -> bool:
+    return state.is_running() or (state.is_scheduled() and state.name == "Resuming")
+
+
+async def wait_for_change(
+    flow_run: FlowRun,
+    until: datetime | None,
+    longest: timedelta,
+    tell: Callable[[datetime], Awaitable[str]],
+) -> None:
+    """Return when the second half is to begin.
+
+    Args:
+        flow_run: This run.
+        until: The time to wait for, with its zone; None: somebody resumes the run.
+        longest: How long somebody has time to resume it.
+        tell: Is awaited with the end of the wait before it begins; returns the words for the run's
+            state.
+
+    Raises:
+        Abort: The run is being cancelled.
+        NobodyResumed: Nobody did, in a run that waits where it is.
+        Pause: The process is to end; a worker starts the run again.
+    """
+    now = datetime.now(UTC)
+    if is_over(await _states(flow_run.id), until, now):
+        return
+    end = until or now + longest
+    said = await tell(end)
+    if flow_run.deployment_id and not flow_run.parent_task_run_id:
+        await _leave(flow_run.id, until, end, said)
+    else:
+        await _stay(flow_run.id, until, end, said)
+
+
+async def _leave(flow_run_id: UUID, until: datetime | None, end: datetime, said: str) -> None:
+    state: State[None] = (
+        Scheduled(scheduled_time=until, message=said)
+        if until
+        else Suspended(pause_expiration_time=end, pause_key=KEY, message=said)
+    )
+    await _enter(flow_run_id, state)
+    raise Pause(state=state)
+
+
+async def _stay(flow_run_id: UUID, until: datetime | None, end: datetime, said: str) -> None:
+    # Without an end of Prefect's own, which would fail the run in other words.
+    await _enter(flow_run_id, Paused(pause_key=KEY, message=said))
+    while not (state := await _state(flow_run_id)).is_running():
+        left = (end - datetime.now(UTC)).total_seconds()
+        if not state.is_paused():
+            raise Abort(f"the run is {state.name} by now")
+        if left > 0:
+            await asyncio.sleep(min(left, POLL))
+        elif until:
+            await _resume(flow_run_id)
+        else:
+            raise NobodyResumed
+
+
+async def _enter(flow_run_id: UUID, state: State[None]) -> None:
+    async def enter() -> None:
+        async with get_client() as client:
+            answer = await client.set_flow_run_state(flow_run_id, state)
+        if answer.status is not SetStateStatus.ACCEPT:
+            raise Abort(f"Prefect does not let this run wait: {answer.details}")
+
+    await until_taken(enter)
+
+
+async def _resume(flow_run_id: UUID) -> None:
+    async def resume() -> None:
+        async with get_client() as client:
+            await client.resume_flow_run(flow_run_id)
+
+    await until_taken(resume)
+
+
+async def _states(flow_run_id: UUID) -> list[State]:
+    async def read() -> list[State]:
+        async with get_client() as client:
+            return await client.read_flow_run_states(flow_run_id)
+
+    return await until_taken(read)
+
+
+async def _state(flow_run_id: UUID) -> State:
+    return max(await _states(flow_run_id), key=lambda state: state.timestamp)

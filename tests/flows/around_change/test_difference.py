@@ -1,0 +1,126 @@
+"""What the answer says of two halves."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.around_change.difference import Difference, Effect
+from flows.around_change.options import AroundChangeOptions
+from tasks.markdown import plain
+from tests.thousandeyes.test_changes import measured
+from thousandeyes.changes import compared
+from thousandeyes.outcomes import Ending, Outcome, VerdictName
+from thousandeyes.record import Record
+
+DEFAULT = AroundChangeOptions().fail_on
+PASSED, FAILED = VerdictName.PASSED, VerdictName.FAILED
+REPORTS = {"before the change": "/b", "after the change": "/a"}
+
+
+def record(number: int, ending: Ending) -> Record:
+    name = f"test {number}"
+    if isinstance(ending, VerdictName):
+        return Record(str(number), name, Outcome.ACCEPTED, attempts=1, verdict=measured(ending))
+    return Record(str(number), name, ending, attempts=1)
+
+
+def halves(before: Sequence[Ending], after: Sequence[Ending]) -> tuple[list[Record], list[Record]]:
+    first = [record(place, ending) for place, ending in enumerate(before)]
+    second = [record(place, ending) for place, ending in enumerate(after)]
+    known = {one.test_id: one for one in first}
+    for one in second:
+        one.stands(compared(one, known.get(one.test_id), "the first half"))
+    return first, second
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence", "passed"),
+    [
+        (
+            [PASSED, PASSED, FAILED, FAILED],
+            [FAILED, PASSED, PASSED, FAILED],
+            (
+                "1 of 4 tests broke with the change: test 0; 1 recovered; 1 fails as before; 1 is "
+                "unchanged."
+            ),
+            False,
+        ),
+        ([PASSED], [PASSED], "None of 1 tests broke with the change; 1 is unchanged.", True),
+        (
+            [PASSED],
+            [VerdictName.NO_DATA],
+            "1 of 1 tests broke with the change: test 0 (no data).",
+            False,
+        ),
+        (
+            [PASSED, PASSED],
+            [PASSED, Outcome.NOT_ATTEMPTED],
+            (
+                "None of 2 tests broke with the change; 1 was not measured after; 1 is unchanged; "
+                "failed by fail_on: test 1 (not attempted)."
+            ),
+            False,
+        ),
+        (
+            [Outcome.NOT_ATTEMPTED, Outcome.NOT_ATTEMPTED],
+            [FAILED, PASSED],
+            (
+                "None of 2 tests broke with the change; 1 fails and was not measured "
+                "before; 1 is well and was not measured before; failed by fail_on: test 0."
+            ),
+            False,
+        ),
+        (
+            [PASSED, PASSED],
+            [PASSED],
+            "None of 1 tests broke with the change; 1 is no longer among them; 1 is unchanged.",
+            True,
+        ),
+    ],
+)
+def test_the_sentence_tells_what_the_change_did(
+    before: list[Ending],
+    after: list[Ending],
+    sentence: str,
+    passed: bool,  # noqa: FBT001
+) -> None:
+    difference = Difference.of(*halves(before, after), DEFAULT)
+    assert (difference.sentence, difference.passed) == (sentence, passed)
+
+
+ENDINGS = st.lists(st.sampled_from([*Outcome, *VerdictName]), max_size=8)
+
+
+@given(before=ENDINGS, after=ENDINGS)
+def test_each_test_is_counted_once_and_none_that_broke_passes(
+    before: list[Ending], after: list[Ending]
+) -> None:
+    first, second = halves(before, after)
+    difference = Difference.of(first, second, DEFAULT)
+    counted = [one.test_id for records in difference.by_effect.values() for one in records]
+    assert sorted(counted) == sorted({one.test_id for one in [*first, *second]})
+    failing = {one.test_id for one in difference.failing}
+    for effect in (Effect.BROKE, Effect.FAILS_AND_NEW):
+        assert failing >= {one.test_id for one in difference.by_effect[effect]}
+    assert difference.passed == (not failing)
+
+
+@given(name=st.text(min_size=1, max_size=40))
+def test_the_page_makes_nothing_of_what_a_test_is_called(name: str) -> None:
+    first, second = halves([PASSED], [FAILED])
+    second[0].named(name)
+    page = Difference.of(first, second, DEFAULT).markdown(REPORTS)
+    assert f"- {plain(second[0].test_name)} (" in page or not plain(second[0].test_name)
+
+
+def test_the_page_leads_to_both_halves_and_lists_what_broke_first() -> None:
+    first, second = halves([PASSED, FAILED, PASSED, FAILED], [PASSED, PASSED, FAILED, FAILED])
+    page = Difference.of(first, second, DEFAULT).markdown(REPORTS)
+    headings = [line for line in page.splitlines() if line.startswith("## ")]
+    assert headings == ["## Broke with the change", "## Fails as before", "## Recovered"]
+    assert "[before the change](/b), [after the change](/a)" in page
+    assert page.index("\n- test 2 ([2](") < page.index("\n- test 3 (") < page.index("\n- test 1 (")
+    assert " (before: passed)" in page
+    assert "test 0" not in page
