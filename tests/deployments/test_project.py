@@ -31,6 +31,7 @@ def test_the_project_has_its_deployments() -> None:
         "rerun-endpoint-tests/scheduled",
         "rerun-endpoint-tests/on-demand",
         "rerun-endpoint-tests/after-change",
+        "rerun-around-change/around-change",
         "judge-run-again/judge-again",
         "rerun-organizations/organizations",
         "create-endpoint-tests/create",
