@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -123,3 +124,20 @@ async def test_a_run_that_nobody_resumes_fails_and_an_automation_says_what_to_do
         async with switched_on(NOBODY):
             run = await started(longest_wait_hours=1 / 3600)
             await in_state(run, "Failed", "Nobody resumed this run in time. Retry it")
+
+
+async def test_when_the_time_has_come_a_worker_measures_again_with_nobody_there(
+    server: Topology,
+) -> None:
+    with (
+        simulated(**WELL) as (_, env),
+        simulated(**BROKEN) as (after, changed),
+        server.worker("only", **env) as worker,
+    ):
+        time = datetime.now(UTC) + timedelta(seconds=60)
+        run = await started(until=time.isoformat())
+        await in_state(run, "Scheduled", "They are measured again at ")
+        change(worker, changed)
+        await in_state(run, "Failed", ONE_BROKE)
+    assert datetime.now(UTC) >= time
+    assert [call.test_id for call in after.calls if call.applied] == TEST_IDS
