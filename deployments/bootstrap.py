@@ -33,7 +33,7 @@ from deployments.groups import GroupsError, read_groups
 from deployments.project import Deployment, read_deployments
 from deployments.server_settings import weak_settings
 from deployments.steps import BootstrapError, Found, Step
-from deployments.work_pools import apply_work_pool
+from deployments.work_pools import apply_work_pool, apply_work_queue
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tasks.known_tests import keeping_created
 from thousandeyes.errors import SettingsError
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m deployments.bootstrap",
         description=(
             "Makes or updates what this project needs on the Prefect server at PREFECT_API_URL, "
-            "and lists what it did: the work pool, a credentials block "
+            "and lists what it did: the work pool and its queue, a credentials block "
             "(from TE_TOKEN, if it is set), the groups of deployments/groups.yaml, the "
             "deployments of prefect.yaml, the automations of deployments/automations.yaml. "
             "What already matches is left alone, and so is what people set in the UI."
@@ -152,6 +152,7 @@ async def _steps(
     pools = list(dict.fromkeys(one.work_pool.name for one in files.deployments))
     for pool in pools:
         yield await apply_work_pool(client, pool, dry_run=dry_run, overwrite=overwrite)
+        yield await apply_work_queue(client, pool, dry_run=dry_run, overwrite=overwrite)
     yield await _credentials(dry_run=dry_run)
     for name, group in files.groups.items():
         yield await _group(name, group, dry_run=dry_run)

@@ -5,6 +5,7 @@ process (`job_variables`), and so have the worker's token sent elsewhere. Source
 form: https://docs.prefect.io/v3/concepts/work-pools#base-job-template.
 """
 
+from pathlib import Path
 from typing import Any, Final
 
 from prefect.client.orchestration import PrefectClient
@@ -13,13 +14,24 @@ from prefect.client.schemas.objects import WorkPool
 from prefect.exceptions import ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
-from deployments.steps import Found, Step
+from deployments.steps import Found, Step, left
+from flows.organizations.work_queue import QUEUE, at_once
 
 TEMPLATE: Final[dict[str, Any]] = {
     "job_configuration": {"stream_output": True},  # Prefect refuses an empty one
     "variables": {"type": "object", "properties": {}, "additionalProperties": False},
 }
 """A job template without variables: a run's process has the worker's environment and command."""
+
+_QUEUE: Final[dict[str, Any]] = {
+    "description": (
+        "The runs that rerun-organizations starts, one for each organization. The concurrency "
+        "limit says how many run at once. Not for rerun-organizations itself."
+    ),
+    "is_paused": False,
+    "concurrency_limit": 8,
+}
+"""What bounds the runs of many organizations on few workers."""
 
 
 async def apply_work_pool(
@@ -50,6 +62,30 @@ async def apply_work_pool(
     if not dry_run:
         await client.update_work_pool(name, WorkPoolUpdate(base_job_template=TEMPLATE))
     return Step(Found.DIFFERENT, what, "runs can no longer set job variables")
+
+
+async def apply_work_queue(
+    client: PrefectClient, pool: str, *, dry_run: bool, overwrite: bool
+) -> Step:
+    """Bring the work queue of `rerun-organizations` into a pool, and say how it was found.
+
+    Once made it is people's: what they set is told and left, unless `overwrite`.
+    """
+    what = f"work queue {pool}/{QUEUE}"
+    try:
+        there = await client.read_work_queue_by_name(QUEUE, pool)
+    except ObjectNotFound:
+        if not dry_run:
+            await client.create_work_queue(QUEUE, work_pool_name=pool, **_QUEUE)
+        return Step(Found.MISSING, what, at_once(_QUEUE["concurrency_limit"]))
+    different = [field for field in _QUEUE if getattr(there, field) != _QUEUE[field]]
+    if not different:
+        return Step(Found.AS_IT_SHOULD_BE, what, at_once(there.concurrency_limit))
+    if not overwrite:
+        return left(what, Path(__file__).name, different, at_once(there.concurrency_limit))
+    if not dry_run:
+        await client.update_work_queue(there.id, **_QUEUE)
+    return Step(Found.DIFFERENT, what, ", ".join(different))
 
 
 def _is_prefects_own(pool: WorkPool) -> bool:

@@ -1,12 +1,15 @@
 """The flow: one run of the on-demand deployment for each organization, one summary of all."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import prefect.runtime
 from prefect import flow, get_run_logger
 
+from flows.organizations.work_queue import at_once, cancel_waiting, check_place, queue_beside
 from flows.rerun import RerunFailed, RerunOptions
 from flows.rerun.remote import ON_DEMAND, RerunUnfinished, rerun_by_deployment
 from flows.runs.concurrency import all_or_first_error
@@ -17,8 +20,9 @@ from flows.runs.sentence import passed_and_why
 from tasks.blocks import EndpointTestGroup, by_organization, read_names
 from tasks.loading import block_names, load_groups
 from tasks.markdown import plain
+from tasks.server_calls import NoAccess, until_taken
 from tasks.summary import RunReport
-from thousandeyes.errors import SettingsError
+from thousandeyes.errors import RunStopped, SettingsError
 from thousandeyes.record import Record
 from thousandeyes.text import duration
 
@@ -48,9 +52,10 @@ async def rerun_organizations(
 ) -> list[Record]:
     """Run the tests of several ThousandEyes organizations again, side by side.
 
-    Quotas are the organizations' own, so that each gets a run of its own, on any worker. One that
-    fails does not stop the others. When this run is retried, those that passed are left alone, and
-    the others go on where they stood.
+    Quotas are the organizations' own, so that each gets a run of its own, on any worker; the limit
+    of the work queue `organizations` says how many run at once. One that fails does not stop the
+    others. When this run is retried, those that passed are left alone, and the others go on where
+    they stood.
 
     Args:
         groups: Names of Endpoint Test Group blocks, of any organization.
@@ -64,22 +69,32 @@ async def rerun_organizations(
 
     Raises:
         RerunFailed: The run of an organization failed, or came to no end.
-        SettingsError: No group is named, or one that isn't there; nothing was sent.
+        SettingsError: No group is named, or one that isn't there, or this run is in the work queue
+            of the runs that it starts; nothing was sent.
     """
     began = time.monotonic()
     chosen = await _groups(read_names(groups, "groups"), read_names(credentials, "credentials"))
     organizations = {one or ENVIRONMENT: names for one, names in by_organization(chosen).items()}
+    own_run = await OwnRun.of_this_process()
+    queue = await until_taken(lambda: queue_beside(deployment))
+    check_place(own_run.flow_run, queue)
     get_run_logger().info(
-        "%d groups of %d organizations: %s",
+        "%d groups of %d organizations, %s: %s",
         len(chosen),
         len(organizations),
+        at_once(queue.concurrency_limit if queue else None),
         ", ".join(organizations),
     )
-    own_run = await OwnRun.of_this_process()
+    start = partial(
+        rerun_by_deployment,
+        options=options,
+        deployment=deployment,
+        work_queue_name=queue.name if queue else None,
+    )
     ended: dict[str, Organization] = {}
 
     async def run(name: str) -> None:
-        ended[name] = await _run(name, organizations[name], options, deployment)
+        ended[name] = await _run(name, organizations[name], start, options)
 
     def cut_short(reason: str) -> None:
         for name, names in organizations.items():
@@ -89,12 +104,19 @@ async def rerun_organizations(
         results = [ended[name] for name in organizations]
         return conclude(results, duration(time.monotonic() - began))
 
+    async def close() -> None:
+        with suppress(NoAccess, RunStopped):
+            await own_run.confirm(trusted=0)
+        if own_run.cancelled:
+            await until_taken(lambda: cancel_waiting(own_run.flow_run.id))
+
     return await to_its_end(
         all_or_first_error(map(run, organizations)),
         own_run=own_run,
         cut_short=cut_short,
         report=report,
         failure=RerunFailed,
+        close=close,
     )
 
 
@@ -130,16 +152,16 @@ async def _groups(names: Sequence[str], credentials: Sequence[str]) -> dict[str,
 
 
 async def _run(
-    name: str, groups: Sequence[str], options: RerunOptions, deployment: str
+    name: str,
+    groups: Sequence[str],
+    start: Callable[..., Awaitable[list[Record]]],
+    options: RerunOptions,
 ) -> Organization:
     """Run one organization. Whatever goes wrong is its own trouble, and stops no other."""
     logger = get_run_logger()
     try:
-        records = await rerun_by_deployment(
-            groups=groups,
-            options=options,
-            deployment=deployment,
-            idempotency_key=f"{prefect.runtime.flow_run.id} {name}",
+        records = await start(
+            groups=groups, idempotency_key=f"{prefect.runtime.flow_run.id} {name}"
         )
     except (RerunFailed, RerunUnfinished) as error:
         logger.error("%s: %s", name, error)  # noqa: TRY400 - expected, and told whole

@@ -51,6 +51,7 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
     timeout: float | None = None,  # noqa: ASYNC109 - Prefect's own name for it
     poll_interval: float = 5,
     idempotency_key: str | None = None,
+    work_queue_name: str | None = None,
 ) -> list[Record]:
     """Run a deployment of `rerun-endpoint-tests`, wait for its end, and return its outcomes.
 
@@ -67,6 +68,7 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         poll_interval: Seconds between two looks.
         idempotency_key: What a caller that is retried gives again, to find the run that it has
             started before; if that did not complete, it is started again where it stood.
+        work_queue_name: A work queue of the deployment's pool. None: the deployment's own.
 
     Returns:
         One record a test, read from the run's artifacts.
@@ -95,6 +97,7 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         parameters={name: value for name, value in given.items() if value},
         poll_interval=poll_interval,
         idempotency_key=idempotency_key,
+        work_queue_name=work_queue_name,
     )
     try:
         if idempotency_key:

@@ -28,7 +28,7 @@ from tests.deployments.scene import client_of, shown
 from tests.deployments.topology import TOKEN, Topology
 
 DEPLOYMENTS = [f"deployment {one.full_name}" for one in read_deployments()]
-MADE = ("work pool thousandeyes", *DEPLOYMENTS)
+MADE = ("work pool thousandeyes", "work queue thousandeyes/organizations", *DEPLOYMENTS)
 
 
 @pytest.fixture

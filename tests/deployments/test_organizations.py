@@ -3,18 +3,20 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 from prefect import get_client
+from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import arun_deployment
-from prefect.states import AwaitingRetry
+from prefect.states import AwaitingRetry, Cancelling
 
 from tasks.artifacts import read_outcomes
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
-from tests.deployments.scene import client_of, simulated
+from tests.deployments.scene import client_of, runs_of, simulated, until
 from tests.deployments.topology import Topology
 from thousandeyes.outcomes import Outcome
 
@@ -99,3 +101,98 @@ async def test_each_goes_at_its_own_pace_and_a_retry_resends_no_accepted_test(
     records = await read_outcomes([parent.id])
     assert len(records) == len(served) * len(ids_of(DEAD))
     assert {record.outcome for record in records} == {Outcome.ACCEPTED}
+
+
+@contextlib.asynccontextmanager
+async def room_for(limit: int) -> AsyncIterator[None]:
+    """Set the limit of the children's work queue, as people do in the UI."""
+    async with get_client() as client:
+        queue = await client.read_work_queue_by_name("organizations", "thousandeyes")
+        await client.update_work_queue(queue.id, concurrency_limit=limit)
+        yield
+        await client.update_work_queue(queue.id, concurrency_limit=queue.concurrency_limit)
+
+
+async def many(number: int, env: dict[str, str]) -> list[str]:
+    """Save groups of that many organizations, and return their names."""
+    groups = [f"group-{n}" for n in range(number)]
+    for n, group in enumerate(groups):
+        block = {"token": env["TE_TOKEN"], "base_url": env["TE_BASE_URL"]}
+        await ThousandEyesCredentials.model_validate(block).save(f"many-{n}", overwrite=True)
+        await EndpointTestGroup(test_ids=[str(n)], credentials=f"many-{n}").save(
+            group, overwrite=True
+        )
+    return groups
+
+
+async def occupied(runs: Iterable[FlowRun]) -> list[tuple[datetime, datetime]]:
+    """Return from when to when each run was pending or running, by the server's records."""
+    stretches = []
+    async with get_client() as client:
+        for run in runs:
+            states = await client.read_flow_run_states(run.id)
+            stretches.append(
+                (
+                    min(state.timestamp for state in states if state.is_pending()),
+                    max(state.timestamp for state in states if state.is_final()),
+                )
+            )
+    return stretches
+
+
+def most_at_once(stretches: Sequence[tuple[datetime, datetime]]) -> int:
+    return max(sum(begin <= at < end for begin, end in stretches) for at, _ in stretches)
+
+
+async def test_of_many_no_more_run_at_once_than_their_work_queue_has_room_for(
+    machines: Topology,
+) -> None:
+    before = await runs_of("rerun-endpoint-tests/on-demand")
+    with simulated(tests=[str(n) for n in range(5)]) as (simulator, env), machines.worker("one"):
+        async with room_for(2):
+            parent = await arun_deployment(
+                "rerun-organizations/organizations",
+                parameters={"groups": await many(5, env)},
+                timeout=0,
+            )
+            # Its own place is no place of its children.
+            assert await ended(parent.id) == "5 of 5 organizations passed."
+        assert ran(simulator) == {str(n): 1 for n in range(5)}
+    after = await runs_of("rerun-endpoint-tests/on-demand")
+    children = [after[one] for one in after.keys() - before]
+    assert len(children) == 5
+    assert most_at_once(await occupied(children)) == 2
+
+
+async def test_what_waits_for_room_never_begins_once_the_parent_is_cancelled(
+    machines: Topology,
+) -> None:
+    before = await runs_of("rerun-endpoint-tests/on-demand")
+
+    async def children() -> list[FlowRun]:
+        after = await runs_of("rerun-endpoint-tests/on-demand")
+        return [after[one] for one in after.keys() - before]
+
+    async def one_has_begun() -> bool:
+        return len(await children()) == 3 and bool(simulator.calls)
+
+    async def all_cancelled() -> bool:
+        return all(run.state and run.state.is_cancelled() for run in await children())
+
+    tests = [str(n) for n in range(3)]
+    with (
+        simulated(tests=tests, latency_seconds=300) as (simulator, env),
+        machines.worker("one"),
+    ):
+        async with room_for(1):
+            parent = await arun_deployment(
+                "rerun-organizations/organizations",
+                parameters={"groups": await many(3, env)},
+                timeout=0,
+            )
+            await until(one_has_begun)
+            async with get_client() as client:
+                await client.set_flow_run_state(parent.id, Cancelling())
+            await ended(parent.id)
+            await until(all_cancelled)
+        assert len({call.test_id for call in simulator.calls if call.test_id}) == 1

@@ -11,7 +11,8 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.workers.process import ProcessWorker
 
 from deployments.steps import Found
-from deployments.work_pools import TEMPLATE, apply_work_pool
+from deployments.work_pools import TEMPLATE, apply_work_pool, apply_work_queue
+from flows.organizations.work_queue import QUEUE
 from tests.deployments.scene import client_of
 from tests.deployments.topology import Topology
 
@@ -84,3 +85,31 @@ async def test_a_template_that_people_wrote_is_told_and_left_until_they_ask(
     step = await apply_work_pool(client, pool, dry_run=False, overwrite=True)
     assert step.found is Found.DIFFERENT
     assert await template_of(client, pool) == TEMPLATE
+
+
+async def test_the_queue_of_the_organizations_is_made_once_and_then_peoples(
+    client: PrefectClient, pool: str
+) -> None:
+    async def apply(*, dry_run: bool = False, overwrite: bool = False) -> str:
+        step = await apply_work_queue(client, pool, dry_run=dry_run, overwrite=overwrite)
+        return step.told(dry_run=dry_run)
+
+    async def limit() -> int | None:
+        return (await client.read_work_queue_by_name(QUEUE, pool)).concurrency_limit
+
+    name = f"work queue {pool}/organizations"
+    assert await apply(dry_run=True) == f"would be made    {name} (at most 8 at once)"
+    assert await apply() == f"made             {name} (at most 8 at once)"
+    assert await limit() == 8
+    assert await apply() == f"found            {name} (at most 8 at once)"
+    there = await client.read_work_queue_by_name(QUEUE, pool)
+    await client.update_work_queue(there.id, concurrency_limit=3)
+    assert await apply() == (
+        f"left             {name} (not as in work_pools.py: concurrency_limit; --overwrite sets it "
+        "by the file; at most 3 at once)"
+    )
+    assert await limit() == 3
+    await apply(dry_run=True, overwrite=True)
+    assert await limit() == 3
+    assert await apply(overwrite=True) == f"changed          {name} (concurrency_limit)"
+    assert await limit() == 8

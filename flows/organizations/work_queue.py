@@ -1,0 +1,71 @@
+"""The work queue of the runs that `rerun-organizations` starts: how many of them run at once."""
+
+from contextlib import suppress
+from typing import Final
+from uuid import UUID
+
+from prefect import get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterParentFlowRunId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, StateType, WorkQueue
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelled
+
+from thousandeyes.errors import SettingsError
+
+QUEUE: Final = "organizations"
+
+
+async def queue_beside(deployment: str) -> WorkQueue | None:
+    """Return the queue `organizations` of a deployment's work pool, if the pool has one.
+
+    None where it has not: Prefect would make it there, without a limit, and workers that serve
+    other queues alone would never look into it. None as well without a pool or a deployment.
+
+    Args:
+        deployment: `<flow>/<deployment>`.
+    """
+    async with get_client() as client:
+        with suppress(ObjectNotFound, ValueError):  # or it is no name of a deployment
+            pool = (await client.read_deployment_by_name(deployment)).work_pool_name
+            return await client.read_work_queue_by_name(QUEUE, pool) if pool else None
+    return None
+
+
+def check_place(parent: FlowRun, queue: WorkQueue | None) -> None:
+    """Make sure that a run takes no place of the runs that it starts and waits for.
+
+    Raises:
+        SettingsError: It is in their queue: enough of such runs would wait for ever.
+    """
+    if queue and parent.work_queue_id == queue.id:
+        raise SettingsError(
+            f"this run is in the work queue {queue.name} itself, and would take a place of the "
+            "runs that it waits for: give its deployment another work queue. Nothing was sent."
+        )
+
+
+async def cancel_waiting(parent: UUID) -> None:
+    """Cancel those runs of a cancelled parent that have not begun.
+
+    Prefect does so too, but only some 20 s after the parent's end, and one that is being cancelled
+    has no place in its queue any more: meanwhile others begin.
+    """
+    waiting = FlowRunFilter(
+        parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent]),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+    )
+    async with get_client() as client:
+        for run in await client.read_flow_runs(flow_run_filter=waiting):
+            await client.set_flow_run_state(
+                run.id, Cancelled(message="The run that started it was cancelled.")
+            )
+
+
+def at_once(limit: int | None) -> str:
+    """Return in words how many runs a queue's concurrency limit lets run at once."""
+    return "all at once" if limit is None else f"at most {limit} at once"
