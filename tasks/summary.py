@@ -9,13 +9,15 @@ from typing import Final
 from uuid import UUID
 
 import prefect.runtime
-from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+from prefect.artifacts import acreate_markdown_artifact
 from prefect.settings import PREFECT_UI_URL
 
 from tasks.artifacts import (
     OUTCOMES_KEY,
     Row,
     artifact_key,
+    as_json,
+    create_table,
     rows_of,
 )
 from tasks.ended_runs import create_of_ended_run
@@ -94,7 +96,7 @@ def table(records: Iterable[Record]) -> tuple[list[Row], str]:
     rest, left = ordered[LARGEST_TABLE:], LARGEST_TABLE_BYTES
     for record, values in zip(ordered, rows_of(ordered[:LARGEST_TABLE]), strict=False):
         # An event holds the table as a text: quotes and letters beyond ASCII are escaped twice.
-        size = len(json.dumps(json.dumps(values)))
+        size = len(json.dumps(as_json([values])))
         if size > left:
             rest.append(record)
             continue
@@ -197,8 +199,8 @@ async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> 
 
     async def write_table() -> UUID:
         if ended_run:
-            return await create_of_ended_run(ended_run, "table", table_key, json.dumps(rows), words)
-        return await acreate_table_artifact(table=rows, key=table_key, description=words)
+            return await create_of_ended_run(ended_run, "table", table_key, as_json(rows), words)
+        return await create_table(table=rows, key=table_key, description=words)
 
     with refusals_logged("the table of outcomes"):
         await until_taken(write_table)

@@ -211,6 +211,22 @@ async def test_an_outcome_is_created_and_then_updated_in_place() -> None:
 
 
 @server
+async def test_no_space_stands_between_values_as_created_and_as_updated() -> None:
+    record = Record("packed", "A name", Outcome.UNKNOWN)
+    stored = []
+
+    async def work() -> None:
+        known = None
+        for _ in range(2):
+            known = await record_outcome(record, known)
+            artifacts = await artifacts_of(UUID(runtime.flow_run.id))
+            stored.append(artifacts["endpoint-test-packed"].data)
+
+    await in_a_flow(work)
+    assert stored == [json.dumps([row(record)], separators=(",", ":"))] * 2
+
+
+@server
 async def test_an_artifact_that_somebody_deleted_is_written_anew() -> None:
     async def work() -> None:
         known = await record_outcome(Record("deleted", outcome=Outcome.UNKNOWN))

@@ -72,7 +72,7 @@ class Pen:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.flow_run_id: UUID | None = None
         self.stopped, self.go_on = asyncio.Event(), asyncio.Event()
-        monkeypatch.setattr(tasks.artifacts, "acreate_table_artifact", self.create)
+        monkeypatch.setattr(tasks.artifacts, "create_table", self.create)
 
     async def create(self, **values: Any) -> UUID:
         self.flow_run_id = UUID(runtime.flow_run.id)
@@ -160,7 +160,7 @@ async def test_an_outcome_that_prefect_refuses_stands_in_the_runs_table(
             raise refused()
         return await acreate_table_artifact(**values)
 
-    monkeypatch.setattr(tasks.artifacts, "acreate_table_artifact", choosy)
+    monkeypatch.setattr(tasks.artifacts, "create_table", choosy)
     state, outcomes = await run(ids(4), max_in_flight=1)
     assert state.is_completed(), state.message
     assert {test_id: record.outcome for test_id, record in outcomes.items()} == dict.fromkeys(
@@ -179,7 +179,7 @@ async def test_under_at_most_once_what_prefect_will_not_record_is_not_sent(
             raise refused()
         return await acreate_table_artifact(**values)
 
-    monkeypatch.setattr(tasks.artifacts, "acreate_table_artifact", choosy)
+    monkeypatch.setattr(tasks.artifacts, "create_table", choosy)
     _, outcomes = await run(ids(3), delivery="at_most_once")
     assert sent(simulator) == {"202701": 1, "202703": 1}
     unsent = outcomes["202702"]
@@ -187,7 +187,7 @@ async def test_under_at_most_once_what_prefect_will_not_record_is_not_sent(
     assert "not sent, since it could not be recorded first" in unsent.detail
 
 
-@pytest.mark.parametrize("refuses", ["acreate_markdown_artifact", "acreate_table_artifact"])
+@pytest.mark.parametrize("refuses", ["acreate_markdown_artifact", "create_table"])
 async def test_a_report_that_prefect_refuses_changes_no_verdict(
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch, refuses: str
 ) -> None:
