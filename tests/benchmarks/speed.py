@@ -82,15 +82,17 @@ def benchmark(console: Console, repeat: int, *, quick: bool) -> None:
 
 def _counted(found: dict[str, list[Measured]], tests: int) -> Table:
     shown = table(
-        "a test, and in brackets how many times the floor's",
+        "a test, in brackets how many times the floor's, and from which turn to which",
         *("contestant", "client CPU ms", "requests", "database kB", "most requests"),
     )
     floor = found[_FLOOR]
     for label, turns in found.items():
         figures = []
         for of, scale in ((_cpu, 1_000), (_requests, 1), (_size, 1 / 1_000)):
-            taken, least = _middle(turns, of), _middle(floor, of)
-            figures.append(f"{taken * scale / tests:.2f} ({taken / least:.2f})")
+            each_turn = [of(measured) * scale / tests for measured in turns]
+            taken, least = median(each_turn), _middle(floor, of) * scale / tests
+            spread = f"{min(each_turn):.2f} to {max(each_turn):.2f}"
+            figures.append(f"{taken:.2f} ({taken / least:.2f})\n{spread}")
         most = turns[0].requests.most_common(_SHOWN)
         shown.add_row(label, *figures, "\n".join(f"{count} {path}" for path, count in most))
     return shown
