@@ -11,7 +11,6 @@ from typing import Final
 from uuid import UUID
 
 from prefect import get_client
-from prefect.artifacts import TableArtifact
 from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.client.schemas.filters import (
     ArtifactFilter,
@@ -23,7 +22,7 @@ from prefect.client.schemas.sorting import ArtifactSort
 from prefect.exceptions import PrefectHTTPStatusError
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.ended_runs import create_of_ended_run, is_by_its_own_run
+from tasks.artifact_creation import as_json, create_table, is_by_its_own_run
 from tasks.markdown import cell, code, from_cell
 from tasks.server_calls import run_logger, until_taken
 from thousandeyes import standing, verdict
@@ -127,24 +126,6 @@ def artifact_key(test_id: str) -> str:
     return TEST_KEY + slug
 
 
-def as_json(rows: object) -> str:
-    """Return a table's rows as they are stored, without the spaces that Prefect would put in.
-
-    A server stores each table three times: as an artifact, as the newest of its key, as an event.
-    """
-    return json.dumps(rows, separators=(",", ":"))
-
-
-class _Table(TableArtifact):
-    async def aformat(self) -> str:
-        return as_json(self.table)
-
-
-async def create_table(table: list[Row], key: str, description: str) -> UUID:
-    """Write a table artifact of the run that is being executed here, and return its ID."""
-    return (await _Table(table=table, key=key, description=description).acreate()).id
-
-
 async def record_outcome(
     record: Record,
     artifact_id: UUID | None = None,
@@ -177,10 +158,8 @@ async def record_outcome(
     async def write() -> UUID:
         if confirm:
             await confirm()
-        if artifact_id is None and ended_run:
-            return await create_of_ended_run(ended_run, "table", key, as_json(rows), words)
         if artifact_id is None:
-            return await create_table(table=rows, key=key, description=words)
+            return await create_table(rows, key, words, ended_run)
         async with get_client() as client:
             await client.update_artifact(
                 artifact_id, ArtifactUpdate(data=as_json(rows), description=words)

@@ -9,18 +9,15 @@ from typing import Final
 from uuid import UUID
 
 import prefect.runtime
-from prefect.artifacts import acreate_markdown_artifact
 from prefect.settings import PREFECT_UI_URL
 
+from tasks.artifact_creation import as_json, create_markdown, create_table
 from tasks.artifacts import (
     OUTCOMES_KEY,
     Row,
     artifact_key,
-    as_json,
-    create_table,
     rows_of,
 )
-from tasks.ended_runs import create_of_ended_run
 from tasks.markdown import plain
 from tasks.server_calls import refusals_logged, until_taken
 from thousandeyes.app_links import is_app_link
@@ -197,28 +194,16 @@ async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> 
     summary_key = place.summary + deployment
     await write_markdown("the summary", summary_key, text, report.message, ended_run)
 
-    async def write_table() -> UUID:
-        if ended_run:
-            return await create_of_ended_run(ended_run, "table", table_key, as_json(rows), words)
-        return await create_table(table=rows, key=table_key, description=words)
-
     with refusals_logged("the table of outcomes"):
-        await until_taken(write_table)
+        await until_taken(lambda: create_table(rows, table_key, words, ended_run))
 
 
 async def write_markdown(
     what: str, key: str, text: str, description: str, ended_run: UUID | None = None
 ) -> None:
     """Write a Markdown artifact; one that the server refuses is left out, and `what` is told."""
-    words = plain(description)
-
-    async def write() -> UUID:
-        if ended_run:
-            return await create_of_ended_run(ended_run, "markdown", key, text, words)
-        return await acreate_markdown_artifact(markdown=text, key=key, description=words)
-
     with refusals_logged(what):
-        await until_taken(write)
+        await until_taken(lambda: create_markdown(text, key, plain(description), ended_run))
 
 
 def deployment_slug(name: str | None = None) -> str:

@@ -1,7 +1,6 @@
 """The command line's arguments: what they are, and the flow's parameters made of them."""
 
 import argparse
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +14,7 @@ from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import Parameters
 from flows.rerun.selection import select
 from tasks.blocks import read_names
-from thousandeyes.errors import InvalidTestIds, SettingsError
+from thousandeyes.errors import SettingsError
 from thousandeyes.lists import read_test_ids_text, refuse_tokens
 from thousandeyes.mistakes import Mistake, mistakes
 from thousandeyes.release import add_version
@@ -196,7 +195,7 @@ def parameters(given: Given, stdin: TextIO) -> Parameters:
         asked = asked.model_copy(update={"test_ids": checked})
     if not (groups or credentials or options.only_failed_of):
         refuse_tokens(asked.test_ids, [ThousandEyesSettings().token.get_secret_value()])
-    _check_size(asked)
+    asked.check_size(get_current_settings().server.api.max_parameter_size)
     return asked
 
 
@@ -232,18 +231,6 @@ def _with_stdin(arguments: Sequence[str], stdin: TextIO) -> list[str]:
         else:
             test_ids += read_test_ids_text(argument, f"ID {number} of the command line")
     return test_ids
-
-
-def _check_size(asked: Parameters) -> None:
-    limit = get_current_settings().server.api.max_parameter_size
-    values: dict[str, Any] = asked.model_dump(mode="json")
-    size = len(json.dumps(values, separators=(",", ":")).encode())
-    if size > limit > 0:
-        raise InvalidTestIds(
-            f"{len(asked.test_ids):,} test IDs are {size:,} bytes, and Prefect takes {limit:,} "
-            "bytes of parameters a run. Put them into a file and name it with --test-ids-file, or "
-            "raise PREFECT_SERVER_API_MAX_PARAMETER_SIZE here and on the server. Nothing was sent."
-        )
 
 
 def _flag(name: str) -> str:

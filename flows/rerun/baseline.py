@@ -5,7 +5,7 @@ It tells later which results are the run's own.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from flows.rerun.options import RerunOptions
 from flows.runs.sending import Logger
@@ -20,6 +20,7 @@ from thousandeyes.own_rounds import OwnRounds, own_rounds
 from thousandeyes.record import Record
 from thousandeyes.results import ROUND_SECONDS, first_round
 
+Key = TypeVar("Key")
 _LONGEST: Final = 60.0  # seconds for each of the two questions
 _MINUTE: Final = 60.0
 _LONGEST_TO_A_NEW_ROUND: Final = 300.0  # seconds
@@ -80,7 +81,8 @@ class Baseline:
         """
         self.tests = tests
         if self._options.wait_for_results:
-            for aid, test_ids in _by_aid([*to_send, *left_open]).items():
+            sent = [*to_send, *left_open]
+            for aid, test_ids in _grouped(sent, lambda record: record.aid).items():
                 await self._look_for_agents(aid, test_ids)
         if self.needs_rounds:
             await self._look_for_rounds(to_send)
@@ -227,9 +229,10 @@ class Baseline:
             return
         since = now - _MINUTE * (self._options.skip_if_run_within_minutes or 0)
         standing: dict[str, int] = {}
+        alike = _grouped(records, lambda record: (record.aid, self.interval(record)))
         try:
             async with asyncio.timeout(_LONGEST):
-                for (aid, interval), test_ids in self._alike(records).items():
+                for (aid, interval), test_ids in alike.items():
                     standing |= await newest_rounds(
                         self._client.read, test_ids, since=since, aid=aid, interval=interval
                     )
@@ -239,15 +242,9 @@ class Baseline:
         else:
             self._standing, self._began_at = standing, now
 
-    def _alike(self, records: Iterable[Record]) -> dict[tuple[str | None, int], list[str]]:
-        test_ids: dict[tuple[str | None, int], list[str]] = {}
-        for record in records:
-            test_ids.setdefault((record.aid, self.interval(record)), []).append(record.test_id)
-        return test_ids
 
-
-def _by_aid(records: Iterable[Record]) -> dict[str | None, list[str]]:
-    test_ids: dict[str | None, list[str]] = {}
+def _grouped(records: Iterable[Record], by: Callable[[Record], Key]) -> dict[Key, list[str]]:
+    test_ids: dict[Key, list[str]] = {}
     for record in records:
-        test_ids.setdefault(record.aid, []).append(record.test_id)
+        test_ids.setdefault(by(record), []).append(record.test_id)
     return test_ids

@@ -1,5 +1,6 @@
 """What a run is asked for: the flow's parameters as one value."""
 
+import json
 from typing import Any, Final, Self
 
 from prefect.client.schemas.objects import FlowRun
@@ -28,6 +29,25 @@ class Parameters(BaseModel):
         """Whether they name any tests themselves, in whatever way."""
         chosen = self.options.name_pattern or self.options.test_ids_file
         return bool(chosen or self.test_ids or self.groups)
+
+    def check_size(self, limit: int) -> None:
+        """Make sure that Prefect takes them.
+
+        Args:
+            limit: The bytes of parameters that it takes; 0: any number.
+
+        Raises:
+            InvalidTestIds: They are more.
+        """
+        values: dict[str, Any] = self.model_dump(mode="json")
+        size = len(json.dumps(values, separators=(",", ":")).encode())
+        if size > limit > 0:
+            raise InvalidTestIds(
+                f"{len(self.test_ids):,} test IDs are {size:,} bytes, and Prefect takes {limit:,} "
+                "bytes of parameters a run. Put them into a file and name it with "
+                "--test-ids-file, or raise PREFECT_SERVER_API_MAX_PARAMETER_SIZE here and on the "
+                "server. Nothing was sent."
+            )
 
     @classmethod
     def read(cls, **given: Any) -> Self:  # noqa: ANN401 - the flow's parameters

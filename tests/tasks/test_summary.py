@@ -16,7 +16,8 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_UI_URL, temporary_settings
 
 import tasks.summary
-from tasks.artifacts import as_json, row
+from tasks.artifact_creation import as_json
+from tasks.artifacts import row
 from tasks.markdown import plain
 from tasks.summary import (
     LARGEST_LIST,
@@ -246,7 +247,7 @@ def test_a_deployments_name_becomes_part_of_a_key(
 async def test_a_summary_that_prefect_refuses_costs_neither_the_table_nor_the_run(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(tasks.summary, "acreate_markdown_artifact", refusing(422))
+    monkeypatch.setattr(tasks.summary, "create_markdown", refusing(422))
 
     @flow
     async def publishing() -> str:
@@ -258,7 +259,7 @@ async def test_a_summary_that_prefect_refuses_costs_neither_the_table_nor_the_ru
 
 
 def refusing(status: int) -> Callable[..., Any]:
-    async def refuse(**_: object) -> None:
+    async def refuse(*_: object) -> None:
         request = httpx.Request("POST", "http://prefect/api/artifacts/")
         raise PrefectHTTPStatusError(
             str(status), request=request, response=httpx.Response(status, request=request)

@@ -26,6 +26,7 @@ import tasks.summary
 from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.run import Run
 from flows.runs.sending import Sending
+from tasks.artifact_creation import create_table
 from tasks.artifacts import OUTCOMES_KEY, read_outcomes
 from tasks.summary import publish
 from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, ids, rows, sent, wait_until
@@ -74,9 +75,9 @@ class Pen:
         self.stopped, self.go_on = asyncio.Event(), asyncio.Event()
         monkeypatch.setattr(tasks.artifacts, "create_table", self.create)
 
-    async def create(self, **values: Any) -> UUID:
+    async def create(self, *values: Any) -> UUID:
         self.flow_run_id = UUID(runtime.flow_run.id)
-        artifact = await acreate_table_artifact(**values)  # the server has it, the run doesn't know
+        artifact = await create_table(*values)  # the server has it, the run doesn't know
         self.stopped.set()
         await self.go_on.wait()
         return artifact
@@ -155,10 +156,10 @@ async def test_an_outcome_that_prefect_refuses_stands_in_the_runs_table(
 ) -> None:
     simulate(tests=ids(4))
 
-    async def choosy(**values: Any) -> UUID:
-        if values["key"] == "endpoint-test-202702":
+    async def choosy(table: Any, key: str, *more: Any) -> UUID:
+        if key == "endpoint-test-202702":
             raise refused()
-        return await acreate_table_artifact(**values)
+        return await create_table(table, key, *more)
 
     monkeypatch.setattr(tasks.artifacts, "create_table", choosy)
     state, outcomes = await run(ids(4), max_in_flight=1)
@@ -174,10 +175,10 @@ async def test_under_at_most_once_what_prefect_will_not_record_is_not_sent(
 ) -> None:
     simulator = simulate(tests=ids(3))
 
-    async def choosy(**values: Any) -> UUID:
-        if values["key"] == "endpoint-test-202702":
+    async def choosy(table: Any, key: str, *more: Any) -> UUID:
+        if key == "endpoint-test-202702":
             raise refused()
-        return await acreate_table_artifact(**values)
+        return await create_table(table, key, *more)
 
     monkeypatch.setattr(tasks.artifacts, "create_table", choosy)
     _, outcomes = await run(ids(3), delivery="at_most_once")
@@ -187,13 +188,13 @@ async def test_under_at_most_once_what_prefect_will_not_record_is_not_sent(
     assert "not sent, since it could not be recorded first" in unsent.detail
 
 
-@pytest.mark.parametrize("refuses", ["acreate_markdown_artifact", "create_table"])
+@pytest.mark.parametrize("refuses", ["create_markdown", "create_table"])
 async def test_a_report_that_prefect_refuses_changes_no_verdict(
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch, refuses: str
 ) -> None:
     simulate(tests=ids(2))
 
-    async def refuse(**_: Any) -> UUID:
+    async def refuse(*_: Any) -> UUID:
         raise refused()
 
     monkeypatch.setattr(tasks.summary, refuses, refuse)

@@ -1,0 +1,72 @@
+"""How an artifact is created: of the run under way, or of one that has ended."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+import prefect.runtime
+from prefect import get_client
+from prefect.artifacts import TableArtifact, acreate_markdown_artifact
+from prefect.client.schemas.actions import ArtifactCreate
+from prefect.client.schemas.objects import Artifact
+
+_WRITTEN_BY: Final = "written_by_flow_run"
+
+
+def as_json(rows: object) -> str:
+    """Return a table's rows as they are stored, without the spaces that Prefect would put in.
+
+    A server stores each table three times: as an artifact, as the newest of its key, as an event.
+    """
+    return json.dumps(rows, separators=(",", ":"))
+
+
+async def create_table(
+    table: Sequence[Mapping[str, object]], key: str, description: str, ended_run: UUID | None = None
+) -> UUID:
+    """Create a table, and return its ID.
+
+    Args:
+        table: One mapping a row.
+        key: The artifact's key.
+        description: Markdown of one line.
+        ended_run: The flow run that it belongs to, if not to the one under way.
+    """
+    if ended_run:
+        return await _create_of(ended_run, "table", key, as_json(table), description)
+    return (
+        await _Table(table=[dict(row) for row in table], key=key, description=description).acreate()
+    ).id
+
+
+async def create_markdown(
+    markdown: str, key: str, description: str, ended_run: UUID | None = None
+) -> UUID:
+    """Create a text, and return its ID; the arguments are those of `create_table`."""
+    if ended_run:
+        return await _create_of(ended_run, "markdown", key, markdown, description)
+    return await acreate_markdown_artifact(markdown=markdown, key=key, description=description)
+
+
+def is_by_its_own_run(artifact: Artifact) -> bool:
+    """Tell whether an artifact was written by the run that it belongs to."""
+    return _WRITTEN_BY not in (artifact.metadata_ or {})
+
+
+class _Table(TableArtifact):
+    async def aformat(self) -> str:
+        return as_json(self.table)
+
+
+async def _create_of(run: UUID, kind: str, key: str, data: str, description: str) -> UUID:
+    artifact = ArtifactCreate(
+        key=key,
+        type=kind,
+        description=description,
+        data=data,
+        metadata_={_WRITTEN_BY: str(prefect.runtime.flow_run.id)},
+        flow_run_id=run,
+    )
+    async with get_client() as client:
+        return (await client.create_artifact(artifact)).id
