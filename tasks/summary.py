@@ -41,6 +41,7 @@ class Place:
 
 
 RERUNS: Final = Place("endpoint-reruns-", OUTCOMES_KEY)
+DRY_RUNS: Final = Place("endpoint-dry-runs-", "endpoint-dry-run-outcomes-")
 CREATIONS: Final = Place("endpoint-creations-", "endpoint-creation-outcomes-")
 LARGEST_TABLE: Final = 1_000
 """Rows in a run's table. Prefect's list of artifacts loads every table whole."""
@@ -60,7 +61,8 @@ class RunReport:
 
     `preface` is Markdown that stands before the counts. `in_common` says what the failing laptops
     share, if anything is known of them, and `cause` the strongest of it in one sentence.
-    `what_changed` is Markdown, with a heading of its own.
+    `what_changed` is Markdown, with a heading of its own. `word` stands before the sentence;
+    None: Passed or Failed.
     """
 
     records: Sequence[Record]
@@ -71,6 +73,7 @@ class RunReport:
     in_common: str = ""
     what_changed: str = ""
     cause: str = ""
+    word: str | None = None
 
     @property
     def message(self) -> str:
@@ -115,7 +118,8 @@ def counts(records: Iterable[Record]) -> str:
 
 def markdown(report: RunReport, table_link: str) -> str:
     """Return the summary: the sentence, what laptops share, what needs a look, counts."""
-    lines = [f"**{'Passed' if report.passed else 'Failed'}.** {plain(report.sentence)}", ""]
+    word = ("Passed" if report.passed else "Failed") if report.word is None else report.word
+    lines = [f"**{word}.** {plain(report.sentence)}" if word else plain(report.sentence), ""]
     lines += [plain(report.in_common), ""] if report.in_common else []
     lines += _provisional(report.records)
     lines += [report.what_changed, ""] if report.what_changed else []
@@ -124,7 +128,7 @@ def markdown(report: RunReport, table_link: str) -> str:
     lines += section("Needs a look", [one for one in ordered if one.ending not in GOOD])
     twice = [one for one in ordered if one.ending in GOOD and one.maybe_duplicate]
     lines += section("Passed but perhaps run twice", twice)
-    lines += [f"[All tests of the last run, as a table]({table_link})", ""]
+    lines += [f"[All tests of this run, as a table]({table_link})", ""]
     lines += [f"It took {report.took}.", "", *_counted(report.records)]
     return "\n".join(lines) + "\n"
 
@@ -179,7 +183,7 @@ def _counted(records: Sequence[Record]) -> list[str]:
 
 
 async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> None:
-    """Write the summary, then the table; waits as long as the Prefect server is away.
+    """Write the table, then the summary; waits as long as the Prefect server is away.
 
     One that the server refuses is left out: the run ends as it would have.
 
@@ -189,13 +193,14 @@ async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> 
         place: Where the report stands.
     """
     rows, words = table(report.records)
-    table_key, ended_run = place.table + deployment, place.ended_run
-    text = markdown(report, _artifact_link(table_key))
-    summary_key = place.summary + deployment
-    await write_markdown("the summary", summary_key, text, report.message, ended_run)
-
+    key, ended_run = place.table + deployment, place.ended_run
+    link = _artifact_link(key)
     with refusals_logged("the table of outcomes"):
-        await until_taken(lambda: create_table(rows, table_key, words, ended_run))
+        made = await until_taken(lambda: create_table(rows, key, words, ended_run))
+        # By its key it would be the newest one: that of another run, before long.
+        link = ui_link(f"artifacts/artifact/{made}")
+    summary_key, text = place.summary + deployment, markdown(report, link)
+    await write_markdown("the summary", summary_key, text, report.message, ended_run)
 
 
 async def write_markdown(

@@ -136,7 +136,9 @@ def _tell(end: _End, outcomes: Sequence[Record], seen: Watched, *, every: bool) 
     console = Console()
     show(outcomes, console, every=every)
     colour = _COLOURS.get(end.word, "red")
-    said = f"[bold {colour}]{end.word.capitalize()}.[/] {words(end.sentence)}"
+    said = words(end.sentence)
+    if not (seen.report and seen.report.word == ""):
+        said = f"[bold {colour}]{end.word.capitalize()}.[/] {said}"
     console.print(said, soft_wrap=True)
     if url := _url(seen):
         console.print(f"Report: {words(url)}", soft_wrap=True, highlight=False)

@@ -29,7 +29,7 @@ from flows.runs.sending import Sending
 from flows.runs.sentence import passed_and_why
 from tasks.blocks import CredentialsName
 from tasks.loading import load_settings
-from tasks.summary import RunReport, deployment_slug, publish
+from tasks.summary import DRY_RUNS, RunReport, deployment_slug, publish
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
 from thousandeyes.record import Record
@@ -90,9 +90,9 @@ async def _look_ahead(selection: Selection, began: float) -> list[Record]:
     async with ThousandEyesClient(await load_settings(selection.credentials)) as client:
         sentence = await dry_run(client, records)
     took = duration(time.monotonic() - began)
-    report = RunReport(records, passed=True, sentence=sentence, took=took)
+    report = RunReport(records, passed=True, sentence=sentence, took=took, word="")
     seen.report = report
-    await publish(report, deployment_slug())
+    await publish(report, deployment_slug(), DRY_RUNS)
     return as_state(report, RerunFailed)
 
 

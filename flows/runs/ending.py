@@ -1,7 +1,8 @@
 """How a flow run ends: reported in every case, and with a sentence of its own."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any, Final, cast
 
 import anyio
 from prefect.client.schemas.objects import State
@@ -12,6 +13,8 @@ from flows.runs.ownership import OwnRun
 from tasks.summary import RERUNS, Place, RunReport, deployment_slug, publish
 from thousandeyes.errors import ThousandEyesError
 from thousandeyes.record import Record
+
+_CANCELLED: Final = "cancelled"
 
 
 class RunFailed(Exception):
@@ -60,11 +63,11 @@ async def to_its_end(
     try:
         await work
         await own_run.confirm_or_abort()
-        ended = await _publish(report(), close, place)
+        ended = await _publish(report(), close, place, cancelled=own_run.cancelled)
     except BaseException as error:
         if not own_run.lost:
-            cut_short(_why_cut_short(error))
-            await _publish(report(), close, place)
+            cut_short(why := _why_cut_short(error))
+            await _publish(report(), close, place, cancelled=why == _CANCELLED)
         raise
     if own_run.cancelled:
         # Prefect takes no other end of a run that somebody cancels.
@@ -94,8 +97,10 @@ def as_state(report: RunReport, failure: type[RunFailed]) -> list[Record]:
 
 
 async def _publish(
-    report: RunReport, close: Callable[[], Awaitable[None]], place: Place
+    report: RunReport, close: Callable[[], Awaitable[None]], place: Place, *, cancelled: bool
 ) -> RunReport:
+    if cancelled:
+        report = replace(report, word="Cancelled")
     with anyio.CancelScope(shield=True):  # also while it is being cancelled
         await publish(report, place.deployment or deployment_slug(), place)
         await close()
@@ -117,4 +122,4 @@ def _why_cut_short(error: BaseException) -> str:
         return str(error)
     if isinstance(error, Exception):
         return f"unexpected {type(error).__name__}, see the log"
-    return "cancelled"
+    return _CANCELLED

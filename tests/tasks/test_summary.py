@@ -84,7 +84,7 @@ def test_the_summary_reads_from_the_verdict_to_what_needs_a_look() -> None:
         "\n"
         f"- [5]({TEST}5): accepted after 2 attempts. fine (may have run twice)\n"
         "\n"
-        "[All tests of the last run, as a table](/artifacts/key/the-table)\n"
+        "[All tests of this run, as a table](/artifacts/key/the-table)\n"
         "\n"
         "It took 4 minutes.\n"
         "\n"

@@ -11,6 +11,7 @@ from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.command_line import main
 from flows.rerun.dry_run import KEY, Known, findings, markdown
 from flows.rerun.plan import documented_plan
+from tasks.summary import DRY_RUNS
 from tests.flows.scene import SUMMARY, Simulate, artifacts_of, ids, sent
 from thousandeyes.errors import TokenRefused
 from thousandeyes.fleet import AgentsPage, Fleet
@@ -125,7 +126,8 @@ async def test_a_dry_run_records_its_plan_and_sends_no_rerun(simulate: Simulate)
     assert "perhaps gone: 404404" in plan
     assert "31 calls of instant tests" in plan
     assert simulator.tests["202701"].name.partition(" (")[0] in plan
-    assert "Dry run" in str(artifacts[SUMMARY].data)
+    assert str(artifacts[f"{DRY_RUNS.summary}local"].data).startswith("Dry run: 31 tests")
+    assert SUMMARY not in artifacts, "the newest report is still that of a run"
     assert not any(key.startswith("endpoint-test-") for key in artifacts)
 
 
@@ -145,7 +147,7 @@ def test_the_command_line_prints_the_plan(
     assert main([*ids(2), "--dry-run"]) == 0
     output = " ".join(capsys.readouterr().out.split())
     assert (
-        "Passed. Dry run: 2 tests, 24 a minute: about 1 s, by the limit that the API documents. "
+        "Dry run: 2 tests, 24 a minute: about 1 s, by the limit that the API documents. "
         "Nothing was sent. Report: http"
     ) in output
     assert sent(simulator) == {}

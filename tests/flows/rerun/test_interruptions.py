@@ -236,6 +236,8 @@ async def test_a_run_that_no_worker_cancels_sees_it_and_ends_cancelled(
     assert state.is_cancelled()
     assert len(sent(simulator)) < 300
     assert "; stopped early: cancelled." in str(state.message)
+    summary = str((await artifacts_of(run_ids[0]))[SUMMARY].data)
+    assert summary.startswith("**Cancelled.** ")
     async with get_client() as client:
         assert (await client.read_flow_run(run_ids[0])).state_name == "Cancelled"
     assert SUMMARY in await artifacts_of(run_ids[0])
