@@ -3,9 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID
@@ -20,98 +19,18 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import Artifact
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.exceptions import PrefectHTTPStatusError
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from tasks.artifact_creation import as_json, create_table, is_by_its_own_run
-from tasks.markdown import cell, code, from_cell
+from tasks.markdown import code
+from tasks.rows import fields_of, from_row, stored_rows
 from tasks.server_calls import run_logger, until_taken
-from thousandeyes import standing, verdict
-from thousandeyes.app_links import is_app_link
-from thousandeyes.judging import NO_VERDICT
-from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
-from thousandeyes.standing import NO_STANDING
-
-Row = dict[str, str | int | float | bool | None]
 
 TEST_KEY: Final = "endpoint-test-"
 OUTCOMES_KEY: Final = "endpoint-rerun-outcomes-"
 
 _PAGE = 200  # what a Prefect server gives at most
-_RECORD = TypeAdapter(Record)
-
-
-def row(record: Record) -> Row:
-    """Return a record as a row of a table, the same keys for every record.
-
-    A text that Markdown would alter stands behind a tab: see `tasks.markdown.cell`.
-    """
-    return {
-        # A link stays as it is, so that it can be followed.
-        name: cell(value) if isinstance(value, str) and not is_app_link(value) else value
-        for name, value in values_of(record).items()
-    }
-
-
-def values_of(record: Record) -> Row:
-    """Return a record as flat JSON values, the same keys for every record, each text as it is.
-
-    What people look for comes first, since the UI cuts wide tables at the right.
-    """
-    return {
-        "test_id": record.test_id,
-        "test_name": record.test_name,
-        "outcome": record.outcome.value,
-        "http_status": record.http_status,
-        "attempts": record.attempts,
-        "detail": record.detail,
-        "maybe_duplicate": record.maybe_duplicate,
-        "quota_wait_seconds": round(record.quota_wait_seconds, 1),
-        "started_at": _text(record.started_at),
-        "finished_at": _text(record.finished_at),
-        "aid": record.aid,
-        **(record.verdict.row() if record.verdict else NO_VERDICT),
-        "app_link": record.app_link,
-        "rounds_after": record.rounds_after,
-        **(record.standing.row() if record.standing else NO_STANDING),
-    }
-
-
-def rows_of(records: Sequence[Record]) -> list[Row]:
-    """Return one row a record, as a table has them.
-
-    Where there are verdicts, these come early, and with them `why`, the one reason that counts.
-    """
-    if not any(record.verdict for record in records):
-        return [row(record) for record in records]
-    return [_with_verdict_early(row(record), record.why) for record in records]
-
-
-def _with_verdict_early(values: Row, why: str) -> Row:
-    early = {name: values[name] for name in ("test_id", "test_name", "outcome", "verdict")}
-    return {**early, "why": cell(why), **values}
-
-
-def from_row(values: object) -> Record:
-    """Return the record that a row was made of; keys of later versions are passed over.
-
-    Raises:
-        ValidationError: It is no such row.
-    """
-    if isinstance(values, dict):
-        values = {
-            name: from_cell(value) if isinstance(value, str) else value
-            for name, value in values.items()
-        }
-        if isinstance(outcome := values.get("outcome"), str):
-            # An outcome that only a later version knows may mean that a call went out. Read as
-            # `unknown`, the test is not sent again under at_most_once.
-            values |= {
-                "outcome": outcome if outcome in list(Outcome) else Outcome.UNKNOWN,
-                "verdict": verdict.from_row(values),
-                "standing": standing.from_row(values),
-            }
-    return _RECORD.validate_python(values)
 
 
 def artifact_key(test_id: str) -> str:
@@ -132,7 +51,7 @@ async def record_outcome(
     confirm: Callable[[], Awaitable[None]] | None = None,
     ended_run: UUID | None = None,
 ) -> UUID:
-    """Write a test's artifact, a one-row table, or bring the given one up to date.
+    """Write a test's artifact, a table of its fields, or bring the given one up to date.
 
     Waits as long as the Prefect server is away, so that no outcome is lost. One that somebody
     deleted meanwhile is written anew.
@@ -150,7 +69,7 @@ async def record_outcome(
         NoAccess: The Prefect server does not let this process in.
         PrefectHTTPStatusError: The Prefect server refuses it.
     """
-    rows = rows_of([record])
+    rows = fields_of(record)
     key = artifact_key(record.test_id)
     words = f"{code(record.test_name or record.test_id)}: {record.ending}"
     words += " (provisional)" if record.is_provisional else ""
@@ -204,7 +123,7 @@ def _records(artifact: Artifact) -> list[Record]:
         rows = json.loads(str(artifact.data))
     except ValueError:
         rows = None
-    rows = rows if isinstance(rows, list) else [rows]
+    rows = stored_rows(rows)
     for values in rows:
         with suppress(ValidationError):
             records.append(from_row(values))
@@ -236,7 +155,3 @@ async def _read(flow_run_ids: list[UUID], key: ArtifactFilterKey) -> list[Artifa
             found += page
             if len(page) < _PAGE:
                 return sorted(found, key=lambda artifact: str(artifact.updated))
-
-
-def _text(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="milliseconds") if moment else None

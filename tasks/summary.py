@@ -14,11 +14,10 @@ from prefect.settings import PREFECT_UI_URL
 from tasks.artifact_creation import as_json, create_markdown, create_table
 from tasks.artifacts import (
     OUTCOMES_KEY,
-    Row,
     artifact_key,
-    rows_of,
 )
 from tasks.markdown import plain
+from tasks.rows import Row, in_run_table
 from tasks.server_calls import refusals_logged, until_taken
 from thousandeyes.app_links import is_app_link
 from thousandeyes.outcomes import GOOD, MEANING, in_words
@@ -94,7 +93,8 @@ def table(records: Iterable[Record]) -> tuple[list[Row], str]:
     ordered = failures_first(records)
     rows: list[Row] = []
     rest, left = ordered[LARGEST_TABLE:], LARGEST_TABLE_BYTES
-    for record, values in zip(ordered, rows_of(ordered[:LARGEST_TABLE]), strict=False):
+    for record in ordered[:LARGEST_TABLE]:
+        values = in_run_table(record)
         # An event holds the table as a text: quotes and letters beyond ASCII are escaped twice.
         size = len(json.dumps(as_json([values])))
         if size > left:

@@ -73,6 +73,16 @@ class Verdict:
     """The agents that measured anything, each once, by ID. Not in the row either."""
 
     @property
+    def in_short(self) -> str:
+        """How many agents failed, or that all passed, such as `2 of 21 failed`."""
+        failed = self.agents_answered - self.agents_passed
+        if not self.agents_answered:
+            return "none answered"
+        if failed:
+            return f"{failed} of {self.agents_answered} failed"
+        return f"{self.agents_passed} of {self.agents_answered} passed"
+
+    @property
     def sentence(self) -> str:
         """The verdict and its reason."""
         return f"{self.name}: {self.reason}"

@@ -15,7 +15,7 @@ from typing import Any, Final
 from prefect.client.schemas.objects import FlowRun
 
 from flows.runs.sentence import fails_the_run
-from tasks.artifacts import values_of
+from tasks.rows import values_of
 from thousandeyes.outcomes import MEANING, Ending
 from thousandeyes.record import Record
 from thousandeyes.standing import Change

@@ -88,7 +88,6 @@ def test_on_demand_is_started_by_its_form_and_its_report_is_read_from_the_artifa
         link = page.get_by_role("link", name="All tests of this run, as a table")
         page.goto(str(link.get_attribute("href")))
         expect(page.get_by_text("13 tests, what needs a look first").first).to_be_visible()
-        _open_the_newest(page)
         for test_id, ending in (
             (TEST_IDS[5], "forbidden"),
             (TEST_IDS[7], "failed"),

@@ -56,6 +56,11 @@ def rows(artifact: Any) -> list[dict[str, Any]]:
     return list(json.loads(str(artifact.data)))
 
 
+def fields(artifact: Any) -> dict[str, Any]:
+    """Return what a test's own artifact holds."""
+    return {one["field"]: one["value"] for one in rows(artifact)}
+
+
 @asynccontextmanager
 async def process(*arguments: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run Python in a process group of its own; what is left of it is killed at the end."""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.artifacts import row
+from tasks.rows import row
 from tests.flows.rerun.world import World
 from tests.security.hostile_api import TOKEN, client_of, replies
 from tests.security.mutations import DEEP, HEADERS, ODD, Mutating, Mutation, mutations, nested

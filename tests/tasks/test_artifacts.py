@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
-from datetime import UTC
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,147 +15,19 @@ from prefect import flow, get_client, runtime
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
-from pydantic import ValidationError
 
 from tasks.artifacts import (
     OUTCOMES_KEY,
     artifact_key,
-    from_row,
     read_outcomes,
     record_outcome,
-    row,
-    rows_of,
 )
-from tasks.markdown import cell
+from tasks.rows import fields_of, in_run_table
 from tests.flows.scene import artifacts_of
-from thousandeyes.app_links import app_link
-from thousandeyes.judging import NO_VERDICT
-from thousandeyes.outcomes import Outcome, VerdictName
+from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
-from thousandeyes.standing import Change, Standing
-from thousandeyes.verdict import FailingAgent, Spread, Verdict
 
 server = pytest.mark.usefixtures("prefect_server")
-
-moments = st.none() | st.datetimes(timezones=st.just(UTC)).map(
-    lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-)
-spreads = st.builds(Spread, *[st.none() | st.integers(0, 100).map(float)] * 2)
-verdicts = st.builds(
-    Verdict,
-    name=st.sampled_from(VerdictName),
-    reason=st.text(),
-    agents_expected=st.none() | st.integers(0, 99),
-    agents_answered=st.integers(0, 99),
-    agents_passed=st.integers(0, 99),
-    agents_icmp_blocked=st.integers(0, 99),
-    agents_failed=st.none() | st.text(min_size=1),
-    loss=spreads,
-    latency_ms=spreads,
-    jitter_ms=spreads,
-    response_time_ms=spreads,
-    total_time_ms=spreads,
-    http_status_worst=st.none() | st.integers(200, 599),
-    error_types=st.lists(st.sampled_from(["dns", "ssl", "http"]), unique=True).map(tuple),
-    failing=st.just((FailingAgent("a", "laptop", ("100 % loss",)),)),
-    provisional=st.booleans(),
-)
-standings = st.builds(
-    Standing,
-    change=st.none() | st.sampled_from(Change),
-    failing_since=moments,
-    failing_runs=st.integers(0, 99),
-    moved=st.text(),
-    recent=st.dictionaries(
-        st.sampled_from(["loss", "latency_ms"]),
-        st.lists(st.integers(0, 999).map(float), min_size=1, max_size=20).map(tuple),
-    ),
-    compared_with=st.none() | st.uuids().map(str),
-)
-records = st.builds(
-    Record,
-    test_id=st.text("abcXYZ019-_", min_size=1),
-    test_name=st.text(),
-    outcome=st.sampled_from(Outcome),
-    detail=st.text(),
-    http_status=st.none() | st.integers(200, 599),
-    attempts=st.integers(0, 9),
-    maybe_duplicate=st.booleans(),
-    quota_wait_seconds=st.integers(0, 6000).map(lambda tenths: tenths / 10),
-    started_at=moments,
-    finished_at=moments,
-    aid=st.none() | st.text("0123456789", min_size=1),
-    verdict=st.none() | verdicts,
-    app_link=st.none() | st.just("https://app.thousandeyes.com/view"),
-    rounds_after=st.none() | st.integers(0, 2_000_000_000),
-    standing=st.none() | standings,
-)
-
-
-@given(records)
-def test_a_record_survives_its_row(record: Record) -> None:
-    assert from_row(json.loads(json.dumps(row(record)))) == record
-
-
-def test_a_row_of_version_0_1_0_reads_as_it_was_written() -> None:
-    """It knew no escape: its texts stand as they are, Markdown or not."""
-    written = row(Record("1")) | {
-        "test_name": "VPN *primary* DE",
-        "detail": "400: <b>[a](b)</b> \\\\server",
-        "why": "# of agents",
-    }
-    read = from_row(written)
-    assert (read.test_name, read.detail) == (written["test_name"], written["detail"])
-
-
-def test_a_link_can_be_followed_from_the_table() -> None:
-    link = app_link("1", aid="2")
-    assert row(Record("1", app_link=link))["app_link"] == link
-
-
-@given(records)
-def test_every_row_has_the_same_keys_and_flat_json_values(record: Record) -> None:
-    values = row(record)
-    assert list(values) == list(row(Record("1")))
-    assert {type(value) for value in values.values()} <= {str, int, float, bool, type(None)}
-
-
-def test_what_a_later_version_adds_is_passed_over() -> None:
-    assert from_row(row(Record("1")) | {"verdict": "worse", "begun": True}) == Record("1")
-
-
-def test_what_people_look_for_stands_first_since_the_ui_cuts_wide_tables() -> None:
-    first = ["test_id", "test_name", "outcome", "http_status", "attempts", "detail"]
-    [values] = rows_of([Record("1")])
-    assert list(values)[: len(first)] == first
-
-
-@given(verdicts)
-def test_where_there_are_verdicts_they_and_the_reasons_stand_early(verdict: Verdict) -> None:
-    judged = Record("1", outcome=Outcome.ACCEPTED, verdict=verdict)
-    lost = Record("2", outcome=Outcome.UNKNOWN, detail="lost")
-    rows = rows_of([lost, judged])
-    assert list(rows[0]) == list(rows[1])
-    assert list(rows[0])[:5] == ["test_id", "test_name", "outcome", "verdict", "why"]
-    assert [values["why"] for values in rows] == ["lost", cell(judged.why)]
-    assert [from_row(values) for values in rows] == [lost, judged]
-
-
-def test_without_results_the_columns_of_a_verdict_are_empty() -> None:
-    values = row(Record("1"))
-    assert {values[name] for name in NO_VERDICT} == {None}
-
-
-def test_an_outcome_of_a_later_version_counts_as_sent() -> None:
-    """So that at_most_once sends nothing twice."""
-    assert from_row(row(Record("1")) | {"outcome": "throttled"}).outcome is Outcome.UNKNOWN
-
-
-@pytest.mark.parametrize("values", [None, [], "1", {}, {"outcome": "unknown"}, {"test_id": [1]}])
-def test_what_is_no_row_is_refused(values: object) -> None:
-    with pytest.raises(ValidationError):
-        from_row(values)
-
 
 ids = st.from_regex(r"[A-Za-z0-9_-]+", fullmatch=True)
 
@@ -206,7 +77,7 @@ async def test_an_outcome_is_created_and_then_updated_in_place() -> None:
     artifacts = await artifacts_of(await in_a_flow(work))
     assert await versions("endpoint-test-once") == 1
     artifact = artifacts["endpoint-test-once"]
-    assert json.loads(str(artifact.data)) == [row(record)]
+    assert json.loads(str(artifact.data)) == fields_of(record)
     assert artifact.description == "A name: accepted"
 
 
@@ -223,7 +94,7 @@ async def test_no_space_stands_between_values_as_created_and_as_updated() -> Non
             stored.append(artifacts["endpoint-test-packed"].data)
 
     await in_a_flow(work)
-    assert stored == [json.dumps([row(record)], separators=(",", ":"))] * 2
+    assert stored == [json.dumps(fields_of(record), separators=(",", ":"))] * 2
 
 
 @server
@@ -270,7 +141,7 @@ async def test_a_late_artifact_of_one_run_takes_no_mark_of_a_duplicate_away(
 @server
 async def test_what_has_no_artifact_of_its_own_comes_from_the_table() -> None:
     async def work() -> None:
-        rows = [row(Record("1", outcome=Outcome.UNKNOWN)), row(Record("2"))]
+        rows = [in_run_table(Record(test_id)) for test_id in ("1", "2")]
         await record_outcome(Record("1", outcome=Outcome.ACCEPTED))
         await acreate_table_artifact(table=rows, key=f"{OUTCOMES_KEY}local")
 
@@ -286,7 +157,7 @@ async def test_more_artifacts_than_a_page_holds_are_all_read() -> None:
     names = [str(number) for number in range(201)]
     async with get_client() as client:
         for name in names:
-            data = json.dumps([row(Record(name))])
+            data = json.dumps(fields_of(Record(name)))
             await client.create_artifact(
                 ArtifactCreate(key=artifact_key(name), data=data, flow_run_id=flow_run_id)
             )
@@ -308,7 +179,7 @@ async def test_artifacts_of_other_hands_are_passed_over_with_a_warning(
         await acreate_table_artifact({"a": [1]}, key="endpoint-test-columns")
         mixed: list[dict[str, Any]] = [
             {"note": "by hand"},
-            row(Record("2")),
+            in_run_table(Record("2")),
             {"test_id": "3", "attempts": "many"},
         ]
         await acreate_table_artifact(mixed, key=f"{OUTCOMES_KEY}x")

@@ -17,8 +17,8 @@ from prefect.settings import PREFECT_UI_URL, temporary_settings
 
 import tasks.summary
 from tasks.artifact_creation import as_json
-from tasks.artifacts import row
 from tasks.markdown import plain
+from tasks.rows import in_run_table
 from tasks.summary import (
     LARGEST_LIST,
     LARGEST_TABLE,
@@ -197,7 +197,7 @@ def test_failures_come_first_and_otherwise_the_order_asked_for() -> None:
 def test_the_table_is_capped_and_the_rest_counted() -> None:
     records = [record(str(n), Outcome.ACCEPTED) for n in range(LARGEST_TABLE)]
     assert table(records) == (
-        [row(one) for one in records],
+        [in_run_table(one) for one in records],
         "1000 tests, what needs a look first",
     )
     rows, words = table([*records, record("x", Outcome.UNKNOWN)])

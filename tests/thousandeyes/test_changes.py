@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.artifacts import from_row, row
+from tasks.rows import from_row, row
 from thousandeyes.changes import compared, gone, is_failing, sentences
 from thousandeyes.judging import judge
 from thousandeyes.outcomes import Outcome, VerdictName

@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State
 
 from flows.create import CreateOptions, CreationFailed, create_endpoint_tests
 from tests.flows.create.scene import CREATIONS, creations, group_of, held, save_group, voice
-from tests.flows.scene import Simulate, artifacts_of
+from tests.flows.scene import Simulate, artifacts_of, fields
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import InvalidDefinitions, SettingsError
 from thousandeyes.models import EndpointTest
@@ -71,13 +71,13 @@ async def test_what_was_created_is_recorded_as_a_rerun_is(simulate: Simulate) ->
     [test_id] = simulator.test_ids
     summary, table = CREATIONS
     assert set(artifacts) == {summary, table, f"endpoint-test-{test_id}"}
-    [row] = json.loads(str(artifacts[f"endpoint-test-{test_id}"].data))
+    row = fields(artifacts[f"endpoint-test-{test_id}"])
     assert row["test_name"] == "a"
     assert row["detail"] == "created, and run once"
     rows = json.loads(str(artifacts[table].data))
-    assert [(r["outcome"], r["test_id"], r["http_status"]) for r in rows] == [
-        ("invalid", "", 400),
-        ("accepted", test_id, 201),
+    assert [(r["outcome"], r["test_id"], r["why"][:3]) for r in rows] == [
+        ("invalid", "", "400"),
+        ("accepted", test_id, "cre"),
     ]
     text = str(artifacts[summary].data)
     assert "- b: invalid. 400: Bad Request" in text

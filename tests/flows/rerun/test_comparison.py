@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.comparison import choose
 from flows.rerun.parameters import Parameters
-from tests.flows.scene import SUMMARY, Simulate, artifacts_of, rows
+from tests.flows.scene import SUMMARY, Simulate, artifacts_of, fields, rows
 from thousandeyes.errors import SettingsError
 from thousandeyes.simulator import Fault
 
@@ -28,7 +28,8 @@ async def run(test_ids: list[str], **options: Any) -> tuple[State[Any], UUID]:
 async def changes(flow_run_id: UUID) -> dict[str, tuple[Any, Any]]:
     artifacts = await artifacts_of(flow_run_id)
     table = rows(artifacts["endpoint-rerun-outcomes-local"])
-    return {row["test_id"]: (row["change"], row["failing_runs"]) for row in table}
+    own = {row["test_id"]: fields(artifacts[f"endpoint-test-{row['test_id']}"]) for row in table}
+    return {row["test_id"]: (row["change"], own[row["test_id"]]["failing_runs"]) for row in table}
 
 
 async def test_a_run_says_what_broke_since_the_run_it_is_compared_with(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flows.rerun.sharing import what_they_share
-from tasks.artifacts import row
+from tasks.rows import row
 from tests.flows.rerun.world import World
 from thousandeyes.record import Record
 from thousandeyes.simulator import Behaviour, Cause
