@@ -195,4 +195,8 @@ async def test_what_waits_for_room_never_begins_once_the_parent_is_cancelled(
                 await client.set_flow_run_state(parent.id, Cancelling())
             await ended(parent.id)
             await until(all_cancelled)
-        assert len({call.test_id for call in simulator.calls if call.test_id}) == 1
+        # The one that has begun asks for the tests' names first, and may not have come further.
+        assert len({call.test_id for call in simulator.calls if call.test_id}) <= 1
+    async with get_client() as client:
+        states = [await client.read_flow_run_states(run.id) for run in await children()]
+    assert sum(any(state.is_running() for state in each) for each in states) == 1

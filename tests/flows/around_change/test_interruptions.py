@@ -142,8 +142,11 @@ async def test_a_run_that_nobody_resumed_waits_once_more_when_it_is_retried(
 ) -> None:
     simulator = simulate(tests=ids(3), **RESULTS)
     flow_run_id = await deployed_run(longest_wait_hours=1 / 3600)
-    await execute(flow_run_id)
-
+    state = (await execute(flow_run_id)).state
+    assert state
+    end = state.state_details.pause_timeout
+    assert end
+    await wait_until(lambda: datetime.now(UTC) > end)
     with pytest.raises(FlowPauseTimeout):
         await aresume_flow_run(flow_run_id)
     async with get_client() as client:
