@@ -20,33 +20,25 @@ async def weak_settings(client: PrefectClient) -> list[Step]:
     try:
         # The client has no method for it.
         response = await client.request("GET", "/admin/settings")
-        settings = response.json()
-    except (PrefectHTTPStatusError, ValueError):
+        server = response.json()["server"]
+        return list(_weak(server["concurrency"], server["api"]))
+    except (PrefectHTTPStatusError, ValueError, LookupError, TypeError):
         return []
-    return list(_weak(settings.get("server") or {}))
 
 
-def _weak(server: Mapping[str, Any]) -> Iterator[Step]:
-    if _of(server, "concurrency", "lease_storage") == _IN_MEMORY:
+def _weak(concurrency: Mapping[str, Any], api: Mapping[str, Any]) -> Iterator[Step]:
+    if concurrency.get("lease_storage") == _IN_MEMORY:
         yield _step(
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE",
             "leases lie in its memory: when it is restarted, a run of scheduled ends as crashed "
             "minutes later",
         )
-    api = server.get("api") or {}
     open_to_all = api.get("cors_allowed_origins") == "*" and not api.get("csrf_protection_enabled")
     if open_to_all and not api.get("auth_string"):
         yield _step(
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS",
             "a page of any site that somebody here visits can read its API and start runs",
         )
-
-
-def _of(settings: Mapping[str, Any], *path: str) -> object:
-    found: Any = settings
-    for name in path:
-        found = (found or {}).get(name)
-    return found
 
 
 def _step(variable: str, why: str) -> Step:

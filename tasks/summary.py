@@ -45,7 +45,7 @@ CREATIONS: Final = Place("endpoint-creations-", "endpoint-creation-outcomes-")
 LARGEST_TABLE: Final = 1_000
 """Rows in a run's table. Prefect's list of artifacts loads every table whole."""
 LARGEST_TABLE_BYTES: Final = 1_040_000
-"""Bytes of a run's table in an event, a usual row about 1 kB: Prefect drops one of over 1.5 MB."""
+"""Bytes of a run's table in an event, a usual row about 300 bytes: Prefect drops one of over 1.5 MB."""
 MOST_PROVISIONAL: Final = 10
 """Tests with a provisional verdict that the summary names."""
 LARGEST_LIST: Final = 50

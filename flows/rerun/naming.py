@@ -29,8 +29,8 @@ def name_of(asked: Parameters, tests: int, at: datetime) -> str:
     """
     groups = list(dict.fromkeys(asked.groups))
     named = ", ".join(groups[:_GROUPS_NAMED])
-    if more := len(groups) - _GROUPS_NAMED:
-        named += f" and {more} more" if more > 0 else ""
+    if len(groups) > _GROUPS_NAMED:
+        named += f" and {len(groups) - _GROUPS_NAMED} more"
     counted = f"{tests} test{'' if tests == 1 else 's'}"
     what = f"{named}: {counted}" if named else counted
     if asked.options.only_failed_of:
