@@ -12,10 +12,7 @@ import prefect.runtime
 from prefect.settings import PREFECT_UI_URL
 
 from tasks.artifact_creation import as_json, create_markdown, create_table
-from tasks.artifacts import (
-    OUTCOMES_KEY,
-    artifact_key,
-)
+from tasks.artifacts import OUTCOMES_KEY, artifact_key
 from tasks.markdown import plain
 from tasks.rows import Row, in_run_table
 from tasks.server_calls import refusals_logged, until_taken
@@ -45,7 +42,7 @@ CREATIONS: Final = Place("endpoint-creations-", "endpoint-creation-outcomes-")
 LARGEST_TABLE: Final = 1_000
 """Rows in a run's table. Prefect's list of artifacts loads every table whole."""
 LARGEST_TABLE_BYTES: Final = 1_040_000
-"""Bytes of a run's table in an event, a usual row about 300 bytes: Prefect drops one of over 1.5 MB."""
+"""Bytes of a run's table in an event, a usual row 300 of them: Prefect drops one of over 1.5 MB."""
 MOST_PROVISIONAL: Final = 10
 """Tests with a provisional verdict that the summary names."""
 LARGEST_LIST: Final = 50

@@ -9,7 +9,13 @@ from functools import partial
 import prefect.runtime
 from prefect import flow, get_run_logger
 
-from flows.organizations.work_queue import at_once, cancel_waiting, check_place, queue_beside
+from flows.organizations.work_queue import (
+    cancel_waiting,
+    check_place,
+    is_closed,
+    queue_beside,
+    room_in,
+)
 from flows.rerun import RerunFailed, RerunOptions
 from flows.rerun.remote import ON_DEMAND, RerunUnfinished, rerun_by_deployment
 from flows.runs.concurrency import all_or_first_error
@@ -78,11 +84,13 @@ async def rerun_organizations(
     own_run = await OwnRun.of_this_process()
     queue = await until_taken(lambda: queue_beside(deployment))
     check_place(own_run.flow_run, queue)
-    get_run_logger().info(
+    logger = get_run_logger()
+    tell = logger.warning if is_closed(queue) else logger.info
+    tell(
         "%d groups of %d organizations, %s: %s",
         len(chosen),
         len(organizations),
-        at_once(queue.concurrency_limit if queue else None),
+        room_in(queue),
         ", ".join(organizations),
     )
     start = partial(

@@ -66,6 +66,18 @@ async def cancel_waiting(parent: UUID) -> None:
             )
 
 
+def is_closed(queue: WorkQueue | None) -> bool:
+    """Tell whether a queue lets no run begin, since somebody paused it or left it no room."""
+    return queue is not None and (queue.is_paused or queue.concurrency_limit == 0)
+
+
+def room_in(queue: WorkQueue | None) -> str:
+    """Return in words how many runs a queue lets run at once; without a queue, all."""
+    if is_closed(queue):
+        return f"none until the work queue {QUEUE} is resumed and has room"
+    return at_once(queue.concurrency_limit if queue else None)
+
+
 def at_once(limit: int | None) -> str:
     """Return in words how many runs a queue's concurrency limit lets run at once."""
     return "all at once" if limit is None else f"at most {limit} at once"

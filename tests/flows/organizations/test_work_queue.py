@@ -1,5 +1,6 @@
 """The work queue of the organizations' runs: where there is one, and who must not be in it."""
 
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -9,7 +10,14 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun, State, WorkQueue
 from prefect.states import Running, Scheduled
 
-from flows.organizations.work_queue import QUEUE, at_once, cancel_waiting, check_place, queue_beside
+from flows.organizations.work_queue import (
+    QUEUE,
+    cancel_waiting,
+    check_place,
+    is_closed,
+    queue_beside,
+    room_in,
+)
 from flows.rerun import rerun_endpoint_tests
 from tasks.rerun import rerun_endpoint_test
 from thousandeyes.errors import SettingsError
@@ -88,6 +96,24 @@ async def test_of_a_cancelled_runs_own_runs_those_that_wait_are_cancelled_and_no
     assert states == ["Cancelled", "Running", "Scheduled"]
 
 
-def test_a_limit_in_words() -> None:
-    assert at_once(8) == "at most 8 at once"
-    assert at_once(None) == "all at once"
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"concurrency_limit": 8}, "at most 8 at once"),
+        ({}, "all at once"),
+        ({"is_paused": True}, "none until the work queue organizations is resumed and has room"),
+        (
+            {"concurrency_limit": 0},
+            "none until the work queue organizations is resumed and has room",
+        ),
+    ],
+)
+def test_the_room_of_the_queue_is_told_in_words(told: dict[str, Any], words: str) -> None:
+    queue = WorkQueue(name=QUEUE, work_pool_id=uuid4(), **told)
+    assert room_in(queue) == words
+    assert is_closed(queue) == words.startswith("none")
+
+
+def test_without_a_queue_all_run_at_once() -> None:
+    assert room_in(None) == "all at once"
+    assert not is_closed(None)
