@@ -87,9 +87,7 @@ async def rerun_organizations(
     logger = get_run_logger()
     tell = logger.warning if is_closed(queue) else logger.info
     tell(
-        "%d groups of %d organizations, %s: %s",
-        len(chosen),
-        len(organizations),
+        "Organizations, %s: %s",
         room_in(queue),
         ", ".join(organizations),
     )
