@@ -18,11 +18,12 @@ def shown(text: str) -> str:
     characters without a width are left out. Control characters and lone surrogates are blanks: a
     terminal obeys escapes, PostgreSQL takes no NUL, and a surrogate can't be written as UTF-8.
     """
-    kinds = ((unicodedata.category(character), character) for character in text)
-    seen = "".join(
-        " " if kind in _BLANK else character for kind, character in kinds if kind != _NO_WIDTH
-    )
-    return " ".join(unicodedata.normalize("NFC", seen).split())
+    if not text.isprintable():  # which most are, and a look at each character takes its time
+        kinds = ((unicodedata.category(character), character) for character in text)
+        text = "".join(
+            " " if kind in _BLANK else character for kind, character in kinds if kind != _NO_WIDTH
+        )
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def cut(text: str, length: int) -> str:

@@ -33,10 +33,11 @@ def a_laptop(rng: random.Random) -> dict[Attribute, str]:
     }
 
 
-def as_told(facts: Mapping[Attribute, str], rng: random.Random) -> Laptop:
-    """Return what a laptop tells with one row: its load is another each time."""
-    told = {**facts, Attribute.CPU: f"with a CPU load of {rng.choice(['50', '70', '90'])} %"}
-    return Laptop(tuple(Fact(attribute, words) for attribute, words in told.items() if words))
+def as_told(facts: Mapping[Attribute, str]) -> list[Laptop]:
+    """Return what a laptop may tell with a row: its load is another each time."""
+    same = tuple(Fact(attribute, words) for attribute, words in facts.items() if words)
+    loads = (Fact(Attribute.CPU, f"with a CPU load of {load} %") for load in ("50", "70", "90"))
+    return [Laptop((*same, load)) for load in loads]
 
 
 def a_run(
@@ -49,12 +50,12 @@ def a_run(
 ) -> list[Sequence[Sighting]]:
     """Return what each laptop did in each test: it fails by chance, and where `fails` says so."""
     rng = random.Random(seed)
-    office = {f"laptop-{number}": a_laptop(rng) for number in range(laptops)}
+    office = {f"laptop-{number}": as_told(a_laptop(rng)) for number in range(laptops)}
     run: list[Sequence[Sighting]] = []
     for test in range(tests):
         sightings = []
-        for agent, facts in office.items():
-            laptop = as_told(facts, rng)
+        for agent, told in office.items():
+            laptop = rng.choice(told)
             failed = rng.random() < noise or fails(str(test), laptop)
             sightings.append(Sighting(agent, failed, laptop))
         run.append(sightings)
