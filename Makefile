@@ -43,7 +43,11 @@ lint: setup ## check the style and the types
 
 .PHONY: test
 test: setup ## run the tests, all but those of `make test-servers`
-	$(BIN)/pytest -m "not servers"
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup -m "not servers"
+
+.PHONY: test-fast
+test-fast: setup ## run the tests that need no Prefect server
+	$(BIN)/pytest --numprocesses 2 -m "not prefect and not servers"
 
 .PHONY: test-servers
 test-servers: setup ## schedules, kills and restarts, on SQLite and on PostgreSQL; takes 10 minutes

@@ -21,6 +21,16 @@ os.environ |= {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tell which tests need a Prefect server, and which of them share one with its workers."""
+    for item in items:
+        on_machines = Path(__file__).parent / "deployments" in item.path.parents
+        if on_machines or "prefect_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.prefect)
+        if on_machines:
+            item.add_marker(pytest.mark.xdist_group("machines"))
+
+
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run where no `.env` of the user's lies."""

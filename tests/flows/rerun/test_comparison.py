@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.comparison import choose
 from flows.rerun.parameters import Parameters
-from tests.flows.scene import SUMMARY, Simulate, artifacts_of, fields, rows
+from tests.flows.scene import NO_RUN, SUMMARY, Simulate, artifacts_of, fields, rows
 from thousandeyes.errors import SettingsError
 from thousandeyes.simulator import Fault
 
@@ -77,7 +77,7 @@ async def test_nothing_is_compared_where_that_is_asked_for(simulate: Simulate) -
     assert await changes(after) == {"1": (None, 0)}
 
 
-@pytest.mark.parametrize("reference", [str(uuid4()), "no-such/deployment", "neither"])
+@pytest.mark.parametrize("reference", [NO_RUN, "no-such/deployment", "neither"])
 async def test_a_run_that_is_not_there_is_told_before_anything_is_sent(
     simulate: Simulate, reference: str
 ) -> None:

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import jsonschema
 import pytest
@@ -21,7 +21,17 @@ from flows.runs.history import recorded
 from tasks.artifacts import count_artifacts
 from tasks.blocks import EndpointTestGroup
 from tests.flows.rerun.test_sources import crashed_run, id_of
-from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, fields, ids, rows, sent
+from tests.flows.scene import (
+    NO_RUN,
+    SUMMARY,
+    TABLE,
+    Simulate,
+    artifacts_of,
+    fields,
+    ids,
+    rows,
+    sent,
+)
 from thousandeyes.errors import SettingsError
 from thousandeyes.simulator import Behaviour, Fault, Simulator
 from thousandeyes.simulator.faults import ResultFaults
@@ -241,7 +251,7 @@ def test_what_the_command_line_can_not_judge_exits_with_2(
     late: Late, capsys: pytest.CaptureFixture[str]
 ) -> None:
     late({})
-    assert main(["--judge-again", str(uuid4())]) == ExitStatus.NOT_STARTED
+    assert main(["--judge-again", NO_RUN]) == ExitStatus.NOT_STARTED
     assert "this Prefect server has no flow run" in capsys.readouterr().err
 
 
@@ -275,7 +285,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("reference", "reason"),
         [
-            (str(uuid4()), "this Prefect server has no flow run"),
+            (NO_RUN, "this Prefect server has no flow run"),
             ("nightly", "neither the ID of a flow run nor a deployment"),
         ],
     )

@@ -7,6 +7,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled, Cancelling, Crashed, Pending, Running, Scheduled
 
 from flows.rerun.remote import RerunUnfinished, _unfinished, rerun_by_deployment
+from tests.flows.scene import NO_RUN
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ def test_each_says_what_happened_and_what_to_do(state: State, said: str) -> None
     assert words.endswith("It has recorded 3 outcomes so far.")
 
 
-@pytest.mark.parametrize("deployment", ["delete-everything/nightly", str(uuid4()), ""])
+@pytest.mark.parametrize("deployment", ["delete-everything/nightly", NO_RUN, ""])
 async def test_it_starts_no_deployment_of_another_flow(deployment: str) -> None:
     with pytest.raises(RerunUnfinished, match="is no deployment of rerun-endpoint-tests"):
         await rerun_by_deployment(["1"], deployment=deployment)

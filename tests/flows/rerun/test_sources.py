@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from prefect import flow, get_client
@@ -15,7 +15,7 @@ from flows.rerun.sources import read_ids
 from tasks.artifacts import read_outcomes
 from tasks.blocks import EndpointTestGroup
 from tests.flows.rerun.test_interruptions import deployed_run
-from tests.flows.scene import Simulate, ids, process, sent, wait_until
+from tests.flows.scene import NO_RUN, Simulate, ids, process, sent, wait_until
 from thousandeyes.errors import InvalidTestIds, SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
@@ -253,7 +253,7 @@ class TestOnlyFailed:
     @pytest.mark.parametrize(
         ("reference", "reason"),
         [
-            (str(uuid4()), "this Prefect server has no flow run"),
+            (NO_RUN, "this Prefect server has no flow run"),
             ("rerun-endpoint-tests/nightly", "neither the ID of a flow run nor a deployment"),
             ("yesterday", "neither the ID of a flow run nor a deployment"),
         ],
