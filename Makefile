@@ -4,6 +4,10 @@
 PYTHON ?= python3
 PORT ?= 4200
 BIN := .venv/bin
+OLDEST := .ci/prefect-3.8.8
+COMPILE := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --group dev \
+	--generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml
+INSTALL := --quiet --disable-pip-version-check --no-deps
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
@@ -22,17 +26,16 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 		{ echo "Python's venv module is not whole; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/pip install $(INSTALL) --require-hashes -r requirements.lock
+	$(BIN)/pip install $(INSTALL) --no-build-isolation --editable .
 	@touch $@
 
 .PHONY: lock
 lock: ## choose the newest allowed versions and write them to requirements.lock
 	$(PYTHON) -m venv --clear .venv-lock
 	.venv-lock/bin/pip install --quiet --disable-pip-version-check uv
-	.venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --group dev \
-		--generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
-		--output-file requirements.lock pyproject.toml
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --output-file $(OLDEST).lock --constraint $(OLDEST).txt
 	rm -rf .venv-lock
 
 .PHONY: lint
@@ -52,6 +55,13 @@ test-fast: setup ## run the tests that need no Prefect server
 .PHONY: test-servers
 test-servers: setup ## schedules, kills and restarts, on SQLite and on PostgreSQL; takes 10 minutes
 	$(BIN)/pytest -m servers
+
+.PHONY: test-oldest
+test-oldest: ## run the tests that need a Prefect server with the oldest Prefect that is supported
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/pip install $(INSTALL) --require-hashes -r $(OLDEST).lock
+	.venv-oldest/bin/pip install $(INSTALL) --no-build-isolation --editable .
+	.venv-oldest/bin/pytest --numprocesses 2 --dist loadgroup -m "prefect and not servers"
 
 .PHONY: demo
 demo: setup ## the main job against a simulator: no account, no server, no token
@@ -85,4 +95,4 @@ chaos: setup ## do faults for real and print what came of them; FAULT=name for o
 
 .PHONY: clean
 clean: ## remove what the other targets made
-	rm -rf .venv .venv-lock .prefect
+	rm -rf .venv .venv-lock .venv-oldest .prefect
