@@ -272,6 +272,22 @@ def test_it_reads_the_path_summary(client: ApiClient) -> None:
     assert found.results[0].path_traces[0].number_of_hops
 
 
+def test_it_reads_the_path_of_an_agent_hop_by_hop(client: ApiClient) -> None:
+    run(client, NETWORK)
+    api = NetworkEndpointScheduledTestResultsApi(client)
+    row = api.get_scheduled_test_path_vis_results(NETWORK).results[0]
+    found = api.get_scheduled_test_path_vis_agent_round_results(
+        NETWORK, row.agent_id, str(row.round_id)
+    )
+    for path in found.results:  # of each run within the minute
+        first = path.path_traces[0].hops[0]
+        assert (first.hop, first.ip_address) == (1, path.network_profile.gateway)
+    told = {trace.path_id for path in found.results for trace in path.path_traces}
+    assert row.path_traces[0].path_id in told
+    with pytest.raises(NotFoundException):
+        api.get_scheduled_test_path_vis_agent_round_results(NETWORK, row.agent_id, "1384309800")
+
+
 @pytest.mark.parametrize("status", FAULTS)
 def test_it_raises_its_own_error_for_each_status(client: ApiClient, status: str) -> None:
     with pytest.raises(FAULTS[status]) as error:

@@ -22,6 +22,7 @@ Reply = Status | Misbehaviour
 
 ResultReply = Status | Literal["dropped", "stalled", "half_body", "html", "empty"]
 """What a result call gets; 200 is the usual reply, and the words mean what they do in a `Fault`."""
+PathEnd = Literal["gateway", "vpn_gateway", "on_the_way"]
 HttpError = Literal["connect", "dns", "http", "receive", "send", "ssl"]
 
 _APPLIED: frozenset[Reply] = frozenset(
@@ -103,6 +104,9 @@ class Behaviour(BaseModel):
     error_type: HttpError | None = Field(default=None, description="How HTTP fails.")
     response_code: int | None = Field(
         default=None, ge=100, le=599, description="The status of HTTP rows; from 400 an error."
+    )
+    path_ends: PathEnd = Field(
+        default="gateway", description="The last hop that lost packets reach; no VPN: the gateway."
     )
 
 

@@ -1,5 +1,6 @@
 """The results of one test or of many, row by row and page by page."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from .faults import ResultReply
 from .gate import base_url, find_test, simulator_of
 from .inventory import EndpointTest, Kind
 from .paging import cut, links, page_size, read_cursor
+from .paths import hops_row, path_row
 from .query import (
     HttpSearch,
     NetworkSearch,
@@ -26,7 +28,7 @@ from .query import (
     time_frame,
 )
 from .replies import HalJSONResponse, for_status, proxy_page
-from .rounds import Measurement, http_row, measurements, network_row, path_row
+from .rounds import Measurement, http_row, measurements, network_row
 from .wire import Lost
 
 _PATH = "/endpoint/test-results/scheduled-tests"
@@ -122,6 +124,26 @@ class Reading:
         return sorted(found, key=lambda measurement: measurement.luck)
 
 
+async def path_of_agent(request: Request) -> Response:
+    """Answer with the path of one agent in one round, hop by hop."""
+    simulator, test = simulator_of(request), find_test(request)
+    check_flags(request.query_params)
+    agent_id, round_id = (request.path_params[name] for name in ("agent_id", "round_id"))
+    rows = [
+        hops_row(measurement, simulator.aid)
+        for measurement in measurements(simulator, test, 0, math.inf, simulator.now())
+        if (measurement.agent.id, str(measurement.round_id)) == (agent_id, round_id)
+    ]
+    if not rows:
+        raise HTTPException(404)
+    reply = {
+        "results": rows,
+        "test": definition(test, simulator, base_url(request)),
+        "_links": {"self": {"href": str(request.url)}},
+    }
+    return _as_told(simulator.result_faults.take(), HalJSONResponse(reply))
+
+
 def _as_told(told: ResultReply, usual: Response) -> Response:
     if isinstance(told, int):
         return usual if told == HTTPStatus.OK else for_status(told)
@@ -158,4 +180,5 @@ ROUTES = [
     Route(f"{_PATH}/{{test_id}}/http-server/filter", _http_filtered.of_one, methods=["POST"]),
     Route(f"{_PATH}/{{test_id}}/http-server", _http.of_one),
     Route(f"{_PATH}/{{test_id}}/path-vis", _path.of_one),
+    Route(f"{_PATH}/{{test_id}}/path-vis/agent/{{agent_id}}/round/{{round_id}}", path_of_agent),
 ]

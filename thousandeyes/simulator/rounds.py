@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from .faults import Behaviour
 from .inventory import Agent, EndpointTest
@@ -29,8 +29,7 @@ _HTTP_ERRORS = {
     "send": "Broken pipe",
 }
 _FIRST_ERROR_CODE = 400
-_CUT_OFF = Behaviour(loss=100, error_type="connect")
-_ALL = 100
+ALL = 100
 
 
 @dataclass(frozen=True)
@@ -77,17 +76,22 @@ def measurements(
                 luck = zlib.crc32(key.encode()) / 2**32
                 delay = options.results_after_seconds * (1 + luck) + behaviour.late_seconds
                 if number < 0 or ran_at + delay <= as_of:
-                    does = _CUT_OFF if _is_cut_off(options, agent, key) else behaviour
+                    does = _cut_off(options, agent, key) or behaviour
                     yield Measurement(test, agent, round_id, key, luck, does, options.healthy)
 
 
-def _is_cut_off(options: Options, agent: Agent, key: str) -> bool:
-    """Tell whether an agent reaches nothing in a round: by chance, or for a cause."""
-    shares = [cause.share for cause in options.causes if cause.holds(agent.surroundings)]
-    if not (shares or options.noise):
-        return False
+def _cut_off(options: Options, agent: Agent, key: str) -> Behaviour | None:
+    """Return what an agent does that reaches nothing in a round: by chance, or for a cause."""
+    causes = [cause for cause in options.causes if cause.holds(agent.surroundings)]
+    if not (causes or options.noise):
+        return None
     rng = random.Random(f"cut off {key}")  # noqa: S311  repeatable on purpose
-    return any(rng.random() < share for share in (options.noise, *shares))
+    if rng.random() < options.noise:
+        return Behaviour(loss=ALL, error_type="connect", path_ends="on_the_way")
+    for cause in causes:
+        if rng.random() < cause.share:
+            return Behaviour(loss=ALL, error_type="connect", path_ends=cause.lies_at)
+    return None
 
 
 def agents_of(simulator: Simulator, test: EndpointTest) -> list[Agent]:
@@ -100,22 +104,41 @@ def agents_of(simulator: Simulator, test: EndpointTest) -> list[Agent]:
     return [a for a in islice(selected, max(0, test.selector["maxMachines"])) if a.is_online]
 
 
-def network_row(measurement: Measurement, aid: str | int, expand: frozenset[str]) -> dict[str, Any]:
-    """Return a row of network results: loss in percent, times in milliseconds."""
-    row, rng = _common(measurement, aid, expand), measurement.rng("network")
-    told = measurement.behaviour
-    if told.icmp_blocked or measurement.meets(_BLOCKED_SHARE, rng):
-        return row | {"isIcmpBlocked": True, "errorDetails": "ICMP is blocked on the way"}
+class Ping(NamedTuple):
+    """What the packets of a round came to: loss in percent, times in milliseconds."""
+
+    is_blocked: bool
+    loss: float
+    average: float
+    jitter: float
+
+
+def ping(measurement: Measurement) -> Ping:
+    """Return what an agent's packets came to in its round."""
+    rng, told = measurement.rng("network"), measurement.behaviour
+    is_blocked = told.icmp_blocked or measurement.meets(_BLOCKED_SHARE, rng)
     # 10 packets a round, so that loss comes in tenths.
     loss = 10.0 * rng.randint(1, 4) if measurement.meets(_LOSS_SHARE, rng) else 0.0
-    loss = loss if told.loss is None else told.loss
     average, jitter = 8 + rng.lognormvariate(3, 0.6), rng.lognormvariate(0, 0.7)
-    average = average if told.latency_ms is None else told.latency_ms
-    if loss == _ALL:
+    return Ping(
+        is_blocked,
+        loss if told.loss is None else told.loss,
+        round(average if told.latency_ms is None else told.latency_ms, 2),
+        jitter,
+    )
+
+
+def network_row(measurement: Measurement, aid: str | int, expand: frozenset[str]) -> dict[str, Any]:
+    """Return a row of network results: loss in percent, times in milliseconds."""
+    row = common(measurement, aid, expand)
+    is_blocked, loss, average, jitter = ping(measurement)
+    if is_blocked:
+        return row | {"isIcmpBlocked": True, "errorDetails": "ICMP is blocked on the way"}
+    if loss == ALL:
         return row | {"loss": loss, "isIcmpBlocked": False, "score": _score(0)}
     return row | {
         "loss": loss,
-        "avgLatency": round(average, 2),
+        "avgLatency": average,
         "minLatency": round(max(0.1, average - 1.5 * jitter), 2),
         "maxLatency": round(average + 2 * jitter, 2),
         "jitter": round(jitter, 3),
@@ -126,7 +149,7 @@ def network_row(measurement: Measurement, aid: str | int, expand: frozenset[str]
 
 def http_row(measurement: Measurement, aid: str | int, expand: frozenset[str]) -> dict[str, Any]:
     """Return a row of HTTP results: times in milliseconds, sizes in bytes."""
-    row, rng = _common(measurement, aid, expand), measurement.rng("http")
+    row, rng = common(measurement, aid, expand), measurement.rng("http")
     if error := _http_error(measurement, rng):
         code = measurement.behaviour.response_code or 503
         if error != "http":
@@ -169,23 +192,8 @@ def _http_error(measurement: Measurement, rng: random.Random) -> str | None:
     return rng.choice(list(_HTTP_ERRORS)) if measurement.meets(_HTTP_ERROR_SHARE, rng) else None
 
 
-def path_row(measurement: Measurement, aid: str | int, expand: frozenset[str]) -> dict[str, Any]:
-    """Return a row of the path summary: one trace a round, times in milliseconds."""
-    rng = measurement.rng("path")
-    trace = {
-        "pathId": str(rng.getrandbits(128)),
-        "ipAddress": measurement.test.server_ip,
-        "numberOfHops": rng.randint(4, 18),
-        "protocol": "icmp",
-        "responseTime": int(8 + rng.lognormvariate(3, 0.6)),
-    }
-    return _common(measurement, aid, expand) | {
-        "sourceIp": measurement.agent.address,
-        "pathTraces": [trace],
-    }
-
-
-def _common(measurement: Measurement, aid: str | int, expand: frozenset[str]) -> dict[str, Any]:
+def common(measurement: Measurement, aid: str | int, expand: frozenset[str]) -> dict[str, Any]:
+    """Return what all rows of a measurement have in common."""
     agent, rng = measurement.agent, measurement.rng("laptop")
     cpu, memory = rng.uniform(0.05, 0.7), rng.uniform(4, 14) * _GIGABYTE
     row: dict[str, Any] = {

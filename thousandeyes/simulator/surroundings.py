@@ -45,6 +45,11 @@ class Cause(BaseModel):
         default=1.0, description="The fraction of their rounds that fail."
     )
 
+    @property
+    def lies_at(self) -> Literal["gateway", "vpn_gateway"]:
+        """The last hop that answers the laptops."""
+        return "vpn_gateway" if self.attribute in {"vpn", "vpn_gateway"} else "gateway"
+
     def holds(self, surroundings: dict[str, Any]) -> bool:
         """Tell whether a laptop with these surroundings is one of them."""
         told: Any = surroundings
