@@ -46,6 +46,7 @@ def values_of(record: Record) -> Row:
         "finished_at": _text(record.finished_at),
         "aid": record.aid,
         **(record.verdict.row() if record.verdict else NO_VERDICT),
+        "paths": record.paths,
         "app_link": record.app_link,
         "rounds_after": record.rounds_after,
         **(record.standing.row() if record.standing else NO_STANDING),

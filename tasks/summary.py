@@ -231,8 +231,8 @@ def _item(record: Record) -> str:
     text = f"- {test}: {in_words(record.ending)}"
     if record.attempts > 1:
         text += f" after {record.attempts} attempts"
-    if why := plain(record.why):
-        text += f". {why}"
+    for said in filter(None, (record.why, record.paths)):
+        text += f". {plain(said)}"
     if record.maybe_duplicate:
         text += " (may have run twice)"
     if record.verdict and record.app_link and is_app_link(record.app_link):

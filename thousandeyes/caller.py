@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import httpx
 
@@ -20,6 +20,9 @@ from thousandeyes.record import Record
 from thousandeyes.redaction import redactor_of_token
 from thousandeyes.replies import Reply, read, refused
 from thousandeyes.settings import ThousandEyesSettings
+
+READING: Final = (Family.ORGANIZATION,)
+"""What a call spends that only reads."""
 
 
 class Caller:
@@ -81,7 +84,7 @@ class Caller:
         Raises:
             CallFailed: One of its subclasses.
         """
-        call = Call(method, path, (Family.ORGANIZATION,), aid, params or {}, body, only_reads=True)
+        call = Call(method, path, READING, aid, params or {}, body, only_reads=True)
         return read(await self.call(call, Record("")))  # nothing of it outlives the call
 
     def server_time(self, at: float | None = None) -> float | None:

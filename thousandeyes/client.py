@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from thousandeyes.caller import Caller
+from thousandeyes.caller import READING, Caller
 from thousandeyes.calls import BeforeSending, Call
 from thousandeyes.definitions import InstantTest
 from thousandeyes.errors import CallFailed, InvalidCall, ReplyLost
@@ -17,7 +17,7 @@ from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.record import Record
 from thousandeyes.redaction import Redactor
 from thousandeyes.replies import confirmation, created_test_id, read
-from thousandeyes.results import next_cursor
+from thousandeyes.results import RESULTS, next_cursor
 
 TESTS: Final = "/endpoint/tests/scheduled-tests"
 AGENTS: Final = "/endpoint/agents"
@@ -159,6 +159,22 @@ class ThousandEyesClient(Caller):
                 return
             params = {**params, "cursor": cursor}
 
+    async def path(self, test_id: str, agent_id: str, round_id: int, aid: str | None = None) -> Any:  # noqa: ANN401 - JSON
+        """Read the path of an agent's round, as JSON; a 429 is not waited out.
+
+        Args:
+            test_id: The test.
+            agent_id: The agent, an ID of letters, digits and hyphens.
+            round_id: The round, in epoch seconds.
+            aid: Account group; the settings' own when left out.
+
+        Raises:
+            CallFailed: One of its subclasses.
+        """
+        path = f"{RESULTS}/{test_id}/path-vis/agent/{agent_id}/round/{round_id}"
+        call = Call("GET", path, READING, aid, only_reads=True)
+        return read(await self.call(call, Record(""), on_quota_refusal=_raise))
+
     async def account_groups(self) -> list[AccountGroup]:
         """List the account groups of the token's user: also the cheapest check of a token.
 
@@ -169,6 +185,10 @@ class ThousandEyesClient(Caller):
 
     async def _list(self, path: str, name: str, model: type[Item], aid: str | None) -> list[Item]:
         return _items(await self.read("GET", path, aid=aid), f"GET {path}", name, model)
+
+
+def _raise(error: CallFailed) -> None:
+    raise error
 
 
 def _total(body: Mapping[str, object]) -> int | None:

@@ -122,6 +122,10 @@ class FamilyQuota:
             return 0.0
         return self.rolls_over_at - now
 
+    def leaves(self, share: float) -> bool:
+        """Tell whether another call leaves this share of the window, as far as is known."""
+        return self.told is None or self.free - self.in_flight > share * self.told.limit
+
     def send(self) -> None:
         """Note a call that goes out."""
         self.in_flight += 1

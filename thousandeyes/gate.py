@@ -88,6 +88,12 @@ class QuotaGate:
         wait = self.quota.wait(tuple(Family), self._clock())
         return wait if wait < math.inf else 0.0
 
+    def has_spare(self, spends: Spends, share: float) -> bool:
+        """Tell whether such a call need not wait, and leaves a share of each window to others."""
+        if self.quota.wait(spends, self._clock()) > 0:
+            return False
+        return all(self.quota.families[family].leaves(share) for family in spends)
+
     @asynccontextmanager
     async def admit(
         self,

@@ -96,11 +96,16 @@ def _failing(
 ) -> tuple[FailingAgent, ...]:
     found: list[tuple[float, FailingAgent]] = []
     for agent_id, rows in agents.items():
-        whys: set[Reason] = {why for row in rows for why in reasons(row, thresholds)}
+        whys: set[Reason] = set()
+        round_id = 0
+        for row in rows:
+            if of_row := set(reasons(row, thresholds)):
+                whys |= of_row
+                round_id = max(round_id, row.round_id)
         if whys:
             worst_first = sorted(whys, key=lambda why: (-why.weight, why.text))
             name = cut(names.get(agent_id) or agent_id, _LONGEST_NAME)
-            agent = FailingAgent(agent_id, name, tuple(why.text for why in worst_first))
+            agent = FailingAgent(agent_id, name, tuple(why.text for why in worst_first), round_id)
             found.append((worst_first[0].weight, agent))
     found.sort(key=lambda item: (-item[0], item[1].name, item[1].agent_id))
     return tuple(agent for _, agent in found)

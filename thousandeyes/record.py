@@ -44,7 +44,7 @@ class Record:
     out; None where that was not found out before. `app_link` leads to the test's results in the
     ThousandEyes app. `begun` tells whether this run sent a call; calls that an earlier attempt of
     the run sent don't count. `standing` is how the test stands against an earlier run, None where
-    nobody looked.
+    nobody looked. `paths` says where the paths of failing agents end, None where none was read.
     """
 
     test_id: str
@@ -62,6 +62,7 @@ class Record:
     app_link: str | None = None
     rounds_after: int | None = None
     standing: Standing | None = None
+    paths: str | None = None
     begun: bool = field(default=False, init=False, compare=False)
     _heard: str = field(default="", init=False, repr=False, compare=False)
     """The detail, without what came after the last answer."""
@@ -225,8 +226,14 @@ class Record:
         )
 
     def judged(self, verdict: Verdict) -> None:
-        """Note what the results come to."""
+        """Note what the results come to; what was said of paths goes with another verdict."""
+        if verdict != self.verdict:
+            self.paths = None
         self.verdict = verdict
+
+    def traced(self, paths: str) -> None:
+        """Note where the paths of agents that failed end, in words."""
+        self.paths = paths
 
     def stands(self, standing: Standing) -> None:
         """Note how the test stands against an earlier run."""

@@ -30,6 +30,8 @@ class FailingAgent:
     name: str
     """Its ID where the name is not known."""
     reasons: tuple[str, ...]
+    round_id: int = 0
+    """The newest round in which it failed, in epoch seconds."""
 
 
 class Sighting(NamedTuple):

@@ -32,6 +32,7 @@ _GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "thresholds",
         "link_to_app",
         "name_laptops_and_networks",
+        "paths_of_failing_agents",
     ),
     _OUTPUT: (),
 }
@@ -53,6 +54,7 @@ _VALUES: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
     "deadline_minutes": ("M", str),
     "results_deadline_minutes": ("M", str),
     "expected_agents": ("N", str),
+    "paths_of_failing_agents": ("N", str),
     "thresholds": ("NAME=VALUE,…", _thresholds),
     "test_ids_file": ("FILE", str),
     "name_pattern": ("PATTERN", str),

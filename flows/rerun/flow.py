@@ -8,6 +8,7 @@ from prefect import flow, get_run_logger
 
 from flows.rerun.comparison import comparison_of
 from flows.rerun.dry_run import dry_run
+from flows.rerun.failing_paths import FailingPaths
 from flows.rerun.naming import give_name, name_of
 from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import FLOW, Parameters
@@ -123,6 +124,7 @@ async def _rerun(
     artifacts = Artifacts(comparison.note)
     seen.unrecorded = lambda: [one for one in to_send if one.begun and artifacts.lacks(one)]
     sending = Sending(to_send, own_run, artifacts.keep, logger)
+    paths = FailingPaths(options, artifacts.keep, logger)
     progress = Progress([*to_send, *left_open])
 
     async def work() -> None:
@@ -130,13 +132,19 @@ async def _rerun(
             return
         async with ThousandEyesClient(await load_settings(selection.credentials)) as client:
             run = Run(client, sending, artifacts, options, selection.thresholds, logger=logger)
+
+            def stop(reason: str) -> None:
+                run.stop(reason)
+                paths.stop(reason)
+
             seen.standing = partial(progress.standing, client.gate, run.results)
             async with (
-                in_background(own_run.watch(run.stop)),
+                in_background(own_run.watch(stop)),
                 in_background(tell_plan(client.gate, to_send, options)),
                 in_background(progress.follow(client.gate, run.results)),
             ):
                 await run.execute(to_send, left_open)
+                await paths.read(client, records)
 
     def report() -> RunReport:
         for record in records:
@@ -147,7 +155,7 @@ async def _rerun(
             records,
             passed,
             sentence,
-            duration(time.monotonic() - began),
+            "; ".join(filter(None, (duration(time.monotonic() - began), paths.spent))),
             in_common=told.text,
             what_changed=comparison.markdown(records),
             cause=told.headline,

@@ -96,6 +96,7 @@ def _lines(record: Record) -> list[str]:
     lines = [f"{record.ending}: {record.why}" if record.why else str(record.ending)]
     lines += [f"attempts: {record.attempts}"] if record.attempts > 1 else []
     lines += ["it may have run twice"] if record.maybe_duplicate else []
+    lines += [record.paths] if record.paths else []
     lines += [f"results: {record.app_link}"] if record.app_link else []
     return lines
 

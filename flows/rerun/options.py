@@ -101,6 +101,16 @@ class RerunOptions(BaseModel):
             "by their kind, such as: on one Wi-Fi network."
         ),
     )
+    paths_of_failing_agents: int = Field(
+        default=0,
+        ge=0,
+        le=10,
+        description=(
+            "Of how many failing agents of each failed test to read the path, and to tell where it "
+            "ends, once all results are in. Each is a call, made while at least half of the "
+            "organization's quota is left. 0: none."
+        ),
+    )
     test_ids_file: str | None = Field(
         default=None,
         description=(

@@ -11,6 +11,7 @@ import httpx
 
 from flows.rerun import RerunOptions
 from flows.rerun.baseline import Baseline
+from flows.rerun.failing_paths import FailingPaths
 from flows.rerun.looking_up import look_up
 from flows.rerun.plan import plan
 from flows.rerun.reading_again import ReadingAgain
@@ -60,6 +61,10 @@ class World:
         return [call for call in self.simulator.calls if "/test-results/" in call.path]
 
     @property
+    def path_calls(self) -> list[Call]:
+        return [call for call in self.simulator.calls if "/path-vis/" in call.path]
+
+    @property
     def agent_calls(self) -> list[Call]:
         return [call for call in self.simulator.calls if "/agents" in call.path]
 
@@ -100,6 +105,8 @@ class World:
             )
             planning = asyncio.ensure_future(self._note_plan(client.gate, len(to_send), options))
             await run.execute(to_send, list(left_open))
+            self.paths = FailingPaths(options, artifacts.keep, logger)
+            await self.paths.read(client, to_send)
             planning.cancel()
         self.took, self.stopped = loop.time(), sending.stopped
 

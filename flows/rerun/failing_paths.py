@@ -1,0 +1,131 @@
+"""The paths of agents that failed: read when all results are in, as far as quota and time allow."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Final
+
+from flows.rerun.options import RerunOptions
+from flows.runs.sending import Logger
+from thousandeyes.caller import READING
+from thousandeyes.client import ThousandEyesClient
+from thousandeyes.errors import CallFailed, InvalidCall, NotFound
+from thousandeyes.outcomes import VerdictName
+from thousandeyes.path_words import words
+from thousandeyes.paths import path_of
+from thousandeyes.record import Record
+from thousandeyes.text import cut
+from thousandeyes.verdict import FailingAgent
+
+LEFT_TO_OTHERS: Final = 0.5
+"""The part of the organization's window that stays for runs which still send and read results."""
+LONGEST: Final = 60.0
+"""Seconds for all paths of a run."""
+FAILURES_IN_A_ROW: Final = 3
+"""Calls in a row without an answer, after which the others are left out."""
+_LONGEST_ERROR: Final = 200
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
+"""What an agent's ID may be to become part of an address: it comes from a reply."""
+
+
+class FailingPaths:
+    """Reads the paths of failing agents one after the other, and notes in words where they end.
+
+    No call waits for quota. What can't be read costs no more than its words.
+
+    Args:
+        options: Of how many agents of a test, and whether these and hops go by names and addresses.
+        keep: Is awaited with each record that has got words.
+        logger: Where the person on call looks.
+    """
+
+    def __init__(
+        self, options: RerunOptions, keep: Callable[[Record], Awaitable[None]], logger: Logger
+    ) -> None:
+        self._options = options
+        self._keep = keep
+        self._logger = logger
+        self._stopped = ""
+        self._calls = 0
+        self._left_out = 0
+        self._in_a_row = 0
+
+    def stop(self, reason: str) -> None:
+        """Read no more; of several reasons the first is told."""
+        self._stopped = self._stopped or reason
+
+    async def read(self, client: ThousandEyesClient, records: Iterable[Record]) -> None:
+        """Read the paths of those tests that have failed, each brought up to date in place.
+
+        Args:
+            client: The client.
+            records: The tests; the agents that failed are known of those judged just now alone.
+        """
+        asked = list(_in_turn(records, self._options.paths_of_failing_agents))
+        told: dict[str, list[str]] = {}
+        try:
+            async with asyncio.timeout(LONGEST):
+                for record, agent in asked:
+                    if not client.gate.has_spare(READING, LEFT_TO_OTHERS):
+                        self.stop("less than half of the organization's quota is left")
+                    if self._stopped:
+                        break
+                    told.setdefault(record.test_id, []).append(
+                        await self._words(client, record, agent)
+                    )
+                    record.traced(". ".join(told[record.test_id]))
+        except TimeoutError:
+            self.stop(f"they took {LONGEST:.0f} s")
+        self._left_out = len(asked) - sum(map(len, told.values()))
+        if self.spent:
+            self._logger.info("Paths: %s", self.spent)
+        for record in {record.test_id: record for record, _ in asked}.values():
+            if record.test_id in told:
+                await self._keep(record)
+
+    @property
+    def spent(self) -> str:
+        """What they cost, and what was left out and why; empty where there was nothing to read."""
+        if not (self._calls or self._left_out):
+            return ""
+        calls = "1 call was" if self._calls == 1 else f"{self._calls} calls were"
+        text = f"{calls} spent on the paths of failing laptops"
+        if self._left_out:
+            text += f", and {self._left_out} more left out: {self._stopped}"
+        return text
+
+    async def _words(self, client: ThousandEyesClient, record: Record, agent: FailingAgent) -> str:
+        self._calls += 1
+        try:
+            reply = await client.path(record.test_id, agent.agent_id, agent.round_id, record.aid)
+        except CallFailed as error:
+            self._note(error)
+            why = cut(str(error), _LONGEST_ERROR)
+            return f"The path of {agent.name} could not be read: {why}"
+        self._in_a_row = 0
+        path = path_of(reply, agent.agent_id, agent.round_id)
+        if path is None:
+            return f"The path of {agent.name} could not be read: the API tells no hop of it"
+        named = self._options.name_laptops_and_networks
+        return f"The path of {agent.name} {words(path, with_addresses=named)}"
+
+    def _note(self, error: CallFailed) -> None:
+        """Stop where the next call would not fare better either."""
+        self._in_a_row += error.may_pass
+        if self._in_a_row >= FAILURES_IN_A_ROW or not (
+            error.may_pass or isinstance(error, NotFound | InvalidCall)
+        ):
+            self.stop(str(error))
+
+
+def _in_turn(records: Iterable[Record], most: int) -> Iterator[tuple[Record, FailingAgent]]:
+    """Yield whose paths to read: the worst agent of each test that failed, then the next ones."""
+    agents = [
+        (record, [agent for agent in record.verdict.failing if _ID.fullmatch(agent.agent_id)])
+        for record in records
+        if record.verdict and record.ending is VerdictName.FAILED
+    ]
+    for place in range(most):
+        for record, failing in agents:
+            if place < len(failing):
+                yield record, failing[place]

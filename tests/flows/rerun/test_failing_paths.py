@@ -1,0 +1,157 @@
+"""The paths of failing agents are read within what quota and time allow, and put into words."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.flows.rerun.test_results import ALL_ONLINE, HTTP, IDS, NETWORK
+from tests.flows.rerun.world import World
+from thousandeyes.record import Record
+from thousandeyes.simulator import Behaviour, Cause
+
+CUT_OFF = Behaviour(agents=[1, 2, 3, 4, 5], loss=100)
+ALL_FAIL: dict[str, Any] = {"agents_of": {"*": [CUT_OFF]}}
+
+
+def rerun(paths: int = 3, flow: Any = (), **options: Any) -> tuple[World, dict[str, Record]]:
+    world = World(**{"tests": IDS} | ALL_ONLINE | options)
+    chosen: dict[str, Any] = {"wait_for_results": True, "paths_of_failing_agents": paths}
+    return world, world.rerun(**chosen | dict(flow))
+
+
+def replies_to_paths(*replies: Any) -> list[Any]:
+    """Return what calls for results get, so that those for paths get these."""
+    world, _ = rerun(0, **ALL_FAIL)
+    return [200] * len(world.result_calls) + list(replies)
+
+
+def test_by_default_no_path_is_read() -> None:
+    world, records = rerun(0, **ALL_FAIL)
+    assert {record.ending for record in records.values()} == {"failed"}
+    assert world.path_calls == []
+    assert {record.paths for record in records.values()} == {None}
+    assert world.paths.spent == ""
+
+
+def test_of_each_failed_test_the_paths_of_so_many_agents_are_read_the_worst_first() -> None:
+    world, records = rerun(2, agents_of={NETWORK: [CUT_OFF], HTTP: [CUT_OFF]})
+    before, _ = rerun(0, agents_of={NETWORK: [CUT_OFF], HTTP: [CUT_OFF]})
+    assert len(world.simulator.calls) == len(before.simulator.calls) + 4
+    for test_id in (NETWORK, HTTP):
+        verdict = records[test_id].verdict
+        assert verdict
+        asked = [call.path.split("/")[-3] for call in world.path_calls if call.test_id == test_id]
+        assert asked == [agent.agent_id for agent in verdict.failing[:2]]
+        said = str(records[test_id].paths)
+        for agent in verdict.failing[:2]:
+            assert f"The path of {agent.name} " in said
+        assert said.count(".1, the gateway): nothing behind it answered") == 2
+    assert records["3"].paths is None
+    assert world.paths.spent == "4 calls were spent on the paths of failing laptops"
+    assert [world.known.count(test_id) for test_id in IDS[:3]] == [3, 3, 2], "is written down too"
+
+
+def test_an_agent_that_failed_in_a_test_that_passed_is_left_alone() -> None:
+    tolerant = {"thresholds": {"min_agents_passing_percent": 50}}
+    world, records = rerun(3, flow=tolerant, **ALL_FAIL)
+    assert {record.ending for record in records.values()} == {"passed"}
+    assert world.path_calls == []
+
+
+@pytest.mark.parametrize(
+    ("cause", "where"),
+    [
+        (Cause(attribute="ssid", value="Guest-7F"), "the gateway)"),
+        (Cause(attribute="vpn_gateway", value="192.0.2.11"), "(192.0.2.11, the VPN gateway)"),
+    ],
+)
+def test_a_cause_that_laptops_share_shows_on_their_paths(cause: Cause, where: str) -> None:
+    office = {"agents": 60, "max_machines": 60, "page_size": 500}
+    world, records = rerun(3, causes=[cause], **office)
+    assert len(world.path_calls) == 12
+    for record in records.values():
+        assert str(record.paths).count(f"{where}: nothing behind it answered") == 3
+
+
+def test_loss_and_delay_are_told_where_they_begin() -> None:
+    limits = {"thresholds": {"max_loss_percent": 1, "max_latency_ms": 200}}
+    slow, lossy = Behaviour(agents=[1], latency_ms=300), Behaviour(agents=[2], loss=40)
+    _, records = rerun(3, flow=limits, agents_of={NETWORK: [slow, lossy]})
+    said = str(records[NETWORK].paths)
+    assert "is slow: delay begins at hop " in said
+    assert "loss begins behind hop " in said
+    assert "4 of 10 traces end on the way" in said
+
+
+def test_names_and_addresses_can_be_left_out() -> None:
+    world, records = rerun(3, flow={"name_laptops_and_networks": False}, **ALL_FAIL)
+    said = " ".join(str(record.paths) for record in records.values())
+    assert said.count("(the gateway): nothing behind it answered") == 12
+    for agent in world.simulator.agents:
+        assert agent.name not in said
+        assert agent.surroundings["networkProfile"]["gateway"] not in said
+
+
+def test_half_of_the_window_stays_for_others_and_no_call_waits() -> None:
+    limits = {"organization_limit": 40, "window_seconds": 3600}
+    without, _ = rerun(0, **ALL_FAIL | limits)
+    world, records = rerun(10, **ALL_FAIL | limits)
+    spent = len(world.path_calls)
+    assert len(without.simulator.calls) + spent == 20
+    assert world.paths.spent == (
+        f"{spent} calls were spent on the paths of failing laptops, and {20 - spent} more left "
+        "out: less than half of the organization's quota is left"
+    )
+    assert world.took - without.took < 2
+    assert {call.status for call in world.simulator.calls} == {200}
+    by_test = Counter(call.test_id for call in world.path_calls)
+    assert max(by_test.values()) - min(by_test.values()) <= 1, "each test has its turn"
+    assert all(record.paths for record in records.values())
+
+
+def test_a_429_is_not_waited_out() -> None:
+    world, records = rerun(3, result_replies=replies_to_paths(200, 429), **ALL_FAIL)
+    without, _ = rerun(0, **ALL_FAIL)
+    assert len(world.path_calls) == 2
+    assert world.took - without.took < 2
+    assert "could not be read: 429" in str(records[HTTP].paths)
+    assert "and 10 more left out: 429" in world.paths.spent
+
+
+def test_what_can_not_be_read_costs_its_words_and_nothing_else() -> None:
+    replies = replies_to_paths(404, 503, "html", 400, "empty")
+    world, records = rerun(3, result_replies=replies, **ALL_FAIL)
+    _, without = rerun(0, **ALL_FAIL)
+    assert len(world.path_calls) == 12
+    said = " ".join(str(record.paths) for record in records.values())
+    assert said.count("could not be read: ") == 5
+    for why in ("404: ", "503: ", "status 200 with a web page", "400: ", "no hop of it"):
+        assert said.count(f"could not be read: {why}") + said.count("the API tells " + why) == 1
+    assert {t: r.verdict for t, r in records.items()} == {t: r.verdict for t, r in without.items()}
+
+
+def test_three_calls_in_a_row_without_an_answer_end_it() -> None:
+    replies = replies_to_paths(200, 503, 503, 200, "dropped", 503, "half_body")
+    world, _ = rerun(3, result_replies=replies, **ALL_FAIL)
+    assert len(world.path_calls) == 7
+    assert world.paths.spent.startswith("7 calls were spent on the paths of failing laptops")
+    assert "and 5 more left out: sent, and no answer" in world.paths.spent
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_that_holds_for_all_ends_it(status: int) -> None:
+    world, _ = rerun(3, result_replies=replies_to_paths(status), **ALL_FAIL)
+    assert len(world.path_calls) == 1
+    assert f"and 11 more left out: {status}: " in world.paths.spent
+
+
+def test_an_api_that_does_not_answer_costs_a_minute() -> None:
+    world, records = rerun(3, latency_seconds=20.0, **ALL_FAIL)
+    slow, _ = rerun(0, latency_seconds=20.0, **ALL_FAIL)
+    assert world.took - slow.took <= 60
+    assert len(world.path_calls) == 3
+    assert world.paths.spent == (
+        "3 calls were spent on the paths of failing laptops, and 10 more left out: they took 60 s"
+    )
+    assert sum("The path of " in str(record.paths) for record in records.values()) == 2
