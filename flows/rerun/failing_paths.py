@@ -75,7 +75,7 @@ class FailingPaths:
                     )
                     record.traced(". ".join(told[record.test_id]))
         except TimeoutError:
-            self.stop(f"they took {LONGEST:.0f} s")
+            self.stop(f"the {LONGEST:.0f} s for them were over")
         self._left_out = len(asked) - sum(map(len, told.values()))
         if self.spent:
             self._logger.info("Paths: %s", self.spent)
@@ -86,13 +86,15 @@ class FailingPaths:
     @property
     def spent(self) -> str:
         """What they cost, and what was left out and why; empty where there was nothing to read."""
-        if not (self._calls or self._left_out):
-            return ""
-        calls = "1 call was" if self._calls == 1 else f"{self._calls} calls were"
-        text = f"{calls} spent on the paths of failing laptops"
+        told = []
+        if self._calls:
+            calls = "1 call was" if self._calls == 1 else f"{self._calls} calls were"
+            told.append(f"{calls} spent on the paths of failing laptops")
         if self._left_out:
-            text += f", and {self._left_out} more left out: {self._stopped}"
-        return text
+            paths, were = ("path", "was") if self._left_out == 1 else ("paths", "were")
+            paths += "" if told else " of failing laptops"
+            told.append(f"{self._left_out} {paths} {were} left out: {self._stopped}")
+        return ", and ".join(told)
 
     async def _words(self, client: ThousandEyesClient, record: Record, agent: FailingAgent) -> str:
         self._calls += 1

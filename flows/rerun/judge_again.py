@@ -14,6 +14,7 @@ from prefect.types import DateTime
 from flows.rerun.baseline import Baseline
 from flows.rerun.comparison import Comparison, comparison_of
 from flows.rerun.earlier import find_run, naming_tests
+from flows.rerun.failing_paths import FailingPaths
 from flows.rerun.flow import RerunFailed
 from flows.rerun.later_runs import rounds_of_others
 from flows.rerun.looking_up import look_up
@@ -72,7 +73,7 @@ async def judge_run_again(run: str) -> list[Record]:
     comparison = await comparison_of(asked, judged, found, found)
     judging = _JudgedRun(judged, asked, records, comparison)
     seen.standing = lambda: f"reads the results of {len(judging.before)} tests again"
-    if not judging.before:
+    if not judging.has_work:
         seen.report = judging.report()
         return as_state(seen.report, RerunFailed)
 
@@ -98,7 +99,8 @@ async def judge_run_again(run: str) -> list[Record]:
 class _JudgedRun:
     """One run that is judged again, its records brought up to date in place.
 
-    `before` is how the tests stood whose verdict was open, by ID.
+    `before` is how the tests stood whose verdict was open, by ID. `has_work` tells whether anything
+    is to be read: results of these, or paths that the run did not read.
 
     Args:
         run: The run.
@@ -113,6 +115,9 @@ class _JudgedRun:
         delivery = asked.options.delivery
         self.before = {one.test_id: one.ending for one in records if is_open(one, delivery)}
         self.artifacts = Artifacts(self._note, ended_run=run.id)
+        self._paths = FailingPaths(asked.options, self.artifacts.keep, get_run_logger())
+        wants_paths = asked.options.paths_of_failing_agents and any(map(_lacks_paths, records))
+        self.has_work = bool(self.before or wants_paths)
         self._run = run
         self._asked = asked
         self._records = records
@@ -142,10 +147,12 @@ class _JudgedRun:
         )
         others = await rounds_of_others(self._run, tests, baseline)
         self._trouble = await reading.read(tests, others)
+        await self._paths.read(client, filter(_lacks_paths, tests))
 
     def cut_short(self, reason: str) -> None:
         """Note that the reading ends here."""
         self._trouble = reason
+        self._paths.stop(reason)
 
     def report(self) -> RunReport:
         """Return how the run stands now."""
@@ -154,12 +161,13 @@ class _JudgedRun:
         news = what_became(self.before, self._records, self._trouble)
         told = what_they_share(self._records, with_names=options.name_laptops_and_networks)
         lasted = duration(self._run.total_run_time.total_seconds())
+        again = f"{lasted}, and judging it again {duration(time.monotonic() - self._began)}"
         began = self._run.start_time or datetime.now(UTC)
         return RunReport(
             self._records,
             passed and not self._trouble,
             f"{news} {sentence}",
-            f"{lasted}, and judging it again {duration(time.monotonic() - self._began)}",
+            "; ".join(filter(None, (again, self._paths.spent))),
             preface=f"This is the run {plain(self._run.name)} of {began.day} {began:%B %Y, %H:%M} "
             "UTC, judged again.",
             in_common=told.text,
@@ -171,6 +179,10 @@ class _JudgedRun:
         # Where the run that it was compared with is gone, what it was found to be then stays.
         if self._comparison.run or not (record.standing and record.standing.compared_with):
             self._comparison.note(record)
+
+
+def _lacks_paths(record: Record) -> bool:
+    return record.ending is VerdictName.FAILED and record.paths is None
 
 
 async def _find(reference: str, before: DateTime | None) -> tuple[FlowRun, Parameters]:

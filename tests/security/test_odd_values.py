@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -27,11 +28,13 @@ from thousandeyes.delivery import Delivery
 from thousandeyes.errors import CallFailed, ReplyLost
 from thousandeyes.gate import QuotaGate
 from thousandeyes.outcomes import Outcome, VerdictName
+from thousandeyes.path_words import words
+from thousandeyes.paths import path_of
 from thousandeyes.record import Record
 from thousandeyes.replies import Reply, read
-from thousandeyes.results import next_cursor
+from thousandeyes.results import RESULTS, next_cursor
 from thousandeyes.settings import ThousandEyesSettings
-from thousandeyes.simulator import create_app
+from thousandeyes.simulator import Behaviour, create_app
 
 TESTS = 6
 LARGEST_ROW = 20_000
@@ -54,8 +57,8 @@ def rerun_all(world: World, plan: Mapping[int, Mutation], **options: Any) -> dic
     return records
 
 
-def new_world() -> World:
-    return World(tests=TESTS, agents=4, page_size=5, results_after_seconds=1)
+def new_world(**options: Any) -> World:
+    return World(tests=TESTS, agents=4, page_size=5, results_after_seconds=1, **options)
 
 
 @given(
@@ -67,14 +70,26 @@ def new_world() -> World:
 def test_each_test_of_a_run_ends_in_an_outcome_whatever_replies_become(
     plan: Mapping[int, Mutation], **options: Any
 ) -> None:
-    world = new_world()
-    records = rerun_all(world, plan, results_deadline_minutes=5, **options)
+    world = new_world(agents_of={"*": [Behaviour(agents=[0], loss=100)]})
+    chosen = {"results_deadline_minutes": 5, "paths_of_failing_agents": 2}
+    records = rerun_all(world, plan, **chosen, **options)
     assert len(records) == TESTS
     assert world.took < LONGEST_RUN
     for record in records.values():
         assert record.outcome in list(Outcome)
         written = json.dumps(row(record), allow_nan=False, ensure_ascii=False).encode()
         assert len(written) < LARGEST_ROW
+
+
+async def a_path(client: ThousandEyesClient) -> str | None:
+    """Return what is said of the path of the first agent that is told."""
+    summary = await client.read("GET", f"{RESULTS}/202701/path-vis")
+    with suppress(AttributeError, KeyError, TypeError, IndexError):
+        agent_id, round_id = (summary["results"][0][name] for name in ("agentId", "roundId"))
+        if re.fullmatch(r"[\w-]{1,100}", f"{agent_id}", re.ASCII):
+            path = path_of(await client.path("202701", agent_id, round_id), agent_id, round_id)
+            return words(path) if path else None
+    return None
 
 
 CALLS: dict[str, Callable[[ThousandEyesClient], Awaitable[object]]] = {
@@ -86,6 +101,7 @@ CALLS: dict[str, Callable[[ThousandEyesClient], Awaitable[object]]] = {
     ),
     "a rerun": lambda client: client.rerun(Record("202701")),
     "results": lambda client: newest_rounds(client.read, ["202701"], since=0),
+    "a path": a_path,
 }
 
 
@@ -96,9 +112,8 @@ def test_a_call_ends_in_a_value_or_in_an_error_of_this_project(
     call: Callable[[ThousandEyesClient], Awaitable[object]], mutation: Mutation
 ) -> None:
     async def main() -> None:
-        app = Mutating(
-            create_app(token=TOKEN, tests=["202701"]), dict.fromkeys(range(30), mutation)
-        )
+        honest = create_app(token=TOKEN, tests=["202701"], earlier_round_seconds=600)
+        app = Mutating(honest, dict.fromkeys(range(30), mutation))
         chosen = ThousandEyesSettings.model_validate({"token": TOKEN, "max_quota_wait": 100})
         gate = QuotaGate(max_wait=100, clock=asyncio.get_running_loop().time)
         transport = httpx.ASGITransport(app)

@@ -67,6 +67,36 @@ def test_calls_go_out_first_come_first_served() -> None:
     run(main())
 
 
+def test_there_is_a_call_to_spare_only_while_a_share_of_the_window_is_left() -> None:
+    async def main() -> None:
+        world = World()
+        assert world.gate.has_spare(ORGANIZATION, 0.5), "one may find out"
+        spent = 0
+        while world.gate.has_spare(ORGANIZATION, 0.5):
+            await world.call("path", ORGANIZATION)
+            spent += 1
+        assert spent == 120
+        assert world.gate.wait_for_quota() == 0
+        await asyncio.sleep(60)
+        assert world.gate.has_spare(ORGANIZATION, 0.5), "the window is over"
+
+    run(main())
+
+
+def test_no_call_is_to_spare_while_one_finds_out_or_the_gate_is_closed() -> None:
+    async def main() -> None:
+        world = World(instant=1)
+        [asking] = world.start(world.call("first"))
+        await asyncio.sleep(0)
+        assert not world.gate.has_spare(ORGANIZATION, 0.5)
+        await asking
+        assert world.gate.has_spare(ORGANIZATION, 0.5)
+        world.gate.quota.closed_until = world.now() + 10
+        assert not world.gate.has_spare(ORGANIZATION, 0.5)
+
+    run(main())
+
+
 def test_cancelled_waiters_leave_no_trace() -> None:
     async def main() -> None:
         world = World(instant=4)

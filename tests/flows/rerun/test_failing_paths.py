@@ -1,12 +1,16 @@
 """The paths of failing agents are read within what quota and time allow, and put into words."""
 
+import logging
 from collections import Counter
 from typing import Any
 
 import pytest
 
+from flows.rerun import RerunOptions
+from flows.rerun.failing_paths import FailingPaths
 from tests.flows.rerun.test_results import ALL_ONLINE, HTTP, IDS, NETWORK
-from tests.flows.rerun.world import World
+from tests.flows.rerun.world import Noted, World
+from tests.thousandeyes.virtual_time import run
 from thousandeyes.record import Record
 from thousandeyes.simulator import Behaviour, Cause
 
@@ -100,8 +104,8 @@ def test_half_of_the_window_stays_for_others_and_no_call_waits() -> None:
     spent = len(world.path_calls)
     assert len(without.simulator.calls) + spent == 20
     assert world.paths.spent == (
-        f"{spent} calls were spent on the paths of failing laptops, and {20 - spent} more left "
-        "out: less than half of the organization's quota is left"
+        f"{spent} calls were spent on the paths of failing laptops, and {20 - spent} paths were "
+        "left out: less than half of the organization's quota is left"
     )
     assert world.took - without.took < 2
     assert {call.status for call in world.simulator.calls} == {200}
@@ -116,7 +120,7 @@ def test_a_429_is_not_waited_out() -> None:
     assert len(world.path_calls) == 2
     assert world.took - without.took < 2
     assert "could not be read: 429" in str(records[HTTP].paths)
-    assert "and 10 more left out: 429" in world.paths.spent
+    assert "and 10 paths were left out: 429" in world.paths.spent
 
 
 def test_what_can_not_be_read_costs_its_words_and_nothing_else() -> None:
@@ -136,14 +140,14 @@ def test_three_calls_in_a_row_without_an_answer_end_it() -> None:
     world, _ = rerun(3, result_replies=replies, **ALL_FAIL)
     assert len(world.path_calls) == 7
     assert world.paths.spent.startswith("7 calls were spent on the paths of failing laptops")
-    assert "and 5 more left out: sent, and no answer" in world.paths.spent
+    assert "and 5 paths were left out: sent, and no answer" in world.paths.spent
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refusal_that_holds_for_all_ends_it(status: int) -> None:
     world, _ = rerun(3, result_replies=replies_to_paths(status), **ALL_FAIL)
     assert len(world.path_calls) == 1
-    assert f"and 11 more left out: {status}: " in world.paths.spent
+    assert f"and 11 paths were left out: {status}: " in world.paths.spent
 
 
 def test_an_api_that_does_not_answer_costs_a_minute() -> None:
@@ -152,6 +156,23 @@ def test_an_api_that_does_not_answer_costs_a_minute() -> None:
     assert world.took - slow.took <= 60
     assert len(world.path_calls) == 3
     assert world.paths.spent == (
-        "3 calls were spent on the paths of failing laptops, and 10 more left out: they took 60 s"
+        "3 calls were spent on the paths of failing laptops, and 10 paths were left out: the 60 s "
+        "for them were over"
     )
     assert sum("The path of " in str(record.paths) for record in records.values()) == 2
+
+
+def test_a_run_that_was_stopped_reads_none() -> None:
+    world, records = rerun(0, **ALL_FAIL)
+    options = RerunOptions(paths_of_failing_agents=1)
+    paths = FailingPaths(options, Noted(world.known).keep, logging.getLogger("world"))
+    paths.stop("cancelled")
+    paths.stop("the other reason")
+
+    async def main() -> None:
+        async with world._client() as client:
+            await paths.read(client, records.values())
+
+    run(main())
+    assert world.path_calls == []
+    assert paths.spent == "4 paths of failing laptops were left out: cancelled"

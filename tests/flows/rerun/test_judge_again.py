@@ -33,8 +33,10 @@ from tests.flows.scene import (
     sent,
 )
 from thousandeyes.errors import SettingsError
+from thousandeyes.record import Record
 from thousandeyes.simulator import Behaviour, Fault, Simulator
 from thousandeyes.simulator.faults import ResultFaults
+from thousandeyes.simulator.quota import Quota
 from thousandeyes.thresholds import Thresholds
 
 LATE = Behaviour(agents=[0, 1], late_seconds=480)
@@ -81,6 +83,11 @@ async def versions(flow_run_id: UUID) -> Counter[str]:
 
 
 Late = Callable[..., tuple[Simulator, Clock]]
+
+
+async def recorded_by(flow_run_id: UUID) -> dict[str, Record]:
+    async with get_client() as client:
+        return await recorded(await client.read_flow_run(flow_run_id))
 
 
 async def test_late_laptops_make_provisional_verdicts_final_and_nothing_is_sent(
@@ -304,3 +311,41 @@ def _table(artifacts: dict[str, Artifact]) -> list[dict[str, Any]]:
 async def read_run(flow_run_id: UUID) -> FlowRun:
     async with get_client() as client:
         return await client.read_flow_run(flow_run_id)
+
+
+async def test_the_paths_of_laptops_that_failed_late_are_read_where_the_run_was_asked_for_them(
+    late: Late,
+) -> None:
+    simulator, clock = late({"202701": [LATE_AND_LOST], "202702": [Behaviour(loss=100)]})
+    _, flow_run_id = await run(ids(2), paths_of_failing_agents=2)
+    before = await recorded_by(flow_run_id)
+    assert (before["202701"].paths, str(before["202702"].paths).count("The path of ")) == (None, 2)
+    simulator.calls.clear()
+    clock.ahead = 1200
+    again = await judge_run_again(str(flow_run_id), return_state=True)
+    assert again.is_failed()
+    after = await recorded_by(flow_run_id)
+    assert str(after["202701"].paths).count("The path of ") == 2
+    assert after["202702"].paths == before["202702"].paths
+    asked = [call.test_id for call in simulator.calls if "/path-vis/" in call.path]
+    assert asked == ["202701", "202701"]
+    summary = str((await artifacts_of(flow_run_id))[SUMMARY].data)
+    assert "; 2 calls were spent on the paths of failing laptops." in summary
+
+
+async def test_paths_that_a_run_left_out_are_read_when_it_is_judged_again(late: Late) -> None:
+    lost = {"202701": [Behaviour(loss=100)]}
+    simulator, _ = late(lost, organization_limit=12, window_seconds=3_000, windows="first_call")
+    _, flow_run_id = await run(ids(1), paths_of_failing_agents=3)
+    summary = str((await artifacts_of(flow_run_id))[SUMMARY].data)
+    assert "left out: less than half of the organization's quota is left." in summary
+    simulator.quota = Quota(
+        organization_limit=240,
+        instant_limit=24,
+        window_seconds=60,
+        begins="clock",
+        reset_rounding="up",
+    )
+    again = await judge_run_again(str(flow_run_id), return_state=True)
+    assert str(again.message).startswith("No verdict was provisional. ")
+    assert str((await recorded_by(flow_run_id))["202701"].paths).count("The path of ") == 3

@@ -1,11 +1,14 @@
 """The flow waits for results: a real Prefect server, and the simulator on a real socket."""
 
 import asyncio
+import json
 import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import jsonschema
 import pytest
 from prefect import get_client
 from prefect.client.schemas.filters import (
@@ -19,9 +22,12 @@ from prefect.client.schemas.objects import State
 from prefect.client.schemas.sorting import ArtifactSort
 
 from flows.rerun import RerunOptions, rerun_endpoint_tests
+from flows.rerun.account import SCHEMA
+from flows.rerun.command_line import ExitStatus, main
 from flows.rerun.results import Results
 from tasks.artifacts import read_outcomes
 from tasks.blocks import EndpointTestGroup
+from tasks.markdown import plain
 from tests.flows.scene import (
     SUMMARY,
     TABLE,
@@ -226,6 +232,41 @@ async def test_the_plan_tells_of_the_wait(
     assert recorded["202701"].outcome is Outcome.ACCEPTED
     assert "; then up to 5 minutes for results" in caplog.text
     assert "Test 202701: passed: " in caplog.text
+
+
+@pytest.mark.parametrize("names", [True, False])
+def test_where_the_paths_of_failing_laptops_end_stands_in_artifact_summary_and_document(
+    simulate: Simulate, tmp_path: Path, *, names: bool
+) -> None:
+    bad = {"202702": [Behaviour(agents=[1, 2, 3], loss=100)]}
+    simulator = simulate(tests=ids(2), agents_of=bad, **QUICK)
+    document = tmp_path / "run.json"
+    options = ["--wait-for-results", "--paths-of-failing-agents", "2", "--json", str(document)]
+    if not names:
+        options.append("--no-name-laptops-and-networks")
+    assert main([*ids(2), *options]) == ExitStatus.FAILED
+    told = json.loads(document.read_text())
+    jsonschema.validate(told, json.loads(SCHEMA.read_text()))
+    whole, failed = told["tests"]
+    assert whole["paths"] is None
+    [first, second] = failed["paths"].split(". ")
+    gateways = {agent.surroundings["networkProfile"]["gateway"] for agent in simulator.agents}
+    for sentence in (first, second):
+        assert re.match(r"The path of \S+ (to its VPN gateway )?ends after hop 1 of \d+ ", sentence)
+        assert sentence.endswith("the gateway): nothing behind it answered")
+        assert any(gateway in sentence for gateway in gateways) is names
+        assert any(agent.name in sentence for agent in simulator.agents) is names
+    asked = [call for call in simulator.calls if "/path-vis/" in call.path]
+    assert len(asked) == 2
+    artifacts = asyncio.run(artifacts_of(UUID(told["flow_run"]["id"])))
+    assert fields(artifacts["endpoint-test-202702"])["paths"] == failed["paths"]
+    assert "paths" not in fields(artifacts["endpoint-test-202701"])
+    assert "paths" not in rows(artifacts[TABLE])[0]
+    summary = str(artifacts[SUMMARY].data)
+    assert plain(failed["paths"]) in summary
+    assert "; 2 calls were spent on the paths of failing laptops." in summary
+    everything = "".join(str(artifact.data) for artifact in artifacts.values())
+    assert not any(agent.email in everything for agent in simulator.agents)
 
 
 @pytest.mark.parametrize("names", [True, False])
