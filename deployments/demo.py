@@ -46,6 +46,9 @@ _SLOW_NAMES: Final = {5: [Behaviour(agents=[0, 4], error_type="dns")]}
 _CUT_OFF: Final = (12, 23, 33)
 """In the morning, the tests whose targets no laptop on one Wi-Fi network reaches."""
 WIFI: Final = "Guest-7F"
+_PATHS: Final = 2
+"""Failing laptops of each failed test whose paths are read; those of the Wi-Fi end at its gateway.
+"""
 EVENING: Final = {"passed": 38, "failed": 1, "forbidden": 1, "not_found": 1}
 EXPECTED: Final = {
     "passed": 33,
@@ -162,7 +165,9 @@ def _rerun(before: str | None, console: Console) -> tuple["Sequence[Record]", st
     from flows.rerun.outcome_table import show  # noqa: PLC0415
     from flows.rerun.watched import watching  # noqa: PLC0415
 
-    options = RerunOptions(wait_for_results=True, compare_with=before)
+    options = RerunOptions(
+        wait_for_results=True, compare_with=before, paths_of_failing_agents=_PATHS
+    )
     with watching() as seen:
         try:
             run = rerun_endpoint_tests([*_TEST_IDS, GONE], options=options)

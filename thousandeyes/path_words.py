@@ -24,10 +24,13 @@ def words(path: Path, *, with_addresses: bool = True) -> str:
     tell = _Teller(path, with_addresses)
     ended = [trace for trace in path.traces if _ends_early(trace, path.target)]
     if len(ended) == len(path.traces):
-        to_vpn = path.vpn_traces
+        longest, to_vpn = _longest(ended), path.vpn_traces
         if to_vpn and all(_ends_early(trace, path.vpn_gateway) for trace in to_vpn):
-            return f"to its VPN gateway {tell.end(_longest(to_vpn))}"
-        return tell.end(_longest(ended))
+            # All that goes through the tunnel ends where that does.
+            outside = _longest(to_vpn)
+            if _end(outside) != _end(longest):
+                return f"to its VPN gateway {tell.end(outside)}"
+        return tell.end(longest)
     fastest = min((one for one in path.traces if one not in ended), key=_time)
     told = []
     if ended:
@@ -125,6 +128,10 @@ def _delay(trace: Trace) -> _Delay | None:
 
 def _reach(trace: Trace) -> int:
     return trace.hops[-1].number if trace.hops else 0
+
+
+def _end(trace: Trace) -> str:
+    return trace.hops[-1].address if trace.hops else ""
 
 
 def _longest(traces: Sequence[Trace]) -> Trace:

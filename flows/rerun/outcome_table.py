@@ -75,4 +75,5 @@ def _detail(record: Record) -> str:
     if record.quota_wait_seconds >= 1:
         notes.append(f"waited {record.quota_wait_seconds:.0f} s for quota")
     detail = "" if record.ending is Outcome.ACCEPTED else record.why
-    return f"{detail} ({', '.join(notes)})".strip() if notes else detail
+    detail = f"{detail} ({', '.join(notes)})".strip() if notes else detail
+    return ". ".join(filter(None, (detail, record.paths)))

@@ -55,6 +55,10 @@ WHOLE = trace(3, 9, 12, 20, 23)
         (path(trace(length=5)), "ends before the first hop: nothing answered"),
         (
             path(trace(3, length=5), vpn_traces=(trace(3, length=3),)),
+            "ends after hop 1 of 5 (10.20.0.1, the gateway): nothing behind it answered",
+        ),
+        (
+            path(trace(length=5), vpn_traces=(trace(3, length=3),)),
             ("to its VPN gateway ends after hop 1 of 3 (10.20.0.1, the gateway): nothing behind it "
             "answered"),
         ),

@@ -55,6 +55,12 @@ def test_the_table_says_what_an_outcome_does_not() -> None:
     )
 
 
+def test_where_paths_end_stands_behind_the_reason() -> None:
+    record = Record("1", outcome=Outcome.NOT_FOUND, detail="gone", paths="The path of a ends")
+    [*_, line] = shown([record], 200)
+    assert line.endswith("gone. The path of a ends")
+
+
 def test_a_long_table_is_capped_and_the_rest_counted() -> None:
     records = [Record(str(number), outcome=Outcome.ACCEPTED) for number in range(LARGEST_TABLE + 3)]
     lines = shown([*records, Record("x", outcome=Outcome.UNKNOWN)], 80)
