@@ -76,6 +76,9 @@ class FailingPaths:
                     record.traced(". ".join(told[record.test_id]))
         except TimeoutError:
             self.stop(f"the {LONGEST:.0f} s for them were over")
+        except Exception as error:
+            self._logger.exception("Unexpected error while paths are read")
+            self.stop(f"unexpected {type(error).__name__}, see the log")
         self._left_out = len(asked) - sum(map(len, told.values()))
         if self.spent:
             self._logger.info("Paths: %s", self.spent)

@@ -96,9 +96,9 @@ class RerunOptions(BaseModel):
     name_laptops_and_networks: bool = Field(
         default=True,
         description=(
-            "Whether to record the names of laptops that failed, and the names and addresses of "
-            "networks that failing ones share. Off: laptops go by their agents' IDs and networks "
-            "by their kind, such as: on one Wi-Fi network."
+            "Whether to record the names of laptops that failed, the names and addresses of "
+            "networks that failing ones share, and the addresses on their paths. Off: laptops go "
+            "by their agents' IDs and networks by their kind, such as: on one Wi-Fi network."
         ),
     )
     paths_of_failing_agents: int = Field(

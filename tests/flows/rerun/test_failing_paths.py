@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flows.rerun import RerunOptions
+from flows.rerun import RerunOptions, failing_paths
 from flows.rerun.failing_paths import FailingPaths
 from tests.flows.rerun.test_results import ALL_ONLINE, HTTP, IDS, NETWORK
 from tests.flows.rerun.world import Noted, World
@@ -176,3 +176,13 @@ def test_a_run_that_was_stopped_reads_none() -> None:
     run(main())
     assert world.path_calls == []
     assert paths.spent == "4 paths of failing laptops were left out: cancelled"
+
+
+def test_a_mistake_of_ours_costs_the_paths_and_not_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(failing_paths, "words", broken)
+    world, records = rerun(1, **ALL_FAIL)
+    assert {record.ending for record in records.values()} == {"failed"}
+    assert "4 paths were left out: unexpected ZeroDivisionError, see the log" in world.paths.spent
