@@ -55,6 +55,12 @@ def bad(agents: int) -> list[Measured]:
     return [network(f"bad-{number}", loss=100) for number in range(agents)]
 
 
+def test_a_failing_agent_tells_its_newest_round_that_failed() -> None:
+    rows = [network(round_id=120, loss=100), http(round_id=60, error_type="dns")]
+    verdict = verdict_on(*rows, network("b", 180, loss=0), http("b", 60, error_type="dns"))
+    assert {agent.agent_id: agent.round_id for agent in verdict.failing} == {"a": 120, "b": 60}
+
+
 @pytest.mark.parametrize(
     ("row", "reasons"),
     [

@@ -109,6 +109,8 @@ def test_half_of_the_window_stays_for_others_and_no_call_waits() -> None:
     )
     assert world.took - without.took < 2
     assert {call.status for call in world.simulator.calls} == {200}
+    *_, last_sent = [n for n, c in enumerate(world.simulator.calls) if c.path.endswith("/run")]
+    assert not any("/path-vis/" in call.path for call in world.simulator.calls[:last_sent])
     by_test = Counter(call.test_id for call in world.path_calls)
     assert max(by_test.values()) - min(by_test.values()) <= 1, "each test has its turn"
     assert all(record.paths for record in records.values())
