@@ -56,7 +56,7 @@ def bad(agents: int) -> list[Measured]:
 
 
 def test_a_failing_agent_tells_its_newest_round_that_failed() -> None:
-    rows = [network(round_id=120, loss=100), http(round_id=60, error_type="dns")]
+    rows: list[Measured] = [network(round_id=120, loss=100), http(round_id=60, error_type="dns")]
     verdict = verdict_on(*rows, network("b", 180, loss=0), http("b", 60, error_type="dns"))
     assert {agent.agent_id: agent.round_id for agent in verdict.failing} == {"a": 120, "b": 60}
 
