@@ -25,10 +25,14 @@ from tasks.artifact_creation import as_json, create_table, is_by_its_own_run
 from tasks.markdown import code
 from tasks.rows import fields_of, from_row, stored_rows
 from tasks.server_calls import run_logger, until_taken
+from thousandeyes.changes import is_gone
 from thousandeyes.record import Record
 
 TEST_KEY: Final = "endpoint-test-"
 OUTCOMES_KEY: Final = "endpoint-rerun-outcomes-"
+NOT_SENT_KEY: Final = "endpoint-rerun-not-sent-"
+_OF_A_RUN: Final = "endpoint-rerun-"
+"""What the keys of a run's tables begin with, so that one call reads both."""
 
 _PAGE = 200  # what a Prefect server gives at most
 
@@ -93,28 +97,31 @@ async def record_outcome(
     return await record_outcome(record, confirm=confirm, ended_run=ended_run)
 
 
-async def read_outcomes(flow_run_ids: Iterable[UUID]) -> list[Record]:
+async def read_outcomes(flow_run_ids: Iterable[UUID], *, gone_too: bool = False) -> list[Record]:
     """Read back what these flow runs recorded, one record a test.
 
     A test's own artifact counts, the newest of several; what has none (`not_attempted`,
-    `skipped`) comes from the runs' tables, as far as these reach. A test that one of a run's
+    `skipped`) comes from the runs' tables, as far as these reach. With `gone_too`, the tests that
+    were no part of the run and whose history it carries on are told as well. A test that one of a run's
     artifacts calls a possible duplicate is one: the newest may come late, from a process that knew
     nothing of the other which took its run over. What can't be read (of another version, or made by
     hand) is passed over with a warning.
     """
     ids = list(flow_run_ids)
-    tables = await _read(ids, ArtifactFilterKey(like_=f"{OUTCOMES_KEY}%"))
+    of_runs = await _read(ids, ArtifactFilterKey(like_=f"{_OF_A_RUN}%"))
+    tables = [one for one in of_runs if str(one.key).startswith(OUTCOMES_KEY)]
+    not_sent = [one for one in of_runs if str(one.key).startswith(NOT_SENT_KEY)]
     tests = await _read(ids, ArtifactFilterKey(like_=f"{TEST_KEY}%"))
     records: dict[str, Record] = {}
     twice: set[tuple[UUID | None, str]] = set()
-    for artifact in (*tables, *tests):
+    for artifact in (*tables, *not_sent, *tests):
         for record in _records(artifact):
             in_this_run = artifact.flow_run_id, record.test_id
             if record.maybe_duplicate:
                 twice.add(in_this_run)
             record.maybe_duplicate = in_this_run in twice
             records[record.test_id] = record
-    return list(records.values())
+    return [record for record in records.values() if gone_too or not is_gone(record)]
 
 
 def _records(artifact: Artifact) -> list[Record]:

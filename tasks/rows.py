@@ -80,6 +80,13 @@ def in_run_table(record: Record) -> Row:
     }
 
 
+def carried_on(record: Record) -> Row:
+    """Return a record that has no artifact of its own as a row with how the test stands."""
+    values = row(record)
+    early = ("test_id", "test_name", "outcome", "detail", "attempts", "maybe_duplicate")
+    return {name: values[name] for name in (*early, *NO_STANDING)}
+
+
 def from_row(values: object) -> Record:
     """Return the record that a row was made of; keys of later versions are passed over.
 

@@ -1,10 +1,11 @@
 """What changed since an earlier run: its records and today's in, words out. Pure."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
-from thousandeyes import drift
-from thousandeyes.outcomes import GOOD, Outcome, VerdictName
+from thousandeyes import drift, marks
+from thousandeyes.outcomes import GOOD, UNTOLD, Outcome, VerdictName
 from thousandeyes.record import Record
 from thousandeyes.standing import Change, Standing
 from thousandeyes.text import cut, listed
@@ -13,8 +14,6 @@ MOST_NAMED: Final = 10
 """Tests that a sentence names."""
 _LONGEST_LABEL: Final = 80
 
-_UNTOLD: Final = frozenset({Outcome.NOT_ATTEMPTED, Outcome.SKIPPED})
-"""Outcomes that tell nothing of how a test is."""
 _WORDS: Final[Mapping[Change, str]] = {
     Change.NEW_FAILURE: "Newly failing",
     Change.STILL_FAILING: "Still failing",
@@ -25,7 +24,7 @@ _WORDS: Final[Mapping[Change, str]] = {
 
 def is_failing(record: Record) -> bool:
     """Tell whether a test did not end well; one that was not sent does not count as failing."""
-    return record.ending not in GOOD and record.ending not in _UNTOLD
+    return record.ending not in GOOD and record.ending not in UNTOLD
 
 
 def compared(record: Record, earlier: Record | None, compared_with: str | None) -> Standing:
@@ -64,9 +63,25 @@ def compared(record: Record, earlier: Record | None, compared_with: str | None) 
         failing_since=since,
         failing_runs=runs,
         moved=drift.moved(before.recent, now) if passed_twice else "",
+        history=marks.continued(_history(earlier), marks.mark(record.ending)),
         recent=drift.remembered(before.recent, now),
         compared_with=compared_with,
     )
+
+
+def judged_anew(record: Record, known: Standing) -> Standing:
+    """Return how a test stands whose verdict changed, where its earlier run is gone.
+
+    What it was found to be then stays; its newest mark is that of the verdict.
+    """
+    return replace(known, history=marks.marked_anew(known.history, marks.mark(record.ending)))
+
+
+def _history(earlier: Record | None) -> str:
+    if earlier is None:
+        return ""
+    # Rows of earlier versions hold no marks, and tell of their own run alone.
+    return (earlier.standing and earlier.standing.history) or marks.mark(earlier.ending)
 
 
 _CHANGES: Final[Mapping[tuple[bool | None, bool], Change]] = {
@@ -91,6 +106,30 @@ def is_newly_failing(record: Record) -> bool:
 
 def gone(records: Iterable[Record], earlier: Mapping[str, Record]) -> list[Record]:
     """Return the tests of an earlier run that are not in this one, in that run's order."""
+    return [record for record in _absent(records, earlier) if not is_gone(record)]
+
+
+def is_gone(record: Record) -> bool:
+    """Tell whether a test was no part of the run that its record is of."""
+    return record.standing is not None and record.standing.change is Change.GONE
+
+
+def carried(records: Iterable[Record], earlier: Mapping[str, Record]) -> list[Record]:
+    """Return the tests of earlier runs that are not in this one, each with its history.
+
+    So a test that comes back has it. One that was not sent in as many runs as are remembered is
+    left out.
+    """
+    kept = []
+    for record in _absent(records, earlier):
+        history = marks.continued(_history(record), marks.NOT_SENT)
+        if marks.is_worth_keeping(history):
+            kept.append(Record(record.test_id, record.test_name))
+            kept[-1].stands(Standing(Change.GONE, history=history))
+    return kept
+
+
+def _absent(records: Iterable[Record], earlier: Mapping[str, Record]) -> list[Record]:
     here = {record.test_id for record in records}
     return [record for test_id, record in earlier.items() if test_id not in here]
 
@@ -133,7 +172,7 @@ def _failed(earlier: Record) -> bool | None:
     """Tell whether a test was failing as of an earlier run; None where that run can't tell."""
     if is_failing(earlier) or (earlier.standing and earlier.standing.failing_runs):
         return True
-    if earlier.ending not in _UNTOLD:
+    if earlier.ending not in UNTOLD:
         return False
     carried = earlier.standing and earlier.standing.change is Change.UNCHANGED
     return False if carried else None
@@ -141,7 +180,7 @@ def _failed(earlier: Record) -> bool | None:
 
 def _is_told(record: Record, earlier: Record | None) -> bool:
     """Tell whether this run says how the test is."""
-    if record.ending in _UNTOLD:
+    if record.ending in UNTOLD:
         return False
     # A call that was taken says nothing of laptops that failed before.
     measured_before = earlier is not None and (

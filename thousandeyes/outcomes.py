@@ -64,6 +64,9 @@ GOOD: Final = frozenset({Outcome.ACCEPTED, Outcome.SKIPPED, VerdictName.PASSED})
 OPEN: Final = frozenset({Outcome.NOT_ATTEMPTED, VerdictName.NO_DATA, VerdictName.TIMED_OUT})
 """Endings that are not good, although nothing was found to be wrong."""
 
+UNTOLD: Final = frozenset({Outcome.NOT_ATTEMPTED, Outcome.SKIPPED})
+"""Outcomes that tell nothing of how a test is, since it was not sent."""
+
 KEPT: Final = frozenset({Outcome.ACCEPTED, Outcome.NOT_FOUND, Outcome.INVALID, Outcome.SKIPPED})
 """Outcomes that a retried run keeps: the same call would end the same way."""
 

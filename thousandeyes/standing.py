@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from thousandeyes import marks
+
 Recent = Mapping[str, tuple[float, ...]]
 """What a test measured lately, by metric, the oldest first."""
 
@@ -20,6 +22,7 @@ class Change(StrEnum):
     STILL_FAILING = "still_failing"  # it failed and fails
     RECOVERED = "recovered"  # it failed and is well
     NEW = "new"  # nothing is known of it from before
+    GONE = "gone"  # it is no part of this run; only what is carried on from run to run says so
     UNCHANGED = "unchanged"  # it was well and is; or nothing was heard of it this time
 
 
@@ -30,13 +33,15 @@ class Standing:
     `change` is None where there was no run to compare with. `failing_since` is when the first of
     the runs in a row sent it in which it failed, in UTC; `failing_runs` is how many of them there
     are, this one included. `moved` says in words what became slower or lossier although it passed.
-    `compared_with` is the ID of the flow run that this is measured by.
+    `compared_with` is the ID of the flow run that this is measured by. `history` holds a mark for
+    each of the last runs, this one's at the right: see `thousandeyes.marks`.
     """
 
     change: Change | None = None
     failing_since: datetime | None = None
     failing_runs: int = 0
     moved: str = ""
+    history: str = ""
     recent: Recent = field(default_factory=dict)
     compared_with: str | None = None
 
@@ -48,6 +53,7 @@ class Standing:
             "failing_since": since.isoformat(timespec="milliseconds") if since else None,
             "failing_runs": self.failing_runs,
             "moved": self.moved,
+            "history": self.history,
             "recent": "; ".join(
                 f"{metric} {' '.join(f'{value:g}' for value in values)}"
                 for metric, values in self.recent.items()
@@ -70,7 +76,13 @@ def from_row(values: Mapping[str, Any]) -> Standing | None:
     if told.get("change") not in list(Change):
         told["change"] = None  # a word that only a later version knows
     try:
-        return _STANDING.validate_python(told | {"recent": _recent(values.get("recent"))})
+        return _STANDING.validate_python(
+            told
+            | {
+                "recent": _recent(values.get("recent")),
+                "history": marks.read(values.get("history")),
+            }
+        )
     except ValidationError:
         return None
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.rows import fields_of, from_row, in_run_table, row, stored_rows
+from tasks.rows import carried_on, fields_of, from_row, in_run_table, row, stored_rows
 from thousandeyes.app_links import app_link
 from thousandeyes.judging import NO_VERDICT
 from thousandeyes.outcomes import Outcome, VerdictName
@@ -45,6 +45,7 @@ standings = st.builds(
     failing_since=moments,
     failing_runs=st.integers(0, 99),
     moved=st.text(),
+    history=st.text("✓✗○·", max_size=30),
     recent=st.dictionaries(
         st.sampled_from(["loss", "latency_ms"]),
         st.lists(st.integers(0, 999).map(float), min_size=1, max_size=20).map(tuple),
@@ -134,6 +135,17 @@ def test_a_row_of_the_runs_table_tells_what_was_not_sent_without_an_artifact(
     kept = (record.test_id, record.outcome, record.attempts, record.maybe_duplicate)
     assert (read.test_id, read.outcome, read.attempts, read.maybe_duplicate) == kept
     assert (read.test_name, read.detail) == (record.test_name, record.why)
+
+
+@given(records)
+def test_a_row_of_what_was_not_sent_tells_how_the_test_stands(record: Record) -> None:
+    read = from_row(json.loads(json.dumps(carried_on(record))))
+    assert list(carried_on(record)) == list(carried_on(Record("1")))
+    assert (read.test_id, read.outcome, read.standing) == (
+        record.test_id,
+        record.outcome,
+        record.standing,
+    )
 
 
 def test_without_results_the_columns_of_a_verdict_are_empty() -> None:

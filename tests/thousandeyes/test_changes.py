@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.rows import from_row, row
-from thousandeyes.changes import compared, gone, is_failing, sentences
+from thousandeyes.changes import carried, compared, gone, is_failing, sentences
 from thousandeyes.judging import judge
 from thousandeyes.outcomes import Outcome, VerdictName
 from thousandeyes.record import Record
@@ -48,7 +48,8 @@ def night_after_night(nights: list[list[Record]]) -> list[list[Record]]:
         for record in records:
             with_run = str(number - 1) if number else None
             record.stands(compared(record, earlier.get(record.test_id), with_run))
-        kept = [from_row(json.loads(json.dumps(row(record)))) for record in records]
+        told = [*records, *carried(records, earlier)]
+        kept = [from_row(json.loads(json.dumps(row(record)))) for record in told]
         earlier = {record.test_id: record for record in kept}
     return nights
 
@@ -96,6 +97,19 @@ class TestTenNights:
         assert told[:6] == [""] * 6, "too little is known"
         assert told[-1] == "slower: latency 70 ms, usually 42 ms"
         assert all(told[told.index(next(filter(None, told))) :]), "it stays told"
+
+    def test_each_carries_a_mark_of_every_run_with_the_newest_right(self) -> None:
+        nights = self.scene()
+        last = {test_id: one.history for night in nights for test_id, one in night.items()}
+        assert last == {
+            "breaks": "✓✓✓✗✗✗✗✓✓✓",
+            "flaps": "✓✗✓✗✓✗✓✗✓✗",
+            "grows": "✓✓✓✓✓✓✓✓✓✓",
+            "comes": "✓✓··✓✓··✓",
+        }
+        for number, night in enumerate(nights, start=1):
+            for test_id, one in night.items():
+                assert one.history == last[test_id][:number]
 
     def test_a_test_that_comes_and_goes_is_new_and_gone(self) -> None:
         nights = self.scene()
@@ -153,11 +167,13 @@ def test_the_row_of_one_earlier_run_is_enough_to_count(history: list[Verdict | s
             record.skipped("on purpose")
         nights.append([] if ending == "gone" else [record])
     night_after_night(nights)
-    row_of_failures, was_failing, known = 0, False, False
+    row_of_failures, was_failing, known, marks = 0, False, False, ""
     for ending, night in zip(history, nights, strict=True):
         if ending == "gone":
             row_of_failures, was_failing, known = 0, False, False
+            marks = f"{marks}·" if marks.strip("·") else ""
             continue
+        marks += "·" if ending == "skipped" else "✗" if ending is BAD else "✓"
         now = standing(night[0])
         fails = is_failing(night[0])
         if isinstance(ending, Verdict):
@@ -171,6 +187,7 @@ def test_the_row_of_one_earlier_run_is_enough_to_count(history: list[Verdict | s
             was_failing, known_before, known = fails, known, True
             assert now.change in (None, expected if known_before else Change.NEW)
         assert now.failing_runs == row_of_failures
+        assert now.history == marks
         assert bool(now.failing_since) == bool(row_of_failures)
 
 
