@@ -26,7 +26,9 @@ from tasks.markdown import code
 from tasks.rows import fields_of, from_row, stored_rows
 from tasks.server_calls import run_logger, until_taken
 from thousandeyes.changes import is_gone
+from thousandeyes.outcomes import in_words
 from thousandeyes.record import Record
+from thousandeyes.text import cut
 
 TEST_KEY: Final = "endpoint-test-"
 OUTCOMES_KEY: Final = "endpoint-rerun-outcomes-"
@@ -34,6 +36,7 @@ NOT_SENT_KEY: Final = "endpoint-rerun-not-sent-"
 _OF_A_RUN: Final = "endpoint-rerun-"
 """What the keys of a run's tables begin with, so that one call reads both."""
 
+_LONGEST_REASON: Final = 160  # in a description
 _PAGE = 200  # what a Prefect server gives at most
 
 
@@ -75,8 +78,7 @@ async def record_outcome(
     """
     rows = fields_of(record)
     key = artifact_key(record.test_id)
-    words = f"{code(record.test_name or record.test_id)}: {record.ending}"
-    words += " (provisional)" if record.is_provisional else ""
+    words = description(record)
 
     async def write() -> UUID:
         if confirm:
@@ -97,15 +99,24 @@ async def record_outcome(
     return await record_outcome(record, confirm=confirm, ended_run=ended_run)
 
 
+def description(record: Record) -> str:
+    """Return how a test ended and why, in one line of Markdown: a key's page lists versions so."""
+    words = f"{code(record.test_name or record.test_id)}: {in_words(record.ending)}"
+    return f"{words}. {code(cut(record.reason, _LONGEST_REASON))}" if record.reason else words
+
+
 async def read_outcomes(flow_run_ids: Iterable[UUID], *, gone_too: bool = False) -> list[Record]:
     """Read back what these flow runs recorded, one record a test.
 
     A test's own artifact counts, the newest of several; what has none (`not_attempted`,
-    `skipped`) comes from the runs' tables, as far as these reach. With `gone_too`, the tests that
-    were no part of the run and whose history it carries on are told as well. A test that one of a run's
+    `skipped`) comes from the runs' tables, as far as these reach. A test that one of a run's
     artifacts calls a possible duplicate is one: the newest may come late, from a process that knew
     nothing of the other which took its run over. What can't be read (of another version, or made by
     hand) is passed over with a warning.
+
+    Args:
+        flow_run_ids: The flow runs.
+        gone_too: Return also tests that were no part of the run, which carries their history on.
     """
     ids = list(flow_run_ids)
     of_runs = await _read(ids, ArtifactFilterKey(like_=f"{_OF_A_RUN}%"))

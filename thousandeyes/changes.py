@@ -159,9 +159,14 @@ def _label(record: Record, standing: Standing) -> str:
         return f"{name} (fails)"
     if standing.change is not Change.STILL_FAILING:
         return name
+    return f"{name} ({how_long(standing)})"
+
+
+def how_long(standing: Standing) -> str:
+    """Return for how long a test has failed, such as `3 runs in a row, since 26 November 2026`."""
     since = standing.failing_since
     when = f", since {since.day} {since:%B %Y, %H:%M} UTC" if since else ""
-    return f"{name} ({standing.failing_runs} runs in a row{when})"
+    return f"{standing.failing_runs} runs in a row{when}"
 
 
 def _name(record: Record) -> str:

@@ -47,6 +47,6 @@ def is_worth_keeping(history: str) -> bool:
 
 
 def read(text: object) -> str:
-    """Return the history that a row holds, empty where it is none; a later version's mark is `·`."""
+    """Return the history that a row holds, empty where none. A mark that is not known is `·`."""
     marks = str(text or "")[-MOST_RUNS:]
     return "".join(one if one in MEANING else NOT_SENT for one in marks)

@@ -16,7 +16,7 @@ from thousandeyes.errors import (
 from thousandeyes.outcomes import IN_DOUBT, KEPT, UNHEARD, Ending, Outcome
 from thousandeyes.standing import Standing
 from thousandeyes.text import cut
-from thousandeyes.verdict import WORST_TOLD, Verdict
+from thousandeyes.verdict import Verdict
 
 LONGEST_NAME = 100
 
@@ -90,9 +90,11 @@ class Record:
     @property
     def ending(self) -> Ending:
         """What the laptops measured, if that is known, else what became of the call."""
-        if self.verdict and self.outcome is Outcome.ACCEPTED:
-            return self.verdict.name
-        return self.outcome
+        return self._judged.name if self._judged else self.outcome
+
+    @property
+    def _judged(self) -> Verdict | None:
+        return self.verdict if self.outcome is Outcome.ACCEPTED else None
 
     @property
     def seconds(self) -> float:
@@ -110,12 +112,17 @@ class Record:
     @property
     def why(self) -> str:
         """One line for a person on how it ended."""
-        if self.verdict is None or self.ending is self.outcome:
-            return self.detail
-        failed = self.verdict.agents_answered - self.verdict.agents_passed
-        if failed <= WORST_TOLD:
-            return self.verdict.reason
-        return f"{self.verdict.reason}. All that failed: {self.verdict.agents_failed}"
+        return f"{self.reason}. All that failed: {self.laptops}" if self.laptops else self.reason
+
+    @property
+    def reason(self) -> str:
+        """Why it ended so, with the worst laptops."""
+        return self._judged.reason if self._judged else self.detail
+
+    @property
+    def laptops(self) -> str:
+        """The names of all laptops that failed, where the reason does not name them all."""
+        return self._judged.all_that_failed if self._judged else ""
 
     # What is known of the test before its call.
 

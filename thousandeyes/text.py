@@ -39,6 +39,11 @@ def listed(items: Sequence[str], most: int = 20, separator: str = ", ") -> str:
     return f"{text}{separator.strip(', ')} and {rest} more" if rest > 0 else text
 
 
+def with_full_stop(text: str) -> str:
+    """Return a sentence with the point at its end, where it has no mark of its own there."""
+    return text if text.endswith((".", "?", "!", "…")) else f"{text}."
+
+
 def duration(seconds: float) -> str:
     """Return a duration for people: `40 s`, `4 minutes`, `2 h 5 min`."""
     if seconds < 2 * _MINUTE:

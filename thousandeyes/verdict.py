@@ -85,6 +85,12 @@ class Verdict:
         return f"{self.agents_passed} of {self.agents_answered} passed"
 
     @property
+    def all_that_failed(self) -> str:
+        """The names of the agents that failed, where the reason does not tell of them all."""
+        more = self.agents_answered - self.agents_passed > WORST_TOLD
+        return self.agents_failed or "" if more else ""
+
+    @property
     def sentence(self) -> str:
         """The verdict and its reason."""
         return f"{self.name}: {self.reason}"

@@ -6,8 +6,9 @@ from enum import StrEnum
 from typing import Final
 
 from flows.runs.sentence import fails_the_run, named
+from tasks.entries import section
 from tasks.markdown import plain
-from tasks.summary import failures_first, section
+from tasks.report import failures_first
 from thousandeyes.changes import gone, is_failing
 from thousandeyes.outcomes import Ending, Outcome, in_words
 from thousandeyes.record import Record

@@ -22,9 +22,11 @@ from flows.runs.history import runs_of
 from flows.runs.sentence import named
 from tasks.artifacts import newest_artifact
 from tasks.blocks import CredentialsName
+from tasks.links import ui_link
 from tasks.markdown import plain
+from tasks.publication import RERUNS, deployment_slug, write_markdown
+from tasks.report import RunReport
 from tasks.server_calls import until_taken
-from tasks.summary import RERUNS, RunReport, deployment_slug, ui_link, write_markdown
 from thousandeyes.record import Record
 from thousandeyes.text import duration
 

@@ -19,8 +19,8 @@ from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import FLOW
 from flows.runs.history import recorded, runs_of
 from flows.runs.sentence import named
+from tasks.report import failures_first
 from tasks.server_calls import until_taken
-from tasks.summary import failures_first
 from thousandeyes.outcomes import GOOD, Outcome
 from thousandeyes.record import Record
 

@@ -17,7 +17,8 @@ from flows.runs.ownership import OwnRun
 from flows.runs.sentence import passed_and_why
 from tasks.known_tests import KnownTests, known_id
 from tasks.loading import load_groups, load_settings
-from tasks.summary import CREATIONS, RunReport
+from tasks.publication import CREATIONS
+from tasks.report import RunReport
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.record import Record
 from thousandeyes.text import duration, shown

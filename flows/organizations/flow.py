@@ -26,8 +26,8 @@ from flows.runs.sentence import passed_and_why
 from tasks.blocks import EndpointTestGroup, by_organization, read_names
 from tasks.loading import block_names, load_groups
 from tasks.markdown import plain
+from tasks.report import RunReport
 from tasks.server_calls import NoAccess, until_taken
-from tasks.summary import RunReport
 from thousandeyes.errors import RunStopped, SettingsError
 from thousandeyes.record import Record
 from thousandeyes.text import duration

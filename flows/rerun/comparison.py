@@ -30,7 +30,7 @@ from flows.rerun.earlier import find_run
 from flows.rerun.parameters import FLOW, Parameters
 from flows.runs.history import recorded
 from tasks.markdown import plain
-from thousandeyes.changes import compared, gone, sentences
+from thousandeyes.changes import carried, compared, gone, sentences
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
@@ -61,6 +61,10 @@ class Comparison:
     def gone(self, records: Iterable[Record]) -> list[Record]:
         """Return the tests of the earlier run that are not part of this one."""
         return [] if self.narrowed else gone(records, self.earlier)
+
+    def carried(self, records: Iterable[Record]) -> list[Record]:
+        """Return the tests that are no part of this run and whose history it carries on."""
+        return [] if self.narrowed else carried(records, self.earlier)
 
     def markdown(self, records: Sequence[Record]) -> str:
         """Return what changed under a heading of its own; empty where nothing was compared."""
@@ -93,17 +97,21 @@ async def comparison_of(
     """
     named = asked.options.compare_with
     try:
-        if recorded_before:
+        if any(record.standing for record in recorded_before.values()):
             run = await _chosen_before(recorded_before)
         elif reference := named or asked.options.only_failed_of:
             run = await _named(reference.strip(), asked, flow_run)
         else:
             run = await _last(flow_run.deployment_id, asked, flow_run)
-        earlier = await recorded(run) if run else {}
+        earlier = await recorded(run, gone_too=True) if run else {}
     except (httpx.TransportError, PrefectHTTPStatusError) as error:
         get_run_logger().warning("This run is compared with none: %s", type(error).__name__)
         return Comparison()
-    if run is None or not _sent_any(earlier) or not (named or earlier.keys() & set(test_ids)):
+    if (
+        run is None
+        or not any(map(_tells, earlier.values()))
+        or not (named or earlier.keys() & set(test_ids))
+    ):
         return Comparison()
     get_run_logger().info("Compares with the run %r", run.name)
     return Comparison(run, earlier, narrowed=bool(asked.options.only_failed_of))
@@ -181,5 +189,6 @@ def _selects(asked: Parameters) -> tuple[object, ...]:
     return (asked.test_ids, asked.groups, options.test_ids_file, options.name_pattern)
 
 
-def _sent_any(records: Mapping[str, Record]) -> bool:
-    return any(record.outcome is not Outcome.NOT_ATTEMPTED for record in records.values())
+def _tells(record: Record) -> bool:
+    """Tell whether a test was sent, or its run carries on how it stood."""
+    return record.outcome is not Outcome.NOT_ATTEMPTED or record.standing is not None

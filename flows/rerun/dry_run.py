@@ -8,7 +8,7 @@ from prefect import get_run_logger
 
 from flows.rerun.plan import documented_plan
 from tasks.markdown import plain
-from tasks.summary import deployment_slug, write_markdown
+from tasks.publication import deployment_slug, write_markdown
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, TokenRefused, Unreachable
 from thousandeyes.fleet import Fleet

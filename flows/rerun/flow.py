@@ -30,7 +30,8 @@ from flows.runs.sending import Sending
 from flows.runs.sentence import passed_and_why
 from tasks.blocks import CredentialsName
 from tasks.loading import load_settings
-from tasks.summary import DRY_RUNS, RunReport, deployment_slug, publish
+from tasks.publication import DRY_RUNS, deployment_slug, publish
+from tasks.report import RunReport
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
 from thousandeyes.record import Record
@@ -159,6 +160,7 @@ async def _rerun(
             in_common=told.text,
             what_changed=comparison.markdown(records),
             cause=told.headline,
+            gone=comparison.carried(records),
         )
         return seen.report
 

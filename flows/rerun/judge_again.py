@@ -31,7 +31,9 @@ from flows.runs.recording import Artifacts
 from flows.runs.sentence import passed_and_why
 from tasks.loading import load_groups, load_settings
 from tasks.markdown import plain
-from tasks.summary import RERUNS, RunReport, deployment_slug
+from tasks.publication import RERUNS, deployment_slug
+from tasks.report import RunReport
+from thousandeyes.changes import judged_anew
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import VerdictName
@@ -177,7 +179,10 @@ class _JudgedRun:
 
     def _note(self, record: Record) -> None:
         # Where the run that it was compared with is gone, what it was found to be then stays.
-        if self._comparison.run or not (record.standing and record.standing.compared_with):
+        known = record.standing
+        if known and known.compared_with and not self._comparison.run:
+            record.stands(judged_anew(record, known))
+        else:
             self._comparison.note(record)
 
 

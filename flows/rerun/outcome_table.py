@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from tasks.summary import counts, failures_first
+from tasks.report import counts, failures_first
 from thousandeyes.outcomes import GOOD, OPEN, Ending, Outcome
 from thousandeyes.record import Record
 from thousandeyes.terminal import words

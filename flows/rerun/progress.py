@@ -9,8 +9,9 @@ from prefect import get_run_logger
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 
 from tasks.markdown import plain
+from tasks.publication import deployment_slug
+from tasks.report import counts
 from tasks.server_calls import refusals_logged, until_taken
-from tasks.summary import counts, deployment_slug
 from thousandeyes.gate import QuotaGate
 from thousandeyes.record import Record
 from thousandeyes.text import duration

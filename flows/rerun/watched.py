@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from prefect.client.schemas.objects import FlowRun
 
 from flows.rerun.parameters import Parameters
-from tasks.summary import RunReport
+from tasks.report import RunReport
 from thousandeyes.record import Record
 
 

@@ -10,7 +10,8 @@ from prefect.context import FlowRunContext, get_run_context
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.runs.ownership import OwnRun
-from tasks.summary import RERUNS, Place, RunReport, deployment_slug, publish
+from tasks.publication import RERUNS, Place, deployment_slug, publish
+from tasks.report import RunReport
 from thousandeyes.errors import ThousandEyesError
 from thousandeyes.record import Record
 

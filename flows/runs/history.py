@@ -13,7 +13,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, TaskRun
 
 from tasks.artifacts import count_artifacts, read_outcomes
-from tasks.summary import RERUNS
+from tasks.publication import RERUNS
 from thousandeyes.record import Record
 
 
@@ -36,9 +36,12 @@ async def died_unseen(flow_run: FlowRun) -> bool:
     return before > 0 and before > await count_artifacts([run.id for run in runs], RERUNS.summary)
 
 
-async def recorded(flow_run: FlowRun) -> dict[str, Record]:
-    """Return what a run has recorded, by test ID, over all its attempts."""
-    records = await read_outcomes(await runs_of(flow_run))
+async def recorded(flow_run: FlowRun, *, gone_too: bool = False) -> dict[str, Record]:
+    """Return what a run has recorded, by test ID, over all its attempts.
+
+    With `gone_too`, tests are there too that were no part of it and whose history it carries on.
+    """
+    records = await read_outcomes(await runs_of(flow_run), gone_too=gone_too)
     return {record.test_id: record for record in records}
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from tasks.summary import counts
-from thousandeyes.changes import is_newly_failing
+from tasks.report import counts
+from thousandeyes.changes import is_failing, is_newly_failing
 from thousandeyes.outcomes import GOOD, Ending, Outcome, VerdictName, in_words
 from thousandeyes.record import Record
 from thousandeyes.standing import Change
@@ -37,7 +37,7 @@ def passed_and_why(
     good = [record for record in others if record.ending in GOOD]
     tolerated = [record for record in others if record.ending not in GOOD]
     if bad:
-        sentence = f"{len(bad)} of {len(records)} tests failed{named(bad)}"
+        sentence = f"{len(bad)} of {len(records)} tests {_failed(bad)}"
         sentence += f"; {_good(good, done)}" if good else ""
     else:
         ran = [record for record in good if record.outcome is not Outcome.SKIPPED]
@@ -68,6 +68,26 @@ def fails_the_run(record: Record, fail_on: Collection[Ending | Change]) -> bool:
     return record.outcome in fail_on or record.ending in fail_on
 
 
+def _failed(bad: Sequence[Record]) -> str:
+    """Return that tests failed, how many of them did not before, and their names, new ones first.
+
+    Nothing is said of what is new where no run was compared, or where none of them ran.
+    """
+    failing = [record for record in bad if is_failing(record)]
+    new = [record for record in failing if is_newly_failing(record)]
+    if not any(record.standing and record.standing.change for record in failing):
+        return f"failed{named(bad)}"
+    if len(new) == len(bad):
+        words = {1: "and it is new", 2: "both new"}.get(len(new), "all new")
+        return f"failed, {words}{named(bad)}"
+    if not new:
+        words = {1: ", as before", 2: ", both as before"}.get(len(bad), ", all as before")
+        return f"failed{words if failing == list(bad) else ''}{named(bad)}"
+    new_ids = {record.test_id for record in new}
+    new_first = [*new, *(record for record in bad if record.test_id not in new_ids)]
+    return f"failed, {len(new)} of them new{named(new_first, new_ids)}"
+
+
 def _all_passed(records: Sequence[Record]) -> bool:
     return all(record.ending is VerdictName.PASSED for record in records)
 
@@ -80,15 +100,19 @@ def _good(records: Sequence[Record], done: str) -> str:
     return ", ".join(f"{count} {word}" for word, count in counted.items() if count)
 
 
-def named(records: Sequence[Record]) -> str:
-    """Return tests by name behind a colon, each with its ending; of many, endings are counted."""
+def named(records: Sequence[Record], new: Collection[str] = ()) -> str:
+    """Return tests by name behind a colon, each with its ending; of many, endings are counted.
+
+    Args:
+        records: The tests.
+        new: The IDs of those of them that are called new.
+    """
     many = len(records) > MOST_NAMED
-    names = [
-        _name(record)
-        if many or record.ending is VerdictName.FAILED
-        else f"{_name(record)} ({in_words(record.ending)})"
-        for record in records
-    ]
+    names = []
+    for record in records:
+        notes = [] if many or record.ending is VerdictName.FAILED else [in_words(record.ending)]
+        notes += ["new"] if record.test_id in new else []
+        names.append(_name(record) + (f" ({', '.join(notes)})" if notes else ""))
     counted = f" ({counts(records)})" if many else ""
     return f"{counted}: {listed(names, MOST_NAMED)}"
 

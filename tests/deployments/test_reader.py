@@ -12,7 +12,8 @@ from prefect.states import Failed
 
 from flows.rerun.dry_run import KEY, Known, markdown
 from tasks.artifacts import artifact_key, record_outcome
-from tasks.summary import RunReport, publish, write_markdown
+from tasks.publication import publish, write_markdown
+from tasks.report import RunReport
 from tests.deployments import browser
 from tests.deployments.scene import client_of
 from tests.deployments.topology import Topology

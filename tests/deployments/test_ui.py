@@ -18,7 +18,8 @@ from prefect import flow, get_client
 from flows.rerun.parameters import Parameters
 from tasks.artifacts import artifact_key, record_outcome
 from tasks.markdown import unlinked
-from tasks.summary import RunReport, publish
+from tasks.publication import publish
+from tasks.report import RunReport
 from tests.deployments import browser
 from tests.deployments.scene import client_of, simulated
 from tests.deployments.topology import Topology

@@ -78,7 +78,7 @@ async def test_an_outcome_is_created_and_then_updated_in_place() -> None:
     assert await versions("endpoint-test-once") == 1
     artifact = artifacts["endpoint-test-once"]
     assert json.loads(str(artifact.data)) == fields_of(record)
-    assert artifact.description == "A name: accepted"
+    assert artifact.description == "A name: accepted. fine"
 
 
 @server

@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.comparison import choose
 from flows.rerun.parameters import Parameters
-from tests.flows.scene import NO_RUN, SUMMARY, Simulate, artifacts_of, fields, rows
+from tests.flows.scene import NO_RUN, NOT_SENT, SUMMARY, Simulate, artifacts_of, fields, rows
 from thousandeyes.errors import SettingsError
 from thousandeyes.simulator import Fault
 
@@ -75,6 +75,65 @@ async def test_nothing_is_compared_where_that_is_asked_for(simulate: Simulate) -
     simulate(tests=["1"])
     _, after = await run(["1"], compare_with="nothing")
     assert await changes(after) == {"1": (None, 0)}
+
+
+async def histories(flow_run_id: UUID) -> dict[str, str]:
+    """Return the marks that a run's tests have on record."""
+    artifacts = await artifacts_of(flow_run_id)
+    own = [fields(one) for key, one in artifacts.items() if key.startswith("endpoint-test-")]
+    carried = rows(artifacts[NOT_SENT]) if NOT_SENT in artifacts else []
+    return {row["test_id"]: row["history"] for row in [*carried, *own]}
+
+
+async def test_each_test_has_the_marks_of_the_last_runs(simulate: Simulate) -> None:
+    simulate(tests=["1", "2"])
+    _, first = await run(["1", "2"])
+    simulate(tests=["1", "2"], faults=BROKEN)
+    _, second = await run(["1", "2"], compare_with=str(first))
+    _, third = await run(["1", "2"], compare_with=str(second))
+    assert await histories(third) == {"1": "✓✓✓", "2": "✓✗✗"}
+    summary = str((await artifacts_of(third))[SUMMARY].data)
+    assert "Last 3 runs, the newest at the right: ✓✗✗" in summary
+
+
+async def test_a_test_that_was_not_sent_is_marked_so_and_keeps_how_it_stood(
+    simulate: Simulate,
+) -> None:
+    simulate(tests=["1", "2"], faults=BROKEN)
+    _, first = await run(["2", "1"])
+    simulate(tests=["1", "2"], faults={"2": Fault(replies=[401])})
+    _, stopped = await run(["2", "1"], compare_with=str(first), max_in_flight=1)
+    assert await histories(stopped) == {"1": "✓·", "2": "✗✗"}
+    simulate(tests=["1", "2"], faults=BROKEN)
+    _, third = await run(["1", "2"], compare_with=str(stopped))
+    assert await histories(third) == {"1": "✓·✓", "2": "✗✗✗"}
+    assert await changes(third) == {"1": ("unchanged", 0), "2": ("still_failing", 3)}
+
+
+async def test_a_test_that_comes_back_has_its_history(simulate: Simulate) -> None:
+    simulate(tests=["1", "2"])
+    _, before = await run(["1", "2"])
+    for _ in range(2):
+        _, before = await run(["1"], compare_with=str(before))
+    summary = str((await artifacts_of(before))[SUMMARY].data)
+    assert "No longer part" not in summary, "that was told once"
+    _, back = await run(["1", "2"], compare_with=str(before))
+    assert await histories(back) == {"1": "✓✓✓✓", "2": "✓··✓"}
+    assert (await changes(back))["2"] == ("new", 0)
+
+
+async def test_a_narrowed_run_marks_its_own_tests_alone(simulate: Simulate) -> None:
+    simulate(tests=["1", "2"], faults=BROKEN)
+    _, before = await run(["1", "2"])
+    simulate(tests=["1", "2"])
+    _, after = await run([], only_failed_of=str(before))
+    assert await histories(after) == {"2": "✗✓"}
+
+
+async def test_a_dry_run_leaves_no_mark(simulate: Simulate) -> None:
+    simulate(tests=["1"])
+    _, flow_run_id = await run(["1"], dry_run=True)
+    assert await histories(flow_run_id) == {}
 
 
 @pytest.mark.parametrize("reference", [NO_RUN, "no-such/deployment", "neither"])

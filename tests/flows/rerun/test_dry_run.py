@@ -11,7 +11,7 @@ from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.command_line import main
 from flows.rerun.dry_run import KEY, Known, findings, markdown
 from flows.rerun.plan import documented_plan
-from tasks.summary import DRY_RUNS
+from tasks.publication import DRY_RUNS
 from tests.flows.scene import SUMMARY, Simulate, artifacts_of, ids, sent
 from thousandeyes.errors import TokenRefused
 from thousandeyes.fleet import AgentsPage, Fleet

@@ -22,13 +22,13 @@ from prefect.exceptions import PrefectHTTPStatusError
 import flows.rerun.plan
 import flows.runs.ending
 import tasks.artifacts
-import tasks.summary
+import tasks.publication
 from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.run import Run
 from flows.runs.sending import Sending
 from tasks.artifact_creation import create_table
 from tasks.artifacts import OUTCOMES_KEY, read_outcomes
-from tasks.summary import publish
+from tasks.publication import publish
 from tests.flows.scene import (
     SUMMARY,
     TABLE,
@@ -207,7 +207,7 @@ async def test_a_report_that_prefect_refuses_changes_no_verdict(
     async def refuse(*_: Any) -> UUID:
         raise refused()
 
-    monkeypatch.setattr(tasks.summary, refuses, refuse)
+    monkeypatch.setattr(tasks.publication, refuses, refuse)
     state, outcomes = await run(ids(2))
     assert state.is_completed()
     assert state.message == "2 of 2 tests accepted."

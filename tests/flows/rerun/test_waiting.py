@@ -93,7 +93,10 @@ async def test_verdicts_stand_in_artifacts_table_and_summary_with_failures_first
         f"{len(answering)} of {len(answering)} passed",
         f"{len(answering)} of {len(answering)} passed",
     ]
-    assert str(artifacts["endpoint-test-202703"].description).endswith(": no_data (provisional)")
+    described = str(artifacts["endpoint-test-202703"].description)
+    assert described.endswith(
+        ": no data. none of 9 expected agents answered (provisional: they may still answer)"
+    )
     summary = str(artifacts[SUMMARY].data)
     looked_at = summary.partition("## Needs a look")[2]
     assert all(name in looked_at for name in failed)
@@ -219,7 +222,7 @@ async def test_cancelled_while_it_waits_a_run_keeps_what_was_accepted(
             sort=ArtifactSort.CREATED_DESC,
             limit=1,
         )
-    assert summary.description == "2 of 2 tests accepted; stopped early: cancelled."
+    assert summary.description == "Cancelled. 2 of 2 tests accepted; stopped early: cancelled."
 
 
 async def test_the_plan_tells_of_the_wait(

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 from flows.rerun.options import RerunOptions
@@ -5,6 +6,7 @@ from flows.runs.sentence import passed_and_why
 from tests.thousandeyes.test_record import verdict
 from thousandeyes.outcomes import Outcome, VerdictName
 from thousandeyes.record import Record
+from thousandeyes.standing import Change, Standing
 
 DEFAULT = RerunOptions().fail_on
 
@@ -89,6 +91,39 @@ def test_the_tests_that_failed_are_named_up_to_five() -> None:
     many = [failed(str(number)) for number in range(6)]
     assert passed_and_why([*many, *records(Outcome.FORBIDDEN)], DEFAULT)[1] == (
         "7 of 7 tests failed (6 failed, 1 forbidden): 0, 1, 2, 3, 4 and 2 more."
+    )
+
+
+def told(*changes: Change, more: Sequence[Record] = ()) -> str:
+    """Return the sentence of a run in which tests failed after these changes."""
+    bad = [failed(str(number)) for number in range(len(changes))]
+    for record, change in zip(bad, changes, strict=True):
+        record.stands(Standing(change, compared_with="before"))
+    return passed_and_why([*bad, *more], DEFAULT)[1]
+
+
+def test_it_tells_which_failures_are_new() -> None:
+    new, old = Change.NEW_FAILURE, Change.STILL_FAILING
+    assert told(new) == "1 of 1 tests failed, and it is new: 0."
+    assert told(new, new) == "2 of 2 tests failed, both new: 0, 1."
+    assert told(new, Change.NEW, new) == "3 of 3 tests failed, all new: 0, 1, 2."
+    assert told(old) == "1 of 1 tests failed, as before: 0."
+    assert told(old, old, old) == "3 of 3 tests failed, all as before: 0, 1, 2."
+    assert told(old, old, new) == "3 of 3 tests failed, 1 of them new: 2 (new), 0, 1."
+    assert told(*[old] * 5, new) == (
+        "6 of 6 tests failed, 1 of them new (6 failed): 5 (new), 0, 1, 2, 3 and 1 more."
+    )
+
+
+def test_of_tests_that_did_not_run_it_does_not_tell_that() -> None:
+    unsent = Record("x")
+    unsent.stands(Standing(Change.UNCHANGED, compared_with="before"))
+    assert told(more=[unsent]) == "1 of 1 tests failed: x (not attempted)."
+    assert told(Change.STILL_FAILING, more=[unsent]) == (
+        "2 of 2 tests failed: 0, x (not attempted)."
+    )
+    assert told(Change.NEW_FAILURE, more=[unsent]) == (
+        "2 of 2 tests failed, 1 of them new: 0 (new), x (not attempted)."
     )
 
 

@@ -1,0 +1,92 @@
+"""A run's report in Prefect: three artifacts at most, each with a key of its deployment's."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import prefect.runtime
+
+from tasks.artifact_creation import create_markdown, create_table
+from tasks.artifacts import NOT_SENT_KEY, OUTCOMES_KEY
+from tasks.links import history_link, ui_link
+from tasks.markdown import plain
+from tasks.report import RunReport, counts, not_sent, table
+from tasks.server_calls import refusals_logged, until_taken
+from tasks.summary import markdown
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run's report stands: in two artifacts, whose keys end in the deployment's slug.
+
+    `summary` and `table` are what these begin with. `deployment` is the slug and `ended_run` the
+    flow run that they belong to, if not those of the run under way.
+    """
+
+    summary: str
+    table: str
+    deployment: str | None = None
+    ended_run: UUID | None = None
+
+
+RERUNS: Final = Place("endpoint-reruns-", OUTCOMES_KEY)
+DRY_RUNS: Final = Place("endpoint-dry-runs-", "endpoint-dry-run-outcomes-")
+CREATIONS: Final = Place("endpoint-creations-", "endpoint-creation-outcomes-")
+
+
+async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> None:
+    """Write the table, what the run carries on of tests that it did not send, then the summary.
+
+    Waits as long as the Prefect server is away. What the server refuses is left out: the run ends
+    as it would have.
+
+    Args:
+        report: How the run ended.
+        deployment: The slug of its deployment.
+        place: Where the report stands.
+    """
+    rows, words = table(report.records)
+    key, ended_run = place.table + deployment, place.ended_run
+    link = history_link(key)
+    described = told(report, f"{counts(report.records)}.", words)
+    with refusals_logged("the table of outcomes"):
+        made = await until_taken(lambda: create_table(rows, key, described, ended_run))
+        # By its key it would be the newest one: that of another run, before long.
+        link = ui_link(f"artifacts/artifact/{made}")
+    if kept := not_sent(report):
+        with refusals_logged("what it carries on of tests that were not sent"):
+            not_sent_key, how = NOT_SENT_KEY + deployment, "Tests that this run did not send"
+            await until_taken(lambda: create_table(kept, not_sent_key, how, ended_run))
+    summary_key, text = place.summary + deployment, markdown(report, link)
+    description = told(report, report.message)
+    await _write("the summary", summary_key, text, description, ended_run)
+
+
+def told(report: RunReport, *sentences: str) -> str:
+    """Return the description of an artifact, Markdown of one line: how it ended, and one reason.
+
+    A key's page lists its versions by these.
+    """
+    reason = "" if report.cause else report.first_reason
+    return plain(" ".join(filter(None, (report.ended, sentences[0], reason, *sentences[1:]))))
+
+
+async def write_markdown(what: str, key: str, text: str, description: str) -> None:
+    """Write a Markdown artifact; one that the server refuses is left out, and `what` is told."""
+    await _write(what, key, text, plain(description), None)
+
+
+async def _write(what: str, key: str, text: str, description: str, ended_run: UUID | None) -> None:
+    with refusals_logged(what):
+        await until_taken(lambda: create_markdown(text, key, description, ended_run))
+
+
+def deployment_slug(name: str | None = None) -> str:
+    """Return what tells the artifacts of one deployment from another's; `local` outside one.
+
+    Args:
+        name: The deployment's name; that of the run under way when left out.
+    """
+    name = name or str(prefect.runtime.deployment.name or "local")
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "local"

@@ -1,0 +1,108 @@
+"""A run as it ended, as values: what its summary and its table are made of. Pure."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tasks.artifact_creation import as_json
+from tasks.rows import Row, carried_on, in_run_table
+from thousandeyes.outcomes import GOOD, MEANING, UNTOLD, in_words
+from thousandeyes.record import Record
+from thousandeyes.text import cut
+
+LARGEST_TABLE: Final = 1_000
+"""Rows in a run's table. Prefect's list of artifacts loads every table whole."""
+LARGEST_TABLE_BYTES: Final = 1_040_000
+"""Bytes of a run's table in an event, a usual row 300 of them: Prefect drops one of over 1.5 MB."""
+
+_RANK: Final = {ending: rank for rank, ending in enumerate(MEANING)}
+_LONGEST_REASON: Final = 160
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """A run as it ended: one record a test, the sentence that says why, and whether it passed.
+
+    `preface` is Markdown that stands before the counts. `in_common` says what the failing laptops
+    share, if anything is known of them, and `cause` the strongest of it in one sentence.
+    `what_changed` is Markdown, with a heading of its own. `word` stands before the sentence;
+    None: Passed or Failed. `gone` are tests that were no part of the run, with the histories that
+    it carries on.
+    """
+
+    records: Sequence[Record]
+    passed: bool
+    sentence: str
+    took: str
+    preface: str = ""
+    in_common: str = ""
+    what_changed: str = ""
+    cause: str = ""
+    word: str | None = None
+    gone: Sequence[Record] = ()
+
+    @property
+    def message(self) -> str:
+        """The sentence, and the cause where one was found: what states and messages carry."""
+        return f"{self.sentence} {self.cause}".strip()
+
+    @property
+    def ended(self) -> str:
+        """How it ended, in a word with its full stop, such as `Failed.`; empty for a dry run."""
+        word = ("Passed" if self.passed else "Failed") if self.word is None else self.word
+        return word and f"{word}."
+
+    @property
+    def first_reason(self) -> str:
+        """Why the first test that needs a look does, such as `Intranet: 404: Not Found`."""
+        first = min(self.records, key=lambda record: _RANK[record.ending], default=None)
+        if first is None or first.ending in GOOD:
+            return ""
+        return cut(f"{first.test_name or first.test_id}: {first.why}", _LONGEST_REASON)
+
+
+def failures_first(records: Iterable[Record]) -> list[Record]:
+    """Sort for reading: what needs a look first, then in the order asked for."""
+    return sorted(records, key=lambda record: _RANK[record.ending])
+
+
+def counts(records: Iterable[Record]) -> str:
+    """Return endings with their counts, such as `2 not found, 85 accepted`."""
+    counted = Counter(record.ending for record in records)
+    return ", ".join(
+        f"{counted[ending]} {in_words(ending)}" for ending in MEANING if counted[ending]
+    )
+
+
+def table(records: Iterable[Record]) -> tuple[list[Row], str]:
+    """Return the rows of a run's table, and the words above it, which count what is left out.
+
+    A row for which there is no room is passed over, and costs those after it nothing.
+    """
+    ordered = failures_first(records)
+    rows: list[Row] = []
+    rest, left = ordered[LARGEST_TABLE:], LARGEST_TABLE_BYTES
+    for record in ordered[:LARGEST_TABLE]:
+        values = in_run_table(record)
+        # An event holds the table as a text: quotes and letters beyond ASCII are escaped twice.
+        size = len(json.dumps(as_json([values])))
+        if size > left:
+            rest.append(record)
+            continue
+        rows.append(values)
+        left -= size
+    words = f"{len(ordered)} tests, what needs a look first"
+    if rest:
+        words += f"; not shown: {counts(rest)}"
+    return rows, words
+
+
+def not_sent(report: RunReport) -> list[Row]:
+    """Return a row for each test that has no artifact of its own in which its history could stand.
+
+    Of more than a table holds, those that were part of the run come first.
+    """
+    untold = [record for record in report.records if record.outcome in UNTOLD and record.standing]
+    return [carried_on(record) for record in [*untold, *report.gone][:LARGEST_TABLE]]

@@ -1,0 +1,65 @@
+"""One test in a summary."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.entries import LARGEST_LIST
+from tasks.markdown import plain
+from tasks.report import counts, failures_first
+from tasks.summary import markdown
+from tests.tasks.reports import HOSTILE, TEST, judged, network, record, report
+from thousandeyes.outcomes import Outcome
+from thousandeyes.text import with_full_stop
+
+pytestmark = pytest.mark.usefixtures("prefect_ui")
+
+
+def test_what_was_measured_stands_before_what_became_of_the_call() -> None:
+    link = "https://app.thousandeyes.com/view/endpoint-agent?testId=3"
+    lost = [network(f"laptop-{number}", 100) for number in range(5)]
+    records = [
+        judged("1", network("a", 0)),
+        record("2", Outcome.UNKNOWN, detail="cut"),
+        judged("3", *lost, app_link=link),
+        judged("4"),
+        record("5", Outcome.ACCEPTED),
+    ]
+    assert [one.test_id for one in failures_first(records)] == ["3", "2", "4", "5", "1"]
+    assert counts(records) == "1 failed, 1 unknown, 1 no data, 1 accepted, 1 passed"
+    text = markdown(report(*records), "/t")
+    looked_at = text.partition("## Needs a look")[2].splitlines()
+    endings = [line.partition("): ")[2] for line in looked_at if "endpoint-test-" in line]
+    assert endings == ["failed", "unknown", "no data"]
+    why, laptops, results = (line.strip() for line in looked_at[4:9:2])
+    assert why.startswith(
+        "Why: 5 of 5 agents failed (20 more did not answer), laptop-0: 100 % loss"
+    )
+    told = "laptop-0, laptop-1, laptop-2, laptop-3, laptop-4"
+    assert laptops == f"Laptops that failed: {told}."
+    assert results == f"[Results in ThousandEyes]({link})"
+
+
+@given(st.text() | st.just(HOSTILE))
+def test_words_from_anywhere_stay_words(words: str) -> None:
+    hostile = record("1", Outcome.INVALID, test_name=words, detail=words)
+    text = markdown(report(hostile, sentence=words), "/t")
+    lines = text.split("\n")
+    assert len(lines) == (14 if plain(words) else 12)
+    assert text.splitlines() == lines[:-1]
+    [line] = [line for line in lines if "endpoint-test-1" in line]
+    matched = re.fullmatch(rf"- (?:(.+) \()?\[1\]\({re.escape(TEST)}1\)\)?: invalid", line)
+    assert matched
+    whys = [line.removeprefix("  Why: ") for line in lines if line.startswith("  Why: ")]
+    assert [matched[1] or "", lines[0].removeprefix("**Failed.** ")] == [plain(words)] * 2
+    assert whys == [with_full_stop(plain(words))] * bool(plain(words))
+
+
+def test_the_list_is_capped_and_the_rest_counted() -> None:
+    records = [record(str(n), Outcome.FORBIDDEN) for n in range(LARGEST_LIST + 7)]
+    text = markdown(report(*records, record("x", Outcome.UNKNOWN)), "/t")
+    assert text.count("/endpoint-test-") == LARGEST_LIST
+    assert "[x](http://prefect/artifacts/key/endpoint-test-x)" in text
+    assert "\nand 8 more: 8 forbidden.\n" in text

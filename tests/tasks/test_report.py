@@ -1,0 +1,56 @@
+"""A run as it ended: its order of reading, its counts and its table."""
+
+import json
+
+import pytest
+
+from tasks.artifact_creation import as_json
+from tasks.report import LARGEST_TABLE, LARGEST_TABLE_BYTES, counts, failures_first, table
+from tasks.rows import in_run_table
+from tasks.summary import markdown
+from tests.tasks.reports import record, report
+from thousandeyes.outcomes import Outcome
+
+EVENT_LIMIT = 1_500_000
+
+
+def test_failures_come_first_and_otherwise_the_order_asked_for() -> None:
+    records = [
+        record("1", Outcome.ACCEPTED),
+        record("2", Outcome.NOT_ATTEMPTED),
+        record("3", Outcome.UNKNOWN),
+        record("4", Outcome.ACCEPTED),
+        record("5", Outcome.UNKNOWN),
+    ]
+    assert [one.test_id for one in failures_first(records)] == ["3", "5", "2", "1", "4"]
+    assert [values["test_id"] for values in table(records)[0]] == ["3", "5", "2", "1", "4"]
+    assert counts(records) == "2 unknown, 1 not attempted, 2 accepted"
+
+
+def test_the_table_is_capped_and_the_rest_counted() -> None:
+    records = [record(str(n), Outcome.ACCEPTED) for n in range(LARGEST_TABLE)]
+    assert table(records) == (
+        [in_run_table(one) for one in records],
+        "1000 tests, what needs a look first",
+    )
+    rows, words = table([*records, record("x", Outcome.UNKNOWN)])
+    assert (len(rows), rows[0]["test_id"]) == (LARGEST_TABLE, "x")
+    assert words == "1001 tests, what needs a look first; not shown: 1 accepted"
+
+
+def test_a_row_that_is_too_large_is_passed_over_and_counted() -> None:
+    large = record("1", Outcome.UNKNOWN, detail="x" * LARGEST_TABLE_BYTES)
+    rows, words = table([large, *(record(f"{n}", Outcome.ACCEPTED) for n in range(2, 9))])
+    assert [values["test_id"] for values in rows] == [f"{n}" for n in range(2, 9)]
+    assert words == "8 tests, what needs a look first; not shown: 1 unknown"
+
+
+@pytest.mark.parametrize("letter", ["x", '"', "ü", "\U0001f600"], ids=ascii)
+def test_ten_thousand_records_fit_into_an_event(letter: str) -> None:
+    longest = {"test_name": letter * 100, "detail": letter * 400}
+    records = [record(str(n), Outcome.INVALID, **longest) for n in range(10_000)]
+    rows, words = table(records)
+    # As Prefect sends it: the artifact's data is a text within the event's JSON.
+    assert len(json.dumps({"data": as_json(rows)}).encode()) < 0.7 * EVENT_LIMIT
+    assert words.endswith(f"not shown: {10_000 - len(rows)} invalid")
+    assert len(json.dumps({"data": markdown(report(*records), "/t")})) < 0.7 * EVENT_LIMIT
