@@ -28,7 +28,7 @@ from tasks.server_calls import run_logger, until_taken
 from thousandeyes.changes import is_gone
 from thousandeyes.outcomes import in_words
 from thousandeyes.record import Record
-from thousandeyes.text import cut
+from thousandeyes.text import cut, with_full_stop
 
 TEST_KEY: Final = "endpoint-test-"
 OUTCOMES_KEY: Final = "endpoint-rerun-outcomes-"
@@ -100,9 +100,17 @@ async def record_outcome(
 
 
 def description(record: Record) -> str:
-    """Return how a test ended and why, in one line of Markdown: a key's page lists versions so."""
+    """Return how a test ended, why, and how in the last runs, in one line of Markdown.
+
+    It is the title of the page that lists all versions, which itself tells of none how it ended.
+    """
     words = f"{code(record.test_name or record.test_id)}: {in_words(record.ending)}"
-    return f"{words}. {code(cut(record.reason, _LONGEST_REASON))}" if record.reason else words
+    if reason := cut(record.reason, _LONGEST_REASON):
+        words += f". {code(reason)}"
+    history = record.standing.history if record.standing else ""
+    if history[1:]:
+        words = f"{with_full_stop(words)} Last {len(history)} runs: {history}"
+    return words
 
 
 async def read_outcomes(flow_run_ids: Iterable[UUID], *, gone_too: bool = False) -> list[Record]:

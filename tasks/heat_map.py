@@ -47,7 +47,7 @@ def section(records: Iterable[Record]) -> list[str]:
     return [
         "## History",
         "",
-        f"The last {runs} runs, the newest at the right.{rest} In words: {meaning}.",
+        f"The last {runs} runs, the newest at the right.{rest} The marks: {meaning}.",
         "",
         f"![{in_words(shown, runs)}](data:image/svg+xml;base64,{address})",
         "",

@@ -60,7 +60,7 @@ class RunReport:
         first = min(self.records, key=lambda record: _RANK[record.ending], default=None)
         if first is None or first.ending in GOOD:
             return ""
-        return cut(f"{first.test_name or first.test_id}: {first.why}", _LONGEST_REASON)
+        return cut(f"{first.test_name or first.test_id}: {first.reason}", _LONGEST_REASON)
 
 
 def failures_first(records: Iterable[Record]) -> list[Record]:

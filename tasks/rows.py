@@ -58,9 +58,9 @@ def fields_of(record: Record) -> list[Row]:
 
     What people look for comes first; `why` is the one reason that counts.
     """
-    values = row(record)
-    early = {name: values[name] for name in ("test_id", "test_name", "outcome", "verdict")}
-    shown = {**early, "why": cell(record.why), **values}
+    values = row(record) | {"why": cell(record.why)}
+    early = ("test_id", "test_name", "outcome", "verdict", "why", "change", "history")
+    shown = {**{name: values[name] for name in early}, **values}
     return [{"field": name, "value": value} for name, value in shown.items() if value is not None]
 
 

@@ -20,13 +20,14 @@ from tasks.artifacts import artifact_key, record_outcome
 from tasks.markdown import unlinked
 from tasks.publication import publish
 from tasks.report import RunReport
-from tests.deployments import browser
+from tests.deployments import browser, mornings
 from tests.deployments.scene import client_of, simulated
 from tests.deployments.topology import Topology
 from tests.tasks.test_markdown import HOSTILE
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.simulator import Behaviour, Fault
+from thousandeyes.text import with_full_stop
 
 TEST_IDS = [str(202_701 + 37 * number) for number in range(12)]
 GONE = "100200300"
@@ -41,10 +42,23 @@ SENTENCE = (
     "4 of 13 tests failed: Holiday planner (Lyon) (forbidden), Intranet (Vienna), "
     "Payroll over VPN (Gdansk) (invalid), 100200300 (not found); 9 passed."
 )
-CUT_OFF = """() => [...document.querySelectorAll("main li, main li *")]
-    .filter(item => item.clientWidth && item.scrollWidth > item.clientWidth + 1)
-    .map(item => item.innerText)"""
-"""What stands in a list and goes on beyond its end."""
+CUT_OFF = """() => {
+    const [heading] = [...document.querySelectorAll("h1, h2, h3")]
+        .filter(one => one.innerText === "Needs a look");
+    const hidden = item => {
+        const { left, right } = item.getBoundingClientRect();
+        for (let around = item.parentElement; around; around = around.parentElement) {
+            const box = around.getBoundingClientRect();
+            const cuts = getComputedStyle(around).overflowX !== "visible";
+            if (cuts && (left < box.left - 1 || right > box.right + 1)) return true;
+        }
+        return right > innerWidth;
+    };
+    return [...heading.parentElement.querySelectorAll("*")]
+        .filter(item => item.clientWidth && item.scrollWidth > item.clientWidth + 1 || hidden(item))
+        .map(item => item.innerText || item.outerHTML);
+}"""
+"""What stands in a summary and goes on beyond its own end, or is hidden by what is around it."""
 _SECONDS = 60
 _TRIES = 3
 _DESCRIBED = 8  # of the names, those whose descriptions are looked at
@@ -82,8 +96,7 @@ def test_on_demand_is_started_by_its_form_and_its_report_is_read_from_the_artifa
         expect(page.get_by_text(SENTENCE).first).to_be_visible()
         _open_the_newest(page)
         expect(page.get_by_role("listitem").filter(has_text=GONE)).to_be_visible()
-        assert not page.evaluate(CUT_OFF), "every reason is read to its end"
-        page.screenshot(path=pictures / "summary.png", animations="disabled")
+        assert page.evaluate(CUT_OFF) == [], "every reason is read to its end"
 
         # A link in a Markdown artifact opens a tab of its own.
         link = page.get_by_role("link", name="All tests of this run, as a table")
@@ -198,6 +211,36 @@ def _open_the_newest(page: Page) -> None:
 
 @pytest.mark.usefixtures("chromium")
 @pytest.mark.parametrize("version", ["v1", "v2"])
+def test_no_reason_no_link_and_no_picture_of_a_summary_is_cut_off(
+    one_machine: Topology, pictures: Path, version: str
+) -> None:
+    told = mornings.report()
+
+    @flow
+    async def recording() -> None:
+        await publish(told, "mornings")
+
+    with client_of(one_machine):
+        asyncio.run(recording())
+    root = one_machine.url if version == "v1" else f"{one_machine.url}/v2"
+    with browser.page() as page:
+        page.set_default_timeout(_SECONDS * 1000)
+        expect.set_options(timeout=_SECONDS * 1000)
+        page.goto(f"{root}/artifacts/key/endpoint-reruns-mornings")
+        _open_the_newest(page)
+        picture = page.get_by_role("img", name="Heat map of 41 tests over 24 runs")
+        expect(picture).to_be_visible()
+        for width in (1280, 1600):
+            page.set_viewport_size({"width": width, "height": 2000})
+            assert page.evaluate(CUT_OFF) == []
+            drawn = picture.evaluate("one => [one.naturalWidth, one.clientWidth]")
+            assert drawn == [572, 572], "it is drawn, and its writing is as large as it should be"
+            if version == "v1":
+                page.screenshot(path=pictures / f"summary-{width}.png", animations="disabled")
+
+
+@pytest.mark.usefixtures("chromium")
+@pytest.mark.parametrize("version", ["v1", "v2"])
 def test_names_are_shown_as_they_are(one_machine: Topology, version: str) -> None:
     """In the UI that a link without a version opens, and in the one behind Prefect's first page."""
     key = f"names-{version}"
@@ -233,8 +276,13 @@ def test_names_are_shown_as_they_are(one_machine: Topology, version: str) -> Non
         _open_the_newest(page)
         expect(page.get_by_role("heading", name="Needs a look")).to_be_visible()
         told = page.get_by_role("listitem").all_inner_texts()
-        assert [text for text in told if ": forbidden" in text] == [
-            unlinked(f"{one.test_name} ({one.test_id}): forbidden. {one.detail}") for one in records
+        paragraphs = [[one for one in text.split("\n") if one] for text in told]
+        assert [text for text in paragraphs if ": forbidden" in text[0]] == [
+            [
+                unlinked(f"{one.test_name} ({one.test_id}): forbidden"),
+                unlinked(f"Why: {with_full_stop(one.detail)}"),
+            ]
+            for one in records
         ]
 
         for record in records[:_DESCRIBED]:

@@ -19,6 +19,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from tasks.artifacts import (
     OUTCOMES_KEY,
     artifact_key,
+    description,
     read_outcomes,
     record_outcome,
 )
@@ -26,6 +27,7 @@ from tasks.rows import fields_of, in_run_table
 from tests.flows.scene import artifacts_of
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
+from thousandeyes.standing import Standing
 
 server = pytest.mark.usefixtures("prefect_server")
 
@@ -136,6 +138,14 @@ async def test_a_late_artifact_of_one_run_takes_no_mark_of_a_duplicate_away(
         runs = [await in_a_flow(partial(record_outcome, one)) for one in (marked, late)]
     [found] = await read_outcomes(runs)
     assert (found.detail, found.maybe_duplicate) == ("late", in_one_run)
+
+
+def test_a_description_tells_the_ending_the_reason_and_the_last_runs() -> None:
+    record = Record("1", "VPN (Berlin)", Outcome.NOT_FOUND, "404: Not Found")
+    assert description(record) == "VPN (Berlin): not found. 404: Not Found"
+    record.stands(Standing(history="✓✓✗"))
+    assert description(record) == ("VPN (Berlin): not found. 404: Not Found. Last 3 runs: ✓✓✗")
+    assert len(description(Record("1", detail="x" * 999))) < 200
 
 
 @server

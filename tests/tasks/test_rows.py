@@ -117,7 +117,9 @@ def test_its_own_table_has_only_what_has_a_value_and_what_people_look_for_first(
     fields = fields_of(record)
     names = [one["field"] for one in fields]
     early = [
-        name for name in ("test_id", "test_name", "outcome", "verdict", "why") if name in names
+        name
+        for name in ("test_id", "test_name", "outcome", "verdict", "why", "change", "history")
+        if name in names
     ]
     assert names[: len(early)] == early
     assert len(set(names)) == len(names)
