@@ -8,6 +8,7 @@ from typing import Final
 
 from tasks.artifact_creation import as_json
 from tasks.rows import Row, carried_on, in_run_table
+from thousandeyes.marks import is_worth_keeping
 from thousandeyes.outcomes import GOOD, MEANING, UNTOLD, in_words
 from thousandeyes.record import Record
 from thousandeyes.text import cut
@@ -100,9 +101,14 @@ def table(records: Iterable[Record]) -> tuple[list[Row], str]:
 
 
 def not_sent(report: RunReport) -> list[Row]:
-    """Return a row for each test that has no artifact of its own in which its history could stand.
+    """Return a row for each test with a history and no artifact of its own in which it could stand.
 
     Of more than a table holds, those that were part of the run come first.
     """
-    untold = [record for record in report.records if record.outcome in UNTOLD and record.standing]
-    return [carried_on(record) for record in [*untold, *report.gone][:LARGEST_TABLE]]
+    untold = [record for record in report.records if record.outcome in UNTOLD]
+    known = [
+        record
+        for record in (*untold, *report.gone)
+        if record.standing and is_worth_keeping(record.standing.history)
+    ]
+    return [carried_on(record) for record in known[:LARGEST_TABLE]]

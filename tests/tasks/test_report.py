@@ -1,15 +1,18 @@
 """A run as it ended: its order of reading, its counts and its table."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from tasks.artifact_creation import as_json
-from tasks.report import LARGEST_TABLE, LARGEST_TABLE_BYTES, counts, failures_first, table
+from tasks.report import LARGEST_TABLE, LARGEST_TABLE_BYTES, counts, failures_first, not_sent, table
 from tasks.rows import in_run_table
 from tasks.summary import markdown
 from tests.tasks.reports import record, report
 from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
+from thousandeyes.standing import Standing
 
 EVENT_LIMIT = 1_500_000
 
@@ -25,6 +28,26 @@ def test_failures_come_first_and_otherwise_the_order_asked_for() -> None:
     assert [one.test_id for one in failures_first(records)] == ["3", "5", "2", "1", "4"]
     assert [values["test_id"] for values in table(records)[0]] == ["3", "5", "2", "1", "4"]
     assert counts(records) == "2 unknown, 1 not attempted, 2 accepted"
+
+
+def test_what_was_not_sent_and_has_a_history_is_carried_on_in_rows_of_its_own() -> None:
+    def stood(test_id: str, outcome: Outcome, history: str) -> Record:
+        made = record(test_id, outcome)
+        made.stands(Standing(history=history))
+        return made
+
+    records = [
+        stood("sent", Outcome.NOT_FOUND, "✓✗"),
+        stood("stopped", Outcome.NOT_ATTEMPTED, "✗·"),
+        stood("left out", Outcome.SKIPPED, "✓·"),
+        stood("never sent", Outcome.NOT_ATTEMPTED, "··"),
+        record("not compared", Outcome.NOT_ATTEMPTED),
+    ]
+    gone = [stood("gone", Outcome.NOT_ATTEMPTED, "✓··")]
+    rows = not_sent(replace(report(*records), gone=gone))
+    assert [row["test_id"] for row in rows] == ["stopped", "left out", "gone"]
+    many = [stood(str(n), Outcome.NOT_ATTEMPTED, "✓·") for n in range(LARGEST_TABLE)]
+    assert len(not_sent(replace(report(*many), gone=gone))) == LARGEST_TABLE
 
 
 def test_the_table_is_capped_and_the_rest_counted() -> None:

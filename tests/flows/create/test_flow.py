@@ -80,7 +80,7 @@ async def test_what_was_created_is_recorded_as_a_rerun_is(simulate: Simulate) ->
         ("accepted", test_id, "cre"),
     ]
     text = str(artifacts[summary].data)
-    assert "- b: invalid. 400: Bad Request" in text
+    assert "- b: invalid\n\n  Why: 400: Bad Request" in text
 
 
 @hidden_or_listed
