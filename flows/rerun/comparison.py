@@ -2,10 +2,10 @@
 
 It is, in this order: what an interrupted attempt of this run compared with already; what
 `compare_with` names; the run that `only_failed_of` narrows down; the last run of the same
-deployment that sent something, and of these rather one that was asked for the same tests. Runs that
-were narrowed down are passed over there, since they tell of a few tests alone. It costs one call of
-the Prefect server to find that run (a few where an option names it), and those of reading its
-outcomes.
+deployment that tells something of the tests, and of these rather one that was asked for the same
+ones. Runs that were narrowed down are passed over there, since they tell of a few tests alone. It
+costs one call of the Prefect server to find that run (a few where an option names it), and those of
+reading its outcomes. These hold the history of each test up to then, which costs nothing more.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -40,6 +40,8 @@ NOTHING: Final = "nothing"
 
 _LOOKED_AT: Final = 50
 """Runs of a deployment among which the last one is looked for."""
+_READ: Final = 3
+"""Of these so many are read, where the last ones tell nothing: they died before the first test."""
 
 
 @dataclass(frozen=True)
@@ -98,42 +100,38 @@ async def comparison_of(
     named = asked.options.compare_with
     try:
         if any(record.standing for record in recorded_before.values()):
-            run = await _chosen_before(recorded_before)
+            runs = await _chosen_before(recorded_before)
         elif reference := named or asked.options.only_failed_of:
-            run = await _named(reference.strip(), asked, flow_run)
+            runs = await _named(reference.strip(), asked, flow_run)
         else:
-            run = await _last(flow_run.deployment_id, asked, flow_run)
-        earlier = await recorded(run, gone_too=True) if run else {}
+            runs = await _last(flow_run.deployment_id, asked, flow_run)
+        for run in runs[:_READ]:
+            earlier = await recorded(run, gone_too=True)
+            if any(map(_tells, earlier.values())) and (named or earlier.keys() & set(test_ids)):
+                get_run_logger().info("Compares with the run %r", run.name)
+                return Comparison(run, earlier, narrowed=bool(asked.options.only_failed_of))
     except (httpx.TransportError, PrefectHTTPStatusError) as error:
         get_run_logger().warning("This run is compared with none: %s", type(error).__name__)
-        return Comparison()
-    if (
-        run is None
-        or not any(map(_tells, earlier.values()))
-        or not (named or earlier.keys() & set(test_ids))
-    ):
-        return Comparison()
-    get_run_logger().info("Compares with the run %r", run.name)
-    return Comparison(run, earlier, narrowed=bool(asked.options.only_failed_of))
+    return Comparison()
 
 
-async def _chosen_before(records: Mapping[str, Record]) -> FlowRun | None:
+async def _chosen_before(records: Mapping[str, Record]) -> list[FlowRun]:
     chosen = {record.standing.compared_with for record in records.values() if record.standing}
     for run_id in filter(None, chosen):
         async with get_client() as client:
             try:
-                return await client.read_flow_run(UUID(run_id))
+                return [await client.read_flow_run(UUID(run_id))]
             except (ObjectNotFound, ValueError):
                 get_run_logger().warning("The run that this one was compared with is gone")
-    return None
+    return []
 
 
-async def _named(reference: str, asked: Parameters, flow_run: FlowRun) -> FlowRun | None:
+async def _named(reference: str, asked: Parameters, flow_run: FlowRun) -> list[FlowRun]:
     if reference == NOTHING:
-        return None
+        return []
     option = "compare_with" if asked.options.compare_with else "only_failed_of"
     if "/" not in reference or option == "only_failed_of":
-        return (await find_run(reference, flow_run.start_time, option))[0]
+        return [(await find_run(reference, flow_run.start_time, option))[0]]
     async with get_client() as client:
         try:
             deployment = await client.read_deployment_by_name(reference)
@@ -145,10 +143,10 @@ async def _named(reference: str, asked: Parameters, flow_run: FlowRun) -> FlowRu
     return await _last(deployment.id, asked, flow_run)
 
 
-async def _last(deployment: UUID | None, asked: Parameters, own: FlowRun) -> FlowRun | None:
-    """Return the last run of a deployment before this one that was about to send all its tests."""
+async def _last(deployment: UUID | None, asked: Parameters, own: FlowRun) -> list[FlowRun]:
+    """Return runs of a deployment before this one that were about to send all their tests."""
     if deployment is None:
-        return None
+        return []
     async with get_client() as client:
         runs = await client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
@@ -163,14 +161,15 @@ async def _last(deployment: UUID | None, asked: Parameters, own: FlowRun) -> Flo
     return choose([run for run in runs if run.id != own.id], asked)
 
 
-def choose(runs: Iterable[FlowRun], asked: Parameters) -> FlowRun | None:
-    """Return the first run that sent all its tests, rather one that was asked for the same. Pure.
+def choose(runs: Iterable[FlowRun], asked: Parameters) -> list[FlowRun]:
+    """Return the runs that sent all their tests, first those that were asked for the same. Pure.
 
     Args:
         runs: Runs of one deployment, the latest first.
         asked: What the run was given that is to be compared.
     """
-    fallback = None
+    same: list[FlowRun] = []
+    others: list[FlowRun] = []
     for run in runs:
         try:
             then = Parameters.of(run, FLOW)
@@ -178,10 +177,8 @@ def choose(runs: Iterable[FlowRun], asked: Parameters) -> FlowRun | None:
             continue
         if then.options.dry_run or then.options.only_failed_of:
             continue
-        if _selects(then) == _selects(asked):
-            return run
-        fallback = fallback or run
-    return fallback
+        (same if _selects(then) == _selects(asked) else others).append(run)
+    return same + others
 
 
 def _selects(asked: Parameters) -> tuple[object, ...]:

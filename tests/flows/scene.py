@@ -26,7 +26,6 @@ Simulate = Callable[..., Simulator]
 
 NO_RUN = "0d0e0f00-0000-4000-8000-000000000000"
 """ID of a flow run that no server has. The names of tests must be the same in each process."""
-NOT_SENT = "endpoint-rerun-not-sent-local"
 SUMMARY, TABLE = "endpoint-reruns-local", "endpoint-rerun-outcomes-local"
 
 

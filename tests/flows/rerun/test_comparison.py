@@ -1,6 +1,7 @@
 """Which earlier run a run is compared with, and what it says of the difference."""
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,7 +11,8 @@ from prefect.client.schemas.objects import FlowRun, State
 from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.comparison import choose
 from flows.rerun.parameters import Parameters
-from tests.flows.scene import NO_RUN, NOT_SENT, SUMMARY, Simulate, artifacts_of, fields, rows
+from tasks.artifacts import NOT_SENT_KEY
+from tests.flows.scene import NO_RUN, SUMMARY, Simulate, artifacts_of, fields, rows
 from thousandeyes.errors import SettingsError
 from thousandeyes.simulator import Fault
 
@@ -81,8 +83,8 @@ async def histories(flow_run_id: UUID) -> dict[str, str]:
     """Return the marks that a run's tests have on record."""
     artifacts = await artifacts_of(flow_run_id)
     own = [fields(one) for key, one in artifacts.items() if key.startswith("endpoint-test-")]
-    carried = rows(artifacts[NOT_SENT]) if NOT_SENT in artifacts else []
-    return {row["test_id"]: row["history"] for row in [*carried, *own]}
+    not_sent = [rows(one) for key, one in artifacts.items() if key.startswith(NOT_SENT_KEY)]
+    return {row["test_id"]: row["history"] for row in [*chain(*not_sent), *own]}
 
 
 async def test_each_test_has_the_marks_of_the_last_runs(simulate: Simulate) -> None:
@@ -161,6 +163,6 @@ def test_of_a_deployments_runs_the_last_that_sent_the_same_tests_counts(
     others, same = runs(["9"]), runs(["1"])
     passed_over = [runs(["1"], dry_run=True), runs(["1"], only_failed_of="a/b")]
     asked = Parameters(test_ids=["1"])
-    assert choose([*passed_over, others, same, runs(["1"])], asked) is same
-    assert choose([*passed_over, others], asked) is others
-    assert choose(passed_over, asked) is None
+    before = runs(["1"])
+    assert choose([*passed_over, others, same, before], asked) == [same, before, others]
+    assert choose(passed_over, asked) == []

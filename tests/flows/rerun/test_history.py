@@ -1,0 +1,225 @@
+"""The marks of a deployment's last runs, over many of them and whatever interrupts one."""
+
+import os
+import re
+import signal
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from prefect import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.flow_engine import run_flow_async
+from prefect.settings import get_current_settings
+from prefect.states import Crashed, Scheduled
+
+from flows.rerun import judge_run_again, rerun_endpoint_tests
+from flows.rerun.parameters import Parameters
+from tasks.blocks import EndpointTestGroup
+from tests.flows.rerun.test_comparison import histories
+from tests.flows.rerun.test_judge_again import Clock
+from tests.flows.scene import Simulate, artifacts_of, ids, process, rows, sent, wait_until
+from thousandeyes.simulator import Behaviour, Fault
+
+PARAMETERS = tuple(Parameters.model_fields)
+LOST = Behaviour(agents=[0, 1, 2], loss=100)
+
+
+class Deployment:
+    """A deployment of a test's own, whose runs this process executes."""
+
+    def __init__(self) -> None:
+        self.name = f"d{uuid4().hex}"
+
+    async def create(self, test_ids: list[str], **options: Any) -> FlowRun:
+        """Create a run that any process with the project installed can execute.
+
+        The tests stand in a group, as where people put one in and take one out.
+        """
+        await EndpointTestGroup(test_ids=test_ids).save(self.name, overwrite=True)
+        parameters = {"groups": [self.name], "options": options}
+        async with get_client() as client:
+            deployment = await client.create_deployment(
+                await client.create_flow(rerun_endpoint_tests),
+                name=self.name,
+                entrypoint="flows.rerun.rerun_endpoint_tests",
+                pull_steps=[],
+            )
+            return await client.create_flow_run_from_deployment(deployment, parameters=parameters)
+
+    async def run(self, test_ids: list[str], **options: Any) -> UUID:
+        """Run tests and return the flow run's ID."""
+        flow_run = await self.create(test_ids, **options)
+        await execute(flow_run)
+        return flow_run.id
+
+    async def changes(self, flow_run_id: UUID) -> dict[str, str | None]:
+        table = (await artifacts_of(flow_run_id))[f"endpoint-rerun-outcomes-{self.name}"]
+        return {row["test_id"]: row["change"] for row in rows(table)}
+
+    async def summary(self, flow_run_id: UUID) -> str:
+        return str((await artifacts_of(flow_run_id))[f"endpoint-reruns-{self.name}"].data)
+
+
+async def execute(flow_run: FlowRun) -> None:
+    """Execute a run in this process."""
+    asked = {name: getattr(Parameters.read(**flow_run.parameters), name) for name in PARAMETERS}
+    await run_flow_async(rerun_endpoint_tests, flow_run, asked, return_type="state")
+
+
+@pytest.fixture
+def deployment() -> Deployment:
+    return Deployment()
+
+
+QUICK = {"results_after_seconds": 0.1, "healthy": True, "agents": 9}
+
+
+def ten_runs() -> list[tuple[list[str], dict[str, list[Behaviour]]]]:
+    """Return the tests of each run, and what laptops measure in them.
+
+    The first breaks in run 4 and recovers in 8, the second flaps, the third comes and goes.
+    """
+    breaks, flaps, comes = ids(3)
+    scene = []
+    for number in range(1, 11):
+        bad = ([breaks] if 4 <= number < 8 else []) + ([] if number % 2 else [flaps])
+        tests = [breaks, flaps, *([comes] if number in (1, 2, 5, 6, 9) else [])]
+        scene.append((tests, {test_id: [LOST] for test_id in bad}))
+    return scene
+
+
+async def test_ten_runs_have_the_right_words_and_marks_each(
+    simulate: Simulate, deployment: Deployment
+) -> None:
+    told: list[dict[str, str | None]] = []
+    marks: dict[str, str] = {}
+    summary = ""
+    for tests, agents_of in ten_runs():
+        simulate(tests=ids(3), agents_of=agents_of, **QUICK)
+        flow_run_id = await deployment.run(tests, wait_for_results=True)
+        told.append(await deployment.changes(flow_run_id))
+        marks |= await histories(flow_run_id)
+        summary = await deployment.summary(flow_run_id)
+        for test_id, history in (await histories(flow_run_id)).items():
+            assert len(history) == len(told), test_id
+    breaks, flaps, comes = ids(3)
+    assert marks == {breaks: "✓✓✓✗✗✗✗✓✓✓", flaps: "✓✗✓✗✓✗✓✗✓✗", comes: "✓✓··✓✓··✓·"}
+    assert [one[breaks] for one in told] == [
+        *(None, "unchanged", "unchanged", "new_failure"),
+        *["still_failing"] * 3,
+        *("recovered", "unchanged", "unchanged"),
+    ]
+    assert [one[flaps] for one in told] == [None, *["new_failure", "recovered"] * 4, "new_failure"]
+    gone = [one.get(comes) for one in told]
+    assert gone == [None, "unchanged", None, None, "new", "unchanged", None, None, "new", None]
+    assert "1 of 2 tests failed, and it is new: " in summary
+    assert "Last 10 runs, the newest at the right: ✓✗✓✗✓✗✓✗✓✗" in summary
+    assert "![Heat map of 2 tests over 10 runs, the newest at the right. This run: " in summary
+
+
+async def test_a_run_that_is_killed_and_goes_on_elsewhere_is_one_mark(
+    simulate: Simulate, deployment: Deployment
+) -> None:
+    """Its second process is another worker's: it knows nothing but what is on record."""
+    simulate(tests=ids(9))
+    await deployment.run(ids(9))
+    simulator = simulate(tests=ids(9), faults={ids(9)[4]: Fault(replies=["stalled"])})
+    flow_run = await deployment.create(ids(9), max_in_flight=1)
+    async with process("-m", "prefect", "flow-run", "execute", str(flow_run.id)) as killed:
+        await wait_until(lambda: sent(simulator)[ids(9)[4]] == 1)
+        os.killpg(killed.pid, signal.SIGKILL)
+        await killed.wait()
+    async with get_client() as client:
+        await client.set_flow_run_state(flow_run.id, Scheduled(), force=True)
+    async with process("-m", "prefect", "flow-run", "execute", str(flow_run.id)) as again:
+        await again.communicate()
+    assert await histories(flow_run.id) == dict.fromkeys(ids(9), "✓✓")
+
+
+async def test_a_retried_run_is_one_mark(simulate: Simulate, deployment: Deployment) -> None:
+    simulate(tests=ids(2))
+    await deployment.run(ids(2))
+    simulate(tests=ids(2), faults={ids(2)[0]: Fault(replies=[403])})
+    flow_run = await deployment.create(ids(2))
+    await execute(flow_run)
+    assert await histories(flow_run.id) == {ids(2)[0]: "✓✗", ids(2)[1]: "✓✓"}
+    async with get_client() as client:
+        await client.set_flow_run_state(flow_run.id, Scheduled(), force=True)
+        flow_run = await client.read_flow_run(flow_run.id)
+    await execute(flow_run)
+    assert await histories(flow_run.id) == dict.fromkeys(ids(2), "✓✓")
+
+
+async def test_runs_that_died_before_they_recorded_anything_break_no_history(
+    simulate: Simulate, deployment: Deployment
+) -> None:
+    simulate(tests=ids(1))
+    await deployment.run(ids(1))
+    for _ in range(2):
+        dead = await deployment.create(ids(1))
+        async with get_client() as client:
+            await client.set_flow_run_state(dead.id, Crashed(), force=True)
+    last = await deployment.run(ids(1))
+    assert await histories(last) == {ids(1)[0]: "✓✓"}
+
+
+@pytest.mark.parametrize("compared_with_is_gone", [False, True])
+async def test_a_run_that_is_judged_again_replaces_its_mark(
+    simulate: Simulate, deployment: Deployment, *, compared_with_is_gone: bool
+) -> None:
+    late = Behaviour(agents=[0, 1, 2], late_seconds=480, loss=100)
+    await_results = {"wait_for_results": True, "results_deadline_minutes": 0.03}
+    simulate(tests=ids(1), **QUICK)
+    first = await deployment.run(ids(1), **await_results)
+    clock = Clock()
+    simulate(tests=ids(1), clock=clock, agents_of={ids(1)[0]: [late]}, **QUICK)
+    second = await deployment.run(ids(1), **await_results)
+    assert await histories(second) == {ids(1)[0]: "✓✓"}
+    if compared_with_is_gone:
+        async with get_client() as client:
+            await client.delete_flow_run(first)
+    clock.ahead = 1200
+    await judge_run_again(str(second), return_state=True)
+    assert await histories(second) == {ids(1)[0]: "✓✗"}
+
+
+ANY_ID = re.compile("[0-9a-f]{8}-[0-9a-f-]{27}")
+BY_TIME = {"GET /api/flow_runs/…", "PATCH /api/artifacts/…", "POST /api/logs/"}
+"""Calls of which a run makes the more the longer it takes: is it cancelled, how far is it."""
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count the calls of this process to the Prefect server, by what they are for."""
+    counted: Counter[str] = Counter()
+    send: Callable[..., Any] = httpx.AsyncClient.send
+    server = httpx.URL(str(get_current_settings().api.url))
+
+    async def counting(self: httpx.AsyncClient, request: httpx.Request, **rest: Any) -> Any:
+        if request.url.port == server.port:
+            counted[f"{request.method} {ANY_ID.sub('…', request.url.path)}"] += 1
+        return await send(self, request, **rest)
+
+    monkeypatch.setattr(httpx.AsyncClient, "send", counting)
+    return counted
+
+
+@pytest.mark.servers
+async def test_comparison_and_history_of_500_tests_cost_five_calls_of_the_prefect_server(
+    simulate: Simulate, deployment: Deployment, requests: Counter[str]
+) -> None:
+    async def counted(**options: Any) -> Counter[str]:
+        requests.clear()
+        await deployment.run(ids(500), **options)
+        return Counter({call: n for call, n in requests.items() if call not in BY_TIME})
+
+    simulate(tests=ids(500))
+    without = await counted(compare_with="nothing")
+    compared = await counted()
+    more = {"POST /api/flow_runs/filter": 1, "POST /api/artifacts/filter": 4}
+    assert compared - without == more
+    assert compared.total() - without.total() == 5
