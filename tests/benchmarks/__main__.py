@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.benchmarks import at_once, hostile, memory, organizations, quota, speed, spent
+from tests.benchmarks import at_once, hostile, memory, opening, organizations, quota, speed, spent
 
 Benchmark = Callable[..., None]
 
@@ -21,6 +21,7 @@ _BENCHMARKS: Final[dict[str, tuple[Benchmark, int]]] = {
     "at-once": (at_once.benchmark, at_once.REPEAT),
     "memory": (memory.benchmark, memory.REPEAT),
     "hostile": (hostile.benchmark, hostile.REPEAT),
+    "opening": (opening.benchmark, opening.REPEAT),
 }
 
 

@@ -213,8 +213,9 @@ async def test_comparison_and_history_of_500_tests_cost_five_calls_of_the_prefec
     simulate: Simulate, deployment: Deployment, requests: Counter[str]
 ) -> None:
     async def counted(**options: Any) -> Counter[str]:
+        flow_run = await deployment.create(ids(500), **options)
         requests.clear()
-        await deployment.run(ids(500), **options)
+        await execute(flow_run)
         return Counter({call: n for call, n in requests.items() if call not in BY_TIME})
 
     simulate(tests=ids(500))
