@@ -49,9 +49,9 @@ async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> 
     rows, words = table(report.records)
     key, ended_run = place.table + deployment, place.ended_run
     link = history_link(key)
-    described = told(report, f"{counts(report.records)}.", words)
+    description = described(report, f"{counts(report.records)}.", words)
     with refusals_logged("the table of outcomes"):
-        made = await until_taken(lambda: create_table(rows, key, described, ended_run))
+        made = await until_taken(lambda: create_table(rows, key, description, ended_run))
         # By its key it would be the newest one: that of another run, before long.
         link = ui_link(f"artifacts/artifact/{made}")
     if kept := not_sent(report):
@@ -59,11 +59,11 @@ async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> 
             not_sent_key, how = NOT_SENT_KEY + deployment, "Tests that this run did not send"
             await until_taken(lambda: create_table(kept, not_sent_key, how, ended_run))
     summary_key, text = place.summary + deployment, markdown(report, link)
-    description = told(report, report.message)
+    description = described(report, report.message)
     await _write("the summary", summary_key, text, description, ended_run)
 
 
-def told(report: RunReport, *sentences: str) -> str:
+def described(report: RunReport, *sentences: str) -> str:
     """Return the description of an artifact, Markdown of one line: how it ended, and one reason.
 
     A key's page lists its versions by these.

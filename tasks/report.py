@@ -11,7 +11,7 @@ from tasks.rows import Row, carried_on, in_run_table
 from thousandeyes.marks import is_worth_keeping
 from thousandeyes.outcomes import GOOD, MEANING, UNTOLD, in_words
 from thousandeyes.record import Record
-from thousandeyes.text import cut
+from thousandeyes.text import cut, with_full_stop
 
 LARGEST_TABLE: Final = 1_000
 """Rows in a run's table. Prefect's list of artifacts loads every table whole."""
@@ -57,11 +57,12 @@ class RunReport:
 
     @property
     def first_reason(self) -> str:
-        """Why the first test that needs a look does, such as `Intranet: 404: Not Found`."""
+        """Why the first test that needs a look does, such as `Intranet: 404: Not Found.`."""
         first = min(self.records, key=lambda record: _RANK[record.ending], default=None)
         if first is None or first.ending in GOOD:
             return ""
-        return cut(f"{first.test_name or first.test_id}: {first.reason}", _LONGEST_REASON)
+        reason = f"{first.test_name or first.test_id}: {first.reason or in_words(first.ending)}"
+        return with_full_stop(cut(reason, _LONGEST_REASON))
 
 
 def failures_first(records: Iterable[Record]) -> list[Record]:

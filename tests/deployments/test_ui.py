@@ -231,7 +231,7 @@ def test_no_reason_no_link_and_no_picture_of_a_summary_is_cut_off(
         picture = page.get_by_role("img", name="Heat map of 41 tests over 24 runs")
         expect(picture).to_be_visible()
         for width in (1280, 1600):
-            page.set_viewport_size({"width": width, "height": 2000})
+            page.set_viewport_size({"width": width, "height": 2160})
             assert page.evaluate(CUT_OFF) == []
             drawn = picture.evaluate("one => [one.naturalWidth, one.clientWidth]")
             assert drawn == [572, 572], "it is drawn, and its writing is as large as it should be"

@@ -6,14 +6,18 @@ from uuid import UUID
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prefect import flow, runtime
 from prefect.exceptions import PrefectHTTPStatusError
 
 import tasks.publication
-from tasks.publication import deployment_slug, publish
+from tasks.markdown import plain
+from tasks.publication import deployment_slug, described, publish
 from tests.flows.scene import TABLE, artifacts_of
 from tests.tasks.reports import record, report
-from thousandeyes.outcomes import Outcome
+from thousandeyes.outcomes import GOOD, Outcome
+from thousandeyes.text import shown
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,18 @@ def test_a_deployments_name_becomes_part_of_a_key(
     monkeypatch.setattr(Deployment, "name", name, raising=False)
     monkeypatch.setattr(runtime, "deployment", Deployment)
     assert deployment_slug() == slug
+
+
+@given(st.text("ab.?!…: ", max_size=9), st.sampled_from(list(Outcome)))
+def test_a_description_tells_the_ending_and_one_reason_without_doubled_punctuation(
+    reason: str, outcome: Outcome
+) -> None:
+    one = record("1", outcome, detail=shown(reason).rstrip(".") or "cut")
+    told = described(report(one, sentence="1 of 1 tests failed."), "1 of 1 tests failed.", "Rest")
+    assert told.startswith("Failed. 1 of 1 tests failed. ")
+    assert told.endswith("Rest")
+    assert ".. " not in told.replace(one.detail, "")
+    assert (plain(one.detail) in told) is (outcome not in GOOD)
 
 
 @pytest.mark.usefixtures("prefect_server")
