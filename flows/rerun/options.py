@@ -22,16 +22,36 @@ Choice = Annotated[
 
 
 class RerunOptions(BaseModel):
-    """How a run goes about its tests."""
+    """How a run goes about its tests. The form has the fields in this order: by use."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    delivery: Delivery = Field(
-        default=Delivery.AT_LEAST_ONCE,
+    wait_for_results: bool = Field(
+        default=False,
         description=(
-            "What to do when the API's answer was lost: at_least_once sends again, so that the "
-            "test certainly ran, now and then twice; at_most_once never does, so that it never "
-            "runs twice, and now and then stays unknown."
+            "Whether to wait for what the agents measure, and to judge it: each test that was "
+            "accepted then passed, failed, had no_data or timed_out."
+        ),
+    )
+    thresholds: Thresholds = Field(
+        default=Thresholds(),
+        description="What the measurements must keep to.",
+    )
+    only_failed_of: str | None = Field(
+        default=None,
+        description=(
+            "Run only what did not end well in an earlier run: a flow run's ID, or a deployment "
+            "such as rerun-endpoint-tests/scheduled for its latest run. A test ended well when it "
+            "was accepted and, where that run waited for results, passed, or when it was skipped; "
+            "never when that run failed for it. Needs no other tests named; with some, it narrows "
+            "these down."
+        ),
+    )
+    dry_run: bool = Field(
+        default=False,
+        description=(
+            "Only find out what would run, how long it takes, how many agents are online and what "
+            "is wrong, and record that plan. No test is run."
         ),
     )
     fail_on: list[Choice] = Field(
@@ -42,11 +62,36 @@ class RerunOptions(BaseModel):
             "not end well, and is not known to have failed in the earlier run."
         ),
     )
-    max_in_flight: int = Field(
-        default=20,
-        ge=1,
-        le=MOST_CALLS,
-        description="How many tests are under way at a time, those that wait for quota included.",
+    name_pattern: str | None = Field(
+        default=None,
+        description=(
+            "Also run the tests that the API lists under a name that fits, such as Payroll*. "
+            "It may not list instant tests."
+        ),
+    )
+    test_ids_file: str | None = Field(
+        default=None,
+        description=(
+            "Also run the tests whose IDs stand in this text file on the worker: one a line, or "
+            "as a spreadsheet or a person writes them; # begins a comment."
+        ),
+    )
+    skip_if_run_within_minutes: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description=(
+            "Skip tests whose latest round began less than this many minutes ago. Empty: run all."
+        ),
+    )
+    compare_with: str | None = Field(
+        default=None,
+        description=(
+            "The earlier run that this one is compared with: a flow run's ID, a deployment such as "
+            "rerun-endpoint-tests/scheduled for its last run that sent something, or the word "
+            "nothing. Empty: the run that only_failed_of names, else the last one of this run's "
+            "own deployment."
+        ),
     )
     deadline_minutes: float | None = Field(
         default=None,
@@ -55,13 +100,6 @@ class RerunOptions(BaseModel):
         description=(
             "No test is sent later than this many minutes after the start; what is left is "
             "reported as not_attempted. Empty: no deadline."
-        ),
-    )
-    wait_for_results: bool = Field(
-        default=False,
-        description=(
-            "Whether to wait for what the agents measure, and to judge it: each test that was "
-            "accepted then passed, failed, had no_data or timed_out."
         ),
     )
     results_deadline_minutes: float = Field(
@@ -82,9 +120,19 @@ class RerunOptions(BaseModel):
             "Empty: those that are online at the start, as far as the test may use them."
         ),
     )
-    thresholds: Thresholds = Field(
-        default=Thresholds(),
-        description="What the measurements must keep to.",
+    delivery: Delivery = Field(
+        default=Delivery.AT_LEAST_ONCE,
+        description=(
+            "What to do when the API's answer was lost: at_least_once sends again, so that the "
+            "test certainly ran, now and then twice; at_most_once never does, so that it never "
+            "runs twice, and now and then stays unknown."
+        ),
+    )
+    max_in_flight: int = Field(
+        default=20,
+        ge=1,
+        le=MOST_CALLS,
+        description="How many tests are under way at a time, those that wait for quota included.",
     )
     link_to_app: bool = Field(
         default=True,
@@ -109,53 +157,5 @@ class RerunOptions(BaseModel):
             "Of how many failing agents of each failed test to read the path, and to tell where it "
             "ends, once all results are in. Each is a call, made while at least half of the "
             "organization's quota is left. 0: none."
-        ),
-    )
-    test_ids_file: str | None = Field(
-        default=None,
-        description=(
-            "Also run the tests whose IDs stand in this text file on the worker: one a line, or "
-            "as a spreadsheet or a person writes them; # begins a comment."
-        ),
-    )
-    name_pattern: str | None = Field(
-        default=None,
-        description=(
-            "Also run the tests that the API lists under a name that fits, such as Payroll*. "
-            "It may not list instant tests."
-        ),
-    )
-    only_failed_of: str | None = Field(
-        default=None,
-        description=(
-            "Run only what did not end well in an earlier run: a flow run's ID, or a deployment "
-            "such as rerun-endpoint-tests/scheduled for its latest run. A test ended well when it "
-            "was accepted and, where that run waited for results, passed, or when it was skipped; "
-            "never when that run failed for it. Needs no other tests named; with some, it narrows "
-            "these down."
-        ),
-    )
-    compare_with: str | None = Field(
-        default=None,
-        description=(
-            "The earlier run that this one is compared with: a flow run's ID, a deployment such as "
-            "rerun-endpoint-tests/scheduled for its last run that sent something, or the word "
-            "nothing. Empty: the run that only_failed_of names, else the last one of this run's "
-            "own deployment."
-        ),
-    )
-    skip_if_run_within_minutes: float | None = Field(
-        default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description=(
-            "Skip tests whose latest round began less than this many minutes ago. Empty: run all."
-        ),
-    )
-    dry_run: bool = Field(
-        default=False,
-        description=(
-            "Only find out what would run, how long it takes, how many agents are online and what "
-            "is wrong, and record that plan. No test is run."
         ),
     )
