@@ -35,6 +35,10 @@ async def apply_deployments(
     missing = [one for one in deployments if not found[one.full_name]]
     if missing and not dry_run:
         await asyncio.to_thread(_deploy, missing)
+        for one in missing:
+            made = await client.read_deployment_by_name(one.full_name)
+            update = DeploymentUpdate(parameter_openapi_schema=one.form)
+            await client.update_deployment(made.id, update)
     for one in deployments:
         what = f"deployment {one.full_name}"
         there = found[one.full_name]

@@ -16,6 +16,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import Automation, AutomationCore
 from pydantic import BaseModel
 
+from deployments.form import defaults, other_than
 from deployments.project import Deployment, problems
 
 _FORM: Final = "parameter_openapi_schema"
@@ -151,20 +152,7 @@ def _chosen(parameters: Mapping[str, Any], form: Mapping[str, Any] | None) -> di
 
     So what was saved for a tag's sake is no difference, and outlives no default.
     """
-    fields = (form or {}).get("properties", {})
-    return _other_than(parameters, {k: v["default"] for k, v in fields.items() if "default" in v})
-
-
-def _other_than(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    other = {}
-    for name, value in values.items():
-        default = defaults.get(name)
-        if isinstance(value, dict) and isinstance(default, dict):
-            if inside := _other_than(value, default):
-                other[name] = inside
-        elif name not in defaults or value != default:
-            other[name] = value
-    return other
+    return other_than(parameters, defaults(form or {}))
 
 
 def _misfits(one: Deployment, there: DeploymentResponse, kept: set[str]) -> dict[str, str]:

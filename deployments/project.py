@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from jsonschema import ValidationError as JsonError
+from jsonschema.exceptions import best_match
 from prefect import Flow
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.schema_tools.validation import validate
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from deployments.form import shortened
 from deployments.steps import BootstrapError, check_unique
 from thousandeyes.mistakes import Unreadable, read_yaml, told
 
@@ -75,7 +78,7 @@ class Deployment(_Strict):
     @property
     def form(self) -> dict[str, Any]:
         """The flow's parameters as Prefect's UI shows them, in JSON Schema."""
-        return self.flow.parameters.model_dump(exclude_unset=True)
+        return shortened(self.flow.parameters.model_dump(exclude_unset=True))
 
 
 class _File(_Strict):
@@ -131,7 +134,13 @@ def _check(deployment: Deployment, path: Path) -> None:
 
 def problems(parameters: Mapping[str, Any], form: Mapping[str, Any]) -> list[str]:
     """Return where parameters are wrong by a flow's form, and why, as the server finds them."""
+    found = validate(dict(parameters), dict(form), ignore_required=True)
     return [
         f"{'.'.join(map(str, error.absolute_path))}: {error.message}".removeprefix(": ")
-        for error in validate(dict(parameters), dict(form), ignore_required=True)
+        for error in map(_closest, found)
     ]
+
+
+def _closest(error: JsonError) -> JsonError:
+    """Return of a value that fits none of several kinds why it does not fit the likeliest."""
+    return best_match([error])

@@ -4,7 +4,7 @@ from typing import Any, Final, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from flows.rerun.options import Choice, RerunOptions
+from flows.rerun.options import USUAL, Choice, RerunOptions
 from thousandeyes.outcomes import Outcome
 from thousandeyes.standing import Change
 
@@ -21,6 +21,7 @@ UNFIT: Final = (
 def _leave_out_what_is_unfit(schema: dict[str, Any]) -> None:
     for name in UNFIT:
         del schema["properties"][name]
+    schema["usual"] = [name for name in USUAL if name not in UNFIT]
 
 
 class AroundChangeOptions(RerunOptions):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from thousandeyes.connection import MOST_CALLS
 from thousandeyes.delivery import Delivery
@@ -14,6 +14,9 @@ ENDINGS: Final = (*Outcome, *VerdictName)
 
 CHOICES: Final = (*ENDINGS, Change.NEW_FAILURE)
 
+USUAL: Final = ["wait_for_results", "thresholds", "only_failed_of", "dry_run", "fail_on"]
+"""The options that a form begins with; all others are on its second tab."""
+
 # One list of choices in the form, instead of a choice between kinds of choices.
 Choice = Annotated[
     Ending | Literal[Change.NEW_FAILURE],
@@ -21,10 +24,16 @@ Choice = Annotated[
 ]
 
 
-class RerunOptions(BaseModel):
-    """How a run goes about its tests. The form has the fields in this order: by use."""
+def _usual_ones(thresholds: object) -> object:
+    return Thresholds() if thresholds is None else thresholds
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+class RerunOptions(BaseModel):
+    """How a run goes about its tests; in the order of the form, which is that of use."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra=lambda schema: schema.update(usual=USUAL)
+    )
 
     wait_for_results: bool = Field(
         default=False,
@@ -33,7 +42,7 @@ class RerunOptions(BaseModel):
             "accepted then passed, failed, had no_data or timed_out."
         ),
     )
-    thresholds: Thresholds = Field(
+    thresholds: Annotated[Thresholds, BeforeValidator(_usual_ones)] = Field(
         default=Thresholds(),
         description="What the measurements must keep to.",
     )

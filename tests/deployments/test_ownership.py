@@ -19,6 +19,7 @@ from prefect.events.actions import DoNothing
 from prefect.events.schemas.automations import Automation, AutomationCore
 
 from deployments.automations import _as_prefect_has_it, _references, read_automations
+from deployments.form import defaults
 from deployments.ownership import NOT_THERE, Plan, automation_differences, mended, renamed
 from deployments.project import read_deployments
 from tests.thousandeyes.steady import steady
@@ -74,12 +75,7 @@ def form_with(option: str, default: object) -> dict[str, Any]:
     """Return the form of another version of the flow, which had one option more."""
     form = deepcopy(SCHEDULED.form)
     form["definitions"]["RerunOptions"]["properties"][option] = {"default": default}
-    form["properties"]["options"]["default"][option] = default
     return form
-
-
-def all_that_a_form_shows(form: dict[str, Any]) -> dict[str, Any]:
-    return {name: field["default"] for name, field in form["properties"].items()}
 
 
 WHAT_PEOPLE_SET: dict[str, tuple[Any, list[str]]] = {
@@ -173,8 +169,8 @@ def test_a_limit_that_is_shared_with_others_is_not_taken_for_its_own() -> None:
 
 def test_a_form_saved_with_all_its_defaults_is_no_difference() -> None:
     # As the UI saves the form of a deployment, and that of a schedule.
-    everything = all_that_a_form_shows(SCHEDULED.form)
-    nothing = {"credentials": None, "options": {"thresholds": {"min_score": None}}}
+    everything = defaults(SCHEDULED.form)
+    nothing: dict[str, Any] = {"credentials": None, "test_ids": [], "options": {"thresholds": None}}
     there = on_a_server(
         parameters=everything | SCHEDULED.parameters, schedules=[schedule(parameters=nothing)]
     )
@@ -183,7 +179,7 @@ def test_a_form_saved_with_all_its_defaults_is_no_difference() -> None:
 
 def test_a_default_that_was_saved_does_not_outlive_its_form() -> None:
     form = form_with("spelling", "old")
-    saved = all_that_a_form_shows(form) | {"groups": ["mine"]}
+    saved = defaults(form) | {"groups": ["mine"]}
     there = on_a_server(parameters=saved, parameter_openapi_schema=form)
     plan = Plan.of(SCHEDULED, there, overwrite=False)
     assert plan.update["parameters"] == {"groups": ["mine"]}

@@ -13,8 +13,8 @@ from prefect.settings import get_current_settings
 
 from flows.create import CreateOptions, create_endpoint_tests
 from flows.create.definitions import HttpServerDefinition
+from tests.deployments.test_form import submit
 from tests.flows.create.scene import CREATIONS, group_of, save_group, voice
-from tests.flows.rerun.test_form import submit
 from tests.flows.rerun.test_secrecy import forms
 from tests.flows.scene import Simulate, artifacts_of
 from thousandeyes.errors import SettingsError
