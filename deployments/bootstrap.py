@@ -17,7 +17,7 @@ import httpx
 from prefect import get_client
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient
-from prefect.exceptions import PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import (
     PREFECT_CLIENT_MAX_RETRIES,
     get_current_settings,
@@ -153,6 +153,8 @@ async def _steps(
     for pool in pools:
         yield await apply_work_pool(client, pool, dry_run=dry_run, overwrite=overwrite)
         yield await apply_work_queue(client, pool, dry_run=dry_run, overwrite=overwrite)
+    for kind in (ThousandEyesCredentials, EndpointTestGroup):
+        yield await _block_type(client, kind, dry_run=dry_run)
     yield await _credentials(dry_run=dry_run)
     for name, group in files.groups.items():
         yield await _group(name, group, dry_run=dry_run)
@@ -170,6 +172,18 @@ async def _steps(
     if given.on_this_machine:
         async for step in crash_dead_runs(client, pools, dry_run=dry_run):
             yield step
+
+
+async def _block_type(client: PrefectClient, kind: type[Block], *, dry_run: bool) -> Step:
+    """Make a type of blocks known: forms that offer such blocks break without."""
+    slug = kind.get_block_type_slug()
+    try:
+        await client.read_block_type_by_slug(slug)
+    except ObjectNotFound:
+        if not dry_run:
+            await kind.register_type_and_schema(client=client)
+        return Step(Found.MISSING, f"block type {slug}")
+    return Step(Found.AS_IT_SHOULD_BE, f"block type {slug}")
 
 
 async def _credentials(*, dry_run: bool) -> Step:

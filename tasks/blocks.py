@@ -169,14 +169,14 @@ def is_block_name(text: str) -> bool:
 
 
 def read_names(written: object, where: str) -> list[str]:
-    """Return the names of blocks in a list, whose items may hold several each.
+    """Return the names of blocks in a text, or in a list, whose items may hold several each.
 
     Args:
-        written: The list.
+        written: The text, or the list.
         where: What it is called, for the message.
 
     Raises:
-        SettingsError: It is no list of texts and whole numbers.
+        SettingsError: It is neither a text nor a list of texts and whole numbers.
     """
     try:
         return gathered(written, where, lambda item: [name.text for name in entries(item)])

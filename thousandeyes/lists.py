@@ -78,17 +78,22 @@ def as_text(written: object) -> str:
 
 
 def gathered(written: object, where: str, read: Callable[[object], Iterable[str]]) -> list[str]:
-    """Return what all items of a list hold.
+    """Return what a text holds, or all items of a list.
 
     Args:
-        written: The list.
+        written: The text, or the list.
         where: What it is called, for the message.
         read: Reads one item.
 
     Raises:
         ValueError: It is no list, or `read` refuses an item; says where.
     """
-    if isinstance(written, str | bytes | Mapping) or not isinstance(written, Iterable):
+    if isinstance(written, str):
+        try:
+            return list(read(written))
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+    if isinstance(written, bytes | Mapping) or not isinstance(written, Iterable):
         raise ValueError(f"{where}: not a list")  # noqa: TRY004 - what the readers turn into theirs
     found: list[str] = []
     for number, item in enumerate(written, 1):
@@ -138,10 +143,10 @@ def clean_test_id(test_id: object) -> str:
 
 
 def read_test_ids(written: object, where: str = "test_ids") -> list[str]:
-    """Return the test IDs of a list of texts and whole numbers, each of which may hold several.
+    """Return the test IDs of a text, or of a list of texts and whole numbers.
 
     Args:
-        written: The list.
+        written: The text, or the list, each item of which may hold several.
         where: What it is called, for the message.
 
     Raises:

@@ -17,11 +17,10 @@ from flows.around_change.waiting import NobodyResumed, refuse_past, wait_for_cha
 from flows.rerun import RerunFailed
 from flows.rerun.parameters import Parameters
 from flows.runs.ending import as_state
-from flows.runs.form import PastedIds, PastedNames
+from flows.runs.form import GroupNames, OneCredentials, PastedIds
 from flows.runs.history import runs_of
 from flows.runs.sentence import named
 from tasks.artifacts import newest_artifact
-from tasks.blocks import CredentialsName
 from tasks.links import ui_link
 from tasks.markdown import plain
 from tasks.publication import RERUNS, deployment_slug, write_markdown
@@ -38,8 +37,8 @@ _RETRY: Final = "Retry this run to wait once more: what was measured before the 
 @flow(name="rerun-around-change", persist_result=False)
 async def rerun_around_change(
     test_ids: PastedIds = [],  # noqa: B006 - never changed; the form shows it
-    groups: PastedNames = [],  # noqa: B006
-    credentials: CredentialsName = None,
+    groups: GroupNames = [],  # noqa: B006
+    credentials: OneCredentials = None,
     until: AwareDatetime | None = None,
     longest_wait_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 24,
     options: AroundChangeOptions = AroundChangeOptions(),  # noqa: B008 - frozen
@@ -50,11 +49,11 @@ async def rerun_around_change(
     it there or later, the first half is never sent again.
 
     Args:
-        test_ids: IDs of the endpoint instant tests, such as 765231567; one item may hold a pasted
-            list. May be empty when groups are given.
-        groups: Names of Endpoint Test Group blocks, whose tests are run after those named by ID.
-        credentials: Name of a ThousandEyes Credentials block, never a token. Empty: the
-            one that the groups name, else the worker's environment.
+        test_ids: IDs of the endpoint instant tests, such as 765231567: a pasted text, or a list of
+            such texts. May be empty when groups are given.
+        groups: Endpoint Test Group blocks, by name, whose tests are run after those named by ID.
+        credentials: A ThousandEyes Credentials block, by name, and never a token. Empty: the one
+            that the groups name, else the worker's environment.
         until: When to measure again, such as 2026-11-28T22:00+01:00, without anybody resuming the
             run. Empty: when somebody resumes it.
         longest_wait_hours: How long somebody has time to resume the run. After that it fails, and

@@ -20,7 +20,7 @@ from flows.rerun import RerunFailed, RerunOptions
 from flows.rerun.remote import ON_DEMAND, RerunUnfinished, rerun_by_deployment
 from flows.runs.concurrency import all_or_first_error
 from flows.runs.ending import to_its_end
-from flows.runs.form import PastedNames
+from flows.runs.form import GroupNames, ManyCredentials
 from flows.runs.ownership import OwnRun
 from flows.runs.sentence import passed_and_why
 from tasks.blocks import EndpointTestGroup, by_organization, read_names
@@ -51,8 +51,8 @@ class Organization:
 
 @flow(name="rerun-organizations", persist_result=False)
 async def rerun_organizations(
-    groups: PastedNames = [],  # noqa: B006 - never changed; the form shows it
-    credentials: PastedNames = [],  # noqa: B006
+    groups: GroupNames = [],  # noqa: B006 - never changed; the form shows it
+    credentials: ManyCredentials = [],  # noqa: B006
     options: RerunOptions = RerunOptions(),  # noqa: B008 - frozen
     deployment: str = ON_DEMAND,
 ) -> list[Record]:
@@ -64,8 +64,8 @@ async def rerun_organizations(
     they stood.
 
     Args:
-        groups: Names of Endpoint Test Group blocks, of any organization.
-        credentials: Names of ThousandEyes Credentials blocks: all groups that name one of them are
+        groups: Endpoint Test Group blocks, by name, of any organization.
+        credentials: ThousandEyes Credentials blocks, by name: all groups that name one of them are
             run as well.
         options: How to go about it, in every organization.
         deployment: The deployment of rerun-endpoint-tests that runs each organization.
@@ -79,7 +79,9 @@ async def rerun_organizations(
             of the runs that it starts; nothing was sent.
     """
     began = time.monotonic()
-    chosen = await _groups(read_names(groups, "groups"), read_names(credentials, "credentials"))
+    chosen = await _groups(
+        read_names(groups or [], "groups"), read_names(credentials or [], "credentials")
+    )
     organizations = {one or ENVIRONMENT: names for one, names in by_organization(chosen).items()}
     own_run = await OwnRun.of_this_process()
     queue = await until_taken(lambda: queue_beside(deployment))

@@ -22,13 +22,12 @@ from flows.rerun.sources import read_selection
 from flows.rerun.watched import watched
 from flows.runs.concurrency import in_background
 from flows.runs.ending import RunFailed, as_state, to_its_end
-from flows.runs.form import PastedIds, PastedNames
+from flows.runs.form import GroupNames, OneCredentials, PastedIds
 from flows.runs.history import died_unseen, recorded
 from flows.runs.ownership import OwnRun
 from flows.runs.recording import Artifacts
 from flows.runs.sending import Sending
 from flows.runs.sentence import passed_and_why
-from tasks.blocks import CredentialsName
 from tasks.loading import load_settings
 from tasks.publication import DRY_RUNS, deployment_slug, publish
 from tasks.report import RunReport
@@ -45,8 +44,8 @@ class RerunFailed(RunFailed):
 @flow(name=FLOW, persist_result=False)
 async def rerun_endpoint_tests(
     test_ids: PastedIds = [],  # noqa: B006 - never changed; the form shows it
-    groups: PastedNames = [],  # noqa: B006
-    credentials: CredentialsName = None,
+    groups: GroupNames = [],  # noqa: B006
+    credentials: OneCredentials = None,
     options: RerunOptions = RerunOptions(),  # noqa: B008 - frozen
 ) -> list[Record]:
     """Run ThousandEyes endpoint instant tests again, each once, and record what became of it.
@@ -55,11 +54,11 @@ async def rerun_endpoint_tests(
     whose versions are its history.
 
     Args:
-        test_ids: IDs of the endpoint instant tests, such as 765231567; one item may hold a pasted
-            list. Repeats count once. May be empty when groups are given.
-        groups: Names of Endpoint Test Group blocks, whose tests are run after those named by ID.
-        credentials: Name of a ThousandEyes Credentials block, never a token. Empty: the
-            one that the groups name, else the worker's environment.
+        test_ids: IDs of the endpoint instant tests, such as 765231567: a pasted text, or a list of
+            such texts. Repeats count once. May be empty when groups are given.
+        groups: Endpoint Test Group blocks, by name, whose tests are run after those named by ID.
+        credentials: A ThousandEyes Credentials block, by name, and never a token. Empty: the one
+            that the groups name, else the worker's environment.
         options: How to go about it; the defaults suit a nightly run.
 
     Returns:
@@ -78,7 +77,7 @@ async def rerun_endpoint_tests(
     flow_run = watched().flow_run = own_run.flow_run
     selection = await read_selection(asked, flow_run.start_time)
     due = flow_run.expected_start_time or datetime.now(UTC)
-    await give_name(flow_run, name_of(asked, len(selection.test_ids), due), asked.groups)
+    await give_name(flow_run, name_of(asked, len(selection.test_ids), due), asked)
     if options.dry_run:
         return await _look_ahead(selection, began)
     return await _rerun(selection, asked, own_run, began)

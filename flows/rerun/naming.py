@@ -1,7 +1,6 @@
 """What a run is called and tagged: after what it runs, so that a list of runs can be read."""
 
 import re
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -40,19 +39,29 @@ def name_of(asked: Parameters, tests: int, at: datetime) -> str:
     return cut(f"{what}, {at:%Y-%m-%d %H:%M}", _LONGEST)
 
 
-async def give_name(flow_run: FlowRun, name: str, groups: Sequence[str] = ()) -> None:
-    """Call a run so, unless somebody has named it, and tag it with the groups that it runs."""
+async def give_name(flow_run: FlowRun, name: str, asked: Parameters) -> None:
+    """Call a run so, unless somebody has named it, and tag it with the groups that it runs.
+
+    Its parameters then name the blocks that were chosen in a form: to people, and to later runs
+    that look at this one.
+    """
     name = name if _GENERATED.fullmatch(flow_run.name) else flow_run.name
-    tags = sorted({*flow_run.tags, *groups})
-    if (name, tags) == (flow_run.name, sorted(flow_run.tags)):
+    tags = sorted({*flow_run.tags, *asked.groups})
+    parameters = flow_run.parameters | {
+        key: getattr(asked, key)
+        for key, value in flow_run.parameters.items()
+        if isinstance(value, dict) and "$ref" in value
+    }
+    known = (flow_run.name, sorted(flow_run.tags), flow_run.parameters)
+    if (name, tags, parameters) == known:
         return
 
     async def change() -> None:
         async with get_client() as client:
-            await client.update_flow_run(flow_run.id, name=name, tags=tags)
+            await client.update_flow_run(flow_run.id, name=name, tags=tags, parameters=parameters)
 
     with refusals_logged("the run's name"):
         await until_taken(change)
-    flow_run.name, flow_run.tags = name, tags
+    flow_run.name, flow_run.tags, flow_run.parameters = name, tags, parameters
     if (context := FlowRunContext.get()) and context.flow_run:
         context.flow_run.name = name  # the log's lines tell it

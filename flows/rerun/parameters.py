@@ -7,7 +7,7 @@ from prefect.client.schemas.objects import FlowRun
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flows.rerun.options import RerunOptions
-from tasks.blocks import read_names
+from tasks.blocks import CredentialsName, read_names
 from thousandeyes.errors import InvalidTestIds, SettingsError
 from thousandeyes.lists import read_test_ids
 
@@ -21,7 +21,7 @@ class Parameters(BaseModel):
 
     test_ids: list[str] = []
     groups: list[str] = []
-    credentials: str | None = None
+    credentials: CredentialsName = None
     options: RerunOptions = RerunOptions()
 
     @property
@@ -60,7 +60,7 @@ class Parameters(BaseModel):
         """
         lists = {
             "test_ids": read_test_ids(given.get("test_ids", [])),
-            "groups": read_names(given.get("groups", []), "groups"),
+            "groups": read_names(given.get("groups") or [], "groups"),
         }
         return cls.model_validate(given | lists)
 

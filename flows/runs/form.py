@@ -1,10 +1,13 @@
-"""What Prefect's form takes for a list: IDs and names as people paste them."""
+"""What Prefect's forms take for lists and blocks: pasted as people have them, or chosen."""
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import SkipValidation, WithJsonSchema
+from prefect.blocks.core import Block
+from pydantic import BaseModel, ConfigDict, SkipValidation, WithJsonSchema, WrapValidator
+from pydantic.json_schema import SkipJsonSchema
 
+from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from thousandeyes.lists import form_pattern
 
 
@@ -13,12 +16,51 @@ def _text(entry: str) -> dict[str, object]:
 
 
 def _texts(entry: str) -> dict[str, object]:
-    return {"type": "array", "items": _text(entry)}
+    return {"title": "List", "type": "array", "items": _text(entry)}
 
 
-# What programs send may be numbers. A list of both kinds of items would have an editor for JSON in
-# Prefect's forms, or nothing at all, where a text takes a whole list. And with `items`, a good text
-# would be told to be no number in place of what is wrong with a bad one.
+def _by_name(given: object) -> Any:  # noqa: ANN401 - what the flow takes
+    """Return the names of blocks in place of the blocks, which Prefect has loaded by now.
+
+    So nothing that comes to know a run's parameters comes to hold a token.
+    """
+    if isinstance(given, Block):
+        return given._block_document_name  # noqa: SLF001 - Prefect tells it nowhere else
+    return [*map(_by_name, given)] if isinstance(given, list) else given
+
+
+def _chooser(block: type[Block]) -> ConfigDict:
+    """Return what makes a form offer the blocks of a type.
+
+    What it sends is a reference. Programs may send None, as for each parameter that may be left
+    out.
+    """
+    schema = {"block_type_slug": block.get_block_type_slug(), "type": ["object", "null"]}
+
+    def update(shown: dict[str, Any]) -> None:
+        # Not one field: of these the forms would draw boxes.
+        del shown["properties"], shown["description"]
+        shown.update(schema | {"required": ["$ref"]})
+
+    return ConfigDict(title="Choose", json_schema_extra=update)
+
+
+class ChosenGroup(BaseModel):
+    """An Endpoint Test Group block, chosen in a form."""
+
+    model_config = _chooser(EndpointTestGroup)
+
+
+class ChosenCredentials(BaseModel):
+    """A ThousandEyes Credentials block, chosen in a form."""
+
+    model_config = _chooser(ThousandEyesCredentials)
+
+
+# A form finds the tab of a value by its JSON type, so that these are of different ones where that
+# can be. A list is one whose items have a kind each: with `items` of two kinds they would have an
+# editor for JSON, or nothing at all. And with `items`, a good text would be told to be no number in
+# place of what is wrong with a bad one.
 _TEXT_OR_NUMBER: Final = _text(r"\w") | {"type": ["integer", "string"]}
 _NUMBERS_TOO: Final = {"type": "array", "not": {"contains": {"not": _TEXT_OR_NUMBER}}}
 
@@ -26,10 +68,30 @@ PastedIds = Annotated[
     Sequence[str | int],
     SkipValidation,
     WithJsonSchema(
-        {"anyOf": [_texts(r"\w") | {"title": "Text"}, _NUMBERS_TOO | {"title": "Numbers"}]}
+        {
+            "anyOf": [
+                _text(r"\w") | {"title": "Text"},
+                _texts(r"\w"),
+                _NUMBERS_TOO | {"title": "Numbers"},
+            ]
+        }
     ),
 ]
-"""Test IDs, one or several an item; the form refuses most of what can't be, and
-`read_test_ids` tells in words of all of it."""
-PastedNames = Annotated[Sequence[str | int], SkipValidation, WithJsonSchema(_texts("a-z0-9"))]
-"""Names of blocks, one or several an item; `read_names` reads them."""
+"""Test IDs: a pasted text, or a list whose items may be such texts; the form refuses most of what
+can't be, and `read_test_ids` tells in words of all of it."""
+
+_OneName = Annotated[str, WithJsonSchema(_text("a-z0-9") | {"title": "Name"})]
+_Names = Annotated[str, WithJsonSchema(_text("a-z0-9") | {"title": "Names"})]
+_ListOfNames = Annotated[Sequence[str | int], WithJsonSchema(_texts("a-z0-9"))]
+
+_BY_NAME: Final = WrapValidator(lambda given, _as_shown: _by_name(given))
+
+GroupNames = Annotated[ChosenGroup | _Names | _ListOfNames, _BY_NAME]
+"""Groups of tests: one that was chosen, a text with names, or a list of such; `read_names` reads
+the latter."""
+ManyCredentials = Annotated[ChosenCredentials | _Names | _ListOfNames, _BY_NAME]
+"""Credentials, like groups."""
+OneGroup = Annotated[ChosenGroup | _OneName, _BY_NAME]
+"""A group of tests, chosen or by name."""
+OneCredentials = Annotated[ChosenCredentials | _OneName | SkipJsonSchema[None], _BY_NAME]
+"""Credentials, chosen or by name, or none."""

@@ -89,7 +89,7 @@ def test_no_secret_and_no_reference_to_one_stands_in_the_file() -> None:
         ({"entrypoint": "flows.no_such_module.flow"}, "can't be loaded"),
         ({"parameters": {"test_id": ["1"]}}, "does not take"),
         ({"parameters": {"options": {"delivery": "twice"}}}, "does not take"),
-        ({"parameters": {"groups": "a"}}, "does not take groups: 'a' is not valid"),
+        ({"parameters": {"groups": 1}}, "does not take groups: 1 is not valid"),
         ({"parameters": {"groups": ["A B"]}}, r"does not take groups\.0: 'A B' does not match"),
         ({"parameters": {"test_ids": 765}}, "does not take test_ids: 765 is not"),
         ({"parameters": {"test_ids": ["no ID!"]}}, r"does not take test_ids"),

@@ -151,7 +151,14 @@ def test_anything_else_is_no_id(wrong: object) -> None:
         clean_test_id(wrong)
 
 
-@pytest.mark.parametrize("wrong", ["202701", b"202701", 202701, None, {"1": 1}])
+def test_a_text_is_a_list_of_what_stands_in_it() -> None:
+    assert read_test_ids("202701, 202738\n202775") == ["202701", "202738", "202775"]
+    assert read_test_ids("") == []
+    with pytest.raises(InvalidTestIds, match=r"^test_ids: no test ID at line 1, column 4: "):
+        read_test_ids("1, Berlin")
+
+
+@pytest.mark.parametrize("wrong", [b"202701", 202701, None, {"1": 1}])
 def test_a_list_is_asked_for_where_one_is_due(wrong: object) -> None:
     with pytest.raises(InvalidTestIds, match=r"^test_ids: not a list\. Nothing was sent\.$"):
         read_test_ids(wrong)

@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from prefect import get_client
 from prefect.client.schemas.objects import State
+from prefect.flow_engine import run_flow
 from pydantic import SecretStr
 
 import flows.rerun.flow
@@ -55,6 +57,28 @@ async def test_ids_and_groups_are_run_in_one_run_each_test_once(simulate: Simula
     assert outcomes[2].test_name == "Berlin VPN"
     assert all(record.test_name for record in outcomes)  # the API lists the others' names
     assert set(sent(simulator).values()) == {1}
+
+
+async def test_a_form_s_choice_is_known_by_name_and_no_token_comes_with_it(
+    only_in_a_block: Simulate, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulator = only_in_a_block(tests=ids(2))
+    await save_group("chosen", *ids(2))
+    group: EndpointTestGroup = await EndpointTestGroup.aload("chosen")
+    credentials: ThousandEyesCredentials = await ThousandEyesCredentials.aload("in-a-block")
+    # As the one UI writes it, and as the other.
+    chosen = {
+        "groups": {"$ref": {"block_document_id": str(group._block_document_id)}},
+        "credentials": {"$ref": str(credentials._block_document_id)},
+    }
+    async with get_client() as client:
+        run = await client.create_flow_run(rerun_endpoint_tests, parameters=chosen)
+        await run_flow(rerun_endpoint_tests, flow_run=run)  # type: ignore[misc]
+        run = await client.read_flow_run(run.id)
+    assert sorted(map(str, sent(simulator))) == ids(2)
+    assert run.parameters == {"groups": ["chosen"], "credentials": "in-a-block"}
+    assert run.tags == ["chosen"]
+    assert TOKEN not in caplog.text + run.model_dump_json()
 
 
 async def test_a_groups_tests_are_sent_in_its_account_group(
