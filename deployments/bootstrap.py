@@ -175,15 +175,15 @@ async def _steps(
 
 
 async def _block_type(client: PrefectClient, kind: type[Block], *, dry_run: bool) -> Step:
-    """Make a type of blocks known: forms that offer such blocks break without."""
-    slug = kind.get_block_type_slug()
+    """Make a type of blocks known as it is now: forms that offer such blocks break without."""
+    what = f"block type {kind.get_block_type_slug()}"
     try:
-        await client.read_block_type_by_slug(slug)
+        await client.read_block_schema_by_checksum(kind._calculate_schema_checksum())  # noqa: SLF001
     except ObjectNotFound:
         if not dry_run:
             await kind.register_type_and_schema(client=client)
-        return Step(Found.MISSING, f"block type {slug}")
-    return Step(Found.AS_IT_SHOULD_BE, f"block type {slug}")
+        return Step(Found.MISSING, what)
+    return Step(Found.AS_IT_SHOULD_BE, what)
 
 
 async def _credentials(*, dry_run: bool) -> Step:

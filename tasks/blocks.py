@@ -7,7 +7,7 @@ installed offers them in its UI, any other does once one was saved.
 import re
 from collections.abc import Mapping
 from itertools import chain
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from prefect.blocks.abstract import CredentialsBlock
 from prefect.blocks.core import Block
@@ -86,8 +86,11 @@ class ThousandEyesCredentials(CredentialsBlock):
 def _read_by_item(_source: object, _handler: object) -> CoreSchema:
     # Item by item, so that a mistake is told with the place of the item that holds it.
     items = core_schema.list_schema(core_schema.no_info_plain_validator_function(ids_in))
-    return core_schema.no_info_after_validator_function(
+    read = core_schema.no_info_after_validator_function(
         lambda found: list(dict.fromkeys(chain.from_iterable(found))), items
+    )
+    return core_schema.no_info_before_validator_function(
+        lambda written: [written] if isinstance(written, str) else written, read
     )
 
 
@@ -95,8 +98,20 @@ TestId = Annotated[str, BeforeValidator(one_test_id)]
 TestIds = Annotated[
     list[str],
     GetPydanticSchema(_read_by_item),
-    WithJsonSchema({"type": "array", "items": {"type": "string"}}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"title": "Text", "type": "string"},
+                {"title": "List", "type": "array", "items": {"type": "string"}},
+            ]
+        }
+    ),
 ]
+
+
+def _begin_with_text(shown: dict[str, Any]) -> None:
+    del shown["default"]  # a form finds the tab by its type
+
 
 CredentialsName = Annotated[str | None, AfterValidator(lambda name: (name or "").strip() or None)]
 """The name of a ThousandEyesCredentials block; a form's empty field is none."""
@@ -124,16 +139,12 @@ class EndpointTestGroup(Block):
 
     test_ids: TestIds = Field(
         default=[],
-        description='IDs of endpoint instant tests, as a list: ["765231567", "765231568"].',
+        description="IDs of endpoint instant tests, such as 765231567: a pasted text or a list.",
+        json_schema_extra=_begin_with_text,
     )
     names: dict[TestId, str] = Field(
         default={},
         description='Names for tables and summaries, by test ID: {"765231567": "Berlin VPN"}.',
-    )
-    created: list[TestId] = Field(default=[], description="IDs of tests that were created for it.")
-    creating: dict[str, str] = Field(
-        default={},
-        description="Names of tests that may exist, since an answer was lost; with its flow run.",
     )
     thresholds: Thresholds | None = Field(
         default=None, description="What the tests' measurements must keep to."
@@ -144,6 +155,19 @@ class EndpointTestGroup(Block):
     credentials: CredentialsName = Field(
         default=None,
         description="Name of a ThousandEyes Credentials block; the worker's environment if empty.",
+    )
+    created: list[TestId] = Field(
+        default=[],
+        title="Kept by create-endpoint-tests: created",
+        description="IDs of tests that were created for it. Not for you to fill in.",
+    )
+    creating: dict[str, str] = Field(
+        default={},
+        title="Kept by create-endpoint-tests: creating",
+        description=(
+            "Names of tests that may exist, since an answer was lost, each with its flow run. Not "
+            "for you to fill in."
+        ),
     )
 
     @field_validator("names")

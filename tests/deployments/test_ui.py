@@ -8,6 +8,7 @@ import contextlib
 import os
 from html import unescape
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,8 +16,10 @@ from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as NotInTime
 from prefect import flow, get_client
 
+from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.parameters import Parameters
 from tasks.artifacts import artifact_key, record_outcome
+from tasks.blocks import EndpointTestGroup
 from tasks.markdown import unlinked
 from tasks.publication import publish
 from tasks.report import RunReport
@@ -59,6 +62,8 @@ CUT_OFF = """() => {
         .map(item => item.innerText || item.outerHTML);
 }"""
 """What stands in a summary and goes on beyond its own end, or is hidden by what is around it."""
+_HEIGHT = "() => Math.max(...[...document.querySelectorAll('*')].map(one => one.scrollHeight))"
+_TWO_AND_A_HALF_SCREENS = 2000  # pixels
 _SECONDS = 60
 _TRIES = 3
 _DESCRIBED = 8  # of the names, those whose descriptions are looked at
@@ -119,19 +124,34 @@ def test_one_field_of_the_form_takes_a_list_as_a_spreadsheet_leaves_it(
 ) -> None:
     pasted = "\ufeff\"202701\";\t# Büro, 3rd floor\r\n'202738';\u00a0\n[202775]"
     with browser.page() as page:
-        page.set_default_timeout(_SECONDS * 1000)
-        page.goto(f"{one_machine.url}{ui}/deployments")
-        page.get_by_role("link", name="on-demand").click()
-        page.wait_for_url("**/deployments/deployment/*")
-        page.goto(f"{page.url.partition('?')[0]}/run")
-        page.get_by_role("button", name="Add item").first.click()
+        _open_the_form(page, one_machine.url + ui)
         page.locator("textarea").first.fill(pasted)
-        with page.expect_response("**/create_flow_run") as answer:
-            page.get_by_role("button", name="Submit").click()
-        run = answer.value.json()
-    with client_of(one_machine), get_client(sync_client=True) as client:
-        client.delete_flow_run(UUID(run["id"]))
-    assert Parameters.read(**run["parameters"]).test_ids == ["202701", "202738", "202775"]
+        parameters = _submitted(page, one_machine)
+    assert Parameters.read(**parameters).test_ids == ["202701", "202738", "202775"]
+
+
+@pytest.mark.usefixtures("chromium")
+@pytest.mark.parametrize("ui", ["", "/v2"], ids=["V1", "V2"])
+def test_a_group_is_chosen_and_the_usual_options_are_at_hand(
+    one_machine: Topology, ui: str
+) -> None:
+    with client_of(one_machine):
+        asyncio.run(EndpointTestGroup(test_ids=["202701"]).save("chosen-there", overwrite=True))
+    with browser.page() as page:
+        _open_the_form(page, one_machine.url + ui)
+        assert page.evaluate(_HEIGHT) < _TWO_AND_A_HALF_SCREENS
+        if ui:
+            page.get_by_text("Select a block").first.click()
+            page.get_by_role("option", name="chosen-there").click()
+        else:
+            page.locator(".block-document-input button").first.press("Space")
+            page.get_by_text("chosen-there", exact=True).click()
+        page.get_by_role("switch").first.click()
+        parameters = _submitted(page, one_machine)
+    with client_of(one_machine):
+        taken = rerun_endpoint_tests.validate_parameters(parameters)
+    assert taken["groups"] == "chosen-there"
+    assert taken["options"] == RerunOptions(wait_for_results=True)
 
 
 @pytest.mark.usefixtures("chromium")
@@ -182,8 +202,7 @@ def _fill_in_the_form(page: Page, url: str, pictures: Path) -> None:
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text("Custom run").click()
     page.locator("input[type=text]").first.fill(RUN)
-    page.get_by_role("button", name="Add item").first.click()
-    # One item takes a whole list, pasted.
+    # It takes a whole list, pasted.
     field = page.locator("textarea").first
     field.fill(", ".join([*TEST_IDS, GONE]))
     field.evaluate("element => { element.scrollTop = 0 }")
@@ -192,6 +211,26 @@ def _fill_in_the_form(page: Page, url: str, pictures: Path) -> None:
     wait_for_results.click()
     expect(wait_for_results).to_be_checked()
     _submit(page)
+
+
+def _open_the_form(page: Page, url: str) -> None:
+    page.set_default_timeout(_SECONDS * 1000)
+    page.goto(f"{url}/deployments")
+    page.get_by_role("link", name="on-demand").click()
+    page.wait_for_url("**/deployments/deployment/*")
+    page.goto(f"{page.url.partition('?')[0]}/run")
+    expect(page.get_by_role("switch").first).to_be_visible()
+
+
+def _submitted(page: Page, machine: Topology) -> dict[str, Any]:
+    """Submit the form, take the run back, and return its parameters."""
+    with page.expect_response("**/create_flow_run") as answer:
+        page.get_by_role("button", name="Submit").click()
+    run = answer.value.json()
+    with client_of(machine), get_client(sync_client=True) as client:
+        client.delete_flow_run(UUID(run["id"]))
+    parameters: dict[str, Any] = run["parameters"]
+    return parameters
 
 
 def _submit(page: Page) -> None:

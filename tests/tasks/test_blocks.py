@@ -117,6 +117,14 @@ class TestGroup:
         assert (group.names, group.aid) == ({"765231567": "Berlin"}, "1234")
         assert credentials(aid=1234).aid == "1234"
 
+    def test_takes_a_pasted_list_and_its_form_begins_with_that(self) -> None:
+        group = EndpointTestGroup.model_validate({"test_ids": "765231567\n2,765231567 # Berlin"})
+        assert group.test_ids == ["765231567", "2"]
+        fields = EndpointTestGroup.model_json_schema()["properties"]
+        assert [kind["type"] for kind in fields["test_ids"]["anyOf"]] == ["string", "array"]
+        assert next(iter(fields)) == "test_ids"
+        assert [*fields][-2:] == ["created", "creating"]  # not people's to fill in
+
     @pytest.mark.parametrize(
         ("wrong", "reason"),
         [
@@ -125,7 +133,8 @@ class TestGroup:
             ({"test_ids": [["1"]]}, "neither text nor a whole number"),
             ({"test_ids": ["1"], "names": {True: "b"}}, "neither text nor a whole number"),
             ({"test_ids": ["1"], "aid": True}, r"aid\s+Value error, neither text nor"),
-            ({"test_ids": "12"}, "valid list"),
+            ({"test_ids": 12}, "valid list"),
+            ({"test_ids": "1, Berlin"}, "no test ID at line 1, column 4"),
             (
                 {"test_ids": ["1, 2", "3 ../x"]},
                 r"test_ids\.1\s+.*no test ID at line 1, column 3",
