@@ -65,7 +65,7 @@ def _leave_empty(field: Schema) -> None:
     """Make of a field that may be None one that may be left out, which says the same."""
     if field.get("default", ...) in _NOTHING:
         del field["default"]
-    if _NULL in (kinds := field.get("anyOf", [])):
+    if _NULL in (kinds := field.get("anyOf", [])) and "default" not in field:
         others = [kind for kind in kinds if kind != _NULL]
         # The server takes None for a type that has no default, but not for a choice of values.
         if len(others) == 1 and "type" in others[0] and "enum" not in others[0]:

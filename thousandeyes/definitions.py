@@ -110,6 +110,8 @@ class InstantTest(BaseModel):
 class AgentToServerTest(InstantTest):
     """A network test: loss, latency, jitter and the path to a server."""
 
+    model_config = ConfigDict(title="One network test")
+
     type: Literal["agent-to-server"] = "agent-to-server"
     server: str = Field(min_length=1, description="The target's domain name or IP address.")
     port: int | None = Field(default=443, description="The target's TCP port.")

@@ -1,13 +1,22 @@
 """The definitions that a run is given: as parameters, from a file, and never with a password."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final, Self
 
 from prefect.blocks.system import Secret
-from pydantic import Field, SecretStr, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    WrapValidator,
+    model_validator,
+)
+from pydantic.config import JsonDict
 
 from thousandeyes.definitions import (
     AgentToServerTest,
@@ -24,6 +33,8 @@ from thousandeyes.text import shown
 class HttpServerDefinition(HttpServerSettings):
     """An HTTP test as a run is given it: Prefect keeps parameters in clear."""
 
+    model_config = ConfigDict(title="One HTTP test")
+
     password_block: str | None = Field(
         default=None,
         description=(
@@ -39,6 +50,19 @@ class HttpServerDefinition(HttpServerSettings):
 
 
 Definition = Annotated[AgentToServerTest | HttpServerDefinition, Field(discriminator="type")]
+# What stands in a run's parameters can be read by everybody who may look at it.
+_WITHOUT_PASSWORDS: Final[JsonDict] = {"not": {"pattern": r"password[\"']?\s*:"}}
+_List = Annotated[list[Definition], Field(title="List")]
+
+Definitions = Annotated[
+    Annotated[str, Field(title="YAML", json_schema_extra=_WITHOUT_PASSWORDS)]
+    | AgentToServerTest
+    | HttpServerDefinition
+    | _List,
+    # What the form's tabs send; `as_definitions` tells in words what is wrong with a text.
+    WrapValidator(lambda given, check: given if isinstance(given, str) else check(given)),
+]
+"""Definitions of tests as a form takes them: a text in YAML, one test field by field, or a list."""
 
 _DEFINITIONS: TypeAdapter[list[Definition]] = TypeAdapter(list[Definition])
 
@@ -63,14 +87,37 @@ def read_definitions(path: Path, read: Callable[[Path, int], bytes] = read_own) 
         InvalidDefinitions: It can't be read, or holds what can't be a definition; names each.
     """
     try:
-        return _DEFINITIONS.validate_python(read_yaml(path, read=read))
+        written = read_yaml(path, read=read)
     except Unreadable as error:
         raise InvalidDefinitions(
             f"{error}. A run on a worker reads files of that machine, in the folder that "
             "TE_FILES_DIR names. Nothing was sent."
         ) from None
+    # What may be told of a file: it may be no such file at all.
+    return _checked(written, str(path), _KEYS)
+
+
+def as_definitions(given: Definitions) -> list[Definition]:
+    """Return what a run was given as a list.
+
+    Raises:
+        InvalidDefinitions: It is a text that is no YAML, or holds what can't be a definition; names
+            line or field.
+    """
+    if not isinstance(given, str):
+        return [*given] if isinstance(given, list) else [given]
+    try:
+        written = read_yaml(Path("tests"), read=lambda _path, _most: given.encode())
+    except Unreadable as error:
+        raise InvalidDefinitions(f"{error}. Nothing was sent.") from None
+    return _checked([written] if isinstance(written, dict) else written or [], "tests")
+
+
+def _checked(written: object, where: str, keys: Collection[str] | None = None) -> list[Definition]:
+    try:
+        return _DEFINITIONS.validate_python(written)
     except ValidationError as error:
-        raise InvalidDefinitions(f"{path}: {told(error, _KEYS)}. Nothing was sent.") from None
+        raise InvalidDefinitions(f"{where}: {told(error, keys)}. Nothing was sent.") from None
 
 
 def check_names(definitions: Iterable[Definition], create_again: Iterable[str]) -> None:

@@ -6,11 +6,18 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger
 
-from flows.create.definitions import Definition, check_names, read_definitions, with_password
+from flows.create.definitions import (
+    Definitions,
+    as_definitions,
+    check_names,
+    read_definitions,
+    with_password,
+)
 from flows.create.options import CreateOptions
 from flows.create.run import CreationRun
 from flows.runs.concurrency import in_background
 from flows.runs.ending import RunFailed, to_its_end
+from flows.runs.form import OneGroup
 from flows.runs.history import recorded, runs_of
 from flows.runs.named_files import named_reader
 from flows.runs.ownership import OwnRun
@@ -30,8 +37,8 @@ class CreationFailed(RunFailed):
 
 @flow(name="create-endpoint-tests", persist_result=False)
 async def create_endpoint_tests(
-    group: str,
-    tests: list[Definition] = [],  # noqa: B006 - never changed; the form shows it
+    group: OneGroup,
+    tests: Definitions = [],  # noqa: B006 - never changed; the form shows it
     file: str | None = None,
     options: CreateOptions = CreateOptions(),  # noqa: B008 - frozen
 ) -> list[Record]:
@@ -43,9 +50,12 @@ async def create_endpoint_tests(
     `options.create_again` names it.
 
     Args:
-        group: Name of the Endpoint Test Group block that the tests belong to. One run at a time
+        group: The Endpoint Test Group block, by name, that the tests belong to. One run at a time
             may change it.
-        tests: Definitions of the tests.
+        tests: Definitions of the tests: in YAML, such as `- {type: agent-to-server, test_name:
+            Voice gateway, server: voice.example.com, port: 5061}` or `- {type: http-server,
+            test_name: Intranet, url: intranet.example.com}`, a line for each test; or one, field
+            by field.
         file: Path of a YAML file with more definitions, on the worker.
         options: How to go about it.
 
@@ -60,13 +70,15 @@ async def create_endpoint_tests(
         SettingsError: The token or a block is missing, or a setting is wrong; nothing was sent.
     """
     began = time.monotonic()
+    wanted = as_definitions(tests)
     if file:
-        tests = [*tests, *read_definitions(Path(file), named_reader())]
-    check_names(tests, options.create_again)
-    found = (await load_groups([group]))[group]
+        wanted += read_definitions(Path(file), named_reader())
+    check_names(wanted, options.create_again)
+    name = str(group).strip()
+    found = (await load_groups([name]))[name]
     settings = await load_settings(found.credentials)
     prefix = settings.password_block_prefix
-    definitions = [await with_password(definition, prefix) for definition in tests]
+    definitions = [await with_password(definition, prefix) for definition in wanted]
     own_run = await OwnRun.of_this_process()
     own_runs = await runs_of(own_run.flow_run)
     created = await recorded(own_run.flow_run)  # in an earlier attempt
@@ -75,7 +87,7 @@ async def create_endpoint_tests(
         or Record("", shown(definition.test_name), aid=found.aid)
         for definition in definitions
     ]
-    known = KnownTests(group, own_run.flow_run.id)
+    known = KnownTests(name, own_run.flow_run.id)
     run = CreationRun(
         records, known, own_run, {str(one) for one in own_runs}, options, logger=get_run_logger()
     )

@@ -136,7 +136,7 @@ def test_a_group_is_chosen_and_the_usual_options_are_at_hand(
     one_machine: Topology, ui: str
 ) -> None:
     with client_of(one_machine):
-        asyncio.run(EndpointTestGroup(test_ids=["202701"]).save("chosen-there", overwrite=True))
+        EndpointTestGroup(test_ids=["202701"]).save("chosen-there", overwrite=True)
     with browser.page() as page:
         _open_the_form(page, one_machine.url + ui)
         assert page.evaluate(_HEIGHT) < _TWO_AND_A_HALF_SCREENS

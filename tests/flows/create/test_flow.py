@@ -282,6 +282,36 @@ class TestDefinitions:
             *("agent-to-server", "http-server", "agent-to-server")
         ]
 
+    async def test_come_as_a_form_sends_them(self, simulate: Simulate) -> None:
+        simulator = simulate(tests=0)
+        await save_group("from-a-form")
+        for written in (
+            "- {type: agent-to-server, test_name: a, server: x}",
+            "[{type: http-server, testName: b, url: y}]",
+            "{type: agent-to-server, test_name: c, server: x}",
+            {"type": "agent-to-server", "test_name": "d", "server": "x"},
+        ):
+            await create_endpoint_tests("from-a-form", written)  # type: ignore[arg-type]
+        assert held(simulator) == {"a": 1, "b": 1, "c": 1, "d": 1}
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("- {type: agent-to-server, test_name: x}", "tests: 0.agent-to-server.server: Field"),
+            ("{type: http-server, test_name: x, url: y, portt: 1}", "portt: Extra inputs"),
+            ("{type: http-server, test_name: x, port: 1", "tests, line 1: expected ',' or '}'"),
+            ("just words", "tests: Input should be a valid list"),
+            ("", "no definitions given"),
+            ("{type: http-server, test_name: x, url: y, password: s3cret}", "password: Extra"),
+        ],
+    )
+    async def test_in_a_text_that_are_wrong_are_told_by_field_or_line(
+        self, text: str, reason: str
+    ) -> None:
+        with pytest.raises(InvalidDefinitions, match=reason) as refused:
+            await create_endpoint_tests.fn("any", text)
+        assert "s3cret" not in str(refused.value)
+
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
