@@ -35,6 +35,8 @@ def shortened(schema: Mapping[str, Any]) -> Schema:
         name = _name(field)
         if name and "usual" in definitions[name]:
             _fold(field, name, definitions)
+    if {"test_ids", "groups"} <= form.get("properties", {}).keys():
+        form |= _that_tests_are_named()
     return form
 
 
@@ -59,6 +61,18 @@ def other_than(values: Mapping[str, Any], usual: Mapping[str, Any]) -> Schema:
         elif value not in _NOTHING if name not in usual else value != default:
             other[name] = value
     return other
+
+
+def _that_tests_are_named() -> Schema:
+    """Return the rule that keeps a run from being scheduled for which nobody named a test.
+
+    Made of what the server passes over where it checks a deployment, which may leave that open.
+    """
+    rule: Schema = {"required": ["test_ids"]}
+    for name in ("only_failed_of", "name_pattern", "test_ids_file"):
+        chosen = {"required": ["options"], "properties": {"options": {"required": [name]}}}
+        rule = {"if": {"not": chosen}, "then": rule}
+    return {"if": {"not": {"required": ["groups"]}}, "then": rule}
 
 
 def _leave_empty(field: Schema) -> None:
@@ -108,7 +122,8 @@ def _defaults(holder: Mapping[str, Any], definitions: Mapping[str, Schema]) -> S
 
 
 def _within(field: Schema) -> Iterator[str]:
-    for kind in (field, *field.get("anyOf", [])):
+    # Of tabs, those of options alone are filled in: they have a default.
+    for kind in (field, *(field.get("anyOf", []) if "default" in field else [])):
         if name := _name(kind):
             yield name
 

@@ -74,7 +74,7 @@ def test_a_field_that_may_stay_empty_is_an_empty_field_and_no_choice_of_none(
     for holder in (form, *form.get("definitions", {}).values()):
         for name, field in holder.get("properties", {}).items():
             assert field.get("default", "") is not None, name
-            if {"type": "null"} in field.get("anyOf", []):
+            if {"type": "null"} in field.get("anyOf", []) and "default" not in field:
                 assert any("enum" in kind or "$ref" in kind for kind in field["anyOf"]), name
 
 
@@ -125,6 +125,9 @@ def test_what_is_one_of_a_few_is_offered_as_a_choice() -> None:
         {"test_ids": ["\ufeff'765231567';\r\n\"765231568\"\t# Büro, 3/4!\r\n[765231569]"]},
         {"test_ids": "765231567, 765231568\n765231569", "groups": "morning-checks, evening"},
         {"groups": ["morning-checks", "a, b", "['a', \"b\"] # Berlin"]},
+        {"options": {"only_failed_of": "rerun-endpoint-tests/scheduled"}},
+        {"options": {"name_pattern": "Payroll*"}},
+        {"options": {"test_ids_file": "ids.txt"}},
         {"groups": None, "credentials": {"$ref": "6f2c4b9e-6a0b-4f5e-8f0c-3f1d2c4b5a69"}},
         {"test_ids": ["1"], "credentials": "production"},
         {"test_ids": ["1"], "credentials": None, "options": {"delivery": "at_most_once"}},
@@ -146,10 +149,18 @@ async def test_what_people_fill_in_is_taken(deployment: UUID, parameters: dict[s
         ({"groups": ["Morning Checks"]}, r"groups\[0\].*Morning Checks.* does not match"),
         ({"groups": "Morning Checks"}, "groups.*Morning Checks.* does not match"),
         ({"groups": {"name": "morning-checks"}}, "'groups'.*'\\$ref' is a required property"),
-        ({"credentials": "Production"}, "credentials.*Production.* does not match"),
-        ({"options": {"delivery": "twice"}}, "'options.delivery'.*'twice' is not one of"),
-        ({"options": {"max_in_flight": 0}}, "'options.max_in_flight'.*0 is less than the minimum"),
-        ({"options": {"retries": 3}}, "'options'.*'retries' was unexpected"),
+        ({}, "'test_ids' is a required property"),
+        ({"options": {"wait_for_results": True}}, "'test_ids' is a required property"),
+        ({"groups": "a", "credentials": "Production"}, "credentials.*Production.* does not match"),
+        (
+            {"groups": "a", "options": {"delivery": "twice"}},
+            "'options.delivery'.*'twice' is not one of",
+        ),
+        (
+            {"groups": "a", "options": {"max_in_flight": 0}},
+            "'options.max_in_flight'.*0 is less than the minimum",
+        ),
+        ({"groups": "a", "options": {"retries": 3}}, "'options'.*'retries' was unexpected"),
     ],
 )
 async def test_what_can_not_be_right_is_refused_before_anything_is_scheduled(
