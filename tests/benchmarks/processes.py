@@ -36,14 +36,23 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
 def running(
     *module: str, directory: Path, env: Mapping[str, str], name: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `python -m …` until the block ends, in a process group that is ended with it.
+    """Run `python -m …` until the block ends, as `started` does."""
+    with started(sys.executable, "-m", *module, directory=directory, env=env, name=name) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def started(
+    *command: str, directory: Path, env: Mapping[str, str], name: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command until the block ends, in a process group that is ended with it.
 
     It runs in `directory`, where no `.env` of the user's lies, reads nothing, and writes all it
     says to `<name>.log` there.
     """
     with (directory / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", *module],
+            command,
             cwd=directory,
             env=env,
             stdin=subprocess.DEVNULL,

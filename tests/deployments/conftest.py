@@ -1,4 +1,4 @@
-"""A Prefect server on one machine, and one for several, each started once and bootstrapped."""
+"""A Prefect server on one machine, one for several, and several of them, each started once."""
 
 import os
 from collections.abc import Generator, Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployments.browser import CHROMIUM
+from tests.deployments.cluster import HAPROXY, REDIS, Cluster, on_several_servers
 from tests.deployments.topology import Topology, on_postgresql, on_sqlite, postgresql
 
 
@@ -46,6 +47,16 @@ def several_machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topol
     with on_postgresql(tmp_path_factory.mktemp("several-machines")) as topology:
         _bootstrapped(topology)
         yield topology
+
+
+@pytest.fixture(scope="session")
+def several_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    _needed(postgresql(), "PostgreSQL")
+    _needed(REDIS.exists(), "Redis")
+    _needed(HAPROXY.exists(), "HAProxy")
+    with on_several_servers(tmp_path_factory.mktemp("several-servers")) as cluster:
+        _bootstrapped(cluster)
+        yield cluster
 
 
 @pytest.fixture(params=["one_machine", pytest.param("several_machines", marks=pytest.mark.servers)])

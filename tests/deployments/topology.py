@@ -83,6 +83,17 @@ class Topology:
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""
+        command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
+        process = self._server.enter_context(
+            running(
+                *command, directory=self.directory, env=self.server_environment(), name="server"
+            )
+        )
+        self.process_id = process.pid
+        self._wait(self._healthy, process, "server")
+
+    def server_environment(self) -> dict[str, str]:
+        """Return the environment of the server."""
         env = self.environment(
             PREFECT_UI_URL=self.url,
             PREFECT_SERVER_UI_API_URL=f"{self.url}/api",
@@ -96,12 +107,7 @@ class Topology:
             env["PREFECT_SERVER_API_AUTH_STRING"] = auth
         if self.database_url:
             env["PREFECT_API_DATABASE_CONNECTION_URL"] = self.database_url
-        command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
-        process = self._server.enter_context(
-            running(*command, directory=self.directory, env=env, name="server")
-        )
-        self.process_id = process.pid
-        self._wait(self._healthy, process, "server")
+        return env
 
     def stop(self) -> None:
         """Stop the server; its database stays."""
@@ -247,7 +253,7 @@ class Database:
                 start_new_session=True,
             )
         until = time.monotonic() + _SECONDS_TO_START
-        while not _listens(self._port):
+        while not listens(self._port):
             if self._process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}")
             time.sleep(0.1)
@@ -261,7 +267,8 @@ class Database:
         return {"user": self._user, "cwd": self._home, "env": self._env}
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Tell whether somebody listens on a port of the loopback interface."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
         return True
     return False
