@@ -9,6 +9,17 @@ from prefect.exceptions import PrefectHTTPStatusError
 from deployments.steps import Found, Step
 
 _IN_MEMORY: Final = "prefect.server.concurrency.lease_storage.memory"
+_SHARED: Final = {
+    "PREFECT_MESSAGING_CACHE": ("events", "messaging_cache"),
+    "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": ("events", "causal_ordering"),
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": ("concurrency", "lease_storage"),
+    "PREFECT_SERVER_WORKER_CHANNEL_CLEANUP_QUEUE_STORAGE": (
+        "worker_channel",
+        "cleanup_queue_storage",
+    ),
+    "PREFECT_SERVER_DOCKET_URL": ("docket", "url"),
+}
+"""What servers that share a broker must share too: the variable, and where it stands."""
 
 
 async def weak_settings(client: PrefectClient) -> list[Step]:
@@ -21,7 +32,7 @@ async def weak_settings(client: PrefectClient) -> list[Step]:
         # The client has no method for it.
         response = await client.request("GET", "/admin/settings")
         server = response.json()["server"]
-        return list(_weak(server["concurrency"], server["api"]))
+        return [*_weak(server["concurrency"], server["api"]), *unshared(server)]
     except (PrefectHTTPStatusError, ValueError, LookupError, TypeError):
         return []
 
@@ -41,5 +52,29 @@ def _weak(concurrency: Mapping[str, Any], api: Mapping[str, Any]) -> Iterator[St
         )
 
 
-def _step(variable: str, why: str) -> Step:
-    return Step(Found.KEPT, f"setting {variable}", f"{why}; see docs/several-machines.md")
+def unshared(server: Mapping[str, Any]) -> Iterator[Step]:
+    """Tell what a server keeps to itself that shares its events with others. Pure.
+
+    Args:
+        server: The server's section of the settings.
+    """
+    if _is_own(server["events"]["messaging_broker"]):
+        return
+    for variable, (section, name) in _SHARED.items():
+        if _is_own(server.get(section, {}).get(name)):
+            yield _step(
+                variable,
+                "the server shares its events with others, but this it keeps to itself",
+                page="several-servers",
+            )
+
+
+def _is_own(value: str | None) -> bool:
+    """Tell whether a setting names something of this server alone; an unknown one doesn't."""
+    return value is not None and (
+        value.endswith((".memory", ".filesystem")) or value.startswith("memory:")
+    )
+
+
+def _step(variable: str, why: str, page: str = "several-machines") -> Step:
+    return Step(Found.KEPT, f"setting {variable}", f"{why}; see docs/{page}.md")

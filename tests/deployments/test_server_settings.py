@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect import get_client
+from prefect.settings import Settings
 
-from deployments.server_settings import weak_settings
+from deployments.server_settings import unshared, weak_settings
 from tests.benchmarks.processes import free_port
 from tests.chaos.proxy import Proxy
 from tests.deployments.scene import client_of
@@ -40,6 +42,36 @@ async def test_one_that_is_set_as_the_docs_tell_is_not(machines: Topology) -> No
     with client_of(machines):
         async with get_client() as client:
             assert await weak_settings(client) == []
+
+
+@pytest.mark.servers
+async def test_one_of_several_that_are_set_as_the_docs_tell_is_not(
+    several_servers: Topology,
+) -> None:
+    with client_of(several_servers):
+        async with get_client() as client:
+            assert await weak_settings(client) == []
+
+
+def as_shown(**server: Any) -> Any:
+    """Return the settings of a server as its API shows them."""
+    return Settings.model_validate({"server": server}).model_dump(mode="json")["server"]
+
+
+def test_one_that_shares_its_events_and_keeps_the_rest_to_itself_is_warned_of() -> None:
+    shared = {"messaging_broker": "prefect_redis.messaging"}
+    assert [step.what for step in unshared(as_shown(events=shared))] == [
+        "setting PREFECT_MESSAGING_CACHE",
+        "setting PREFECT_SERVER_EVENTS_CAUSAL_ORDERING",
+        f"setting {LEASES}",
+        "setting PREFECT_SERVER_WORKER_CHANNEL_CLEANUP_QUEUE_STORAGE",
+        "setting PREFECT_SERVER_DOCKET_URL",
+    ]
+
+
+def test_one_that_keeps_all_to_itself_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LEASES, "prefect.server.concurrency.lease_storage.filesystem")
+    assert list(unshared(as_shown())) == []
 
 
 @pytest.mark.parametrize("mode", ["403", "html"])
