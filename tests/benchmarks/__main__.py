@@ -9,7 +9,17 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.benchmarks import at_once, hostile, memory, opening, organizations, quota, speed, spent
+from tests.benchmarks import (
+    at_once,
+    hostile,
+    many_organizations,
+    memory,
+    opening,
+    organizations,
+    quota,
+    speed,
+    spent,
+)
 
 Benchmark = Callable[..., None]
 
@@ -18,6 +28,7 @@ _BENCHMARKS: Final[dict[str, tuple[Benchmark, int]]] = {
     "quota": (quota.benchmark, quota.REPEAT),
     "spent": (spent.benchmark, spent.REPEAT),
     "organizations": (organizations.benchmark, organizations.REPEAT),
+    "many-organizations": (many_organizations.benchmark, many_organizations.REPEAT),
     "at-once": (at_once.benchmark, at_once.REPEAT),
     "memory": (memory.benchmark, memory.REPEAT),
     "hostile": (hostile.benchmark, hostile.REPEAT),
@@ -37,6 +48,14 @@ def main(arguments: list[str] | None = None) -> int:
             benchmark, repeat = _BENCHMARKS[name]
             if name == "quota":
                 benchmark = partial(benchmark, window_seconds=parsed.window, phases=parsed.phases)
+            if name == "many-organizations":
+                benchmark = partial(
+                    benchmark,
+                    organizations=parsed.organizations,
+                    tests=parsed.tests,
+                    workers=parsed.workers,
+                    at_once=parsed.at_once,
+                )
             try:
                 benchmark(console, parsed.repeat or repeat, quick=parsed.quick)
             except RuntimeError as error:
@@ -74,6 +93,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="run quota N times, each begun at another moment of a window",
     )
+    many = parser.add_argument_group("many-organizations")
+    for option, usual, what in (
+        ("organizations", many_organizations.ORGANIZATIONS, "how many"),
+        ("tests", many_organizations.TESTS, "tests of each"),
+        ("workers", 2, "Prefect workers"),
+        ("at-once", 8, "limit of the children's work queue"),
+    ):
+        many.add_argument(
+            f"--{option}", type=int, default=usual, metavar="N", help=f"{what} ({usual})"
+        )
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
     return parser
 

@@ -48,7 +48,7 @@ def benchmark(console: Console, repeat: int, *, quick: bool) -> None:
 def _run(directory: Path, windows: int, shown: Any) -> str:
     with contextlib.ExitStack() as stack:
         topology = stack.enter_context(on_sqlite(directory))
-        _must(topology, "deployments.bootstrap")
+        bootstrapped(topology)
         served = {}
         for name in (*_QUOTAS, _DEAD):
             limit = _QUOTAS.get(name, 24)
@@ -87,25 +87,37 @@ async def _execute(served: dict[str, Any]) -> str:
 
 def _add(shown: Any, name: str, simulator: Any) -> None:
     reruns = [call for call in simulator.calls if call.path.endswith("/run")]
-    applied = [call.at for call in reruns if call.applied]
-    took = max(applied) - min(applied) if applied else 0.0
-    limit = simulator.options.instant_limit
-    last = {at // _WINDOW: at for at in applied}  # of each window, which begins by the clock
-    waited_out = [at for number, at in last.items() if number != max(last)]
-    ideal = sum((at // _WINDOW + 1) * _WINDOW - math.floor(at) for at in waited_out)
+    ideal, took = pace(simulator)
     shown.add_row(
         name,
-        str(limit),
+        str(simulator.options.instant_limit),
         str(len(simulator.test_ids)),
-        str(len(applied)),
+        str(sum(call.applied for call in reruns)),
         str(sum(call.status == 429 for call in reruns)),
-        f"{ideal:.0f}" if applied else "",
-        f"{took:.2f}" if applied else "",
-        f"{ideal / took:.3f}" if applied else "the token is dead",
+        f"{ideal:.0f}" if took else "",
+        f"{took:.2f}" if took else "",
+        f"{ideal / took:.3f}" if took else "the token is dead",
     )
 
 
-def _must(topology: Topology, module: str) -> None:
-    done = topology.run(module, cwd=topology.directory)
+def pace(simulator: Any) -> tuple[float, float]:
+    """Return the seconds that an organization's reruns would ideally take, and those they took."""
+    window = simulator.options.window_seconds
+    applied = [c.at for c in simulator.calls if c.path.endswith("/run") and c.applied]
+    if not applied:
+        return 0.0, 0.0
+    last = {at // window: at for at in applied}  # of each window, which begins by the clock
+    waited_out = [at for number, at in last.items() if number != max(last)]
+    ideal = sum((at // window + 1) * window - math.floor(at) for at in waited_out)
+    return ideal, max(applied) - min(applied)
+
+
+def bootstrapped(topology: Topology) -> None:
+    """Put the deployments on a server.
+
+    Raises:
+        RuntimeError: That failed; holds what it said.
+    """
+    done = topology.run("deployments.bootstrap", cwd=topology.directory)
     if done.returncode:
         raise RuntimeError(done.stderr)

@@ -239,6 +239,11 @@ class Database:
         """What a Prefect server calls it."""
         return f"postgresql+asyncpg://{self._user}@127.0.0.1:{self._port}/postgres"
 
+    @property
+    def process_id(self) -> int:
+        """Its first process, which starts all others."""
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, and wait until it answers."""
         log = self._home / "postgresql.log"
