@@ -9,6 +9,7 @@ at every two seconds. Memory and CPU are those of the processes that a worker st
 
 import asyncio
 import os
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -48,6 +49,7 @@ _LATENCIES: Final = (0.05, 0.2, 0.4)
 _FAULTS: Final = (None, 503, "dropped_before", "dropped_after")
 """What the first call of an organization's second test gets."""
 _LOOK: Final = 2.0
+_TELL: Final = 15  # looks
 
 
 @dataclass
@@ -115,7 +117,7 @@ async def _run(
         flow_run = await arun_deployment(
             "rerun-organizations/organizations", parameters={"groups": groups}, timeout=0
         )
-        seen, sentence = await _watch(flow_run.id)
+        seen, sentence = await _watch(flow_run.id, simulators)
         took = time.monotonic() - began
         cpu = {who: spent - before[0][who] for who, spent in _cpu(topology, database).items()}
         grown = await _database_bytes(database) - before[1]
@@ -170,7 +172,7 @@ def _outcomes(simulators: list[Any], records: list[Any]) -> dict[str, str]:
     }
 
 
-async def _watch(flow_run_id: Any) -> tuple[_Seen, str]:
+async def _watch(flow_run_id: Any, simulators: list[Any]) -> tuple[_Seen, str]:
     """Look on until a run has ended; return what was seen, and the run's sentence."""
     seen = _Seen()
     async with get_client() as client:
@@ -186,6 +188,9 @@ async def _watch(flow_run_id: Any) -> tuple[_Seen, str]:
             seen.largest_mb = max([seen.largest_mb, *megabytes])
             seen.together_mb = max(seen.together_mb, sum(megabytes))
             seen.load.append(os.getloadavg()[0])
+            if len(seen.load) % _TELL == 0:
+                begun = sum(bool(each.calls) for each in simulators)
+                print(f"{begun} of {len(simulators)} have begun", file=sys.stderr)  # noqa: T201
             state = (await client.read_flow_run(flow_run_id)).state
             if state and state.is_final():
                 return seen, str(state.message)[:90]
