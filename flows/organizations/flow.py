@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import prefect.runtime
 from prefect import flow, get_run_logger
@@ -35,6 +36,8 @@ from thousandeyes.text import duration
 ENVIRONMENT = "environment"
 """What the organization is called whose token is in the workers' environment."""
 
+_PAUSE: Final = 5.0
+_LOOKS_A_SECOND: Final = 4
 _HEAD = ("| organization | groups | tests | how it ended |", "| --- | --- | ---: | --- |")
 
 
@@ -98,6 +101,7 @@ async def rerun_organizations(
         options=options,
         deployment=deployment,
         work_queue_name=queue.name if queue else None,
+        poll_interval=pause_between_looks(len(organizations)),
     )
     ended: dict[str, Organization] = {}
 
@@ -126,6 +130,14 @@ async def rerun_organizations(
         failure=RerunFailed,
         close=close,
     )
+
+
+def pause_between_looks(organizations: int) -> float:
+    """Return how many seconds to wait between two looks at the run of one organization. Pure.
+
+    Five, and longer for many: all together look at the Prefect server four times a second at most.
+    """
+    return max(_PAUSE, organizations / _LOOKS_A_SECOND)
 
 
 def conclude(results: Sequence[Organization], took: str) -> RunReport:

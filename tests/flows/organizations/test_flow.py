@@ -6,10 +6,12 @@ from uuid import UUID
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prefect.client.schemas.objects import State
 
 from flows.organizations import rerun_organizations
-from flows.organizations.flow import Organization, conclude
+from flows.organizations.flow import Organization, conclude, pause_between_looks
 from flows.rerun import RerunFailed, RerunOptions
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tasks.summary import markdown
@@ -134,3 +136,10 @@ class TestChoice:
         with pytest.raises(SettingsError, match=reason):
             await rerun_organizations(groups, credentials)
         assert self.started == {}
+
+
+@given(st.integers(min_value=1, max_value=100_000))
+def test_however_many_run_the_server_is_asked_four_times_a_second_at_most(number: int) -> None:
+    pause = pause_between_looks(number)
+    assert number / pause <= 4
+    assert pause == 5 or number > 20
