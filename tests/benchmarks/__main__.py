@@ -20,6 +20,7 @@ from tests.benchmarks import (
     speed,
     spent,
 )
+from tests.benchmarks.many_organizations import Sizes
 
 Benchmark = Callable[..., None]
 
@@ -33,6 +34,14 @@ _BENCHMARKS: Final[dict[str, tuple[Benchmark, int]]] = {
     "memory": (memory.benchmark, memory.REPEAT),
     "hostile": (hostile.benchmark, hostile.REPEAT),
     "opening": (opening.benchmark, opening.REPEAT),
+}
+
+_SIZES: Final = {
+    "organizations": "how many",
+    "tests": "tests of each",
+    "workers": "Prefect workers",
+    "at_once": "limit of the work queue of their runs",
+    "quota": "reruns that each may make in 10 s, 0: from 4 to 6",
 }
 
 
@@ -49,13 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
             if name == "quota":
                 benchmark = partial(benchmark, window_seconds=parsed.window, phases=parsed.phases)
             if name == "many-organizations":
-                benchmark = partial(
-                    benchmark,
-                    organizations=parsed.organizations,
-                    tests=parsed.tests,
-                    workers=parsed.workers,
-                    at_once=parsed.at_once,
-                )
+                sizes = Sizes(**{name: getattr(parsed, name) for name in _SIZES})
+                benchmark = partial(benchmark, sizes=sizes)
             try:
                 benchmark(console, parsed.repeat or repeat, quick=parsed.quick)
             except RuntimeError as error:
@@ -94,15 +98,10 @@ def _parser() -> argparse.ArgumentParser:
         help="run quota N times, each begun at another moment of a window",
     )
     many = parser.add_argument_group("many-organizations")
-    for option, usual, what in (
-        ("organizations", many_organizations.ORGANIZATIONS, "how many"),
-        ("tests", many_organizations.TESTS, "tests of each"),
-        ("workers", 2, "Prefect workers"),
-        ("at-once", 8, "limit of the children's work queue"),
-    ):
-        many.add_argument(
-            f"--{option}", type=int, default=usual, metavar="N", help=f"{what} ({usual})"
-        )
+    for name, what in _SIZES.items():
+        usual = getattr(Sizes, name)
+        option = f"--{name.replace('_', '-')}"
+        many.add_argument(option, type=int, default=usual, metavar="N", help=f"{what} ({usual})")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
     return parser
 

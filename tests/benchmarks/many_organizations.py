@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,8 +41,6 @@ from tests.deployments.scene import client_of, simulated
 from tests.deployments.topology import Database, Topology, on_postgresql
 
 REPEAT: Final = 1
-ORGANIZATIONS: Final = 20
-TESTS: Final = 12
 
 _QUOTAS: Final = (4, 5, 6)
 _LATENCIES: Final = (0.05, 0.2, 0.4)
@@ -50,6 +48,20 @@ _FAULTS: Final = (None, 503, "dropped_before", "dropped_after")
 """What the first call of an organization's second test gets."""
 _LOOK: Final = 2.0
 _TELL: Final = 15  # looks
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything there is."""
+
+    organizations: int = 20
+    tests: int = 12
+    """Of each organization."""
+    workers: int = 2
+    at_once: int = 8
+    """The limit of the work queue of their runs."""
+    quota: int = 0
+    """Reruns that each organization may make in 10 s; 0: from 4 to 6."""
 
 
 @dataclass
@@ -63,35 +75,24 @@ class _Seen:
     load: list[float] = field(default_factory=list)
 
 
-def benchmark(
-    console: Console,
-    repeat: int,
-    *,
-    quick: bool,
-    organizations: int,
-    tests: int,
-    workers: int,
-    at_once: int,
-) -> None:
+def benchmark(console: Console, repeat: int, *, quick: bool, sizes: Sizes) -> None:
     """Run them all and print what they took."""
-    number = min(organizations, 4) if quick else organizations
+    if quick:
+        sizes = replace(sizes, organizations=min(sizes.organizations, 4))
     shown = table(
-        f"many organizations: {number} of {tests} tests each, {at_once} at once, {workers} workers",
+        f"many organizations: {sizes.organizations} of {sizes.tests} tests each, "
+        f"{sizes.at_once} at once, {sizes.workers} workers",
         *("what", "figure"),
     )
     for _ in range(repeat):
         with tempfile.TemporaryDirectory(prefix="many-organizations-") as directory:
-            for what, figure in asyncio.run(
-                _run(Path(directory), number, tests, workers, at_once)
-            ).items():
+            for what, figure in asyncio.run(_run(Path(directory), sizes)).items():
                 shown.add_row(what, figure)
         shown.add_section()
     console.print(shown)
 
 
-async def _run(
-    directory: Path, number: int, tests: int, workers: int, at_once: int
-) -> dict[str, str]:
+async def _run(directory: Path, sizes: Sizes) -> dict[str, str]:
     async with AsyncExitStack() as stack:
         database = stack.enter_context(Database())
         topology = stack.enter_context(on_postgresql(directory, database))
@@ -99,8 +100,8 @@ async def _run(
         simulators = []
         groups = []
         stack.enter_context(client_of(topology))
-        for n in range(number):
-            simulator, env = stack.enter_context(simulated(**_organization(n, tests)))
+        for n in range(sizes.organizations):
+            simulator, env = stack.enter_context(simulated(**_organization(n, sizes)))
             block = {"token": f"token-of-{n}", "base_url": env["TE_BASE_URL"]}
             await ThousandEyesCredentials.model_validate(block).save(f"organization-{n}")
             group = EndpointTestGroup(test_ids=simulator.test_ids, credentials=f"organization-{n}")
@@ -109,8 +110,8 @@ async def _run(
             groups.append(f"group-{n}")
         async with get_client() as client:
             queue = await client.read_work_queue_by_name("organizations", "thousandeyes")
-            await client.update_work_queue(queue.id, concurrency_limit=at_once)
-        for n in range(workers):
+            await client.update_work_queue(queue.id, concurrency_limit=sizes.at_once)
+        for n in range(sizes.workers):
             await asyncio.to_thread(stack.enter_context, topology.worker(f"worker-{n}"))
         before = _cpu(topology, database), await _database_bytes(database)
         began = time.monotonic()
@@ -122,6 +123,7 @@ async def _run(
         cpu = {who: spent - before[0][who] for who, spent in _cpu(topology, database).items()}
         grown = await _database_bytes(database) - before[1]
         records = await read_outcomes([flow_run.id])
+    tests = sizes.organizations * sizes.tests
     return {
         "how it ended": sentence,
         **_outcomes(simulators, records),
@@ -131,22 +133,23 @@ async def _run(
         "processes of runs, at most": str(seen.processes),
         "memory of the largest": f"{seen.largest_mb:.0f} MB",
         "memory of all, at most": f"{seen.together_mb:.0f} MB",
-        **{f"CPU of {who}": _each(spent, number, tests) for who, spent in cpu.items()},
-        "database": f"{grown / 1e6:.1f} MB, {grown / number / tests / 1e3:.1f} kB a test",
+        **{f"CPU of {who}": _each(spent, sizes) for who, spent in cpu.items()},
+        "database": f"{grown / 1e6:.1f} MB, {grown / tests / 1e3:.1f} kB a test",
     }
 
 
-def _organization(n: int, tests: int) -> dict[str, Any]:
+def _organization(n: int, sizes: Sizes) -> dict[str, Any]:
     """Return the options of an organization's simulator."""
-    ids = [f"{n}-{each}" for each in range(tests)]
+    ids = [f"{n}-{each}" for each in range(sizes.tests)]
     fault = _FAULTS[n % len(_FAULTS)]
     return {
         "tests": ids,
         "token": f"token-of-{n}",
         "window_seconds": 10.0,
-        "instant_limit": _QUOTAS[n % len(_QUOTAS)],
+        "instant_limit": sizes.quota or _QUOTAS[n % len(_QUOTAS)],
+        "organization_limit": 10 * sizes.quota or 240,
         "latency_seconds": _LATENCIES[n % len(_LATENCIES)],
-        "faults": {ids[1]: {"replies": [fault]}} if fault and tests > 1 else {},
+        "faults": {ids[1]: {"replies": [fault]}} if fault and sizes.tests > 1 else {},
     }
 
 
@@ -215,9 +218,10 @@ def _cpu(topology: Topology, database: Database) -> dict[str, float]:
     }
 
 
-def _each(seconds: float, number: int, tests: int) -> str:
-    a_test = seconds / number / tests * 1000
-    return f"{seconds:.0f} s, {seconds / number:.1f} s an organization, {a_test:.0f} ms a test"
+def _each(seconds: float, sizes: Sizes) -> str:
+    an_organization = seconds / sizes.organizations
+    a_test = an_organization / sizes.tests * 1000
+    return f"{seconds:.0f} s, {an_organization:.1f} s an organization, {a_test:.0f} ms a test"
 
 
 async def _database_bytes(database: Database) -> int:
