@@ -82,6 +82,6 @@ def _reasons(record: Record) -> list[str]:
     told = [f"Why: {with_full_stop(reason)}"] if reason else []
     if laptops := plain(record.laptops):
         told.append(f"Laptops that failed: {with_full_stop(laptops)}")
-    if paths := plain(record.paths):
+    if paths := plain(record.paths or ""):
         told.append(with_full_stop(paths))
     return told

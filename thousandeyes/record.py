@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, Self
+from typing import Self
 
 from thousandeyes.delivery import Delivery
 from thousandeyes.errors import (
@@ -19,15 +19,6 @@ from thousandeyes.text import cut
 from thousandeyes.verdict import Verdict
 
 LONGEST_NAME = 100
-
-
-class _Standing(NamedTuple):
-    """How things stood before a call: what is restored when the call turns out not to count."""
-
-    outcome: Outcome
-    detail: str
-    heard: str
-    maybe_duplicate: bool
 
 
 @dataclass
@@ -66,11 +57,12 @@ class Record:
     begun: bool = field(default=False, init=False, compare=False)
     _heard: str = field(default="", init=False, repr=False, compare=False)
     """The detail, without what came after the last answer."""
-    _before: _Standing = field(init=False, repr=False, compare=False)
+    _before: tuple[Outcome, str, str, bool] = field(init=False, repr=False, compare=False)
+    """How things stood before a call, for when it turns out not to count; see `_restore`."""
 
     def __post_init__(self) -> None:
         self._heard = self.detail
-        self._before = _Standing(Outcome.NOT_ATTEMPTED, "", "", maybe_duplicate=False)
+        self._before = Outcome.NOT_ATTEMPTED, "", "", False
 
     # What a reader wants to know.
 
@@ -165,7 +157,7 @@ class Record:
 
     def sending(self, at: datetime) -> None:
         """Note that a call goes out now: unless more is heard of it, the outcome is unknown."""
-        self._before = _Standing(self.outcome, self.detail, self._heard, self.maybe_duplicate)
+        self._before = self.outcome, self.detail, self._heard, self.maybe_duplicate
         self.maybe_duplicate = self.maybe_duplicate or self.in_doubt
         self.attempts += 1
         self.begun = True

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from prefect import get_client
 from prefect.client.schemas.objects import State
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.flow_runs import aresume_flow_run
 
 from flows.around_change import AroundChangeOptions, rerun_around_change, waiting
@@ -110,10 +111,14 @@ async def test_a_change_that_breaks_nothing_passes_although_tests_fail_as_before
 
 async def test_it_goes_on_by_itself_when_the_time_has_come(simulate: Simulate) -> None:
     simulate(tests=ids(1), **QUICK)
-    run = Run(ids(1), until=datetime.now(UTC) + timedelta(seconds=8))
-    await run.waits()
-    simulate(tests=ids(1), **QUICK)
-    assert (await run.ended()).message == "None of 1 tests broke with the change; 1 is unchanged."
+    until = datetime.now(UTC) + timedelta(seconds=8)
+    state = await Run(ids(1), until=until).ended()
+    assert state.message == "None of 1 tests broke with the change; 1 is unchanged."
+    async with get_client() as client:
+        halves = await client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+    assert halves[0].name.endswith("-after")
+    assert halves[0].start_time
+    assert halves[0].start_time >= until
 
 
 async def test_when_nobody_resumes_it_the_run_fails_and_says_what_to_do(

@@ -182,7 +182,7 @@ class TestOnlyFailed:
         self, simulate: Simulate, named: list[str]
     ) -> None:
         """Under at_most_once, over any number of runs that go on from one another."""
-        simulator = simulate(tests=ids(6), faults=ANSWERS)
+        simulator = simulate(tests=ids(6), faults=ANSWERS, results_after_seconds=3600)
         quick = {"delivery": "at_most_once", "results_deadline_minutes": 0.001}
         first = await run(ids(6), **quick)
         died = await crashed_run(only_failed_of=str(id_of(first)), **quick)
