@@ -25,6 +25,7 @@ ON_DEMAND: Final = "rerun-endpoint-tests/on-demand"
 LIMITED: Final = "rerun-endpoint-tests/scheduled"
 ORGANIZATIONS: Final = ("berlin", "lisbon", "oslo")
 TESTS: Final = 16
+LONGEST: Final = 600.0  # seconds, on a machine that has no time for it
 ONE_BY_ONE: Final = {"max_in_flight": 1}
 
 
@@ -55,7 +56,7 @@ async def ended(flow_run_id: UUID) -> str:
             state = (await client.read_flow_run(flow_run_id)).state
         return state if state and state.is_final() else None
 
-    return str((await until(over, seconds=180)).message)
+    return str((await until(over, LONGEST)).message)
 
 
 async def test_what_a_run_tells_reaches_the_services_through_the_one_address(
@@ -70,7 +71,7 @@ async def test_what_a_run_tells_reaches_the_services_through_the_one_address(
     with simulated(tests=["1"]) as (_, env), cluster.worker("north", **env):
         run = await arun_deployment(ON_DEMAND, parameters={"test_ids": ["1"]}, timeout=0)
         # Task runs are events on a WebSocket, which the services write down.
-        await until(recorded)
+        await until(recorded, LONGEST)
 
 
 async def test_one_is_killed_and_then_the_other_and_each_outcome_is_recorded_once(
@@ -102,9 +103,9 @@ async def test_one_is_killed_and_then_the_other_and_each_outcome_is_recorded_onc
             parameters={"test_ids": ids_of("madrid"), "groups": [], "options": ONE_BY_ONE},
             timeout=0,
         )
-        await until(lambda: each_sent(2))
+        await until(lambda: each_sent(2), LONGEST)
         cluster.kill("first")
-        await until(lambda: each_sent(5))
+        await until(lambda: each_sent(5), LONGEST)
         await asyncio.to_thread(cluster.begin, "first")
         cluster.kill("second")
 
