@@ -15,6 +15,9 @@ from thousandeyes.text import cut, with_full_stop
 
 LARGEST_TABLE: Final = 1_000
 """Rows in a run's table. Prefect's list of artifacts loads every table whole."""
+FILLED_UP_TO: Final = 125
+"""Rows up to which tests that ended well are listed too. Prefect's first UI draws every row, each
+text as Markdown: of 500 it takes most of a minute, of 125 a few seconds."""
 LARGEST_TABLE_BYTES: Final = 1_040_000
 """Bytes of a run's table in an event, a usual row 300 of them: Prefect drops one of over 1.5 MB."""
 
@@ -81,7 +84,8 @@ def counts(records: Iterable[Record]) -> str:
 def table(records: Iterable[Record]) -> tuple[list[Row], str]:
     """Return the rows of a run's table, and the words above it, which count what is left out.
 
-    A row for which there is no room is passed over, and costs those after it nothing.
+    A test that ended well and has an artifact of its own needs no row, and has one where few do. A
+    row for which there is no room is passed over, and costs those after it nothing.
     """
     ordered = failures_first(records)
     rows: list[Row] = []
@@ -90,7 +94,8 @@ def table(records: Iterable[Record]) -> tuple[list[Row], str]:
         values = in_run_table(record)
         # An event holds the table as a text: quotes and letters beyond ASCII are escaped twice.
         size = len(json.dumps(as_json([values])))
-        if size > left:
+        told_elsewhere = record.ending in GOOD and record.attempts > 0
+        if size > left or (told_elsewhere and len(rows) >= FILLED_UP_TO):
             rest.append(record)
             continue
         rows.append(values)

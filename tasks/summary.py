@@ -29,7 +29,7 @@ def markdown(report: RunReport, table_link: str) -> str:
     lines += heat_map.section(report.records)
     twice = [one for one in ordered if one.ending in GOOD and one.maybe_duplicate]
     lines += section("Passed but perhaps run twice", twice)
-    lines += [f"[All tests of this run, as a table]({table_link})", ""]
+    lines += [f"[The tests of this run, as a table]({table_link})", ""]
     lines += [f"It took {report.took}.", "", *_counted(report.records)]
     return "\n".join(lines) + "\n"
 

@@ -50,7 +50,7 @@ async def rerun_endpoint_tests(
 ) -> list[Record]:
     """Run ThousandEyes endpoint instant tests again, each once, and record what became of it.
 
-    Look at the artifacts for the result: a summary, a table of all tests, and one table a test
+    Look at the artifacts for the result: a summary, a table of the tests, and one table a test
     whose versions are its history.
 
     Args:

@@ -104,7 +104,7 @@ def test_on_demand_is_started_by_its_form_and_its_report_is_read_from_the_artifa
         assert page.evaluate(CUT_OFF) == [], "every reason is read to its end"
 
         # A link in a Markdown artifact opens a tab of its own.
-        link = page.get_by_role("link", name="All tests of this run, as a table")
+        link = page.get_by_role("link", name="The tests of this run, as a table")
         page.goto(str(link.get_attribute("href")))
         expect(page.get_by_text("13 tests, what needs a look first").first).to_be_visible()
         for test_id, ending in (

@@ -6,7 +6,15 @@ from dataclasses import replace
 import pytest
 
 from tasks.artifact_creation import as_json
-from tasks.report import LARGEST_TABLE, LARGEST_TABLE_BYTES, counts, failures_first, not_sent, table
+from tasks.report import (
+    FILLED_UP_TO,
+    LARGEST_TABLE,
+    LARGEST_TABLE_BYTES,
+    counts,
+    failures_first,
+    not_sent,
+    table,
+)
 from tasks.rows import in_run_table
 from tasks.summary import markdown
 from tests.tasks.reports import record, report
@@ -50,15 +58,29 @@ def test_what_was_not_sent_and_has_a_history_is_carried_on_in_rows_of_its_own() 
     assert len(not_sent(replace(report(*many), gone=gone))) == LARGEST_TABLE
 
 
+def test_what_ended_well_fills_up_the_table_unless_it_has_no_artifact_of_its_own() -> None:
+    well = [record(str(n), Outcome.ACCEPTED, attempts=1) for n in range(200)]
+    bad = [record(f"bad {n}", Outcome.UNKNOWN, attempts=1) for n in range(130)]
+    skipped = record("skipped", Outcome.SKIPPED, attempts=0)
+    for some in ([], bad[:3], bad):
+        rows, words = table([*well, skipped, *some])
+        room = max(0, FILLED_UP_TO - len(some))
+        shown = [one["test_id"] for one in rows]
+        assert shown[: len(some)] == [one.test_id for one in some]
+        assert "skipped" in shown
+        assert words.endswith(f"not shown: {200 - sum(one.isdigit() for one in shown)} accepted")
+        assert room - 1 <= len(shown) - len(some) <= room + 1
+
+
 def test_the_table_is_capped_and_the_rest_counted() -> None:
-    records = [record(str(n), Outcome.ACCEPTED) for n in range(LARGEST_TABLE)]
+    records = [record(str(n), Outcome.NOT_ATTEMPTED) for n in range(LARGEST_TABLE)]
     assert table(records) == (
         [in_run_table(one) for one in records],
         "1000 tests, what needs a look first",
     )
     rows, words = table([*records, record("x", Outcome.UNKNOWN)])
     assert (len(rows), rows[0]["test_id"]) == (LARGEST_TABLE, "x")
-    assert words == "1001 tests, what needs a look first; not shown: 1 accepted"
+    assert words == "1001 tests, what needs a look first; not shown: 1 not attempted"
 
 
 def test_a_row_that_is_too_large_is_passed_over_and_counted() -> None:

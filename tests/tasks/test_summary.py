@@ -48,7 +48,7 @@ def test_the_summary_reads_from_the_verdict_to_what_needs_a_look() -> None:
         "\n"
         "  Why: fine.\n"
         "\n"
-        "[All tests of this run, as a table](/artifacts/key/the-table)\n"
+        "[The tests of this run, as a table](/artifacts/key/the-table)\n"
         "\n"
         "It took 4 minutes.\n"
         "\n"
@@ -68,7 +68,7 @@ def test_a_run_without_anything_to_look_at_says_so_by_leaving_it_out() -> None:
 def test_what_failing_laptops_share_stands_right_after_the_sentence() -> None:
     one = replace(report(record("1", Outcome.ACCEPTED)), in_common="9 of the 10 on Guest_7*F*.")
     text = markdown(one, "/t")
-    assert text.startswith("**Failed.** Why.\n\n9 of the 10 on Guest_7\\*F\\*.\n\n[All tests")
+    assert text.startswith("**Failed.** Why.\n\n9 of the 10 on Guest_7\\*F\\*.\n\n[The tests")
 
 
 def test_the_summary_names_the_tests_that_late_laptops_may_change_with_how_many_answered() -> None:
