@@ -12,8 +12,15 @@ from flows.rerun.parameters import Parameters
 from tasks.server_calls import refusals_logged, until_taken
 from thousandeyes.text import cut
 
-_GENERATED: Final = re.compile(r"[a-z]+-[a-z]+")
-"""What Prefect calls a run that nobody named, such as merry-fox."""
+_GENERATED: Final = re.compile(
+    r"[a-z]+-[a-z]+"
+    r"|(alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|omicron|pi|rho|sigma"
+    r"|tau|upsilon|phi|chi|psi|omega)[0-9]*(-[a-z]+)+"
+    r"|(Awesome|Rustic|Small|Gorgeous|Fantastic|Sleek|Intelligent|Unbranded|Refined|Licensed|Generic"
+    r"|Practical|Ergonomic|Handcrafted|Tasty|Handmade|Incredible)-[A-Z].*"
+)
+"""What Prefect calls a run that nobody named: merry-fox; and what its two forms fill in, such as
+mu879-angmar and Rustic-Wasp."""
 _GROUPS_NAMED: Final = 3
 _LONGEST: Final = 120
 

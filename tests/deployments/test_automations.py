@@ -303,7 +303,7 @@ async def test_the_team_is_told_of_a_failed_scheduled_run_and_of_the_test_that_m
     body = told.pop("Endpoint tests: the scheduled run Failed")
     assert sentence in body.translate(AS_MEANT)
     [(subject, of_one_test)] = told.items()
-    assert subject.endswith(": accepted")
+    assert ": accepted. Successfully reran" in subject
     for link_in in (body, of_one_test):
         assert f"{one_machine.url}/runs/flow-run/{run.id}" in link_in
 

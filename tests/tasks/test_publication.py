@@ -49,7 +49,7 @@ def test_a_description_tells_the_ending_and_one_reason_without_doubled_punctuati
     assert told.startswith("Failed. 1 of 1 tests failed. ")
     assert told.endswith("Rest")
     assert ".. " not in told.replace(one.detail, "")
-    assert (plain(one.detail) in told) is (outcome not in GOOD)
+    assert (f"1: {plain(one.detail)}" in told) is (outcome not in GOOD)
 
 
 @pytest.mark.usefixtures("prefect_server")

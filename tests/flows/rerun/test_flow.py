@@ -140,7 +140,7 @@ async def test_a_run_passes_with_outcomes_that_fail_on_leaves_out_and_says_so(
     "wrong",
     [
         *(["202701", "20:2701"], ["/../"], ["all of them"], [""], []),
-        *([202701, True], [1.5], [None], [["202701"]], [{"id": "202701"}], "202701", None),
+        *([202701, True], [1.5], [None], [["202701"]], [{"id": "202701"}], "20:2701", None),
     ],
 )
 async def test_what_is_no_list_of_ids_is_refused_before_anything_is_sent(

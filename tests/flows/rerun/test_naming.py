@@ -57,6 +57,15 @@ async def test_a_run_that_nobody_named_gets_one_and_its_groups_as_tags(simulate:
     assert len(names) == 2
 
 
+@pytest.mark.parametrize("name", ["mu879-canis-majoris-angmar", "Rustic-Black Wasp"])
+async def test_a_name_that_a_form_fills_in_is_none_that_somebody_chose(
+    simulate: Simulate, name: str
+) -> None:
+    simulate(tests=ids(2))
+    await EndpointTestGroup(test_ids=ids(2)).save("offices", overwrite=True)
+    assert (await run_of(name, ["offices"])).name.startswith("offices: 2 tests, 20")
+
+
 async def test_a_name_that_somebody_chose_stays(simulate: Simulate) -> None:
     simulate(tests=ids(2))
     await EndpointTestGroup(test_ids=ids(2)).save("offices", overwrite=True)
