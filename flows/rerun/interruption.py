@@ -4,17 +4,14 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from types import FrameType
-from typing import TypeVar
+from typing import Final, TypeVar
 
 Result = TypeVar("Result")
+_TO_LEAVE: Final = 2  # interrupts
 
 
 class Abandoned(Exception):
     """A second Ctrl-C: the run was left while it waited to end in order."""
-
-
-class _SecondInterrupt(KeyboardInterrupt):
-    """Passes through an event loop, as no other error does."""
 
 
 def run_until_interrupted(run: Awaitable[Result], on_first: Callable[[], None]) -> Result:
@@ -30,7 +27,7 @@ def run_until_interrupted(run: Awaitable[Result], on_first: Callable[[], None]) 
             would wait for all that goes on in it; the process is to end without that, too.
     """
     runner = asyncio.Runner()
-    interrupted = False
+    interrupts = 0
 
     async def main() -> Result:
         task = asyncio.current_task()
@@ -38,12 +35,14 @@ def run_until_interrupted(run: Awaitable[Result], on_first: Callable[[], None]) 
         assert task  # noqa: S101 - a coroutine runs in one
 
         def interrupt(_: int, __: FrameType | None) -> None:
-            nonlocal interrupted
-            if interrupted:
-                raise _SecondInterrupt
-            interrupted = True
-            on_first()
-            loop.call_soon_threadsafe(task.cancel)
+            nonlocal interrupts
+            interrupts += 1
+            if interrupts == 1:
+                on_first()
+                loop.call_soon_threadsafe(task.cancel)
+            else:
+                # An error that is raised here would come up anywhere, and Prefect catches it there.
+                loop.call_soon_threadsafe(loop.stop)
 
         if before is signal.default_int_handler:
             signal.signal(signal.SIGINT, interrupt)
@@ -53,13 +52,15 @@ def run_until_interrupted(run: Awaitable[Result], on_first: Callable[[], None]) 
     left = False
     try:
         return runner.run(main())
-    except _SecondInterrupt:
-        left = True
-        raise Abandoned from None
     except asyncio.CancelledError:
-        if interrupted:
+        if interrupts:
             raise KeyboardInterrupt from None
         raise
+    except RuntimeError:  # that the loop was stopped
+        if interrupts < _TO_LEAVE:
+            raise
+        left = True
+        raise Abandoned from None
     finally:
         if not left:
             runner.close()
