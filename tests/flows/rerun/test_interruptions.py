@@ -197,7 +197,7 @@ async def test_a_cancelled_run_of_4000_tests_still_writes_its_summary(simulate: 
     table = artifacts[TABLE.replace("local", "interrupted")]
     assert len(json.loads(str(table.data))) == 1000
     assert table.description == (
-        "Cancelled. 3976 not attempted, 24 accepted. 202725: cancelled. "
+        "Cancelled. 3976 not attempted, 24 accepted. Warehouse terminal (Oslo): cancelled. "
         "4000 tests, what needs a look first; not shown: 2976 not attempted, 24 accepted"
     )
 
