@@ -52,7 +52,9 @@ async def test_a_parent_gets_what_the_flow_would_have_returned_or_raised(
     assert {one.test_id: one.outcome for one in outcomes} == dict.fromkeys(
         TEST_IDS, Outcome.ACCEPTED
     )
-    assert str(failed.value) == f"1 of 3 tests failed: {GONE} (not found); 2 accepted."
+    told = str(failed.value)  # in between it says whether that is new
+    assert told.startswith("1 of 3 tests failed")
+    assert told.endswith(f": {GONE} (not found); 2 accepted.")
     by_id = {one.test_id: one.outcome for one in failed.value.outcomes}
     assert by_id == dict.fromkeys(TEST_IDS, Outcome.ACCEPTED) | {GONE: Outcome.NOT_FOUND}
 
@@ -61,7 +63,7 @@ async def test_a_parent_gets_what_the_flow_would_have_returned_or_raised(
 async def test_a_project_with_prefect_alone_is_told_how_the_run_ended(machines: Topology) -> None:
     with working(machines):
         assert await swap_the_router(TEST_IDS) == "2 of 2 tests accepted."
-        with pytest.raises(RuntimeError, match=r"ended Failed: 1 of 2 tests failed: "):
+        with pytest.raises(RuntimeError, match=r"ended Failed: 1 of 2 tests failed"):
             await swap_the_router([TEST_IDS[0], GONE])
 
 
