@@ -53,7 +53,7 @@ test-fast: setup ## run the tests that need no Prefect server
 	$(BIN)/pytest --numprocesses 2 -m "not prefect and not servers"
 
 .PHONY: test-servers
-test-servers: setup ## schedules, kills and restarts, on SQLite and on PostgreSQL; takes 10 minutes
+test-servers: setup ## schedules, kills and restarts, on SQLite and on PostgreSQL; takes 20 minutes
 	$(BIN)/pytest -m servers
 
 .PHONY: test-oldest
