@@ -17,7 +17,7 @@ LARGEST_TABLE: Final = 1_000
 """Rows in a run's table. Prefect's list of artifacts loads every table whole."""
 FILLED_UP_TO: Final = 125
 """Rows up to which tests that ended well are listed too. Prefect's first UI draws every row, each
-text as Markdown: of 500 it takes most of a minute, of 125 a few seconds."""
+text as Markdown: a table of 500 takes 19 times as long to open as one of 41."""
 LARGEST_TABLE_BYTES: Final = 1_040_000
 """Bytes of a run's table in an event, a usual row 300 of them: Prefect drops one of over 1.5 MB."""
 

@@ -103,6 +103,8 @@ def _good(records: Sequence[Record], done: str) -> str:
 def named(records: Sequence[Record], new: Collection[str] = ()) -> str:
     """Return tests by name behind a colon, each with its ending; of many, endings are counted.
 
+    `failed` is not said again, since that is what the sentence says of them.
+
     Args:
         records: The tests.
         new: The IDs of those of them that are called new.
@@ -113,7 +115,8 @@ def named(records: Sequence[Record], new: Collection[str] = ()) -> str:
         notes = [] if many or record.ending is VerdictName.FAILED else [in_words(record.ending)]
         notes += ["new"] if record.test_id in new else []
         names.append(_name(record) + (f" ({', '.join(notes)})" if notes else ""))
-    counted = f" ({counts(records)})" if many else ""
+    all_failed = all(record.ending is VerdictName.FAILED for record in records)
+    counted = f" ({counts(records)})" if many and not all_failed else ""
     return f"{counted}: {listed(names, MOST_NAMED)}"
 
 

@@ -111,7 +111,7 @@ def test_it_tells_which_failures_are_new() -> None:
     assert told(old, old, old) == "3 of 3 tests failed, all as before: 0, 1, 2."
     assert told(old, old, new) == "3 of 3 tests failed, 1 of them new: 2 (new), 0, 1."
     assert told(*[old] * 5, new) == (
-        "6 of 6 tests failed, 1 of them new (6 failed): 5 (new), 0, 1, 2, 3 and 1 more."
+        "6 of 6 tests failed, 1 of them new: 5 (new), 0, 1, 2, 3 and 1 more."
     )
 
 
