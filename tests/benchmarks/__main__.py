@@ -17,6 +17,7 @@ from tests.benchmarks import (
     opening,
     organizations,
     quota,
+    sharing,
     speed,
     spent,
 )
@@ -27,6 +28,7 @@ Benchmark = Callable[..., None]
 _BENCHMARKS: Final[dict[str, tuple[Benchmark, int]]] = {
     "speed": (speed.benchmark, speed.REPEAT),
     "quota": (quota.benchmark, quota.REPEAT),
+    "sharing": (sharing.benchmark, sharing.REPEAT),
     "spent": (spent.benchmark, spent.REPEAT),
     "organizations": (organizations.benchmark, organizations.REPEAT),
     "many-organizations": (many_organizations.benchmark, many_organizations.REPEAT),
@@ -55,8 +57,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         for name in parsed.benchmarks or _BENCHMARKS:
             benchmark, repeat = _BENCHMARKS[name]
+            if name in ("quota", "sharing"):
+                benchmark = partial(benchmark, window_seconds=parsed.window)
             if name == "quota":
-                benchmark = partial(benchmark, window_seconds=parsed.window, phases=parsed.phases)
+                benchmark = partial(benchmark, phases=parsed.phases, tests=parsed.quota_tests)
             if name == "many-organizations":
                 sizes = Sizes(**{name: getattr(parsed, name) for name in _SIZES})
                 benchmark = partial(benchmark, sizes=sizes)
@@ -88,7 +92,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--repeat", type=int, metavar="N", help="turns of each contestant")
     parser.add_argument(
-        "--window", type=float, default=10, metavar="S", help="quota's windows (10)"
+        "--window", type=float, default=10, metavar="S", help="windows of quota and sharing (10)"
+    )
+    parser.add_argument(
+        "--quota-tests",
+        type=int,
+        default=quota.TESTS,
+        metavar="N",
+        help=f"tests of quota ({quota.TESTS})",
     )
     parser.add_argument(
         "--phases",

@@ -1,6 +1,6 @@
 """A run's replies sorted into the quota's windows: what each told to wait, and what was waited."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import attrgetter
@@ -67,3 +67,21 @@ def waits(found: list[Window]) -> list[float]:
     From the arrival of its last accepted reply until the first call of the next window went out.
     """
     return [later.accepted[0].sent - one.accepted[-1].arrived for one, later in pairwise(found)]
+
+
+def least_seconds(
+    begin: float, tests: int, limit: int, seconds: float, taken: Mapping[float, int]
+) -> float:
+    """Return how long so many tests take at least, in the clock's windows, sent in no time.
+
+    Args:
+        begin: When the first call was sent, epoch seconds of the server's clock.
+        tests: How many were accepted.
+        limit: What a window grants.
+        seconds: A window's length.
+        taken: What others were granted, by the number of the window since the epoch.
+    """
+    number, left = begin // seconds, tests
+    while (left := left - (limit - taken.get(number, 0))) > 0:
+        number += 1
+    return max(0.0, number * seconds - begin)

@@ -1,0 +1,134 @@
+"""What several runs at once make of one quota, what a competitor leaves them, and what others do.
+
+Tests fill ten windows of the clock, replies take 50 ms, and each run is a process of its own, on
+one Prefect server, that knows nothing of the others. The competitor sends at random what a quarter
+of the quota is on average. `least` is how long a sender that takes no time would need from the
+first call on, by what the simulator granted to others; `took` is from the first call to the last
+that was accepted. `share` is that of the run which had least when the first of them had all, of an
+equal share.
+"""
+
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rich.console import Console
+
+from tests.benchmarks.contest import (
+    WITHOUT_PREFECT,
+    Job,
+    Name,
+    arena,
+    entered,
+    result_of,
+    variables_of,
+)
+from tests.benchmarks.report import table
+from tests.benchmarks.servers import prefect_server, simulator
+from tests.benchmarks.windows import REFUSED, least_seconds
+
+REPEAT: Final = 1
+
+_LIMIT: Final = 24
+_WINDOWS: Final = 10
+_COMPETITOR: Final = "competitor"
+
+
+@dataclass(frozen=True)
+class _Scene:
+    label: str
+    contestant: Name = "ours"
+    runs: int = 1
+    competitor: bool = False
+
+
+_SCENES: Final = (
+    _Scene("ours"),
+    _Scene("ours, two runs", runs=2),
+    _Scene("ours, four runs", runs=4),
+    _Scene("ours, and a competitor", competitor=True),
+    _Scene("ours, two runs, and a competitor", runs=2, competitor=True),
+    _Scene("the vendor's SDK, a pool of 8", "sdk"),
+    _Scene("naive: .map, retries", "naive"),
+    _Scene("pyrate-limiter at the documented rate", "limiter"),
+)
+
+
+def benchmark(console: Console, repeat: int, *, quick: bool, window_seconds: float) -> None:
+    """Let each scene happen and print a row each."""
+    tests = _LIMIT * (2 if quick else _WINDOWS)
+    shown = table(
+        f"sharing: {tests} tests, {_LIMIT} in {window_seconds:g} s",
+        *("who", "accepted", "least s", "took s", "least/took", "429s", "most a window", "share"),
+    )
+    for _ in range(repeat):
+        for scene in _SCENES:
+            shown.add_row(scene.label, *_measure(scene, tests, window_seconds))
+            console.print(f"[dim]{scene.label}: done[/]")
+        shown.add_section()
+    console.print(shown)
+
+
+def _measure(scene: _Scene, tests: int, window: float) -> tuple[str, ...]:
+    with arena() as directory, ExitStack() as stack:
+        api = stack.enter_context(
+            simulator(
+                directory,
+                tests=tests + _LIMIT,
+                instant_limit=_LIMIT,
+                organization_limit=10 * _LIMIT,
+                window_seconds=window,
+                latency_seconds=0.05,
+            )
+        )
+        bare = scene.contestant in WITHOUT_PREFECT
+        server = None if bare else stack.enter_context(prefect_server(directory))
+        variables = variables_of(api, server)
+        ids, others = api.test_ids()[:tests], api.test_ids()[tests:]
+        parts = [ids[n :: scene.runs] for n in range(scene.runs)]
+        limits = {"limit": _LIMIT, "window_seconds": window}
+        options: dict[str, Any] = limits if scene.contestant == "limiter" else {}
+        phase = (window, 0.5)
+        if scene.competitor:
+            rival = Job(_COMPETITOR, others, {"a_second": _LIMIT / window / 4}, phase)
+            stack.enter_context(entered(rival, directory, variables))
+        runs = []
+        for number, part in enumerate(parts, 1):
+            label, job = f"run-{number}", Job(scene.contestant, part, options, phase)
+            runs.append((label, stack.enter_context(entered(job, directory, variables, label))))
+        while any(process.poll() is None for _, process in runs):
+            time.sleep(0.5)
+        for label, process in runs:
+            result_of(process, directory, label)
+        return _told(api.calls(), parts, window)
+
+
+def _told(calls: list[dict[str, Any]], parts: list[list[str]], window: float) -> tuple[str, ...]:
+    ours = {test_id for part in parts for test_id in part}
+    sent = [call for call in calls if call["test_id"] in ours]
+    applied = [call for call in sent if call["applied"]]
+    taken = Counter(
+        call["at"] // window for call in calls if call["applied"] and call["test_id"] not in ours
+    )
+    refused = Counter(call["at"] // window for call in sent if call["status"] == REFUSED)
+    begin, end = sent[0]["at"], max(call["at"] for call in applied)
+    least = least_seconds(begin, len(applied), _LIMIT, window, taken)
+    return (
+        f"{len({call['test_id'] for call in applied})} of {len(ours)}",
+        f"{least:.1f}",
+        f"{end - begin:.1f}",
+        f"{least / (end - begin):.3f}" if end > begin else "",
+        str(refused.total()),
+        str(max(refused.values(), default=0)),
+        f"{_least_share(applied, parts):.2f}" if len(parts) > 1 else "",
+    )
+
+
+def _least_share(applied: list[dict[str, Any]], parts: list[list[str]]) -> float:
+    """Return what the run with least had when the first had all, of an equal share."""
+    done = min(max(c["at"] for c in applied if c["test_id"] in part) for part in map(set, parts))
+    by_then = {call["test_id"] for call in applied if call["at"] <= done}
+    had = [len(by_then.intersection(part)) for part in parts]
+    return min(had) * len(parts) / sum(had)
