@@ -11,15 +11,17 @@ from rich.console import Console
 
 from tests.benchmarks import (
     at_once,
+    growth,
     hostile,
     many_organizations,
-    memory,
+    month,
     opening,
     organizations,
     quota,
     sharing,
     speed,
     spent,
+    start,
 )
 from tests.benchmarks.many_organizations import Sizes
 
@@ -33,7 +35,9 @@ _BENCHMARKS: Final[dict[str, tuple[Benchmark, int]]] = {
     "organizations": (organizations.benchmark, organizations.REPEAT),
     "many-organizations": (many_organizations.benchmark, many_organizations.REPEAT),
     "at-once": (at_once.benchmark, at_once.REPEAT),
-    "memory": (memory.benchmark, memory.REPEAT),
+    "growth": (growth.benchmark, growth.REPEAT),
+    "month": (month.benchmark, month.REPEAT),
+    "start": (start.benchmark, start.REPEAT),
     "hostile": (hostile.benchmark, hostile.REPEAT),
     "opening": (opening.benchmark, opening.REPEAT),
 }
