@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 for name in list(os.environ):
-    if name.startswith(("PREFECT_", "TE_")):
+    # Users find modules compiled; without, each process that a test starts compiles them again.
+    if name.startswith(("PREFECT_", "TE_", "PYTHONDONTWRITEBYTECODE")):
         del os.environ[name]
 _home = tempfile.TemporaryDirectory(prefix="prefect-home-")
 # Before Prefect is imported, since it reads its settings then.

@@ -19,7 +19,8 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
 
     `home` becomes the Prefect home, so that the user's own and its profile stay out of it.
     """
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "TE_"))}
+    left_out = ("PREFECT_", "TE_", "PYTHONDONTWRITEBYTECODE")  # users find modules compiled
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
     ours = {
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
