@@ -24,6 +24,7 @@ from tests.benchmarks import (
     start,
 )
 from tests.benchmarks.many_organizations import Sizes
+from tests.benchmarks.report import surroundings
 
 Benchmark = Callable[..., None]
 
@@ -58,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGINT, _interrupted)
     signal.signal(signal.SIGTERM, _interrupted)
     broken = 0
+    console.print(surroundings(), highlight=False)
     try:
         for name in parsed.benchmarks or _BENCHMARKS:
             benchmark, repeat = _BENCHMARKS[name]

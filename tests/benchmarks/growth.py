@@ -7,12 +7,14 @@ at all takes. Lines are those of the run's log.
 """
 
 import time
+from collections.abc import Callable
+from statistics import median
 from typing import Final
 
 from rich.console import Console
 
 from tests.benchmarks.contest import Measured, Watch, compete
-from tests.benchmarks.report import middle, table
+from tests.benchmarks.report import Aim, middle, table, tell
 from tests.benchmarks.servers import PrefectServer
 
 SIZES: Final = (1, 100, 1_000, 10_000)
@@ -45,19 +47,45 @@ def benchmark(console: Console, repeat: int, *, quick: bool) -> None:
             middle([run.lines for run in runs], 0),
         )
     console.print(shown)
+    few, *_, many = sizes[1:]
+    flat = _more(found[many], alone, many, _cpu) / _more(found[few], alone, few, _cpu)
+    grown = _middle(found[many], _peak) - _middle(found[few], _peak)
+    tell(
+        console,
+        Aim(f"CPU a test of {many:,}, of that of {few:,}", flat, "at most", 1.15),
+        Aim(f"MB that {many:,} need more than {few:,}", grown, "at most", 40),
+    )
 
 
 def _a_test(runs: list[Measured], alone: list[Measured], size: int) -> tuple[str, ...]:
     """Return CPU, requests and bytes that each test more than one takes."""
-    figures = (
-        ([run.whole_cpu_seconds * 1_000 for run in each] for each in (runs, alone)),
-        ([run.requests.total() for run in each] for each in (runs, alone)),
-        ([run.database_bytes / 1_000 for run in each] for each in (runs, alone)),
-    )
-    return tuple(
-        f"{(float(middle(many, 3)) - float(middle(one, 3))) / (size - 1):.2f}"
-        for many, one in figures
-    )
+    return tuple(f"{_more(runs, alone, size, of):.2f}" for of in (_cpu, _requests, _size))
+
+
+def _more(
+    runs: list[Measured], alone: list[Measured], size: int, of: Callable[[Measured], float]
+) -> float:
+    return (_middle(runs, of) - _middle(alone, of)) / (size - 1)
+
+
+def _middle(runs: list[Measured], of: Callable[[Measured], float]) -> float:
+    return median(map(of, runs))
+
+
+def _cpu(run: Measured) -> float:
+    return run.whole_cpu_seconds * 1_000
+
+
+def _requests(run: Measured) -> float:
+    return run.requests.total()
+
+
+def _size(run: Measured) -> float:
+    return run.database_bytes / 1_000
+
+
+def _peak(run: Measured) -> float:
+    return run.peak_mb
 
 
 def _progress(console: Console, tests: int) -> Watch:

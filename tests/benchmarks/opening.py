@@ -16,7 +16,7 @@ from prefect import flow
 from rich.console import Console
 
 from tasks.publication import publish
-from tests.benchmarks.report import each, middle, table
+from tests.benchmarks.report import Aim, each, middle, table, tell
 from tests.deployments import browser, mornings
 from tests.deployments.scene import client_of
 from tests.deployments.topology import on_sqlite
@@ -35,7 +35,7 @@ def benchmark(console: Console, repeat: int, *, quick: bool) -> None:
         *("UI", f"{SMALL} tests, s", f"{LARGE} tests, s", "ratio"),
         *(f"{SMALL}, each", f"{LARGE}, each"),
     )
-    sizes = (SMALL, LARGE // 10 if quick else LARGE)
+    sizes, aims = (SMALL, LARGE // 10 if quick else LARGE), list[Aim]()
 
     @flow
     async def recording() -> None:
@@ -49,9 +49,14 @@ def benchmark(console: Console, repeat: int, *, quick: bool) -> None:
             for name, root in _UIS.items():
                 took = _in_turn(page, f"{server.url}{root}", sizes, repeat)
                 small, large = took[sizes[0]], took[sizes[1]]
-                ratio = f"{median(large) / median(small):.2f}"
-                shown.add_row(name, middle(small), middle(large), ratio, each(small), each(large))
+                ratio = median(large) / median(small)
+                figures = middle(small), middle(large), f"{ratio:.2f}", each(small), each(large)
+                shown.add_row(name, *figures)
+                aims.append(
+                    Aim(f"{name}: {LARGE} tests, of the time of {SMALL}", ratio, "at most", 3)
+                )
     console.print(shown)
+    tell(console, *aims)
 
 
 def _in_turn(page: Page, root: str, sizes: tuple[int, int], repeat: int) -> dict[int, list[float]]:

@@ -33,9 +33,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.contest import Measured, compete
-from tests.benchmarks.report import table
+from tests.benchmarks.report import Aim, table, tell
 from tests.benchmarks.servers import prefect_server
-from tests.benchmarks.windows import REFUSED, Reply, waits, windows
+from tests.benchmarks.windows import REFUSED, Reply, Window, waits, windows
 
 TESTS: Final = 96
 REPEAT: Final = 1
@@ -69,11 +69,19 @@ def benchmark(
     )
     scenes = _phases(window_seconds, phases) if phases else list(_KINDS.items())
     at_once = max(1, int(window_seconds // _ROOM)) if phases else 1
+    ratios, refusals = list[float](), list[int]()
     for _ in range(repeat):
         found = _measure(scenes, at_once, tests, window_seconds, phases=bool(phases))
         for (kind, _), measured in zip(scenes, found, strict=True):
             _add(runs, each, kind, measured)
+        ratios += map(_of_ideal, found)
+        refusals += map(_refused, found)
     console.print(runs, *() if phases else (each,))
+    tell(
+        console,
+        Aim("ideal/calls, the least", min(ratios), "at least", 0.97),
+        Aim("429s of a run, the most", max(refusals), "at most", 1),
+    )
 
 
 def _measure(
@@ -107,12 +115,24 @@ def _measure(
     return [found[name] for name, _ in scenes]
 
 
+def _of_ideal(measured: Measured) -> float:
+    replies = [Reply(**reply) for reply in measured.notes["replies"]]
+    return _ideal(windows(replies)) / _calls_took(replies)
+
+
+def _ideal(found: list[Window]) -> float:
+    return sum(window.told_wait for window in found[:-1])
+
+
+def _calls_took(replies: list[Reply]) -> float:
+    return max(reply.arrived for reply in replies) - min(reply.sent for reply in replies)
+
+
 def _add(runs: Table, each: Table, kind: str, measured: Measured) -> None:
     replies = [Reply(**reply) for reply in measured.notes["replies"]]
     found = windows(replies)
-    ideal = sum(window.told_wait for window in found[:-1])
+    ideal, calls = _ideal(found), _calls_took(replies)
     lengths = sum(window.told_length for window in found[:-1])
-    calls = max(reply.arrived for reply in replies) - min(reply.sent for reply in replies)
     runs.add_row(
         kind,
         str(measured.accepted),
