@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -47,6 +48,7 @@ class QuotaGate:
         max_wait: Seconds that one call may wait in all.
         clock: Seconds on a clock that never goes back.
         sleep: Waits that many seconds by the same clock.
+        chance: A number from 0 to 1, another one each time: the lot for a window's last calls.
     """
 
     def __init__(
@@ -56,8 +58,9 @@ class QuotaGate:
         max_wait: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        chance: Callable[[], float] = random.random,
     ) -> None:
-        self.quota = Quota(reserve)
+        self.quota = Quota(reserve, chance)
         self.first_reply = asyncio.Event()
         self.other_window = asyncio.Event()
         self.silence: str | None = None

@@ -7,7 +7,7 @@ instant tests; each reply may tell Limit, Remaining and Reset of one or both.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -33,11 +33,13 @@ class Permit(NamedTuple):
 class Quota:
     """Both families, and the closed times that a 429 brings.
 
-    `reserve` is the fraction of each window left to other users. `assumed` is the instant limit
+    `reserve` is the fraction of each window left to other users, `chance` draws the lots for a
+    window's last calls. `assumed` is the instant limit
     concluded from a 429 where no reply tells it, None as long as there is none.
     """
 
     reserve: float = 0.0
+    chance: Callable[[], float] = lambda: 0.0
     families: dict[Family, FamilyQuota] = field(init=False)
     closed_until: float = -math.inf
     assumed: int | None = None
@@ -47,7 +49,7 @@ class Quota:
     _by_the_book: int = 0
 
     def __post_init__(self) -> None:
-        self.families = {family: FamilyQuota(self.reserve) for family in Family}
+        self.families = {family: FamilyQuota(self.reserve, chance=self.chance) for family in Family}
 
     def wait(self, spends: Iterable[Family], now: float) -> float:
         """Return the seconds that such a call has to wait; infinite: until a reply tells more."""

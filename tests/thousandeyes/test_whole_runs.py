@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -77,11 +78,12 @@ async def whole_run(
     at_a_time: int = 20,
     retries: int = 3,
     max_wait: float = 3600,
+    chance: Callable[[], float] = random.random,
 ) -> list[Record]:
     """Work through the list as the flow does: a small pool, and retries where they may be."""
     loop = asyncio.get_running_loop()
     chosen = ThousandEyesSettings(token="secret-token")
-    gate = QuotaGate(max_wait=max_wait, clock=loop.time)
+    gate = QuotaGate(max_wait=max_wait, clock=loop.time, chance=chance)
     records = [Record(test_id) for test_id in test_ids]
     queue = iter(records)
 
@@ -212,6 +214,24 @@ def test_two_runs_that_know_nothing_of_each_other_share_a_window() -> None:
 
     run(main())
     assert api.by_status[429] <= 10
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_four_runs_learn_how_many_they_are_and_have_little_refused(seed: int) -> None:
+    chance, api = random.Random(seed), Api(server())
+    api.latency = lambda _: chance.uniform(0.05, 0.07)
+
+    async def main() -> None:
+        async def one() -> None:
+            await asyncio.sleep(chance.uniform(0, 2))
+            await whole_run(api, ids(57), chance=chance.random)
+
+        await asyncio.gather(*(one() for _ in range(4)))
+
+    run(main())
+    windows = len(api.resets)
+    assert windows <= 11, "228 tests fill nine windows and a half; the first one may be cut short"
+    assert api.by_status[429] <= 3 * windows, "they would waste five if they took no notice"
 
 
 @given(
