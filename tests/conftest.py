@@ -38,6 +38,12 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def _tokens_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the tokens of earlier tests: each reply is searched for all that a process knows."""
+    monkeypatch.setattr("thousandeyes.redaction._tokens", {})
+
+
 @pytest.fixture(scope="session")
 def prefect_home() -> Path:
     return Path(_home.name)

@@ -186,6 +186,8 @@ def _spans(text: str, needles: Iterable[_Needle]) -> Iterator[tuple[int, int]]:
 def _places(text: str, needles: Iterable[_Needle]) -> Iterator[tuple[int, int]]:
     left = _MOST_PLACES
     for needle in needles:
+        if len(text) < needle.least:  # as most headers are
+            continue
         for place, block in needle.blocks:
             at = text.find(block)
             while at >= 0:
