@@ -104,6 +104,7 @@ def rerun(home: Path, *arguments: str, **variables: str) -> subprocess.Popen[str
     )
 
 
+@pytest.mark.prefect
 def test_one_that_can_not_start_ends_a_run_with_one_sentence(tmp_path: Path) -> None:
     database = "sqlite+aiosqlite:////nowhere/at/all.db"
     run = rerun(tmp_path, "1", TE_TOKEN=TOKEN, PREFECT_SERVER_DATABASE_CONNECTION_URL=database)
@@ -115,6 +116,7 @@ def test_one_that_can_not_start_ends_a_run_with_one_sentence(tmp_path: Path) -> 
     assert "unable to open database file" in error
 
 
+@pytest.mark.prefect
 def test_a_run_reaches_loopback_past_every_proxy_and_all_of_it_is_recorded(tmp_path: Path) -> None:
     names = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY", "ws_proxy")
     proxies = dict.fromkeys(names, NOBODY)
