@@ -9,7 +9,7 @@ import httpx
 
 from thousandeyes import __version__
 from thousandeyes.body import PACKING
-from thousandeyes.proxies import UNUSABLE, unusable
+from thousandeyes.proxies import UNUSABLE, trusted, unusable
 from thousandeyes.settings import ThousandEyesSettings, is_loopback
 
 ACCEPT: Final = "application/json, application/hal+json, application/problem+json"
@@ -91,6 +91,7 @@ def http_client(
             event_hooks={"response": [_forget_location]},
             # What one reply sets must not change what the next call sends, nor grow with each.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            verify=trusted(),
             transport=transport,
             mounts={f"all://{_in_url(host)}": None} if is_loopback(host) else None,
         )

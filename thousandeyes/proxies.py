@@ -1,9 +1,12 @@
-"""The same proxies for every client of a process, and none on the way to loopback.
+"""The same proxies and certificates for every client of a process; no proxy to loopback.
 
 The HTTP and WebSocket libraries read them from the environment, each in its own way.
 """
 
+import os
+import ssl
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Final
 
 import httpx
@@ -33,9 +36,23 @@ def prepare(environ: MutableMapping[str, str]) -> None:
     environ.update(direct_to_loopback(environ))
     try:
         environ.update(in_full(environ))
-        httpx.Client().close()
+        httpx.Client(verify=trusted()).close()
     except UNUSABLE:
         raise unusable() from None
+
+
+def trusted() -> ssl.SSLContext:
+    """Return what every client of this process checks servers by, as httpx makes it.
+
+    Raises:
+        OSError: A CA variable can't be used.
+    """
+    return _trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@lru_cache(maxsize=1)
+def _trusted(_file: str | None, _directory: str | None) -> ssl.SSLContext:
+    return httpx.create_ssl_context()  # reads all certificates: that takes 50 ms
 
 
 def in_full(environ: Mapping[str, str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Loopback goes through no proxy, whatever is set in whichever spelling."""
 
 import urllib.request
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from websockets.proxy import parse_proxy
 
 from thousandeyes.errors import SettingsError
-from thousandeyes.proxies import LOOPBACK, direct_to_loopback, in_full, prepare
+from thousandeyes.proxies import LOOPBACK, direct_to_loopback, in_full, prepare, trusted
 
 HOSTS = st.lists(st.sampled_from(["example.org", ".internal", "10.1.2.3", "*", "127.0.0.1", ""]))
 TEXTS = st.one_of(st.none(), HOSTS.map(",".join), HOSTS.map(" , ".join))
@@ -90,3 +91,13 @@ def test_a_value_that_no_client_can_use_is_told_without_it(
     with pytest.raises(SettingsError, match=r"look at HTTPS_PROXY, .* and SSL_CERT_DIR$") as caught:
         prepare({name: value})
     assert "s3cret" not in str(caught.value)
+
+
+def test_certificates_are_read_again_only_where_a_variable_names_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = trusted()
+    assert trusted() is first
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    assert trusted() is not first
+    assert trusted().cert_store_stats()["x509"] == 0
