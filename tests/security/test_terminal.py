@@ -28,6 +28,7 @@ HOSTILE = (
 )
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 LISTINGS = ["tests", "agents", "account-groups"]
+END = "end of a listing"
 
 
 def test_what_a_process_of_make_serve_says_is_cleaned(tmp_path: Path) -> None:
@@ -114,18 +115,40 @@ def test_whatever_a_command_prints_is_text_and_colours_alone() -> None:
     assert "\x1b[1;31m" in shown, "rich's own colours come through"
 
 
-@pytest.fixture(params=[HOSTILE, HOSTILE * 3_000], ids=["short", "long"])
+@pytest.fixture(scope="module", params=[HOSTILE, HOSTILE * 1_000], ids=["short", "long"])
 def environment(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     with serve(says_everywhere(request.param, test_id="1")) as server:
         yield {"TE_TOKEN": "0a1b2c3d-4e5f", "TE_BASE_URL": server.url, "PREFECT_API_URL": ""}
 
 
-@pytest.mark.parametrize("form", [(), ("--ids",), ("--json",)], ids=["table", "ids", "json"])
+FORMS = {"table": (), "ids": ("--ids",), "json": ("--json",)}
+EACH = [(listing, *options) for listing in LISTINGS for options in FORMS.values()]
+LISTS = f"""
+from thousandeyes.__main__ import main
+from thousandeyes.terminal import status_of
+def all_of_them():
+    for arguments in {EACH}:
+        assert main(arguments) == 0
+        print("{END}")
+    return 0
+raise SystemExit(status_of(all_of_them))
+"""
+
+
+@pytest.fixture(scope="module")
+def shown_of(environment: dict[str, str]) -> dict[tuple[str, ...], str]:
+    """What each listing shows in each form; one process for all, since it takes long to start."""
+    *shown, after = on_a_terminal("-c", LISTS, **environment).split(f"{END}\n")
+    assert after == ""
+    return dict(zip(EACH, shown, strict=True))
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("listing", LISTINGS)
 def test_a_listing_is_text_alone(
-    environment: dict[str, str], listing: str, form: tuple[str, ...]
+    shown_of: dict[tuple[str, ...], str], listing: str, form: tuple[str, ...]
 ) -> None:
-    shown = on_a_terminal("-m", "thousandeyes", listing, *form, **environment)
+    shown = shown_of[listing, *form]
     assert unfit(shown) == set()
     assert len(shown) < 20_000
     assert HIDES not in shown
@@ -146,9 +169,11 @@ def test_ids_that_are_none_are_not_printed() -> None:
 @pytest.mark.usefixtures("prefect_server")
 @pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["run", "dry run"])
 def test_a_run_is_told_in_text_alone(environment: dict[str, str], options: tuple[str, ...]) -> None:
-    environment |= {"PREFECT_API_URL": str(get_current_settings().api.url)}
-    environment |= {"PREFECT_LOGGING_LEVEL": "DEBUG"}
-    shown = on_a_terminal("-m", "flows.rerun", "1", "2", *options, **environment)
+    api = {"PREFECT_API_URL": str(get_current_settings().api.url)}
+    shown = on_a_terminal(
+        *("-m", "flows.rerun", "1", "2", *options),
+        **(environment | api | {"PREFECT_LOGGING_LEVEL": "DEBUG"}),
+    )
     assert unfit(shown) == set()
     assert "begin" in shown
     assert "Passed." not in COLOUR.sub("", shown).splitlines()
