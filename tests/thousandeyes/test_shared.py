@@ -30,7 +30,7 @@ def named(shared: Shared) -> list[Fact]:
 
 def has(*facts: Fact, in_tests: Sequence[str] | None = None) -> Fails:
     return lambda test, laptop: (
-        (in_tests is None or test in in_tests) and set(facts) <= set(laptop.facts)
+        (in_tests is None or test in in_tests) and all(fact in laptop.facts for fact in facts)
     )
 
 
