@@ -18,8 +18,9 @@ log = logging.StreamHandler()  # holds on to the stream, as Prefect's do
 seen = Console(file=sys.stderr, highlight=False)
 from thousandeyes.terminal import status_of
 def main():
-    # The last is more than a pipe holds: who reads no more has gone by the end of it.
-    for word in ("B\xfcro \u6771\u4eac", "\ud800", "x" * 100_000):
+    # The last is more than a pipe holds, in lines that nobody cuts: who reads no more has gone by
+    # the end of it.
+    for word in ("B\xfcro \u6771\u4eac", "\ud800", 100 * ("x" * 1_000 + "\n")):
         print(word, flush=True)
         Console(highlight=False).print(word)
         seen.print(word)
