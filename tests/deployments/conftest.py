@@ -8,7 +8,7 @@ import pytest
 
 from tests.deployments.browser import CHROMIUM
 from tests.deployments.cluster import HAPROXY, REDIS, Cluster, on_several_servers
-from tests.deployments.topology import Topology, on_postgresql, on_sqlite, postgresql
+from tests.deployments.topology import Database, Topology, on_postgresql, on_sqlite, postgresql
 
 
 @pytest.hookimpl(wrapper=True)
@@ -39,6 +39,13 @@ def one_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topology]:
     with on_sqlite(tmp_path_factory.mktemp("one-machine")) as topology:
         _bootstrapped(topology)
         yield topology
+
+
+@pytest.fixture
+def database() -> Iterator[Database]:
+    _needed(postgresql(), "PostgreSQL")
+    with Database() as database:
+        yield database
 
 
 @pytest.fixture(scope="session")

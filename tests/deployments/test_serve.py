@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import stat
 import subprocess
@@ -21,26 +20,11 @@ from deployments.serve import _running
 from tests.benchmarks.processes import environment, free_port
 from tests.deployments.scene import client_of, simulated
 from tests.deployments.topology import Topology
+from tests.docs.pages import clone
 
 pytestmark = pytest.mark.servers
 
 NOBODY = "http://127.0.0.1:9"
-
-
-def clone(directory: Path) -> Path:
-    """Copy the project's own files as they are now, committed or not."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (source := ROOT / name).exists():
-            (directory / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, directory / name)
-    return directory
 
 
 def test_it_serves_a_run_with_the_token_of_the_dotenv_file_and_stops_with_ctrl_c(

@@ -9,13 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.docs.pages import PAGES, ROOT, blocks, in_sentences
 from thousandeyes.settings import ENV_FILE, FilesSettings, ThousandEyesSettings
-from thousandeyes.simulator.app import create_app
-from thousandeyes.simulator.options import DEFAULT_TOKEN
-from thousandeyes.simulator.server import serve
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 MODULES = [
     "flows.rerun",
     "thousandeyes",
@@ -23,13 +19,8 @@ MODULES = [
     "deployments.bootstrap",
     "deployments.serve",
 ]
+BENCHMARKS = "tests.benchmarks"
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-
-
-def blocks(page: Path) -> list[str]:
-    """Return the page's shell blocks, continued lines joined."""
-    found = re.findall(r"^( *)```sh\n(.*?)^\1```$", page.read_text(), re.MULTILINE | re.DOTALL)
-    return [re.sub(r"\\\n *", "", block) for _, block in found]
 
 
 def anchors(page: Path) -> set[str]:
@@ -76,14 +67,17 @@ def test_every_command_of_a_page_is_there(page: Path) -> None:
         f"{one['name']}"
         for one in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
     }
-    for line in "\n".join(blocks(page)).splitlines():
+    for line in "\n".join(blocks(page) + in_sentences(page)).splitlines():
         for target in re.findall(r"^ *make ([a-z-]+)", line):
             assert target in targets, line
         for module, rest in re.findall(r"python -m ([\w.]+)([^|]*)", line):
-            assert module in MODULES, line
+            assert module.removeprefix("prefect_thousandeyes.") in [*MODULES, BENCHMARKS], line
             listing = re.match(r" (tests|agents|account-groups)\b", rest)
-            shown = help_of(module, *(listing.groups() if listing else ()))
-            for option in re.findall(r"--[a-z][a-z-]+", rest):
+            shown = help_of(
+                module.removeprefix("prefect_thousandeyes."), *(listing.groups() if listing else ())
+            )
+            names = r"|(?<= )[a-z][a-z-]+" if module == BENCHMARKS else ""
+            for option in re.findall(r"--[a-z][a-z-]+" + names, rest):
                 assert re.search(rf"{option}\b", shown), line
         for name in re.findall(r"deployment run [\w-]+/([\w-]+)", line):
             assert name in deployments, line
@@ -103,25 +97,3 @@ def test_every_command_tells_its_version(module: str) -> None:
         [sys.executable, "-m", module, "--version"], cwd=ROOT, capture_output=True, text=True
     )
     assert (shown.returncode, shown.stdout) == (0, "prefect-thousandeyes 0.1.0\n"), shown.stderr
-
-
-def test_the_steps_of_the_readme_list_the_tests_with_the_token_of_env_alone(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / ".venv/bin").mkdir(parents=True)
-    python = tmp_path / ".venv/bin/python"
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
-    make_env, list_tests = blocks(ROOT / "README.md")[1:3]
-    make_env = make_env.replace("…", DEFAULT_TOKEN)
-    with serve(create_app(tests=["765231567", "765231568"])) as api:
-        done = subprocess.run(  # noqa: PLW1510 - its status is asserted
-            ["/bin/sh", "-ec", make_env + list_tests],
-            cwd=tmp_path,
-            env={"PATH": "/usr/bin:/bin", "TE_BASE_URL": api.url},
-            capture_output=True,
-            text=True,
-        )
-    assert done.returncode == 0, done.stderr
-    assert "765231567" in done.stdout
-    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
