@@ -30,12 +30,19 @@ SERVERS: Final = ("first", "second")
 
 _PREFECT: Final = (sys.executable, "-m", "prefect")
 _PAGE: Final = ROOT / "docs" / "several-servers.md"
-"""What it tells is what runs here: its variables, and its file for HAProxy."""
+"""What it tells is what runs here: its variables, its commands, and its file for HAProxy."""
 
 
-def _block(language: str) -> str:
-    """Return the page's first block in a language."""
-    return _PAGE.read_text().split(f"```{language}\n", 1)[1].split("```", 1)[0]
+def _block(language: str, number: int = 1) -> str:
+    """Return one of the page's blocks in a language."""
+    return _PAGE.read_text().split(f"```{language}\n")[number].split("```", 1)[0]
+
+
+def _told(what: str) -> tuple[str, ...]:
+    """Return the page's command of Prefect that has these words."""
+    told = _block("sh", 2).replace("--host 0.0.0.0", "--host 127.0.0.1")
+    [line] = [line for line in told.splitlines() if what in line]
+    return (*_PREFECT, *line.split()[1:])
 
 
 @dataclass
@@ -95,7 +102,7 @@ class Cluster(Topology):
         if name == "redis":
             return (str(REDIS), "--port", port, "--bind", "127.0.0.1", "--appendonly", "yes")
         if name == "services":
-            return (*_PREFECT, "server", "services", "start")
+            return _told("server services")
         if name == "haproxy":
             told = _block("haproxy").replace("bind :4200", f"bind 127.0.0.1:{port}")
             for server in SERVERS:
@@ -103,7 +110,7 @@ class Cluster(Topology):
                 told = told.replace(f"{server}.example.net:4200", address)
             (file := self.directory / name / "haproxy.cfg").write_text(told)
             return (str(HAPROXY), "-db", "-f", str(file))
-        return (*_PREFECT, "server", "start", "--no-services", "--port", port)
+        return (*_told("server start"), "--port", port)
 
     def _answers(self, name: str) -> bool:
         if name == "services":  # which nobody asks anything
