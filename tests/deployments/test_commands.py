@@ -24,8 +24,9 @@ from tasks.blocks import EndpointTestGroup
 from tests.benchmarks.processes import free_port
 from tests.deployments.scene import PLENTY, client_of, shown, until
 from tests.deployments.topology import Database, Topology
-from tests.docs.commands import IDS, PASSWORD, TOKEN, begun, parameters, run, stays, told
+from tests.docs.commands import IDS, PASSWORD, TOKEN, parameters, told
 from tests.docs.pages import ROOT, Script, scripts
+from tests.docs.shell import begun, run, stays
 from thousandeyes.simulator import create_app, serve
 
 SCRIPTS = [one for one in scripts() if any(each.on_server for each in told(one))]

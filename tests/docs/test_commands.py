@@ -6,19 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.processes import free_port
-from tests.docs.commands import (
-    ELSEWHERE,
-    IDS,
-    RUN,
-    TOKEN,
-    begun,
-    elsewhere,
-    parameters,
-    run,
-    stays,
-    told,
-)
+from tests.docs.commands import ELSEWHERE, IDS, RUN, TOKEN, elsewhere, parameters, told
 from tests.docs.pages import ROOT, Script, scripts
+from tests.docs.shell import begun, run, stays
 from thousandeyes.simulator import create_app, serve
 
 SCRIPTS = scripts()
