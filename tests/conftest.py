@@ -22,14 +22,24 @@ os.environ |= {
 }
 
 
+_GROUPS = {
+    "machines": {"machines", "one_machine", "several_machines", "several_servers"},
+    "server": {"prefect_server"},
+}
+"""What one process runs alone, as its tests share a server, and the fixtures that need it."""
+
+
+# Before pytest-xdist reads the groups, which it does among the first.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tell which tests need a Prefect server, and which of them share one with its workers."""
     for item in items:
-        on_machines = Path(__file__).parent / "deployments" in item.path.parents
-        if on_machines or "prefect_server" in getattr(item, "fixturenames", ()):
+        needs = set(getattr(item, "fixturenames", ()))
+        shared = [group for group, fixtures in _GROUPS.items() if needs & fixtures]
+        if shared:
+            item.add_marker(pytest.mark.xdist_group(shared[0]))
+        if shared or Path(__file__).parent / "deployments" in item.path.parents:
             item.add_marker(pytest.mark.prefect)
-        if on_machines:
-            item.add_marker(pytest.mark.xdist_group("machines"))
 
 
 @pytest.fixture(autouse=True)
