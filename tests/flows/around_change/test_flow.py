@@ -1,8 +1,8 @@
 """Before and after a change, in one process: a real Prefect server, the simulator on a socket."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, Self
 from uuid import UUID
 
 import pytest
@@ -109,16 +109,29 @@ async def test_a_change_that_breaks_nothing_passes_although_tests_fail_as_before
     )
 
 
-async def test_it_goes_on_by_itself_when_the_time_has_come(simulate: Simulate) -> None:
+async def test_it_goes_on_by_itself_when_the_time_has_come(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class AnHourLater(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(hours=1)
+
     simulate(tests=ids(1), **QUICK)
-    until = datetime.now(UTC) + timedelta(seconds=8)
-    state = await Run(ids(1), until=until).ended()
+    run = Run(ids(1), until=datetime.now(UTC) + timedelta(hours=1))
+    await run.waits()
+    # Another one, which has no round of this minute that the second half would wait out.
+    after = simulate(tests=ids(1), **QUICK)
+    has_come = datetime.now(UTC)
+    assert not after.calls
+    monkeypatch.setattr(waiting, "datetime", AnHourLater)
+    state = await run.ended()
     assert state.message == "None of 1 tests broke with the change; 1 is unchanged."
     async with get_client() as client:
         halves = await client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
     assert halves[0].name.endswith("-after")
     assert halves[0].start_time
-    assert halves[0].start_time >= until
+    assert halves[0].start_time >= has_come
 
 
 async def test_when_nobody_resumes_it_the_run_fails_and_says_what_to_do(
