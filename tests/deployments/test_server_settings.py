@@ -1,37 +1,26 @@
 """Bootstrap tells what a Prefect server should be set to, where the server shows its settings."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect import get_client
 from prefect.settings import Settings
 
+from deployments.bootstrap import main
 from deployments.server_settings import unshared, weak_settings
-from tests.benchmarks.processes import free_port
 from tests.chaos.proxy import Proxy
 from tests.deployments.scene import client_of
 from tests.deployments.topology import Topology
 
 LEASES = "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"
-AS_PREFECT_HAS_IT = {
-    LEASES: "prefect.server.concurrency.lease_storage.memory",
-    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "*",
-    "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "false",
-}
 
 
-@pytest.fixture
-def careless(tmp_path: Path) -> Iterator[Topology]:
-    with Topology(tmp_path, free_port(), settings=AS_PREFECT_HAS_IT) as topology:
-        yield topology
-
-
-def test_a_server_with_prefects_own_settings_is_warned_of(careless: Topology) -> None:
-    done = careless.run("deployments.bootstrap", cwd=careless.directory)
-    assert done.returncode == 0, done.stderr
-    warned = [line for line in done.stdout.splitlines() if line.startswith("left ")]
+@pytest.mark.usefixtures("prefect_server")
+def test_a_server_with_prefects_own_settings_is_warned_of(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--dry-run"]) == 0
+    warned = [line for line in capsys.readouterr().out.splitlines() if line.startswith("left ")]
     assert len(warned) == 2
     assert f"setting {LEASES} (leases lie in its memory: when it is restarted" in warned[0]
     assert "a page of any site that somebody here visits can read its API" in warned[1]
