@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator
 from typing import Any, Final
 from uuid import UUID
@@ -17,6 +18,7 @@ from prefect.settings import (
 )
 
 from deployments.automations import Entry, apply_automations, read_automations
+from deployments.bootstrap import main
 from tests.deployments.topology import TOKEN, Topology
 from thousandeyes.simulator import create_app, serve
 
@@ -30,6 +32,16 @@ def client_of(topology: Topology) -> Iterator[None]:
         {PREFECT_API_URL: f"{topology.url}/api", PREFECT_API_AUTH_STRING: topology.auth}
     ):
         yield
+
+
+def bootstrap(*arguments: str) -> str:
+    """Run `python -m deployments.bootstrap` in this process, and return what it said.
+
+    A server's own process of it is started where the server is; this one need not import it all.
+    """
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        assert main(arguments) == 0
+    return said.getvalue()
 
 
 _NEWEST: Final = {

@@ -1,5 +1,6 @@
 """`python -m deployments.bootstrap` on real servers: once, again, and where it can't."""
 
+import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from deployments.deploy import apply_deployments
 from deployments.project import FILE, ROOT, read_deployments
 from deployments.steps import Found
 from tasks.blocks import EndpointTestGroup
-from tests.deployments.scene import client_of, shown
+from tests.deployments.scene import bootstrap, client_of, shown
 from tests.deployments.topology import TOKEN, Topology
 
 DEPLOYMENTS = [f"deployment {one.full_name}" for one in read_deployments()]
@@ -52,12 +53,6 @@ def stable(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def bootstrap(topology: Topology, *arguments: str, **variables: str) -> str:
-    done = topology.run("deployments.bootstrap", *arguments, cwd=topology.directory, **variables)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 async def attach(client: PrefectClient, deployment: UUID, limit: UUID | None) -> None:
     """Give a deployment a limit, or none, as the UI does."""
     changes = {"global_concurrency_limit_id": limit and str(limit)}
@@ -73,10 +68,13 @@ def without_times(deployment: dict[str, Any]) -> Any:
     return deployment
 
 
-def test_a_second_time_finds_all_as_it_is_and_changes_nothing(machines: Topology) -> None:
-    bootstrap(machines, TE_TOKEN=TOKEN)
+def test_a_second_time_finds_all_as_it_is_and_changes_nothing(
+    machines: Topology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TE_TOKEN", TOKEN)
+    bootstrap()
     before = objects(machines)
-    said = bootstrap(machines, TE_TOKEN=TOKEN).splitlines()
+    said = bootstrap().splitlines()
     after = objects(machines)
     found = ("found", "off")
     assert all(line.startswith(found) for line in said[1:]), said
@@ -99,6 +97,8 @@ async def applied(*, dry_run: bool = False, overwrite: bool = False) -> list[str
 
 
 async def test_a_schedule_that_was_switched_on_in_the_ui_stays_on(machines: Topology) -> None:
+    assert machines
+
     async def active() -> bool:
         there = await client.read_deployment_by_name("rerun-endpoint-tests/scheduled")
         return there.schedules[0].active
@@ -107,13 +107,13 @@ async def test_a_schedule_that_was_switched_on_in_the_ui_stays_on(machines: Topo
     async with get_client() as client:
         there = await client.read_deployment_by_name("rerun-endpoint-tests/scheduled")
         await client.update_deployment_schedule(there.id, there.schedules[0].id, active=True)
-        said = bootstrap(machines)
+        said = await asyncio.to_thread(bootstrap)
         assert (
             f"left             {name} (not as in prefect.yaml: schedule weekdays-at-10 active; "
             "--overwrite sets it by the file)"
         ) in said
         assert await active()
-        said = bootstrap(machines, "--overwrite", "--dry-run")
+        said = await asyncio.to_thread(bootstrap, "--overwrite", "--dry-run")
         assert f"would be changed {name} (schedule weekdays-at-10 active)" in said
         assert await active()
         assert await applied(overwrite=True) == [
@@ -233,7 +233,7 @@ def test_prefect_deploy_from_a_clean_clone_makes_the_same_deployments_with_longe
     shutil.copy(FILE, clone)  # one that isn't committed yet is tested too
     done = machines.run("prefect", "--no-prompt", "deploy", "--all", cwd=clone)
     assert done.returncode == 0, done.stdout + done.stderr
-    deployed = [line for line in bootstrap(machines).splitlines() if " deployment " in line]
+    deployed = [line for line in bootstrap().splitlines() if " deployment " in line]
     assert len(deployed) == len(DEPLOYMENTS)
     mended = "(parameter_openapi_schema)"
     assert all(line.startswith("found") or line.endswith(mended) for line in deployed), deployed

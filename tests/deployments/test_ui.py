@@ -24,7 +24,7 @@ from tasks.markdown import unlinked
 from tasks.publication import publish
 from tasks.report import RunReport
 from tests.deployments import browser, mornings
-from tests.deployments.scene import client_of, simulated
+from tests.deployments.scene import bootstrap, client_of, simulated
 from tests.deployments.topology import Topology
 from tests.tasks.test_markdown import HOSTILE
 from thousandeyes.outcomes import Outcome
@@ -172,9 +172,9 @@ def test_what_is_set_there_stays_and_a_page_that_is_saved_changes_nothing_else(
         page.goto(f"{one_machine.url}/v2/automations")
         page.get_by_role("link", name="thousandeyes-crashed-run-goes-on").click()
         _press(page.get_by_role("switch").first)
-    bootstrap = ("deployments.bootstrap",)
-    said = one_machine.run(*bootstrap, cwd=one_machine.directory).stdout
-    one_machine.run(*bootstrap, "--overwrite", cwd=one_machine.directory)
+    with client_of(one_machine):
+        said = bootstrap()
+        bootstrap("--overwrite")
     left = [line.split(maxsplit=2)[2] for line in said.splitlines() if line.startswith("left")]
     kept = "{} (not as in {}: {}; --overwrite sets it by the file)"
     assert left == [
