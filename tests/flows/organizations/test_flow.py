@@ -1,7 +1,6 @@
 """Several organizations: who is run, and how the runs come together."""
 
 import asyncio
-from collections.abc import Iterator
 from uuid import UUID
 
 import httpx
@@ -66,15 +65,14 @@ class TestChoice:
         self.endless = ""
         monkeypatch.setattr("flows.organizations.flow.rerun_by_deployment", run)
 
-    @pytest.fixture(autouse=True)
-    async def _blocks(self, _instead: Iterator[None]) -> None:
-        await ThousandEyesCredentials(token="x").save("org-east", overwrite=True)
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _blocks(cls) -> None:
+        ThousandEyesCredentials(token="x").save("org-east", overwrite=True)
         for name, credentials in (("org-a", "org-east"), ("org-b", "org-east"), ("org-c", None)):
             group = EndpointTestGroup(test_ids=["1"], credentials=credentials)
-            await group.save(name, overwrite=True)
-        await EndpointTestGroup(test_ids=["2"], credentials="org-west").save(
-            "org-d", overwrite=True
-        )
+            group.save(name, overwrite=True)
+        EndpointTestGroup(test_ids=["2"], credentials="org-west").save("org-d", overwrite=True)
 
     async def test_each_organization_is_run_once_with_all_its_groups(self) -> None:
         await rerun_organizations(["org-c", "org-a", "org-b"])
