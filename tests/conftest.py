@@ -29,7 +29,7 @@ os.environ |= {
     # A task may run outside a flow, and then Prefect's server keeps no log of it.
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     # One authority, for servers that are asked without TLS: each of Prefect's many clients reads
-    # them all, and with some hundred and forty that was a fourth of what a run here costs.
+    # them all, and with some hundred and forty that was a third of what a run here costs.
     "PREFECT_API_SSL_CERT_FILE": str(_one_authority(Path(_home.name) / "authority.pem")),
 }
 
