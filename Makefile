@@ -86,7 +86,7 @@ pictures: setup ## take the pictures of README and docs again; needs Chromium
 	PICTURES="$(CURDIR)/deployments/pictures" $(BIN)/pytest tests/deployments/test_ui.py
 
 .PHONY: bench
-bench: setup ## measure speed, quota and memory; prints tables, takes about 30 minutes
+bench: setup ## measure speed, quota, growth and pages; prints tables, takes about two hours
 	$(BIN)/python -m tests.benchmarks
 
 .PHONY: chaos

@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks",
         description="Takes the project's figures on this machine, each contestant in a process of "
-        "its own on a fresh Prefect server. About 30 minutes for all; best when nothing else runs.",
+        "its own on a fresh Prefect server. About two hours for all; best when nothing else runs.",
     )
     parser.add_argument(
         "benchmarks", nargs="*", metavar="NAME", help=f"all, or some of: {', '.join(_BENCHMARKS)}"
