@@ -5,9 +5,11 @@ Pure decisions, as in `quota`. A third family would be described here.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, NamedTuple
+
+from thousandeyes.crowd import Crowd
 
 
 class Family(StrEnum):
@@ -30,12 +32,6 @@ SAME_WINDOW: Final = 1.0
 MOST_ASKING: Final = 16
 """Calls that may ask at a time after three in a row brought no reply. One after the other, each
 until its time is over, they would take most of an hour to show that nobody answers."""
-SHARE: Final = 3
-"""One part in so many of the room goes out at a time: others may begin at any moment."""
-FEW: Final = 2
-"""So many replies tell how many runs use a window; fewer don't."""
-UNSEEN: Final = 2
-"""How many runs are reckoned with before."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +67,8 @@ class FamilyQuota:
     The room is the lowest Remaining, less the reserve, the calls in flight and the calls `spent`.
     Each reply's Remaining counts its own call; so the lowest one misses only those two kinds.
 
-    Other runs see the same room. How many there are shows in what is gone of a window beside this
-    run's own calls. The more, the less goes out at a time, so that all together send half of the
-    room. The last calls are drawn by lot, with `chance`, a number from 0 to 1.
+    `chance` returns a number from 0 to 1, another one each time: the lot for the last calls of a
+    window that others use too.
     """
 
     reserve: float = 0.0
@@ -93,16 +88,7 @@ class FamilyQuota:
     last_reset: float = -math.inf
     window: float = WINDOW
     """Seconds in a window, as far as Resets show: a minute until two of them are less apart."""
-    users: int = 0
-    """How many runs seem to use it, this one among them; 0: not known yet."""
-    users_before: int = 0
-    """The same, when this window was first heard of."""
-    first: int = 0
-    """The Remaining with which this window was first heard of."""
-    heard: int = 0
-    """Replies that told of it since."""
-    luck: float = 0.0
-    """The lot that this window has drawn, from 0 to 1."""
+    crowd: Crowd = field(default_factory=Crowd)
     chance: Callable[[], float] = lambda: 0.0
     beyond: float = 0.0
     """Seconds to add to a Reset. A server that still refuses after it has rounded it down."""
@@ -138,18 +124,10 @@ class FamilyQuota:
         if self.told is None:
             may_ask = self.asking < min(4 ** max(0, self.silent - 1), MOST_ASKING)
             return 0.0 if self.untold or may_ask else math.inf
-        if self.in_flight < min(self._most_in_flight, self.free) and not self._left_to_others:
-            return 0.0
+        most = min(self.crowd.most_in_flight(self.free, now), self.free)
+        if self.in_flight < most and self.crowd.has_the_last(self.free):
+            return self.crowd.courtesy(self.in_flight, self.told.limit, now)
         return self.rolls_over_at - now
-
-    @property
-    def _most_in_flight(self) -> int:
-        return max(1, self.free // max(SHARE, 2 * (self.users or UNSEEN)))
-
-    @property
-    def _left_to_others(self) -> bool:
-        """Whether others may have the last calls, by lot: all would send, and few would get one."""
-        return self.free < self.users and self.luck * self.users >= self.free
 
     def leaves(self, share: float) -> bool:
         """Tell whether another call leaves this share of the window, as far as is known."""
@@ -183,30 +161,20 @@ class FamilyQuota:
             self._measure(told)
             if self.told:
                 self.forget()
-            self.first, self.heard, self.luck = told.remaining, 0, self.chance()
-            self.users_before = self.users
             if told.seconds_left <= 0:
                 return
             self.counted_lost = mark.lost
+            self.crowd.begin(told.remaining, now, self.chance())
         elif self.told and told.reset >= self.last_reset - SAME_WINDOW:
-            self.heard += self.told.remaining > 0
             told = replace(told, remaining=min(told.remaining, self.told.remaining))
-            self._count_users(told.remaining)
+            if self.told.remaining:  # else it was refused, or the last call of all
+                self.crowd.hear(told.remaining, now, self.in_flight + self.spent)
             # A reply that was long on its way makes the window seem to end later, never sooner.
             end = min(end, self.rolls_over_at)
         else:
             return
         self.told, self.rolls_over_at, self.untold = told, end, False
         self.last_reset = max(self.last_reset, told.reset)
-
-    def _count_users(self, remaining: int) -> None:
-        """Learn how many runs use the window: from what is gone, and what this one had of it."""
-        if self.heard < FEW:
-            return
-        others = self.first - remaining - self.heard - self.in_flight - self.spent
-        # Who has much of a window takes the others for fewer than they are, and would have more of
-        # the next one: so believe slowly that they are fewer.
-        self.users = max(1 + max(0, round(others / self.heard)), self.users_before - 1)
 
     def _measure(self, told: Told) -> None:
         """Learn how long a window is from one that is new.

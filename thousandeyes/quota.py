@@ -34,8 +34,8 @@ class Quota:
     """Both families, and the closed times that a 429 brings.
 
     `reserve` is the fraction of each window left to other users, `chance` draws the lots for a
-    window's last calls. `assumed` is the instant limit
-    concluded from a 429 where no reply tells it, None as long as there is none.
+    window's last calls. `assumed` is the instant limit concluded from a 429 where no reply tells
+    it, None as long as there is none.
     """
 
     reserve: float = 0.0

@@ -80,42 +80,6 @@ def test_a_quarter_of_the_room_goes_out_until_it_shows_whether_others_use_it() -
     assert len(sent_at_once(quota, 0)) == 5
 
 
-@pytest.mark.parametrize(("left", "at_a_time"), [(21, 7), (19, 4), (17, 2)])
-def test_who_is_alone_sends_a_third_of_the_room_and_of_n_runs_each_the_half_of_an_nth(
-    left: int, at_a_time: int
-) -> None:
-    quota = begun(reply(instant=(24, 23, 60)))
-    first, second = quota.send(BOTH), quota.send(BOTH)
-    quota.replied(first, reply(instant=(24, left + 1, 60)), 0)
-    quota.replied(second, reply(instant=(24, left, 60)), 0)
-    assert len(sent_at_once(quota, 0)) == at_a_time
-
-
-def test_how_many_used_a_window_is_known_in_the_next_one() -> None:
-    quota = begun(reply(instant=(24, 23, 60)))
-    for left in (19, 15, 11):
-        quota.replied(quota.send(BOTH), reply(instant=(24, left, 60)), 0)
-    quota.replied(quota.send(BOTH), reply(at=60, instant=(24, 23, 120)), 60)
-    assert len(sent_at_once(quota, 60)) == 23 // 8
-
-
-@pytest.mark.parametrize(("lot", "sends"), [(0.0, 1), (0.49, 1), (0.51, 0), (0.99, 0)])
-def test_the_last_calls_of_a_shared_window_are_drawn_by_lot(lot: float, sends: int) -> None:
-    quota = Quota(chance=lambda: lot)
-    quota.replied(quota.send(BOTH), reply(instant=(24, 14, 60)), 0)
-    for left in (10, 6, 2):
-        quota.replied(quota.send(BOTH), reply(instant=(24, left, 60)), 0)
-    assert len(sent_at_once(quota, 0)) == sends
-
-
-def test_who_is_alone_has_the_last_calls_whatever_the_lot() -> None:
-    quota = Quota(chance=lambda: 0.99)
-    quota.replied(quota.send(BOTH), reply(instant=(24, 3, 60)), 0)
-    for left in (2, 1):
-        quota.replied(quota.send(BOTH), reply(instant=(24, left, 60)), 0)
-    assert len(sent_at_once(quota, 0)) == 1
-
-
 def test_the_last_calls_of_a_window_go_out_one_at_a_time() -> None:
     quota = begun(reply(organization=(240, 239, 60), instant=(24, 2, 60)))
     assert len(sent_at_once(quota, 0)) == 1
