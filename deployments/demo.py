@@ -64,7 +64,8 @@ try."""
 
 _NEXT: Final = """\
 [bold]Where to go from here[/]
-  the same in Prefect's UI        make ui, then http://127.0.0.1:4200/artifacts
+  the same in Prefect's UI        make ui, then this page, newest first:
+    http://127.0.0.1:4200/artifacts/key/endpoint-reruns-local
   with your own token and tests   TE_TOKEN=… .venv/bin/python -m flows.rerun ID [ID …]
   what else there is              README.md
 """
