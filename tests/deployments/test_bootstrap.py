@@ -96,9 +96,8 @@ async def applied(*, dry_run: bool = False, overwrite: bool = False) -> list[str
         ]
 
 
-async def test_a_schedule_that_was_switched_on_in_the_ui_stays_on(machines: Topology) -> None:
-    assert machines
-
+@pytest.mark.usefixtures("machines")
+async def test_a_schedule_that_was_switched_on_in_the_ui_stays_on() -> None:
     async def active() -> bool:
         there = await client.read_deployment_by_name("rerun-endpoint-tests/scheduled")
         return there.schedules[0].active

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import pytest
-from _pytest.mark import ParameterSet
 
 from tests.docs.pages import Script
 
@@ -149,7 +148,7 @@ ELSEWHERE: Final[Mapping[str, tuple[str, str]]] = {
     "make lint": (_CI, ".ci/run"),
     "make test": (_CI, ".ci/run"),
     "make chaos": (_CI, ".ci/run"),
-    "make bench": ("it takes half an hour: its name alone is looked up", _NAMES),
+    "make bench": ("it takes hours: its name alone is looked up", _NAMES),
     "python -m tests.benchmarks": ("it takes minutes: names and options are looked up", _NAMES),
     "make serve": ("it installs the whole", f"tests/deployments/test_serve.py::{_SERVE}"),
     "pip install git+": (
@@ -193,7 +192,7 @@ def told(script: Script) -> list[Told]:
     return [RUN[command] for command in script.commands if command in RUN]
 
 
-def parameters(scripts: Iterable[Script]) -> list[ParameterSet]:
+def parameters(scripts: Iterable[Script]) -> list[Any]:
     """Return scripts for the tests that run them, with what they are called and marked."""
     return [
         pytest.param(
