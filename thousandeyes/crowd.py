@@ -38,6 +38,7 @@ class Crowd:
     """The Remaining with which it was first heard of."""
     _heard: int = 0
     """Replies that told of it since."""
+    _began: float = -math.inf
     _courteous_until: float = -math.inf
     _told_at: float = -math.inf
     _lot: float = 0.0
@@ -45,9 +46,12 @@ class Crowd:
     def begin(self, remaining: int, now: float, lot: float) -> None:
         """Take the first reply that tells of a window, and the window's lot, from 0 to 1."""
         self._first, self._heard, self._before = remaining, 0, self.users
-        # Nobody waited for the first window with this run: it may come at any moment of it.
-        self._courteous_until = now + COURTESY if self._told_at > -math.inf else now
-        self._told_at, self._lot = now, lot
+        # Nobody waited for the first window with this run: it may come at any moment of it. And who
+        # found itself alone in the last one looks for others in the next one only.
+        first, looked = self._told_at == -math.inf, self._courteous_until > self._began
+        alone = looked and self.users == 1
+        self._courteous_until = now if first or alone else now + COURTESY
+        self._began, self._told_at, self._lot = now, now, lot
 
     def hear(self, remaining: int, now: float, unheard: int) -> None:
         """Take another one.

@@ -80,6 +80,16 @@ def test_a_part_of_a_window_goes_out_at_once_and_the_rest_when_others_can_have_h
     assert crowd.courtesy(part - 1, 24, 60 + COURTESY) == 0
 
 
+def test_who_found_itself_alone_leaves_nothing_to_others_in_the_next_window_only() -> None:
+    crowd, waits = after(23, 22, 21), []
+    for window in range(1, 5):
+        crowd.begin(23, 60 * window, 0)
+        waits.append(crowd.courtesy(5, 24, 60 * window))
+        crowd.hear(22, 60 * window, 0)
+        crowd.hear(21, 60 * window, 0)
+    assert waits == [COURTESY, 0, COURTESY, 0]
+
+
 def test_of_more_runs_each_has_a_smaller_part() -> None:
     crowd = after(23, 15, 7)
     crowd.begin(23, 60, 0)
