@@ -1,7 +1,9 @@
 """Whether this process may send for its flow run: not when it was taken for dead or cancelled."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Self
 from uuid import UUID
 
@@ -16,6 +18,8 @@ from thousandeyes.errors import RunStopped
 
 TRUSTED: Final = 10.0
 """Seconds for which an answer counts. A run that was found dead is started again after 30."""
+PROMPT: Final = 2.0
+"""Seconds that a write may take. If it takes longer, the server may have been out of reach."""
 
 
 async def _read(flow_run_id: UUID) -> FlowRun:
@@ -67,6 +71,19 @@ class OwnRun:
             raise RunStopped("Prefect took this process for dead: the run is no longer its own")
         if self.cancelled:
             raise RunStopped("cancelled")
+
+    @contextmanager
+    def doubted_if_slow(self) -> Iterator[None]:
+        """Let no earlier answer count if the write in this block takes long.
+
+        A run that was cut off may have gone on elsewhere, at once by somebody's hand.
+        """
+        began = self._clock()
+        try:
+            yield
+        finally:
+            if self._clock() - began > PROMPT:
+                self._confirmed = -math.inf
 
     async def watch(
         self,

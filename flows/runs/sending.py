@@ -107,7 +107,8 @@ class Sending:
         async def before_sending() -> None:
             try:
                 await self.confirm()
-                await write_ahead()
+                with self._own_run.doubted_if_slow():
+                    await write_ahead()
                 # The write may have waited for long, and the run have gone on elsewhere.
                 await self.confirm()
             except BaseException:
@@ -150,7 +151,8 @@ class Sending:
         # the other one may have sent the rest.
         if not (self._own_run.lost and record.outcome is Outcome.NOT_ATTEMPTED):
             try:
-                await self._keep(record)
+                with self._own_run.doubted_if_slow():
+                    await self._keep(record)
             except NoAccess as error:
                 self._logger.error("Test %s: %s, not recorded", record.test_id, record.outcome)  # noqa: TRY400
                 self.stop(str(error), begun_too=True)

@@ -6,8 +6,10 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal
+from uuid import uuid4
 
 import httpx
+from prefect.client.schemas.objects import FlowRun
 
 from flows.rerun import RerunOptions
 from flows.rerun.baseline import Baseline
@@ -168,7 +170,7 @@ class OwnRunOfNobody(OwnRun):
     """A run that stays this process's, whatever Prefect says."""
 
     def __init__(self) -> None:
-        self.lost = self.cancelled = False
+        super().__init__(FlowRun(flow_id=uuid4()))
 
     async def confirm(self, trusted: float = 0.0) -> None: ...
 

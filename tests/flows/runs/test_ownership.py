@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Abort, ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelling, Completed, Crashed, Pending, Running
 
-from flows.runs.ownership import TRUSTED, OwnRun
+from flows.runs.ownership import PROMPT, TRUSTED, OwnRun
 from thousandeyes.errors import RunStopped
 
 
@@ -46,6 +46,19 @@ async def test_an_answer_counts_for_ten_seconds() -> None:
     for _ in range(3):
         await own_run.confirm()
     assert server.asked == 1
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(PROMPT - 1, 0), (PROMPT + 1, 1)])
+async def test_no_earlier_answer_counts_after_a_write_that_took_long(
+    seconds: float, asked: int
+) -> None:
+    server = Server()
+    own_run = server.own_run()
+    with own_run.doubted_if_slow():
+        server.now += seconds
+    for _ in range(2):
+        await own_run.confirm()
+    assert server.asked == asked
 
 
 async def test_a_run_that_is_being_cancelled_sends_nothing_and_is_still_its_process_own() -> None:

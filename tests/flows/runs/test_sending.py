@@ -4,8 +4,11 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from uuid import UUID, uuid4
 
 import pytest
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Running
 
 from flows.runs.breaker import IN_A_ROW
 from flows.runs.ownership import OwnRun
@@ -23,7 +26,7 @@ class Asked(OwnRun):
     """A run that is lost, or whose server lets nobody in, from some question on."""
 
     def __init__(self, ends_at: int = 99, error: Exception | None = None) -> None:
-        self.lost = self.cancelled = False
+        super().__init__(FlowRun(flow_id=uuid4()))
         self.asked = 0
         self._ends_at, self._error = ends_at, error
 
@@ -96,6 +99,23 @@ async def test_the_last_look_is_after_the_write_that_may_have_waited() -> None:
     assert sending.stopped == "taken for dead"
     assert [record.attempts for record in records] == [0, 0]
     assert kept.outcomes == [], "the other process may have sent them"
+
+
+async def test_a_run_that_went_on_elsewhere_while_a_write_waited_sends_nothing_more() -> None:
+    api, records, now = Api(), [Record("1"), Record("2")], 0.0
+
+    async def read(_: UUID) -> FlowRun:
+        return FlowRun(flow_id=uuid4(), state=Running(), run_count=2)
+
+    async def keep(_: Record) -> None:
+        nonlocal now
+        now += 3  # cut off from Prefect, and the run is started again by hand
+
+    own_run = OwnRun(FlowRun(flow_id=uuid4(), run_count=1), clock=lambda: now, read=read)
+    sending = Sending(records, own_run, keep, LOGGER)
+    await sent_by(sending, records, api, nothing)
+    assert api.sent.total() == 1
+    assert own_run.lost
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
