@@ -48,7 +48,8 @@ _SIZES: Final = {
     "tests": "tests of each",
     "workers": "Prefect workers",
     "at_once": "limit of the work queue of their runs",
-    "quota": "reruns that each may make in 10 s, 0: from 4 to 6",
+    "quota": "reruns that each may make in a window, 0: about 24 a minute",
+    "seconds": "length of a window",
 }
 
 
