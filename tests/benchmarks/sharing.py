@@ -1,12 +1,12 @@
 """What several runs at once make of one quota, what a competitor leaves them, and what others do.
 
 Tests fill nine windows of the clock and a half, so that a call which nobody took in time costs no
-whole window; replies take 50 ms, and each run is a process of its own, on
-one Prefect server, that knows nothing of the others. The competitor sends at random what a quarter
-of the quota is on average. `least` is how long a sender that takes no time would need from the
-first call on, by what the simulator granted to others; `took` is from the first call to the last
-that was accepted. `share` is that of the run which had least when the first of them had all, of an
-equal share.
+whole window. Replies take 50 ms. Each run is a process of its own that knows nothing of the others,
+on one Prefect server. The competitor sends at random what a quarter of the quota is on average.
+`least` is how long a sender that takes no time would need from the first call on, by what the
+simulator granted to others; `took` is from the first call to the last that was accepted. `share` is
+that of the run which had least, of an equal share, from when all had begun until the first of them
+had all: a busy Prefect server lets one begin seconds after another.
 """
 
 import time
@@ -158,13 +158,14 @@ def _told(calls: list[dict[str, Any]], parts: list[list[str]], window: float) ->
         took=end - begin,
         refused=refused.total(),
         most_refused=max(refused.values(), default=0),
-        share=_least_share(applied, parts) if len(parts) > 1 else None,
+        share=_least_share(sent, parts) if len(parts) > 1 else None,
     )
 
 
-def _least_share(applied: list[dict[str, Any]], parts: list[list[str]]) -> float:
-    """Return what the run with least had when the first had all, of an equal share."""
-    done = min(max(c["at"] for c in applied if c["test_id"] in part) for part in map(set, parts))
-    by_then = {call["test_id"] for call in applied if call["at"] <= done}
-    had = [len(by_then.intersection(part)) for part in parts]
-    return min(had) * len(parts) / sum(had)
+def _least_share(sent: list[dict[str, Any]], parts: list[list[str]]) -> float | None:
+    """Return the smallest share of an equal one; None if they were never at it together."""
+    of_each = [[call for call in sent if call["test_id"] in part] for part in map(set, parts)]
+    granted = [[call["at"] for call in calls if call["applied"]] for calls in of_each]
+    begun, done = max(calls[0]["at"] for calls in of_each), min(map(max, granted))
+    had = [sum(begun <= at <= done for at in each) for each in granted]
+    return min(had) * len(parts) / sum(had) if any(had) else None
