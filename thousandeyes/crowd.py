@@ -46,8 +46,8 @@ class Crowd:
     def begin(self, remaining: int, now: float, lot: float) -> None:
         """Take the first reply that tells of a window, and the window's lot, from 0 to 1."""
         self._first, self._heard, self._before = remaining, 0, self.users
-        # Nobody waited for the first window with this run: it may come at any moment of it. And who
-        # found itself alone in the last one looks for others in the next one only.
+        # Nobody waited for the first window with this run: it may come at any moment of it.
+        # Who found itself alone in the last one leaves nothing in this one, and looks in the next.
         first, looked = self._told_at == -math.inf, self._courteous_until > self._began
         alone = looked and self.users == 1
         self._courteous_until = now if first or alone else now + COURTESY

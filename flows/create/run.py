@@ -120,9 +120,10 @@ class CreationRun:
         if before:
             record.left_in_doubt(f"flow run {before} left it in doubt")
 
-        async def write_ahead() -> None:
+        async def write_ahead() -> bool:
             self._noted[record.test_name] = definition.test_name, before
             await to_the_end(self._known.creating(definition.test_name, self.sending.confirm))
+            return True
 
         call = partial(create_endpoint_test, definition, client, record=record)
         place = await self.sending.send(record, call, write_ahead)

@@ -102,11 +102,12 @@ class Run:
                 record, lambda: self._sending.stopped is not None
             )
 
-        async def write_ahead() -> None:
+        async def write_ahead() -> bool:
             self._baseline.note_rounds(record)
-            if self._options.delivery is Delivery.AT_MOST_ONCE:
+            if writes := self._options.delivery is Delivery.AT_MOST_ONCE:
                 # A run that is killed now knows of this call when it is executed again.
                 await self._artifacts.write(record, self._sending.confirm)
+            return writes
 
         place = await self._sending.send(record, partial(self._call, record), write_ahead)
         if place is None:

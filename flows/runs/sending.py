@@ -9,9 +9,8 @@ from typing import TypeVar
 
 from flows.runs.breaker import Breaker
 from flows.runs.concurrency import all_or_first_error
-from flows.runs.ownership import OwnRun
+from flows.runs.ownership import TRUSTED, OwnRun
 from tasks.server_calls import NoAccess
-from thousandeyes.calls import BeforeSending
 from thousandeyes.errors import CallFailed, RunStopped, TokenRefused
 from thousandeyes.gate import QuotaGate
 from thousandeyes.outcomes import Outcome
@@ -87,14 +86,15 @@ class Sending:
         self,
         record: Record,
         call: Callable[..., Awaitable[object]],
-        write_ahead: BeforeSending,
+        write_ahead: Callable[[], Awaitable[bool]],
     ) -> int | None:
         """Make a record's call: write ahead, call, and stop the run if the error asks for it.
 
         Args:
             record: The test. It holds what came of the call, whatever that is.
             call: Makes the call, with retries, and awaits `before_sending` before each goes out.
-            write_ahead: Writes down what must be known if this process is killed during the call.
+            write_ahead: Writes down what must be known if this process is killed during the call;
+                tells whether there was anything to write.
 
         Returns:
             The record's place in the order of the calls, for `count`; None when the run has
@@ -107,10 +107,9 @@ class Sending:
         async def before_sending() -> None:
             try:
                 await self.confirm()
-                with self._own_run.doubted_if_slow():
-                    await write_ahead()
-                # The write may have waited for long, and the run have gone on elsewhere.
-                await self.confirm()
+                if await write_ahead():
+                    # A process that has gone on with the run either sees this write, or is seen.
+                    await self.confirm(trusted=0)
             except BaseException:
                 record.not_sent("not sent, since it could not be recorded first")
                 raise
@@ -132,14 +131,17 @@ class Sending:
             self.stop(self._gate.silence, begun_too=True)
         return self._breaker.take_place(record.aid)
 
-    async def confirm(self) -> None:
+    async def confirm(self, trusted: float = TRUSTED) -> None:
         """Return when the run is still this process's, and nobody cancels it; else stop the run.
+
+        Args:
+            trusted: Seconds for which the latest answer counts.
 
         Raises:
             RunStopped: It is not.
         """
         try:
-            await self._own_run.confirm()
+            await self._own_run.confirm(trusted)
         except RunStopped as error:
             self.stop(str(error), begun_too=True)
             raise

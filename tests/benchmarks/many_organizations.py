@@ -152,11 +152,12 @@ def _organization(n: int, sizes: Sizes) -> dict[str, Any]:
     """Return the options of an organization's simulator."""
     ids = [f"{n}-{each}" for each in range(sizes.tests)]
     fault = _FAULTS[n % len(_FAULTS)]
+    limit = sizes.quota or _QUOTAS[n % len(_QUOTAS)] * sizes.seconds // 10
     return {
         "tests": ids,
         "token": f"token-of-{n}",
         "window_seconds": float(sizes.seconds),
-        "instant_limit": (limit := sizes.quota or _QUOTAS[n % len(_QUOTAS)] * sizes.seconds // 10),
+        "instant_limit": limit,
         "organization_limit": 10 * limit,
         "latency_seconds": _LATENCIES[n % len(_LATENCIES)],
         "faults": {ids[1]: {"replies": [fault]}} if fault and sizes.tests > 1 else {},

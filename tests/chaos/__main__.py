@@ -46,6 +46,7 @@ SHORT: Final = (
     "api-half-at-most-once",
     "two-runs-one-quota",
     "parted-and-taken-over",
+    "started-twice-at-most-once",
     "worker-down-over-schedule",
 )
 """What a short round does, once each."""

@@ -105,6 +105,18 @@ async def parted(stage: Stage) -> Judgement:
         return (await trial.judge()).to_the_last()
 
 
+async def started_twice(stage: Stage) -> Judgement:
+    """The run is started again by force while its process goes on and reaches Prefect."""
+    async with stage.trial(tests=120, delivery=Delivery.AT_MOST_ONCE) as trial:
+        await trial.begin()
+        await trial.after(stage.moment())
+        earlier = trial.newest
+        await trial.resume()
+        await trial.ended()
+        await until(lambda: earlier.returncode is not None, "the end of the earlier process")
+        return await trial.judge()
+
+
 FAULTS: Final[dict[str, Fault]] = {
     # Past an hour Prefect's tokens against cross-site requests would not last from call to call.
     "clock-on": partial(clock_steps, by="+50m"),
@@ -114,4 +126,5 @@ FAULTS: Final[dict[str, Fault]] = {
     "api-dns": partial(api_unreachable, address="https://thousandeyes.invalid/v7"),
     "api-tls": partial(api_unreachable, address="https://127.0.0.1:{port}/v7"),
     "parted-and-taken-over": parted,
+    "started-twice-at-most-once": started_twice,
 }

@@ -71,11 +71,12 @@ class Api:
         return call
 
 
-async def nothing() -> None: ...
+async def nothing() -> bool:
+    return False
 
 
 async def sent_by(
-    sending: Sending, records: list[Record], api: Api, write_ahead: Callable[[], Awaitable[None]]
+    sending: Sending, records: list[Record], api: Api, write_ahead: Callable[[], Awaitable[bool]]
 ) -> None:
     async def turn(record: Record) -> None:
         place = await sending.send(record, api.call(record), write_ahead)
@@ -90,8 +91,9 @@ async def test_the_last_look_is_after_the_write_that_may_have_waited() -> None:
     own_run, api, kept = Asked(), Api(), Kept()
     records = [Record("1"), Record("2")]
 
-    async def write_ahead() -> None:
+    async def write_ahead() -> bool:
         own_run._ends_at = 0  # meanwhile the run goes on elsewhere
+        return True
 
     sending = Sending(records, own_run, kept, LOGGER)
     await sent_by(sending, records, api, write_ahead)
@@ -116,6 +118,25 @@ async def test_a_run_that_went_on_elsewhere_while_a_write_waited_sends_nothing_m
     await sent_by(sending, records, api, nothing)
     assert api.sent.total() == 1
     assert own_run.lost
+
+
+@pytest.mark.parametrize("wrote", [True, False])
+async def test_no_earlier_answer_counts_once_something_was_written_ahead(wrote: bool) -> None:  # noqa: FBT001
+    asked = 0
+
+    async def read(_: UUID) -> FlowRun:
+        nonlocal asked
+        asked += 1
+        return FlowRun(flow_id=uuid4(), state=Running(), run_count=1)
+
+    async def write_ahead() -> bool:
+        return wrote
+
+    clock = iter(range(1, 9)).__next__
+    own_run = OwnRun(FlowRun(flow_id=uuid4(), run_count=1), clock=clock, read=read)
+    records = [Record("1")]
+    await sent_by(Sending(records, own_run, Kept(), LOGGER), records, Api(), write_ahead)
+    assert asked == wrote
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
