@@ -34,11 +34,21 @@ os.environ |= {
 }
 
 
-_GROUPS = {
-    "machines": {"machines", "one_machine", "several_machines", "several_servers"},
-    "server": {"prefect_server"},
-}
-"""What one process runs alone, as its tests share a server, and the fixtures that need it."""
+_MACHINES = {"machines", "one_machine", "several_machines", "several_servers"}
+_RERUNS = Path(__file__).parent / "flows" / "rerun"
+
+
+def _group(item: pytest.Item) -> str | None:
+    """Return the group of a test that shares a server: one process runs all tests of a group.
+
+    Those of the largest part have a server of their own, so that no group is the longest by far.
+    """
+    needs = set(getattr(item, "fixturenames", ()))
+    if needs & _MACHINES:
+        return "machines"
+    if "prefect_server" in needs:
+        return "reruns" if _RERUNS in item.path.parents else "server"
+    return None
 
 
 # Before pytest-xdist reads the groups, which it does among the first.
@@ -46,11 +56,10 @@ _GROUPS = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tell which tests need a Prefect server, and which of them share one with its workers."""
     for item in items:
-        needs = set(getattr(item, "fixturenames", ()))
-        shared = [group for group, fixtures in _GROUPS.items() if needs & fixtures]
-        if shared:
-            item.add_marker(pytest.mark.xdist_group(shared[0]))
-        if shared or Path(__file__).parent / "deployments" in item.path.parents:
+        group = _group(item)
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+        if group or Path(__file__).parent / "deployments" in item.path.parents:
             item.add_marker(pytest.mark.prefect)
 
 

@@ -20,6 +20,7 @@ from tests.chaos.judge import Judgement
 from tests.chaos.proxy import Proxy
 from tests.deployments.scene import simulated
 from tests.deployments.topology import TOKEN, Topology
+from tests.flows.scene import WHERE_IT_IS
 from thousandeyes.delivery import Delivery
 from thousandeyes.record import Record
 from thousandeyes.simulator import Simulator
@@ -75,7 +76,7 @@ class Trial:
                 flow_id,
                 name=f"chaos-{uuid4().hex[:8]}",
                 entrypoint="flows.rerun.rerun_endpoint_tests",
-                pull_steps=[],
+                pull_steps=WHERE_IT_IS,
             )
             parameters = {"test_ids": self.test_ids, "options": self._options}
             flow_run = await client.create_flow_run_from_deployment(

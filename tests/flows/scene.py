@@ -26,6 +26,9 @@ Simulate = Callable[..., Simulator]
 
 NO_RUN = "0d0e0f00-0000-4000-8000-000000000000"
 """ID of a flow run that no server has. The names of tests must be the same in each process."""
+WHERE_IT_IS = [{"prefect.deployments.steps.set_working_directory": {"directory": "."}}]
+"""How a process gets at a deployment's code. Without a step, Prefect copies all that lies in the
+working directory to another one, `.venv` too."""
 SUMMARY, TABLE = "endpoint-reruns-local", "endpoint-rerun-outcomes-local"
 
 

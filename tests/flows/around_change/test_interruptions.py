@@ -15,7 +15,15 @@ from prefect.flow_runs import aresume_flow_run
 from prefect.states import AwaitingRetry, Crashed
 
 from flows.around_change import rerun_around_change
-from tests.flows.scene import Simulate, artifacts_of, ids, process, sent, wait_until
+from tests.flows.scene import (
+    WHERE_IT_IS,
+    Simulate,
+    artifacts_of,
+    ids,
+    process,
+    sent,
+    wait_until,
+)
 from thousandeyes.simulator import Behaviour
 
 pytestmark = pytest.mark.servers
@@ -34,7 +42,7 @@ async def deployed_run(**parameters: Any) -> UUID:
             flow_id,
             name="interrupted",
             entrypoint="flows.around_change.rerun_around_change",
-            pull_steps=[],
+            pull_steps=WHERE_IT_IS,
         )
         flow_run = await client.create_flow_run_from_deployment(
             deployment, parameters={"test_ids": ids(3)} | parameters

@@ -21,7 +21,16 @@ from flows.rerun.parameters import Parameters
 from tasks.blocks import EndpointTestGroup
 from tests.flows.rerun.test_comparison import histories
 from tests.flows.rerun.test_judge_again import Clock
-from tests.flows.scene import Simulate, artifacts_of, ids, process, rows, sent, wait_until
+from tests.flows.scene import (
+    WHERE_IT_IS,
+    Simulate,
+    artifacts_of,
+    ids,
+    process,
+    rows,
+    sent,
+    wait_until,
+)
 from thousandeyes.simulator import Behaviour, Fault
 
 PARAMETERS = tuple(Parameters.model_fields)
@@ -46,7 +55,7 @@ class Deployment:
                 await client.create_flow(rerun_endpoint_tests),
                 name=self.name,
                 entrypoint="flows.rerun.rerun_endpoint_tests",
-                pull_steps=[],
+                pull_steps=WHERE_IT_IS,
             )
             return await client.create_flow_run_from_deployment(deployment, parameters=parameters)
 

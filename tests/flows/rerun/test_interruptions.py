@@ -25,6 +25,7 @@ from tasks.artifacts import read_outcomes
 from tests.flows.scene import (
     SUMMARY,
     TABLE,
+    WHERE_IT_IS,
     Simulate,
     artifacts_of,
     ids,
@@ -94,7 +95,7 @@ async def deployed_run(test_ids: list[str], options: dict[str, object]) -> UUID:
             flow_id,
             name="interrupted",
             entrypoint="flows.rerun.rerun_endpoint_tests",
-            pull_steps=[],
+            pull_steps=WHERE_IT_IS,
         )
         flow_run = await client.create_flow_run_from_deployment(
             deployment, parameters={"test_ids": test_ids, "options": options}
@@ -223,19 +224,19 @@ async def test_a_run_that_no_worker_cancels_sees_it_and_ends_cancelled(
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flows.runs.ownership, "TRUSTED", 0.1)
-    simulator = simulate(tests=ids(300), latency_seconds=0.05)
+    simulator = simulate(tests=ids(100), latency_seconds=0.3)
     run_ids: list[UUID] = []
     noting = rerun_endpoint_tests.with_options(
         on_running=[lambda _flow, flow_run, _state: run_ids.append(flow_run.id)]
     )
     options = RerunOptions(max_in_flight=2)
-    running = asyncio.ensure_future(noting(ids(300), options=options, return_state=True))
+    running = asyncio.ensure_future(noting(ids(100), options=options, return_state=True))
     await wait_until(lambda: len(sent(simulator)) >= 10)
     async with get_client() as client:
         await client.set_flow_run_state(run_ids[0], Cancelling(), force=True)
     state = await running
     assert state.is_cancelled()
-    assert len(sent(simulator)) < 300
+    assert len(sent(simulator)) < 100
     assert "; stopped early: cancelled." in str(state.message)
     summary = str((await artifacts_of(run_ids[0]))[SUMMARY].data)
     assert summary.startswith("**Cancelled.** ")
