@@ -15,6 +15,9 @@ FEW: Final = 2
 """So many replies after the first tell how many runs use a window; fewer don't."""
 UNSEEN: Final = 2
 """How many runs are reckoned with before."""
+LAST: Final = 2
+"""A window's last calls are drawn by lot when there are fewer than so many for each run. Each of
+the others may have a call out that no reply has told of yet."""
 COURTESY: Final = 1.0
 """Seconds for which a run leaves others their part of a window. Reset and Date are whole seconds:
 one run may take a window for over up to a second later than another."""
@@ -78,7 +81,8 @@ class Crowd:
 
     def has_the_last(self, free: int) -> bool:
         """Tell whether the window's last calls are for this run too."""
-        return free >= self.users or self._lot * self.users < free
+        rivals = LAST * self.users
+        return self.users <= 1 or free >= rivals or self._lot * rivals < free
 
     def courtesy(self, in_flight: int, limit: int, now: float) -> float:
         """Return the seconds for which the next call is to wait for others; 0: none."""

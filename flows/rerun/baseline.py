@@ -79,13 +79,14 @@ class Baseline:
             to_send: The tests that will be sent.
             left_open: Tests that were sent earlier, whose results are awaited.
         """
+        if not self.needs_rounds:
+            return  # of 10,000 tests, what the API lists takes 12 MB
         self.tests = tests
         if self._options.wait_for_results:
             sent = [*to_send, *left_open]
             for aid, test_ids in _grouped(sent, lambda record: record.aid).items():
                 await self._look_for_agents(aid, test_ids)
-        if self.needs_rounds:
-            await self._look_for_rounds(to_send)
+        await self._look_for_rounds(to_send)
 
     def expected_agents(self, record: Record) -> int | None:
         """Return how many agents should answer for a test; None where it isn't known."""

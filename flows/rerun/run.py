@@ -17,7 +17,6 @@ from flows.runs.sending import Logger, Sending
 from tasks.rerun import rerun_endpoint_test
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
-from thousandeyes.models import EndpointTest
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.thresholds import Thresholds
@@ -83,8 +82,7 @@ class Run:
 
     async def _send_all(self, to_send: Sequence[Record], left_open: Sequence[Record]) -> None:
         with self._sending.through(self._client.gate, self._options.deadline_minutes):
-            listed = await self._look_up([*to_send, *left_open])
-            await self._baseline.read(listed, to_send, left_open)
+            await self._look_ahead(to_send, left_open)
             for record in left_open:
                 self.results.begin(record, at_once=True)
             in_order = sorted(to_send, key=self._baseline.has_just_run)
@@ -126,23 +124,27 @@ class Run:
         if (place := self._places.pop(record.test_id, None)) is not None:
             self._sending.count(place, record)
 
-    async def _look_up(self, records: Sequence[Record]) -> dict[str, EndpointTest]:
-        """Return what the API lists of the tests, and name those that have no name yet.
+    async def _look_ahead(self, to_send: Sequence[Record], left_open: Sequence[Record]) -> None:
+        """Name the tests that have no name yet, and read the rounds that there are before any call.
 
-        Where rounds are to be told apart, those with a name are asked for too: by their intervals.
+        Where rounds are to be told apart, the API's list is asked for those with a name too: for
+        their intervals.
         """
+        records = [*to_send, *left_open]
         wanted = [r for r in records if self._baseline.needs_rounds or not r.test_name]
         listed = await look_up(self._client, wanted, self._logger)
         for record in records:
             if not record.test_name and (test := listed.get(record.test_id)):
                 record.named(test.test_name)
-        return listed
+        await self._baseline.read(listed, to_send, left_open)
 
 
 def _forget_results() -> None:
-    """Drop what Prefect keeps of each task run's result, to draw edges between task runs.
+    """Drop what Prefect keeps of each task run: its result, to draw edges, and its assets.
 
-    Nothing here depends on another's result, and 10,000 of them are 30 MB.
+    Nothing here depends on another's result, and 10,000 of them are 30 MB; there are no assets, and
+    10,000 times none are 3 MB.
     """
     if context := FlowRunContext.get():
         context.run_results.clear()
+        context.task_run_assets.clear()

@@ -57,12 +57,12 @@ def test_the_more_there_are_the_less_goes_out_at_a_time(
     assert after(*told).most_in_flight(told[-1], 0) == at_a_time
 
 
-@pytest.mark.parametrize(("lot", "has_it"), [(0.0, True), (0.49, True), (0.51, False)])
+@pytest.mark.parametrize(("lot", "has_it"), [(0.0, True), (0.24, True), (0.26, False)])
 def test_the_last_calls_of_a_shared_window_are_drawn_by_lot(lot: float, has_it: bool) -> None:  # noqa: FBT001
     crowd = after(14, 10, 6, 2, lot=lot)
     assert crowd.users == 4
     assert crowd.has_the_last(2) is has_it
-    assert crowd.has_the_last(4)
+    assert crowd.has_the_last(8), "others may have a call out each that nobody has told of"
 
 
 @given(lot=st.floats(0, 0.999), free=st.integers(1, 24))

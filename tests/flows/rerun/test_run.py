@@ -1,6 +1,8 @@
 """Endings that go wrong: cut short while recording, refused by Prefect, stopped between tries."""
 
 import asyncio
+import gc
+import weakref
 from collections import Counter
 from typing import Any
 from uuid import UUID
@@ -17,8 +19,10 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import State
 from prefect.client.schemas.sorting import ArtifactSort
+from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectHTTPStatusError
 
+import flows.rerun.flow
 import flows.rerun.plan
 import flows.runs.ending
 import tasks.artifacts
@@ -26,6 +30,7 @@ import tasks.publication
 from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.run import Run
 from flows.runs.sending import Sending
+from flows.runs.sentence import passed_and_why
 from tasks.artifact_creation import create_table
 from tasks.artifacts import OUTCOMES_KEY, read_outcomes
 from tasks.publication import publish
@@ -276,6 +281,35 @@ async def test_names_that_can_not_be_had_cost_nothing(
     assert state.is_completed()
     reason = str(error) or "no answer in time"
     assert f"The tests' names are not known: {reason}" in caplog.text
+
+
+async def test_what_the_api_lists_and_what_prefect_keeps_of_task_runs_is_not_held_to_the_end(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 10,000 tests these are megabytes each."""
+    simulate(tests=ids(8))
+    listed: list[weakref.ref[EndpointTest]] = []
+    held: list[int] = []
+    tests = ThousandEyesClient.tests
+
+    async def noting(*asked: Any) -> list[EndpointTest]:
+        found = await tests(*asked)
+        listed.extend(map(weakref.ref, found))
+        return found
+
+    def at_the_end(*told: Any) -> tuple[bool, str]:
+        context = FlowRunContext.get()
+        assert context
+        gc.collect()
+        held.append(sum(one() is not None for one in listed))
+        held.extend([len(context.run_results), len(context.task_run_assets)])
+        return passed_and_why(*told)
+
+    monkeypatch.setattr(ThousandEyesClient, "tests", noting)
+    monkeypatch.setattr(flows.rerun.flow, "passed_and_why", at_the_end)
+    await run(ids(8))
+    assert len(listed) == 8
+    assert set(held) == {0}
 
 
 async def test_a_bug_beside_the_run_is_logged_and_costs_no_test(
