@@ -19,7 +19,8 @@ from thousandeyes.errors import RunStopped
 TRUSTED: Final = 10.0
 """Seconds for which an answer counts. A run that was found dead is started again after 30."""
 PROMPT: Final = 2.0
-"""Seconds that a write may take. If it takes longer, the server may have been out of reach."""
+"""Seconds that a write or an answer may take. If it takes longer, the server may have been out of
+reach."""
 
 
 async def _read(flow_run_id: UUID) -> FlowRun:
@@ -46,6 +47,7 @@ class OwnRun:
         self._clock = clock
         self._read = read
         self._confirmed = clock()
+        self._looking = asyncio.Lock()
 
     @classmethod
     async def of_this_process(cls) -> Self:
@@ -56,6 +58,8 @@ class OwnRun:
     async def confirm(self, trusted: float = TRUSTED) -> None:
         """Return when this process may send; waits as long as the server is away.
 
+        Of several that have to know at once, one asks.
+
         Args:
             trusted: Seconds for which the latest answer counts.
 
@@ -64,9 +68,9 @@ class OwnRun:
             RunStopped: It may not: the run is lost, or is being cancelled.
         """
         asked = self._clock()
-        if not (self.lost or self.cancelled or asked - self._confirmed <= trusted):
-            await self._look()
-            self._confirmed = asked
+        async with self._looking:
+            if not (self._over or asked - self._confirmed <= trusted):
+                await self._look()
         if self.lost:
             raise RunStopped("Prefect took this process for dead: the run is no longer its own")
         if self.cancelled:
@@ -113,6 +117,19 @@ class OwnRun:
                 raise Abort(str(error)) from None
 
     async def _look(self) -> None:
+        asked = self._clock()
+        await self._ask()
+        if not self._over and self._clock() - asked > PROMPT:
+            # The answer may be of before this process was cut off.
+            asked = self._clock()
+            await self._ask()
+        self._confirmed = asked
+
+    @property
+    def _over(self) -> bool:
+        return self.lost or self.cancelled
+
+    async def _ask(self) -> None:
         try:
             now = await until_taken(lambda: self._read(self.flow_run.id))
         except ObjectNotFound:  # deleted

@@ -1,5 +1,6 @@
 """A process looks before it sends whether the run is still its own."""
 
+import asyncio
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
@@ -21,12 +22,16 @@ class Server:
     now: float = 1000.0
     asked: int = 0
     deleted: bool = False
+    takes: list[float] = field(default_factory=list)
+    """Seconds that its next answers take; at once when there are no more."""
 
     def run(self) -> FlowRun:
         return FlowRun(id=uuid4(), flow_id=uuid4(), state=self.state, run_count=self.run_count)
 
     async def read(self, _: UUID) -> FlowRun:
         self.asked += 1
+        await asyncio.sleep(0)  # others have their turn meanwhile
+        self.now += self.takes.pop(0) if self.takes else 0
         if self.deleted:
             raise ObjectNotFound(KeyError())
         return self.run()
@@ -46,6 +51,59 @@ async def test_an_answer_counts_for_ten_seconds() -> None:
     for _ in range(3):
         await own_run.confirm()
     assert server.asked == 1
+
+
+async def test_of_many_that_want_to_know_one_asks() -> None:
+    server = Server()
+    own_run = server.own_run()
+    server.now += TRUSTED + 1
+    await asyncio.gather(*(own_run.confirm() for _ in range(20)))
+    assert server.asked == 1
+
+
+async def test_who_takes_no_earlier_answer_takes_none_of_a_look_that_had_begun() -> None:
+    server = Server()
+    own_run = server.own_run()
+    server.now += 1
+    first = asyncio.ensure_future(own_run.confirm(trusted=0))
+    await asyncio.sleep(0)
+    assert server.asked == 1
+    server.now += 0.1
+    await asyncio.gather(first, *(own_run.confirm(trusted=0) for _ in range(20)))
+    assert server.asked == 2
+
+
+@pytest.mark.parametrize(
+    ("takes", "asked"),
+    [([PROMPT - 1], 1), ([PROMPT + 1], 2), ([PROMPT + 1, PROMPT + 1], 2)],
+)
+async def test_after_an_answer_that_took_long_it_asks_once_more(
+    takes: list[float], asked: int
+) -> None:
+    """It may be of before the process was cut off."""
+    server = Server(takes=takes)
+    own_run = server.own_run()
+    server.now += TRUSTED + 1
+    await own_run.confirm()
+    assert server.asked == asked
+
+
+async def test_a_run_that_went_on_elsewhere_while_an_answer_was_on_its_way_is_lost() -> None:
+    server = Server(takes=[60])
+    own_run = server.own_run()
+    server.now += TRUSTED + 1
+    late = server.run()
+
+    async def read(flow_run_id: UUID) -> FlowRun:
+        if server.asked:
+            return await server.read(flow_run_id)
+        await server.read(flow_run_id)
+        server.run_count += 1
+        return late
+
+    own_run._read = read
+    with pytest.raises(RunStopped, match="for dead"):
+        await own_run.confirm()
 
 
 @pytest.mark.parametrize(("seconds", "asked"), [(PROMPT - 1, 0), (PROMPT + 1, 1)])
