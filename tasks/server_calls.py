@@ -17,7 +17,8 @@ from thousandeyes.text import cut
 
 Answer = TypeVar("Answer")
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 30.0
 _NO_ACCESS = (
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
@@ -45,11 +46,17 @@ class NoAccess(Exception):
 async def until_taken(
     call: Callable[[], Awaitable[Answer]],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    longest_pause: float = _LONGEST_PAUSE,
 ) -> Answer:
     """Make a call of the Prefect server until it answers, however long it is away or busy.
 
     What answers in its place (a proxy's page, say) counts as away, and so does a CSRF token that is
     no longer the latest: Prefect's client gets another one for the next try.
+
+    Args:
+        call: The call.
+        sleep: Waits that many seconds.
+        longest_pause: Seconds between two tries, at most.
 
     Raises:
         NoAccess: The server takes no credentials of this process (401, 403, 407).
@@ -75,7 +82,7 @@ async def until_taken(
             "The Prefect server does not answer as it should (%s); next try in %.0f s", why, pause
         )
         await sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+        pause = min(2 * pause, longest_pause)
 
 
 @contextmanager

@@ -16,8 +16,8 @@ FEW: Final = 2
 UNSEEN: Final = 2
 """How many runs are reckoned with before."""
 LAST: Final = 2
-"""A window's last calls are drawn by lot when there are fewer than so many for each run. Each of
-the others may have a call out that no reply has told of yet."""
+"""A window's last calls are drawn by lot: so many for each run, and no more than half of it. Any
+other run may have a call out that no reply has told of yet."""
 COURTESY: Final = 1.0
 """Seconds for which a run leaves others their part of a window. Reset and Date are whole seconds:
 one run may take a window for over up to a second later than another."""
@@ -79,10 +79,10 @@ class Crowd:
             return 1  # it asks what the others have left
         return max(1, free // max(SHARE, 2 * (self.users or UNSEEN)))
 
-    def has_the_last(self, free: int) -> bool:
+    def has_the_last(self, free: int, limit: int) -> bool:
         """Tell whether the window's last calls are for this run too."""
-        rivals = LAST * self.users
-        return self.users <= 1 or free >= rivals or self._lot * rivals < free
+        last = max(self.users, min(LAST * self.users, limit // 2))
+        return self.users <= 1 or free >= last or self._lot * last < free
 
     def courtesy(self, in_flight: int, limit: int, now: float) -> float:
         """Return the seconds for which the next call is to wait for others; 0: none."""

@@ -125,7 +125,7 @@ class FamilyQuota:
             may_ask = self.asking < min(4 ** max(0, self.silent - 1), MOST_ASKING)
             return 0.0 if self.untold or may_ask else math.inf
         most = min(self.crowd.most_in_flight(self.free, now), self.free)
-        if self.in_flight < most and self.crowd.has_the_last(self.free):
+        if self.in_flight < most and self.crowd.has_the_last(self.free, self.told.limit):
             return self.crowd.courtesy(self.in_flight, self.told.limit, now)
         return self.rolls_over_at - now
 

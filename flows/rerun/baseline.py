@@ -80,7 +80,7 @@ class Baseline:
             left_open: Tests that were sent earlier, whose results are awaited.
         """
         if not self.needs_rounds:
-            return  # of 10,000 tests, what the API lists takes 12 MB
+            return  # and keep nothing: of 10,000 tests, what the API lists takes 12 MB
         self.tests = tests
         if self._options.wait_for_results:
             sent = [*to_send, *left_open]

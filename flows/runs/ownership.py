@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, Self
 from uuid import UUID
 
@@ -19,8 +20,13 @@ from thousandeyes.errors import RunStopped
 TRUSTED: Final = 10.0
 """Seconds for which an answer counts. A run that was found dead is started again after 30."""
 PROMPT: Final = 2.0
-"""Seconds that a write or an answer may take. If it takes longer, the server may have been out of
-reach."""
+"""Seconds that a write may take. If it takes longer, the server may have been out of reach."""
+_LATE: Final = 5.0
+"""Seconds that an answer may take, to count as how the run stands now."""
+_MOST_ASKED: Final = 3
+"""Questions of one look. Of a server that is always as slow, the last answer counts."""
+_LONGEST_PAUSE: Final = 5.0
+"""Seconds between two tries while the server is away: all places of the run wait for this one."""
 
 
 async def _read(flow_run_id: UUID) -> FlowRun:
@@ -53,12 +59,15 @@ class OwnRun:
     async def of_this_process(cls) -> Self:
         """Return the flow run that is being executed here."""
         flow_run_id = UUID(prefect.runtime.flow_run.id)
-        return cls(await until_taken(lambda: _read(flow_run_id)))
+        asked = elapsed()
+        own_run = cls(await until_taken(lambda: _read(flow_run_id)))
+        own_run._confirmed = asked  # the answer may have been long on its way
+        return own_run
 
     async def confirm(self, trusted: float = TRUSTED) -> None:
         """Return when this process may send; waits as long as the server is away.
 
-        Of several that have to know at once, one asks.
+        Of several that have to know at once, one asks for all.
 
         Args:
             trusted: Seconds for which the latest answer counts.
@@ -68,9 +77,10 @@ class OwnRun:
             RunStopped: It may not: the run is lost, or is being cancelled.
         """
         asked = self._clock()
-        async with self._looking:
-            if not (self._over or asked - self._confirmed <= trusted):
-                await self._look()
+        if not self._is_known(asked, trusted):
+            async with self._looking:
+                if not self._is_known(asked, trusted):  # nobody else has looked meanwhile
+                    await self._look()
         if self.lost:
             raise RunStopped("Prefect took this process for dead: the run is no longer its own")
         if self.cancelled:
@@ -104,7 +114,7 @@ class OwnRun:
                 return
 
     async def confirm_or_abort(self) -> None:
-        """Return when the run is this process's at this moment, be it cancelled or not.
+        """Return when the run is this process's at this moment, or is known to be cancelled.
 
         Raises:
             Abort: It is not. Prefect's engine ends without a word to the server: the run's state
@@ -116,22 +126,27 @@ class OwnRun:
             if self.lost:
                 raise Abort(str(error)) from None
 
+    def _is_known(self, asked: float, trusted: float) -> bool:
+        latest = self._confirmed
+        return self.lost or self.cancelled or latest >= asked or self._clock() - latest <= trusted
+
     async def _look(self) -> None:
-        asked = self._clock()
-        await self._ask()
-        if not self._over and self._clock() - asked > PROMPT:
-            # The answer may be of before this process was cut off.
+        """Ask how the run stands; again where the answer took long.
+
+        Such an answer may be of before this process was cut off, and the run may have gone on
+        elsewhere since.
+        """
+        for _ in range(_MOST_ASKED):
             asked = self._clock()
             await self._ask()
+            if self.lost or self._clock() - asked <= _LATE:
+                break
         self._confirmed = asked
 
-    @property
-    def _over(self) -> bool:
-        return self.lost or self.cancelled
-
     async def _ask(self) -> None:
+        read = partial(self._read, self.flow_run.id)
         try:
-            now = await until_taken(lambda: self._read(self.flow_run.id))
+            now = await until_taken(read, longest_pause=_LONGEST_PAUSE)
         except ObjectNotFound:  # deleted
             self.lost = True
             return

@@ -48,6 +48,7 @@ class Sending:
         self._under_way: list[Record] = []
         self._gate: QuotaGate | None = None
         self._closed: dict[str | None, str] = {}
+        self._stopped_for_all = False
 
     @contextmanager
     def through(self, gate: QuotaGate, deadline_minutes: float | None = None) -> Iterator[None]:
@@ -132,19 +133,21 @@ class Sending:
         return self._breaker.take_place(record.aid)
 
     async def confirm(self, trusted: float = TRUSTED) -> None:
-        """Return when the run is still this process's, and nobody cancels it; else stop the run.
+        """Return when the run is still this process's and goes on; else stop it.
 
         Args:
             trusted: Seconds for which the latest answer counts.
 
         Raises:
-            RunStopped: It is not.
+            RunStopped: It is not, somebody cancels it, or it was stopped for all of its calls.
         """
         try:
             await self._own_run.confirm(trusted)
         except RunStopped as error:
             self.stop(str(error), begun_too=True)
             raise
+        if self._stopped_for_all:  # while a call that was past the gate waited here
+            raise RunStopped(self.stopped)
 
     async def finish(self, record: Record) -> None:
         """Write down how a record that was sent stands."""
@@ -176,6 +179,7 @@ class Sending:
         if not self.stopped:
             self.stopped = reason
             self._logger.error("The run stops early: %s", reason)
+        self._stopped_for_all |= begun_too
         if self._gate:
             self._gate.stop(reason, begun_too=begun_too)
 

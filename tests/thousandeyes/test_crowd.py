@@ -61,13 +61,20 @@ def test_the_more_there_are_the_less_goes_out_at_a_time(
 def test_the_last_calls_of_a_shared_window_are_drawn_by_lot(lot: float, has_it: bool) -> None:  # noqa: FBT001
     crowd = after(14, 10, 6, 2, lot=lot)
     assert crowd.users == 4
-    assert crowd.has_the_last(2) is has_it
-    assert crowd.has_the_last(8), "others may have a call out each that nobody has told of"
+    assert crowd.has_the_last(2, limit=24) is has_it
+    assert crowd.has_the_last(8, limit=24), "others may have a call out each, and nobody told of it"
+
+
+def test_of_a_small_window_no_more_than_half_is_drawn_by_lot() -> None:
+    crowd = after(9, 5, 1, lot=0.99)
+    assert crowd.users == 4
+    assert not crowd.has_the_last(5, limit=12)
+    assert crowd.has_the_last(6, limit=12)
 
 
 @given(lot=st.floats(0, 0.999), free=st.integers(1, 24))
 def test_who_is_alone_has_the_last_calls_whatever_the_lot(lot: float, free: int) -> None:
-    assert after(3, 2, 1, lot=lot).has_the_last(free)
+    assert after(3, 2, 1, lot=lot).has_the_last(free, limit=24)
 
 
 def test_a_part_of_a_window_goes_out_at_once_and_the_rest_when_others_can_have_had_theirs() -> None:

@@ -75,17 +75,40 @@ async def test_who_takes_no_earlier_answer_takes_none_of_a_look_that_had_begun()
 
 @pytest.mark.parametrize(
     ("takes", "asked"),
-    [([PROMPT - 1], 1), ([PROMPT + 1], 2), ([PROMPT + 1, PROMPT + 1], 2)],
+    [([4.0], 1), ([6.0], 2), ([6.0, 6.0], 3), ([6.0] * 9, 3)],
 )
-async def test_after_an_answer_that_took_long_it_asks_once_more(
-    takes: list[float], asked: int
-) -> None:
+async def test_after_an_answer_that_took_long_it_asks_again(takes: list[float], asked: int) -> None:
     """It may be of before the process was cut off."""
     server = Server(takes=takes)
     own_run = server.own_run()
     server.now += TRUSTED + 1
     await own_run.confirm()
     assert server.asked == asked
+
+
+async def test_who_waits_for_a_look_that_comes_to_nothing_looks_for_itself() -> None:
+    server = Server()
+    own_run = server.own_run()
+    server.now += 1
+    first, waiting = (asyncio.ensure_future(own_run.confirm(trusted=0)) for _ in range(2))
+    await asyncio.sleep(0)
+    assert server.asked == 1
+    first.cancel()
+    server.state = Crashed()
+    with pytest.raises(RunStopped, match="for dead"):
+        await waiting
+    assert server.asked == 2
+
+
+async def test_an_answer_that_counts_is_not_waited_for() -> None:
+    server = Server()
+    own_run = server.own_run()
+    server.now += 1
+    looking = asyncio.ensure_future(own_run.confirm(trusted=0))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(0):
+        await own_run.confirm()
+    await looking
 
 
 async def test_a_run_that_went_on_elsewhere_while_an_answer_was_on_its_way_is_lost() -> None:
@@ -122,9 +145,9 @@ async def test_no_earlier_answer_counts_after_a_write_that_took_long(
 async def test_a_run_that_is_being_cancelled_sends_nothing_and_is_still_its_process_own() -> None:
     server = Server()
     own_run = server.own_run()
-    server.state = Cancelling()
+    server.state, server.now = Cancelling(), server.now + 1
     with pytest.raises(RunStopped, match="cancelled"):
-        await own_run.confirm(trusted=-1)
+        await own_run.confirm(trusted=0)
     assert (own_run.cancelled, own_run.lost) == (True, False)
     await own_run.confirm_or_abort()
 

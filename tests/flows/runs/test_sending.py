@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from itertools import count
 from uuid import UUID, uuid4
 
 import pytest
@@ -132,7 +133,7 @@ async def test_no_earlier_answer_counts_once_something_was_written_ahead(wrote: 
     async def write_ahead() -> bool:
         return wrote
 
-    clock = iter(range(1, 9)).__next__
+    clock = count(1).__next__
     own_run = OwnRun(FlowRun(flow_id=uuid4(), run_count=1), clock=clock, read=read)
     records = [Record("1")]
     await sent_by(Sending(records, own_run, Kept(), LOGGER), records, Api(), write_ahead)
@@ -146,6 +147,21 @@ async def test_a_server_that_lets_nobody_in_stops_the_run_before_the_next_call(a
     await sent_by(sending, records, api, nothing)
     assert api.sent.total() == at, "one call more than were recorded, and not two"
     assert sending.stopped == "no entry (401)"
+
+
+@pytest.mark.parametrize(("begun_too", "sent"), [(True, 0), (False, 1)])
+async def test_a_call_that_waits_for_the_prefect_server_when_the_deadline_comes_stays(
+    *, begun_too: bool, sent: int
+) -> None:
+    api, records, own_run = Api(), [Record("1")], Asked()
+    sending = Sending(records, own_run, Kept(), LOGGER)
+
+    async def away(trusted: float = 0.0) -> None:  # noqa: ARG001
+        sending.stop("the deadline of 5 minutes has come", begun_too=begun_too)
+
+    own_run.confirm = away  # type: ignore[method-assign]
+    await sent_by(sending, records, api, nothing)
+    assert api.sent.total() == sent
 
 
 async def test_nothing_is_sent_where_nobody_tells_whether_it_may_be() -> None:
