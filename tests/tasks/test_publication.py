@@ -6,7 +6,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from prefect import flow, runtime
 from prefect.exceptions import PrefectHTTPStatusError
@@ -40,11 +40,12 @@ def test_a_deployments_name_becomes_part_of_a_key(
     assert deployment_slug() == slug
 
 
+@example(".. : .", Outcome.NOT_FOUND)
 @given(st.text("ab.?!…: ", max_size=9), st.sampled_from(list(Outcome)))
 def test_a_description_tells_the_ending_and_one_reason_without_doubled_punctuation(
     reason: str, outcome: Outcome
 ) -> None:
-    one = record("1", outcome, detail=shown(reason).rstrip(".") or "cut")
+    one = record("1", outcome, detail=shown(reason).rstrip(". ") or "cut")
     told = described(report(one, sentence="1 of 1 tests failed."), "1 of 1 tests failed.", "Rest")
     assert told.startswith("Failed. 1 of 1 tests failed. ")
     assert told.endswith("Rest")
