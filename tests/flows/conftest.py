@@ -49,7 +49,7 @@ def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less before a retry of ours, and before the first one of Prefect's client.
 
     A Prefect server on SQLite answers 503 where two writes meet, and the client tries again after
-    two seconds: of the requests that save a block while a run goes on it is one in four.
+    two seconds: of the requests that change a block while a run goes on, one in five at least.
     """
     monkeypatch.setattr(
         prefect.client.base,
