@@ -83,8 +83,7 @@ class Baseline:
             return  # and keep nothing: of 10,000 tests, what the API lists takes 12 MB
         self.tests = tests
         if self._options.wait_for_results:
-            sent = [*to_send, *left_open]
-            for aid, test_ids in _grouped(sent, lambda record: record.aid).items():
+            for aid, test_ids in _grouped([*to_send, *left_open], lambda one: one.aid).items():
                 await self._look_for_agents(aid, test_ids)
         await self._look_for_rounds(to_send)
 

@@ -82,7 +82,7 @@ class Run:
 
     async def _send_all(self, to_send: Sequence[Record], left_open: Sequence[Record]) -> None:
         with self._sending.through(self._client.gate, self._options.deadline_minutes):
-            await self._look_ahead(to_send, left_open)
+            await self._prepare(to_send, left_open)
             for record in left_open:
                 self.results.begin(record, at_once=True)
             in_order = sorted(to_send, key=self._baseline.has_just_run)
@@ -124,7 +124,7 @@ class Run:
         if (place := self._places.pop(record.test_id, None)) is not None:
             self._sending.count(place, record)
 
-    async def _look_ahead(self, to_send: Sequence[Record], left_open: Sequence[Record]) -> None:
+    async def _prepare(self, to_send: Sequence[Record], left_open: Sequence[Record]) -> None:
         """Name the tests that have no name yet, and read the rounds that there are before any call.
 
         Where rounds are to be told apart, the API's list is asked for those with a name too: for

@@ -19,7 +19,6 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import get_current_settings
 from prefect.states import Cancelling, Scheduled
 
-import flows.runs.ownership
 from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from tasks.artifacts import read_outcomes
 from tests.flows.scene import (
@@ -220,10 +219,7 @@ async def test_a_cancelled_call_is_unknown_and_a_waiting_test_not_attempted(
     assert "endpoint-test-202701" in await artifacts_of(flow_run.id)
 
 
-async def test_a_run_that_no_worker_cancels_sees_it_and_ends_cancelled(
-    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(flows.runs.ownership, "TRUSTED", 0.1)
+async def test_a_run_that_no_worker_cancels_sees_it_and_ends_cancelled(simulate: Simulate) -> None:
     simulator = simulate(tests=ids(100), latency_seconds=0.3)
     run_ids: list[UUID] = []
     noting = rerun_endpoint_tests.with_options(

@@ -53,6 +53,13 @@ async def test_an_answer_counts_for_ten_seconds() -> None:
     assert server.asked == 1
 
 
+async def looking(own_run: OwnRun) -> asyncio.Task[None]:
+    """Let somebody look who takes no earlier answer; returns when the question is under way."""
+    look = asyncio.create_task(own_run.confirm(trusted=0))
+    await asyncio.sleep(0)
+    return look
+
+
 async def test_of_many_that_want_to_know_one_asks() -> None:
     server = Server()
     own_run = server.own_run()
@@ -65,8 +72,7 @@ async def test_who_takes_no_earlier_answer_takes_none_of_a_look_that_had_begun()
     server = Server()
     own_run = server.own_run()
     server.now += 1
-    first = asyncio.ensure_future(own_run.confirm(trusted=0))
-    await asyncio.sleep(0)
+    first = await looking(own_run)
     assert server.asked == 1
     server.now += 0.1
     await asyncio.gather(first, *(own_run.confirm(trusted=0) for _ in range(20)))
@@ -104,11 +110,10 @@ async def test_an_answer_that_counts_is_not_waited_for() -> None:
     server = Server()
     own_run = server.own_run()
     server.now += 1
-    looking = asyncio.ensure_future(own_run.confirm(trusted=0))
-    await asyncio.sleep(0)
+    look = await looking(own_run)
     async with asyncio.timeout(0):
         await own_run.confirm()
-    await looking
+    await look
 
 
 async def test_a_run_that_went_on_elsewhere_while_an_answer_was_on_its_way_is_lost() -> None:

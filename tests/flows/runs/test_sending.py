@@ -150,7 +150,7 @@ async def test_a_server_that_lets_nobody_in_stops_the_run_before_the_next_call(a
 
 
 @pytest.mark.parametrize(("begun_too", "sent"), [(True, 0), (False, 1)])
-async def test_a_call_that_waits_for_the_prefect_server_when_the_deadline_comes_stays(
+async def test_a_call_that_waits_for_the_prefect_server_is_not_sent_once_nothing_more_may_be(
     *, begun_too: bool, sent: int
 ) -> None:
     api, records, own_run = Api(), [Record("1")], Asked()
