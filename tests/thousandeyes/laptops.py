@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 from thousandeyes.laptop import Attribute, Fact, Laptop
 from thousandeyes.verdict import Sighting
@@ -40,6 +41,13 @@ def as_told(facts: Mapping[Attribute, str]) -> list[Laptop]:
     return [Laptop((*same, load)) for load in loads]
 
 
+@cache
+def an_office(seed: int, laptops: int) -> dict[str, list[Laptop]]:
+    """Return what each laptop of an office may tell; the same office is asked for many times."""
+    rng = random.Random(seed)
+    return {f"laptop-{number}": as_told(a_laptop(rng)) for number in range(laptops)}
+
+
 def a_run(
     seed: int,
     *,
@@ -49,8 +57,8 @@ def a_run(
     fails: Fails = lambda _test, _laptop: False,
 ) -> list[Sequence[Sighting]]:
     """Return what each laptop did in each test: it fails by chance, and where `fails` says so."""
-    rng = random.Random(seed)
-    office = {f"laptop-{number}": as_told(a_laptop(rng)) for number in range(laptops)}
+    rng = random.Random(f"the run of {seed}")
+    office = an_office(seed, laptops)
     run: list[Sequence[Sighting]] = []
     for test in range(tests):
         sightings = []
