@@ -1,11 +1,8 @@
 """A run's report in Prefect: three artifacts at most, each with a key of its deployment's."""
 
-import re
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
-
-import prefect.runtime
 
 from tasks.artifact_creation import create_markdown, create_table
 from tasks.artifacts import NOT_SENT_KEY, OUTCOMES_KEY
@@ -80,13 +77,3 @@ async def write_markdown(what: str, key: str, text: str, description: str) -> No
 async def _write(what: str, key: str, text: str, description: str, ended_run: UUID | None) -> None:
     with refusals_logged(what):
         await until_taken(lambda: create_markdown(text, key, description, ended_run))
-
-
-def deployment_slug(name: str | None = None) -> str:
-    """Return what tells the artifacts of one deployment from another's; `local` outside one.
-
-    Args:
-        name: The deployment's name; that of the run under way when left out.
-    """
-    name = name or str(prefect.runtime.deployment.name or "local")
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "local"

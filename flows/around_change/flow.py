@@ -21,9 +21,10 @@ from flows.runs.form import GroupNames, OneCredentials, PastedIds
 from flows.runs.history import runs_of
 from flows.runs.sentence import named
 from tasks.artifacts import newest_artifact
+from tasks.deployment import deployment_slug
 from tasks.links import ui_link
 from tasks.markdown import plain
-from tasks.publication import RERUNS, deployment_slug, write_markdown
+from tasks.publication import RERUNS, write_markdown
 from tasks.report import RunReport
 from tasks.server_calls import until_taken
 from thousandeyes.record import Record
@@ -151,7 +152,7 @@ async def _tell(words: str, before: Half) -> None:
 
 
 async def _write(text: str, description: str) -> None:
-    await write_markdown("the summary", SUMMARY + deployment_slug(), text, description)
+    await write_markdown("the summary", SUMMARY + await deployment_slug(), text, description)
 
 
 async def _report_of(half: FlowRun) -> str:

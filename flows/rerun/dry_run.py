@@ -7,8 +7,9 @@ from typing import Final, TypeVar
 from prefect import get_run_logger
 
 from flows.rerun.plan import documented_plan
+from tasks.deployment import deployment_slug
 from tasks.markdown import plain
-from tasks.publication import deployment_slug, write_markdown
+from tasks.publication import write_markdown
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, TokenRefused, Unreachable
 from thousandeyes.fleet import Fleet
@@ -144,7 +145,8 @@ async def dry_run(client: ThousandEyesClient, records: Sequence[Record]) -> str:
         record.skipped("dry run")
         if test := _listed(record, known):
             record.named(record.test_name or test.test_name)
-    await write_markdown("the plan", KEY + deployment_slug(), markdown(records, known, plan), plan)
+    key = KEY + await deployment_slug()
+    await write_markdown("the plan", key, markdown(records, known, plan), plan)
     problems = f"; what looks wrong: {' '.join(wrong)}" if wrong else "."
     return f"Dry run: {plan}{problems} Nothing was sent."
 

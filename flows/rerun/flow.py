@@ -28,8 +28,9 @@ from flows.runs.ownership import OwnRun
 from flows.runs.recording import Artifacts
 from flows.runs.sending import Sending
 from flows.runs.sentence import passed_and_why
+from tasks.deployment import deployment_slug
 from tasks.loading import load_settings
-from tasks.publication import DRY_RUNS, deployment_slug, publish
+from tasks.publication import DRY_RUNS, publish
 from tasks.report import RunReport
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
@@ -93,7 +94,7 @@ async def _look_ahead(selection: Selection, began: float) -> list[Record]:
     took = duration(time.monotonic() - began)
     report = RunReport(records, passed=True, sentence=sentence, took=took, word="")
     seen.report = report
-    await publish(report, deployment_slug(), DRY_RUNS)
+    await publish(report, await deployment_slug(), DRY_RUNS)
     return as_state(report, RerunFailed)
 
 

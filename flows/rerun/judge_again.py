@@ -6,9 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from prefect import flow, get_client, get_run_logger
+from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import FlowRun
-from prefect.exceptions import ObjectNotFound
 from prefect.types import DateTime
 
 from flows.rerun.baseline import Baseline
@@ -29,9 +28,10 @@ from flows.runs.history import recorded
 from flows.runs.ownership import OwnRun
 from flows.runs.recording import Artifacts
 from flows.runs.sentence import passed_and_why
+from tasks.deployment import slug_of
 from tasks.loading import load_groups, load_settings
 from tasks.markdown import plain
-from tasks.publication import RERUNS, deployment_slug
+from tasks.publication import RERUNS
 from tasks.report import RunReport
 from thousandeyes.changes import judged_anew
 from thousandeyes.client import ThousandEyesClient
@@ -94,7 +94,7 @@ async def judge_run_again(run: str) -> list[Record]:
         report=report,
         close=judging.artifacts.written,
         failure=RerunFailed,
-        place=replace(RERUNS, deployment=await _slug(judged), ended_run=judged.id),
+        place=replace(RERUNS, deployment=await slug_of(judged.deployment_id), ended_run=judged.id),
     )
 
 
@@ -205,14 +205,3 @@ async def _selection(asked: Parameters, run: FlowRun, test_ids: Sequence[str]) -
     naming = await naming_tests(asked, run.start_time)
     groups = await load_groups(naming.groups, naming.credentials)
     return select(test_ids, groups, naming.credentials)
-
-
-async def _slug(run: FlowRun) -> str:
-    """Return what the keys of a run's artifacts end in."""
-    if run.deployment_id is None:
-        return "local"
-    async with get_client() as client:
-        try:
-            return deployment_slug((await client.read_deployment(run.deployment_id)).name)
-        except ObjectNotFound:
-            return "local"

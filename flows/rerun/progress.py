@@ -8,8 +8,8 @@ from uuid import UUID
 from prefect import get_run_logger
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 
+from tasks.deployment import deployment_slug
 from tasks.markdown import plain
-from tasks.publication import deployment_slug
 from tasks.report import counts
 from tasks.server_calls import refusals_logged, until_taken
 from thousandeyes.gate import QuotaGate
@@ -34,7 +34,6 @@ class Progress:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._records = records
-        self._key = KEY + deployment_slug()
         self._logger = get_run_logger()
         self._sleep = sleep
         self._artifact: UUID | None = None
@@ -76,6 +75,7 @@ class Progress:
             if artifact := self._artifact:
                 await until_taken(lambda: aupdate_progress_artifact(artifact, percent, text))
             else:
+                key = KEY + await deployment_slug()
                 self._artifact = await until_taken(
-                    lambda: acreate_progress_artifact(percent, key=self._key, description=text)
+                    lambda: acreate_progress_artifact(percent, key=key, description=text)
                 )

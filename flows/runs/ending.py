@@ -10,7 +10,8 @@ from prefect.context import FlowRunContext, get_run_context
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.runs.ownership import OwnRun
-from tasks.publication import RERUNS, Place, deployment_slug, publish
+from tasks.deployment import deployment_slug
+from tasks.publication import RERUNS, Place, publish
 from tasks.report import RunReport
 from thousandeyes.errors import ThousandEyesError
 from thousandeyes.record import Record
@@ -103,7 +104,7 @@ async def _publish(
     if cancelled:
         report = replace(report, word="Cancelled")
     with anyio.CancelScope(shield=True):  # also while it is being cancelled
-        await publish(report, place.deployment or deployment_slug(), place)
+        await publish(report, place.deployment or await deployment_slug(), place)
         await close()
     return report
 

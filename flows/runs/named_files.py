@@ -9,8 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import prefect.runtime
-
+from tasks.deployment import deployment_id
 from thousandeyes.files import read_inside, read_own
 from thousandeyes.settings import FilesSettings
 
@@ -23,6 +22,6 @@ def named_reader() -> Callable[[Path, int], bytes]:
     """
     # The variable is what Prefect sets for the process of a run that it starts, and so for the
     # runs that are parts of it.
-    if "PREFECT__FLOW_RUN_ID" in os.environ or prefect.runtime.deployment.id:
+    if "PREFECT__FLOW_RUN_ID" in os.environ or deployment_id():
         return partial(read_inside, FilesSettings().files_dir)
     return read_own

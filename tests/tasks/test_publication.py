@@ -13,31 +13,11 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 import tasks.publication
 from tasks.markdown import plain
-from tasks.publication import deployment_slug, described, publish
+from tasks.publication import described, publish
 from tests.flows.scene import TABLE, artifacts_of
 from tests.tasks.reports import record, report
 from thousandeyes.outcomes import GOOD, Outcome
 from thousandeyes.text import shown
-
-
-@pytest.mark.parametrize(
-    ("name", "slug"),
-    [
-        (None, "local"),
-        ("nightly", "nightly"),
-        ("Nightly: München!", "nightly-m-nchen"),
-        ("***", "local"),
-    ],
-)
-def test_a_deployments_name_becomes_part_of_a_key(
-    monkeypatch: pytest.MonkeyPatch, name: str | None, slug: str
-) -> None:
-    class Deployment:
-        pass
-
-    monkeypatch.setattr(Deployment, "name", name, raising=False)
-    monkeypatch.setattr(runtime, "deployment", Deployment)
-    assert deployment_slug() == slug
 
 
 @example(".. : .", Outcome.NOT_FOUND)

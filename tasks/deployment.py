@@ -1,0 +1,56 @@
+"""Which deployment the run under way belongs to: its own, or that of the flow that called it."""
+
+import asyncio
+import re
+from typing import Final
+from uuid import UUID
+
+import prefect.runtime
+from prefect import get_client
+from prefect.context import FlowRunContext
+from prefect.exceptions import ObjectNotFound
+
+from tasks.server_calls import until_taken
+
+_NO_DEPLOYMENT: Final = "local"
+
+
+def deployment_id() -> UUID | None:
+    """Return the ID of the run's deployment; None outside one.
+
+    Prefect asks its server for it, in the thread that asks, and everything waits meanwhile. Of a
+    run that no other one called, the answer is known.
+    """
+    context = FlowRunContext.get()
+    if context and (run := context.flow_run) and not run.parent_task_run_id:
+        return run.deployment_id
+    found = prefect.runtime.deployment.id
+    return UUID(found) if found else None
+
+
+async def deployment_slug() -> str:
+    """Return what tells the artifacts of the run's deployment from another's; `local` outside one.
+
+    Waits as long as the Prefect server is away.
+    """
+    return await slug_of(await until_taken(lambda: asyncio.to_thread(deployment_id)))
+
+
+async def slug_of(deployment: UUID | None) -> str:
+    """Return the same for the deployment with this ID; `local` for one that is gone, too."""
+    if deployment is None:
+        return _NO_DEPLOYMENT
+
+    async def name() -> str:
+        async with get_client() as client:
+            return (await client.read_deployment(deployment)).name
+
+    try:
+        return as_slug(await until_taken(name))
+    except ObjectNotFound:
+        return _NO_DEPLOYMENT
+
+
+def as_slug(name: str) -> str:
+    """Return a deployment's name as part of an artifact's key."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or _NO_DEPLOYMENT
