@@ -4,6 +4,7 @@ Runs the flow against the simulator, on a Prefect embedded in this process, whos
 `.prefect`: the user's home, profile, `.env` and variables are neither read nor written.
 """
 
+import argparse
 import asyncio
 import os
 import sys
@@ -18,6 +19,7 @@ from deployments.home import HOME, make_private
 from tasks.server import ServerNotStarted, start_temporary_server
 from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
+from thousandeyes.release import add_version
 from thousandeyes.simulator import Behaviour, Fault, Simulator, create_app, serve
 from thousandeyes.simulator.rounds import agents_of
 from thousandeyes.simulator.surroundings import Cause
@@ -76,6 +78,12 @@ def main() -> int:
 
     1 when not, 2 when a variable is wrong, 3 when Prefect does not start, 130 after Ctrl-C.
     """
+    parser = argparse.ArgumentParser(
+        prog="python -m deployments.demo",
+        description="Rerun the tests of a simulated organization, for anybody to see.",
+    )
+    add_version(parser)
+    parser.parse_args()
     console = Console()
     try:
         prepare(os.environ)

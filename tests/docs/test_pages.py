@@ -17,6 +17,7 @@ MODULES = [
     "thousandeyes",
     "thousandeyes.simulator",
     "deployments.bootstrap",
+    "deployments.demo",
     "deployments.serve",
 ]
 BENCHMARKS = "tests.benchmarks"
