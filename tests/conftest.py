@@ -24,6 +24,8 @@ _home = tempfile.TemporaryDirectory(prefix="prefect-home-")
 # Before Prefect is imported, since it reads its settings then.
 os.environ |= {
     "PREFECT_HOME": _home.name,
+    # What processes that are killed leave behind goes with it.
+    "TMPDIR": _home.name,
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     # A task may run outside a flow, and then Prefect's server keeps no log of it.
