@@ -16,7 +16,7 @@ from flows.around_change.options import AroundChangeOptions
 from flows.around_change.waiting import NobodyResumed, refuse_past, wait_for_change
 from flows.rerun import RerunFailed
 from flows.rerun.parameters import Parameters
-from flows.runs.ending import as_state
+from flows.runs.ending import as_state, telling_mistakes
 from flows.runs.form import GroupNames, OneCredentials, PastedIds
 from flows.runs.history import runs_of
 from flows.runs.sentence import named
@@ -36,6 +36,7 @@ _RETRY: Final = "Retry this run to wait once more: what was measured before the 
 
 
 @flow(name="rerun-around-change", persist_result=False)
+@telling_mistakes
 async def rerun_around_change(
     test_ids: PastedIds = [],  # noqa: B006 - never changed; the form shows it
     groups: GroupNames = [],  # noqa: B006

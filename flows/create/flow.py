@@ -16,7 +16,7 @@ from flows.create.definitions import (
 from flows.create.options import CreateOptions
 from flows.create.run import CreationRun
 from flows.runs.concurrency import in_background
-from flows.runs.ending import RunFailed, to_its_end
+from flows.runs.ending import RunFailed, telling_mistakes, to_its_end
 from flows.runs.form import OneGroup
 from flows.runs.history import recorded, runs_of
 from flows.runs.named_files import named_reader
@@ -36,6 +36,7 @@ class CreationFailed(RunFailed):
 
 
 @flow(name="create-endpoint-tests", persist_result=False)
+@telling_mistakes
 async def create_endpoint_tests(
     group: OneGroup,
     tests: Definitions = [],  # noqa: B006 - never changed; the form shows it

@@ -20,7 +20,7 @@ from flows.organizations.work_queue import (
 from flows.rerun import RerunFailed, RerunOptions
 from flows.rerun.remote import ON_DEMAND, RerunUnfinished, rerun_by_deployment
 from flows.runs.concurrency import all_or_first_error
-from flows.runs.ending import to_its_end
+from flows.runs.ending import telling_mistakes, to_its_end
 from flows.runs.form import GroupNames, ManyCredentials
 from flows.runs.ownership import OwnRun
 from flows.runs.sentence import passed_and_why
@@ -53,6 +53,7 @@ class Organization:
 
 
 @flow(name="rerun-organizations", persist_result=False)
+@telling_mistakes
 async def rerun_organizations(
     groups: GroupNames = [],  # noqa: B006 - never changed; the form shows it
     credentials: ManyCredentials = [],  # noqa: B006

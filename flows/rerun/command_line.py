@@ -27,7 +27,7 @@ from flows.rerun.output_files import OutputError, OutputFiles
 from flows.rerun.parameters import Parameters
 from flows.rerun.watched import Watched, watching
 from tasks.server import ServerNotStarted, start_temporary_server
-from thousandeyes.errors import InvalidTestIds, SettingsError
+from thousandeyes.errors import CallFailed, InvalidTestIds, SettingsError
 from thousandeyes.live_line import LiveLine
 from thousandeyes.proxies import prepare
 from thousandeyes.record import Record
@@ -90,6 +90,8 @@ def _to_its_end(given: Given, stdin: TextIO, seen: Watched) -> _End:
             return end._replace(asked=asked or seen.asked)
     except (InvalidTestIds, SettingsError) as error:
         end = _end(ExitStatus.NOT_STARTED, str(error))
+    except CallFailed as error:  # a dry run's
+        end = _end(ExitStatus.BROKEN, str(error))
     except KeyboardInterrupt:
         end = _end(ExitStatus.INTERRUPTED, "interrupted")
     except Abandoned:

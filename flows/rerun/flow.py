@@ -21,7 +21,7 @@ from flows.rerun.sharing import what_they_share
 from flows.rerun.sources import read_selection
 from flows.rerun.watched import watched
 from flows.runs.concurrency import in_background
-from flows.runs.ending import RunFailed, as_state, to_its_end
+from flows.runs.ending import RunFailed, as_state, telling_mistakes, to_its_end
 from flows.runs.form import GroupNames, OneCredentials, PastedIds
 from flows.runs.history import died_unseen, recorded
 from flows.runs.ownership import OwnRun
@@ -43,6 +43,7 @@ class RerunFailed(RunFailed):
 
 
 @flow(name=FLOW, persist_result=False)
+@telling_mistakes
 async def rerun_endpoint_tests(
     test_ids: PastedIds = [],  # noqa: B006 - never changed; the form shows it
     groups: GroupNames = [],  # noqa: B006

@@ -23,7 +23,7 @@ from flows.rerun.reading_again import ReadingAgain
 from flows.rerun.selection import Selection, select
 from flows.rerun.sharing import what_they_share
 from flows.rerun.watched import watched
-from flows.runs.ending import as_state, to_its_end
+from flows.runs.ending import as_state, telling_mistakes, to_its_end
 from flows.runs.history import recorded
 from flows.runs.ownership import OwnRun
 from flows.runs.recording import Artifacts
@@ -44,6 +44,7 @@ _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @flow(name="judge-run-again", persist_result=False)
+@telling_mistakes
 async def judge_run_again(run: str) -> list[Record]:
     """Read the results of a run that has ended, and make its provisional verdicts final.
 

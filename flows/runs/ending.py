@@ -1,12 +1,13 @@
 """How a flow run ends: reported in every case, and with a sentence of its own."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
-from typing import Any, Final, cast
+from functools import wraps
+from typing import Any, Final, ParamSpec, cast
 
 import anyio
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext, get_run_context
+from prefect.context import FlowRunContext
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.runs.ownership import OwnRun
@@ -15,6 +16,9 @@ from tasks.publication import RERUNS, Place, publish
 from tasks.report import RunReport
 from thousandeyes.errors import ThousandEyesError
 from thousandeyes.record import Record
+
+P = ParamSpec("P")
+Flow = Callable[P, Coroutine[Any, Any, list[Record]]]
 
 _CANCELLED: Final = "cancelled"
 
@@ -28,6 +32,25 @@ class RunFailed(Exception):
     def __init__(self, message: str, outcomes: Sequence[Record] = ()) -> None:
         super().__init__(message)
         self.outcomes = list(outcomes)
+
+
+def telling_mistakes(work: Flow[P]) -> Flow[P]:
+    """Let a flow that can't do what it is asked end with the reason as its state's sentence.
+
+    Raised, the reason would stand in the log below a traceback, as if the flow had a fault. The
+    caller of the flow is raised it all the same.
+    """
+
+    @wraps(work)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> list[Record]:
+        try:
+            return await work(*args, **kwargs)
+        except ThousandEyesError as error:
+            if _to_be_raised():
+                raise
+            return cast("list[Record]", Failed(message=str(error), data=error))
+
+    return call
 
 
 async def _nothing() -> None: ...
@@ -85,7 +108,7 @@ def as_state(report: RunReport, failure: type[RunFailed]) -> list[Record]:
     """
     records = list(report.records)
     failed = None if report.passed else failure(report.message, records)
-    if _prefect_retries():
+    if _to_be_raised():
         if failed:
             raise failed
         return records
@@ -109,14 +132,15 @@ async def _publish(
     return report
 
 
-def _prefect_retries() -> bool:
-    """Tell whether this flow was given retries, so that Prefect may run it again in this process.
+def _to_be_raised() -> bool:
+    """Tell whether the flow has to raise what it ends with.
 
-    Prefect 3.8.8 does so after a raised error alone, and raises that error at the end in spite of
-    a state that a later attempt returned. A state's own words are for runs without retries.
+    It has when it was given retries: Prefect 3.8.8 runs it again in this process after a raised
+    error alone, and raises that error at the end in spite of a state that a later attempt returned.
+    Outside a run, where a flow's function is called by itself, there is no state.
     """
-    context = get_run_context()
-    return isinstance(context, FlowRunContext) and bool(context.flow and context.flow.retries)
+    context = FlowRunContext.get()
+    return context is None or bool(context.flow and context.flow.retries)
 
 
 def _why_cut_short(error: BaseException) -> str:
