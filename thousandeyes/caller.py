@@ -90,8 +90,9 @@ class Caller:
     def server_time(self, at: float | None = None) -> float | None:
         """Return the server's time in epoch seconds, None before its first reply.
 
-        By the latest reply's `Date`. Never later than it is there, and earlier by no more than
-        that reply's way here and the second that a `Date` is cut to.
+        By the latest `Date` that a reply told, and by our own clock where none did. Never later
+        than it is there, and earlier by no more than that reply's way here and the second that a
+        `Date` is cut to.
 
         Args:
             at: A moment in epoch seconds by this client's clock; now when left out.
@@ -171,5 +172,6 @@ class Caller:
             arrived=self._clock(),
             redact=lambda text: call.redact(self.redact(text)),
         )
-        self._server_ahead = admission.reply.date - admission.reply.arrived
+        if admission.reply.tells_time or self._server_ahead is None:
+            self._server_ahead = admission.reply.date - admission.reply.arrived
         return admission.reply

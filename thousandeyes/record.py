@@ -59,10 +59,12 @@ class Record:
     """The detail, without what came after the last answer."""
     _before: tuple[Outcome, str, str, bool] = field(init=False, repr=False, compare=False)
     """How things stood before a call, for when it turns out not to count; see `_restore`."""
+    _begun_before: tuple[bool, datetime | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._heard = self.detail
         self._before = Outcome.NOT_ATTEMPTED, "", "", False
+        self._begun_before = False, None
 
     # What a reader wants to know.
 
@@ -158,6 +160,7 @@ class Record:
     def sending(self, at: datetime) -> None:
         """Note that a call goes out now: unless more is heard of it, the outcome is unknown."""
         self._before = self.outcome, self.detail, self._heard, self.maybe_duplicate
+        self._begun_before = self.begun, self.started_at
         self.maybe_duplicate = self.maybe_duplicate or self.in_doubt
         self.attempts += 1
         self.begun = True
@@ -167,6 +170,7 @@ class Record:
     def not_sent(self, reason: str) -> None:
         """Take `sending` back: the call did not go out after all."""
         self._restore()
+        self.begun, self.started_at = self._begun_before
         self.attempts -= 1
         if self.outcome is Outcome.NOT_ATTEMPTED:
             self._ends(Outcome.NOT_ATTEMPTED, reason)

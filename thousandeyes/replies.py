@@ -65,6 +65,11 @@ class Reply:
         return HTTPStatus.OK <= self.status < HTTPStatus.INTERNAL_SERVER_ERROR and not self.is_html
 
     @property
+    def tells_time(self) -> bool:
+        """Whether the server's clock speaks from it, and not whatever stands before the server."""
+        return not self.is_html and _epoch_seconds(self.headers.get("date", "")) is not None
+
+    @property
     def date(self) -> float:
         """When the reply was made, in epoch seconds by the server's clock, else by ours."""
         date = _epoch_seconds(self.headers.get("date", ""))

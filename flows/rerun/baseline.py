@@ -157,9 +157,8 @@ class Baseline:
         server_time = self._client.server_time()
         if self._standing is None or server_time is None:
             return
-        # The first call counts, since it may have been carried out. Not so under at_most_once:
-        # that sends a test again only when no earlier call was carried out.
-        if record.rounds_after is None or self._options.delivery is Delivery.AT_MOST_ONCE:
+        # An earlier call counts as long as it may have been carried out.
+        if record.rounds_after is None or not record.maybe_duplicate:
             interval = self.interval(record)
             earlier = first_round(server_time, interval) - interval
             record.rounds_count_after(max(earlier, self._standing_round(record)))

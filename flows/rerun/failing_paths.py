@@ -7,6 +7,7 @@ from typing import Final
 
 from flows.rerun.options import RerunOptions
 from flows.runs.sending import Logger
+from tasks.server_calls import NoAccess
 from thousandeyes.caller import READING
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, InvalidCall, NotFound
@@ -82,9 +83,12 @@ class FailingPaths:
         self._left_out = len(asked) - sum(map(len, told.values()))
         if self.spent:
             self._logger.info("Paths: %s", self.spent)
-        for record in {record.test_id: record for record, _ in asked}.values():
-            if record.test_id in told:
-                await self._keep(record)
+        try:
+            for record in {record.test_id: record for record, _ in asked}.values():
+                if record.test_id in told:
+                    await self._keep(record)
+        except NoAccess as error:
+            self._logger.error("Paths are not recorded: %s", error)  # noqa: TRY400
 
     @property
     def spent(self) -> str:

@@ -139,7 +139,7 @@ class _JudgedRun:
         ]
         logger.info("Reads the results of %d tests of run %r again", len(tests), self._run.name)
         baseline = Baseline(client, options, logger)
-        await baseline.read(await look_up(client, tests, logger), (), tests)
+        await baseline.read(await look_up(client, tests, logger, for_rounds=True), (), tests)
         reading = ReadingAgain(
             client,
             options,

@@ -15,6 +15,7 @@ from flows.runs.concurrency import all_or_first_error
 from flows.runs.recording import Artifacts
 from flows.runs.sending import Logger, Sending
 from tasks.rerun import rerun_endpoint_test
+from tasks.server_calls import NoAccess
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
 from thousandeyes.outcomes import Outcome
@@ -120,7 +121,10 @@ class Run:
             self._sending.count(place, record)
 
     async def _take_results(self, record: Record) -> None:
-        await self._artifacts.keep(record)
+        try:
+            await self._artifacts.keep(record)
+        except NoAccess as error:
+            self.stop(str(error))
         if (place := self._places.pop(record.test_id, None)) is not None:
             self._sending.count(place, record)
 
@@ -131,8 +135,9 @@ class Run:
         their intervals.
         """
         records = [*to_send, *left_open]
-        wanted = [r for r in records if self._baseline.needs_rounds or not r.test_name]
-        listed = await look_up(self._client, wanted, self._logger)
+        for_rounds = self._baseline.needs_rounds
+        wanted = [record for record in records if for_rounds or not record.test_name]
+        listed = await look_up(self._client, wanted, self._logger, for_rounds=for_rounds)
         for record in records:
             if not record.test_name and (test := listed.get(record.test_id)):
                 record.named(test.test_name)

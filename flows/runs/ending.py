@@ -1,6 +1,7 @@
 """How a flow run ends: reported in every case, and with a sentence of its own."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import wraps
 from typing import Any, Final, ParamSpec, cast
@@ -14,7 +15,8 @@ from flows.runs.ownership import OwnRun
 from tasks.deployment import deployment_slug
 from tasks.publication import RERUNS, Place, publish
 from tasks.report import RunReport
-from thousandeyes.errors import ThousandEyesError
+from tasks.server_calls import NoAccess
+from thousandeyes.errors import RunStopped, ThousandEyesError
 from thousandeyes.record import Record
 
 P = ParamSpec("P")
@@ -90,7 +92,7 @@ async def to_its_end(
         await own_run.confirm_or_abort()
         ended = await _publish(report(), close, place, cancelled=own_run.cancelled)
     except BaseException as error:
-        if not own_run.lost:
+        if not await _is_lost(own_run):
             cut_short(why := _why_cut_short(error))
             await _publish(report(), close, place, cancelled=why == _CANCELLED)
         raise
@@ -130,6 +132,13 @@ async def _publish(
         await publish(report, place.deployment or await deployment_slug(), place)
         await close()
     return report
+
+
+async def _is_lost(own_run: OwnRun) -> bool:
+    """Look whether the run has gone on in another process, whose report would be overwritten."""
+    with anyio.CancelScope(shield=True), suppress(NoAccess, RunStopped):
+        await own_run.confirm(trusted=0)
+    return own_run.lost
 
 
 def _to_be_raised() -> bool:

@@ -13,7 +13,7 @@ from flows.runs.ownership import TRUSTED, OwnRun
 from tasks.server_calls import NoAccess
 from thousandeyes.errors import CallFailed, RunStopped, TokenRefused
 from thousandeyes.gate import QuotaGate
-from thousandeyes.outcomes import Outcome
+from thousandeyes.outcomes import UNHEARD, Outcome
 from thousandeyes.record import Record
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
@@ -154,7 +154,7 @@ class Sending:
         record.finished(datetime.now(UTC))
         # When the run goes on in another process, this one records what it sent and nothing else:
         # the other one may have sent the rest.
-        if not (self._own_run.lost and record.outcome is Outcome.NOT_ATTEMPTED):
+        if not (self._own_run.lost and record.outcome in UNHEARD):
             try:
                 with self._own_run.doubted_if_slow():
                     await self._keep(record)

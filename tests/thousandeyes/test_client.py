@@ -708,6 +708,29 @@ class TestTheServersTime:
             assert 0 <= now[0] + ahead - told <= 1
             assert client.server_time(now[0] - 100) == pytest.approx(told - 100)
 
+    @pytest.mark.parametrize(
+        "other",
+        [
+            httpx.Response(503, text="upstream is away"),
+            httpx.Response(200, html="<html>", headers={"Date": formatdate(0, usegmt=True)}),
+        ],
+        ids=["no date", "a portal's page"],
+    )
+    async def test_is_not_read_off_what_stands_before_the_server(
+        self, other: httpx.Response
+    ) -> None:
+        date = formatdate(1_800_000_600, usegmt=True)
+        answers = [httpx.Response(200, json={}, headers={"Date": date}), other]
+        transport = httpx.MockTransport(lambda _: answers.pop(0))
+        chosen = ThousandEyesSettings(token=SecretStr(TOKEN))
+        async with ThousandEyesClient(
+            chosen, transport=transport, clock=lambda: 1_800_000_000.0
+        ) as client:
+            await client.rerun(Record("1"))
+            with pytest.raises(CallFailed):
+                await client.rerun(Record("2"))
+            assert client.server_time() == 1_800_000_600
+
     async def test_does_not_jump_when_somebody_sets_this_machines_clock(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

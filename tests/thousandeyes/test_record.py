@@ -259,6 +259,7 @@ class TestTakenBack:
         record.not_sent("could not be recorded")
         assert (record.outcome, record.attempts) == (Outcome.NOT_ATTEMPTED, 0)
         assert record.detail == "could not be recorded"
+        assert (record.begun, record.started_at) == (False, None)
 
     def test_the_doubt_of_an_earlier_call_stays(self) -> None:
         record = Record("1")
@@ -268,3 +269,4 @@ class TestTakenBack:
         record.not_sent("could not be recorded")
         assert (record.outcome, record.attempts) == (Outcome.UNKNOWN, 1)
         assert (record.detail, record.maybe_duplicate) == ("no answer", False)
+        assert (record.begun, record.started_at) == (True, NOW)

@@ -1,5 +1,6 @@
 """What becomes of a run's results, on the virtual clock against the simulator."""
 
+import asyncio
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
@@ -10,11 +11,14 @@ from hypothesis import strategies as st
 
 from flows.rerun import RerunOptions
 from flows.rerun.results import wants_results
-from tests.flows.rerun.world import NOON, World
+from tasks.server_calls import NoAccess
+from tests.flows.rerun.world import NOON, Noted, World
 from tests.thousandeyes.steady import steady
 from tests.thousandeyes.virtual_time import run
+from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
 from thousandeyes.fleet import MOST_PAGES
+from thousandeyes.models import EndpointTest
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.simulator import Behaviour, Fault
@@ -238,6 +242,28 @@ class TestRoundsThatCount:
         world.rerun([NETWORK], wait_for_results=True)
         assert world.simulator.run_times[NETWORK][0] < NOON + 132
 
+    def test_a_call_that_was_refused_makes_no_round_before_the_next_one_its_own(self) -> None:
+        refused = {NETWORK: Fault(replies=[429])}
+        world = World(tests=[NETWORK], faults=refused, rate_headers=[], starts_at=NOON + 5)
+        world.simulator.run_times[NETWORK].append(NOON + 30)  # somebody else's, before ours
+        record = world.rerun([NETWORK], wait_for_results=True)[NETWORK]
+        assert (record.attempts, record.rounds_after) == (2, NOON)
+        assert str(record.app_link).endswith(f"{NOON + 60:.0f}")
+
+    def test_a_listing_that_takes_its_time_costs_no_verdict(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tests = ThousandEyesClient.tests
+
+        async def slow(*asked: Any) -> list[EndpointTest]:
+            await asyncio.sleep(50)
+            return await tests(*asked)
+
+        monkeypatch.setattr(ThousandEyesClient, "tests", slow)
+        world = World(tests=[NETWORK], intervals={"*": 300}, starts_at=NOON + 200)
+        record = world.rerun([NETWORK], wait_for_results=True)[NETWORK]
+        assert verdict_of(record).name == "passed"
+
     def test_an_accepted_test_is_judged_also_where_nothing_could_be_read_before(self) -> None:
         world = World(tests=IDS, result_replies=[503], **ALL_ONLINE)
         record = world.rerun([NETWORK], wait_for_results=True)[NETWORK]
@@ -313,6 +339,20 @@ class TestReading:
         records = world.rerun(wait_for_results=True)
         assert {verdict_of(record).agents_answered for record in records.values()} == {25}
         assert len(world.result_calls) <= 0.5 * 96
+
+    def test_a_prefect_server_that_lets_nobody_in_stops_the_run_and_cuts_no_call_off(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Shut(Noted):
+            async def write(self, record: Record, confirm: object = None) -> None:  # noqa: ARG002
+                if record.verdict:
+                    raise NoAccess("the server does not let this process in (401)")
+
+        monkeypatch.setattr("tests.flows.rerun.world.Noted", Shut)
+        world = World(tests=100, latency_seconds=3, results_after_seconds=2)
+        records = world.rerun(wait_for_results=True, max_in_flight=5)
+        assert world.stopped == "the server does not let this process in (401)"
+        assert {record.outcome for record in records.values()} == {"accepted", "not_attempted"}
 
     def test_without_waiting_nothing_is_read(self) -> None:
         world = World(tests=IDS)

@@ -283,6 +283,19 @@ async def test_names_that_can_not_be_had_cost_nothing(
     assert f"The tests' names are not known: {reason}" in caplog.text
 
 
+async def test_intervals_that_can_not_be_had_are_told_since_results_may_be_missed(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulate(tests=ids(1))
+
+    async def tests(*_: object) -> list[EndpointTest]:
+        raise ReplyLost("no list")
+
+    monkeypatch.setattr(ThousandEyesClient, "tests", tests)
+    await run(ids(1), delivery="at_most_once")
+    assert "The tests' intervals are not known: no list. Results of a test with an" in caplog.text
+
+
 async def test_what_the_api_lists_and_what_prefect_keeps_of_task_runs_is_not_held_to_the_end(
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

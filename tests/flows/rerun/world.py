@@ -138,7 +138,8 @@ class World:
         self._loop_time = loop.time
         async with self._client() as client:
             baseline = Baseline(client, options, logger)
-            await baseline.read(await look_up(client, records, logger), (), records)
+            listed = await look_up(client, records, logger, for_rounds=True)
+            await baseline.read(listed, (), records)
             keep = Noted(self.known).keep
             reading = ReadingAgain(client, options, {}, baseline, on_known=keep, logger=logger)
             return await reading.read(records, later)

@@ -1,12 +1,17 @@
+import asyncio
 import pickle
 from typing import NoReturn
+from uuid import UUID, uuid4
 
 import pytest
 from prefect import flow
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Running
 
 from flows.create import CreationFailed
 from flows.rerun import RerunFailed
-from flows.runs.ending import RunFailed, telling_mistakes
+from flows.runs.ending import RunFailed, telling_mistakes, to_its_end
+from flows.runs.ownership import OwnRun
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
@@ -49,3 +54,24 @@ async def test_it_is_raised_in_the_caller_of_the_flow(retries: int) -> None:
 async def test_so_it_is_in_the_caller_of_its_function() -> None:
     with pytest.raises(SettingsError, match="no group named"):
         await flow(mistaken).fn()
+
+
+async def test_a_run_that_goes_on_elsewhere_is_that_process_s_to_report(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def read(_: UUID) -> FlowRun:
+        return FlowRun(flow_id=uuid4(), state=Running(), run_count=2)
+
+    async def work() -> None:
+        raise asyncio.CancelledError  # as a process is that was cut off, and is told to end
+
+    monkeypatch.setattr("flows.runs.ending.publish", None)
+    own_run = OwnRun(FlowRun(flow_id=uuid4(), run_count=1), read=read)
+    with pytest.raises(asyncio.CancelledError):
+        await to_its_end(
+            work(),
+            own_run=own_run,
+            cut_short=pytest.fail,
+            report=lambda: pytest.fail("reported"),
+            failure=RerunFailed,
+        )

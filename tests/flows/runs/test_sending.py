@@ -15,7 +15,7 @@ from flows.runs.breaker import IN_A_ROW
 from flows.runs.ownership import OwnRun
 from flows.runs.sending import Sending
 from tasks.server_calls import NoAccess
-from thousandeyes.errors import CallFailed, Forbidden, RunStopped
+from thousandeyes.errors import CallFailed, Forbidden, ReplyLost, RunStopped, Unreachable
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 
@@ -119,6 +119,28 @@ async def test_a_run_that_went_on_elsewhere_while_a_write_waited_sends_nothing_m
     await sent_by(sending, records, api, nothing)
     assert api.sent.total() == 1
     assert own_run.lost
+
+
+async def test_what_a_run_could_not_send_before_it_was_lost_is_not_written_over_the_other_s() -> (
+    None
+):
+    own_run, kept, records = Asked(), Kept(), [Record("1"), Record("2")]
+    errors = {"1": Unreachable("no connection"), "2": ReplyLost("no answer")}
+
+    async def turn(record: Record) -> None:
+        async def call(*, before_sending: Callable[[], Awaitable[None]]) -> None:
+            record.sending(NOW)
+            await before_sending()
+            own_run.lost = True  # cut off, and the run goes on elsewhere
+            record.failed(errors[record.test_id])
+            raise errors[record.test_id]
+
+        await sending.send(record, call, nothing)
+        await sending.finish(record)
+
+    sending = Sending(records, own_run, kept, LOGGER)
+    await sending.all(records, turn)
+    assert kept.outcomes == ["unknown"], "that one may have reached the API, whoever sent it too"
 
 
 @pytest.mark.parametrize("wrote", [True, False])
