@@ -5,6 +5,7 @@ It tells later which results are the run's own.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Final, TypeVar
 
 from flows.rerun.options import RerunOptions
@@ -24,6 +25,7 @@ Key = TypeVar("Key")
 _LONGEST: Final = 60.0  # seconds for each of the two questions
 _MINUTE: Final = 60.0
 _LONGEST_TO_A_NEW_ROUND: Final = 300.0  # seconds
+_LONGEST_AGO: Final = 3600.0  # seconds; the rounds of a longer time are not worth their pages
 
 
 class Baseline:
@@ -71,6 +73,7 @@ class Baseline:
         tests: Mapping[str, EndpointTest],
         to_send: Sequence[Record],
         left_open: Sequence[Record] = (),
+        died: datetime | None = None,
     ) -> None:
         """Ask what the run needs to know.
 
@@ -78,6 +81,7 @@ class Baseline:
             tests: What the API lists of the tests, by ID.
             to_send: The tests that will be sent.
             left_open: Tests that were sent earlier, whose results are awaited.
+            died: When an attempt of the run began that may have sent more than it recorded.
         """
         if not self.needs_rounds:
             return  # and keep nothing: of 10,000 tests, what the API lists takes 12 MB
@@ -85,7 +89,7 @@ class Baseline:
         if self._options.wait_for_results:
             for aid, test_ids in _grouped([*to_send, *left_open], lambda one: one.aid).items():
                 await self._look_for_agents(aid, test_ids)
-        await self._look_for_rounds(to_send)
+        await self._look_for_rounds(to_send, died)
 
     def expected_agents(self, record: Record) -> int | None:
         """Return how many agents should answer for a test; None where it isn't known."""
@@ -97,7 +101,7 @@ class Baseline:
     def has_just_run(self, record: Record) -> bool:
         """Tell whether the test's latest round is of the interval in which this run began."""
         first = first_round(self._began_at, self.interval(record))
-        return self._standing_round(record) >= first > 0
+        return self.latest_round(record) >= first > 0
 
     def interval(self, record: Record) -> int:
         """Return the seconds between a test's rounds: as listed, else those of an instant test."""
@@ -107,7 +111,7 @@ class Baseline:
     def why_skip(self, record: Record) -> str | None:
         """Return why a test is left out, if the run is to skip those that ran lately."""
         minutes, now = self._options.skip_if_run_within_minutes, self._client.server_time()
-        latest = self._standing_round(record)
+        latest = self.latest_round(record)
         if minutes is None or now is None or not latest or record.attempts:
             return None
         age = (now - latest) / _MINUTE
@@ -115,7 +119,8 @@ class Baseline:
             return None
         return f"its latest round began {age:.0f} minutes ago, and those of {minutes:g} are skipped"
 
-    def _standing_round(self, record: Record) -> int:
+    def latest_round(self, record: Record) -> int:
+        """Return the test's latest round of those that `read` asked for; 0 where there is none."""
         return (self._standing or {}).get(record.test_id, 0)
 
     async def wait_for_a_new_round(self, record: Record, stopped: Callable[[], bool]) -> None:
@@ -131,23 +136,16 @@ class Baseline:
         server_time, interval = self._client.server_time(), self.interval(record)
         if server_time is None or not self.has_just_run(record):
             return
-        left = self._standing_round(record) + interval - server_time
+        left = self.latest_round(record) + interval - server_time
         if not 0 < left <= interval:
             return
+        ran = f"Test {record.test_id} ran already in its interval of {interval} s"
         if left > _LONGEST_TO_A_NEW_ROUND:
-            self._logger.warning(
-                "Test %s ran already in its interval of %d s: its new round can't be told from "
-                "the one that is there",
-                record.test_id,
-                interval,
-            )
+            told = "its new round can't be told from the one that is there"
+            self._logger.warning("%s: %s", ran, told)
             return
-        self._logger.info(
-            "Test %s ran already in its interval of %d s: waits %.0f s, so that its rounds differ",
-            record.test_id,
-            interval,
-            left,
-        )
+        told = f"waits {left:.0f} s, so that its rounds differ"
+        self._logger.info("%s: %s", ran, told)
         while left > 0 and not stopped():
             await self._sleep(min(left, _MINUTE))
             left -= _MINUTE
@@ -161,7 +159,7 @@ class Baseline:
         if record.rounds_after is None or not record.maybe_duplicate:
             interval = self.interval(record)
             earlier = first_round(server_time, interval) - interval
-            record.rounds_count_after(max(earlier, self._standing_round(record)))
+            record.rounds_count_after(max(earlier, self.latest_round(record)))
 
     def rounds_after(self, record: Record) -> int | None:
         """Return after which round those of a test can be its own; None where it can't be told.
@@ -216,17 +214,19 @@ class Baseline:
             "%d of %d agents%s are online", len(fleet.online), len(fleet.names), of_those
         )
         if not fleet.complete:
-            self._logger.warning(
-                "%s How many should answer is known only of tests that take no more than are "
-                "online of these, and the others have no names",
-                fleet.shortfall,
+            words = (
+                "How many should answer is known only of tests that take no more than are online "
+                "of these, and the others have no names"
             )
+            self._logger.warning("%s %s", fleet.shortfall, words)
 
-    async def _look_for_rounds(self, records: Sequence[Record]) -> None:
+    async def _look_for_rounds(self, records: Sequence[Record], died: datetime | None) -> None:
         now = self._client.server_time()
         if now is None:  # no reply has been heard, so there is nobody to ask
             return
-        since = now - _MINUTE * (self._options.skip_if_run_within_minutes or 0)
+        began = (died and self._client.server_time(died.timestamp())) or now
+        lately = _MINUTE * (self._options.skip_if_run_within_minutes or 0)
+        since = max(began, now - _LONGEST_AGO) - lately
         standing: dict[str, int] = {}
         alike = _grouped(records, lambda record: (record.aid, self.interval(record)))
         try:

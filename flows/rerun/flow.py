@@ -16,12 +16,18 @@ from flows.rerun.plan import tell_plan
 from flows.rerun.progress import Progress
 from flows.rerun.results import wants_results
 from flows.rerun.run import Run
-from flows.rerun.selection import Selection, mark_possibly_sent
+from flows.rerun.selection import Selection
 from flows.rerun.sharing import what_they_share
 from flows.rerun.sources import read_selection
 from flows.rerun.watched import watched
 from flows.runs.concurrency import in_background
-from flows.runs.ending import RunFailed, as_state, telling_mistakes, to_its_end
+from flows.runs.ending import (
+    RunFailed,
+    as_state,
+    reporting_mistakes,
+    telling_mistakes,
+    to_its_end,
+)
 from flows.runs.form import GroupNames, OneCredentials, PastedIds
 from flows.runs.history import died_unseen, recorded
 from flows.runs.ownership import OwnRun
@@ -30,7 +36,7 @@ from flows.runs.sending import Sending
 from flows.runs.sentence import passed_and_why
 from tasks.deployment import deployment_slug
 from tasks.loading import load_settings
-from tasks.publication import DRY_RUNS, publish
+from tasks.publication import DRY_RUNS, RERUNS, publish
 from tasks.report import RunReport
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
@@ -73,13 +79,14 @@ async def rerun_endpoint_tests(
     """
     began = time.monotonic()
     own_run = await OwnRun.of_this_process()
-    asked = Parameters.read(
-        test_ids=test_ids, groups=groups, credentials=credentials, options=options
-    )
     flow_run = watched().flow_run = own_run.flow_run
-    selection = await read_selection(asked, flow_run.start_time)
-    due = flow_run.expected_start_time or datetime.now(UTC)
-    await give_name(flow_run, name_of(asked, len(selection.test_ids), due), asked)
+    async with reporting_mistakes(DRY_RUNS if options.dry_run else RERUNS):
+        asked = Parameters.read(
+            test_ids=test_ids, groups=groups, credentials=credentials, options=options
+        )
+        selection = await read_selection(asked, flow_run.start_time)
+        due = flow_run.expected_start_time or datetime.now(UTC)
+        await give_name(flow_run, name_of(asked, len(selection.test_ids), due), asked)
     if options.dry_run:
         return await _look_ahead(selection, began)
     return await _rerun(selection, asked, own_run, began)
@@ -105,7 +112,8 @@ async def _rerun(
     """Run the tests, going on where an earlier attempt stood, and report in every ending."""
     logger, options = get_run_logger(), asked.options
     earlier = await recorded(own_run.flow_run)
-    comparison = await comparison_of(asked, own_run.flow_run, earlier, selection.test_ids)
+    async with reporting_mistakes(RERUNS):
+        comparison = await comparison_of(asked, own_run.flow_run, earlier, selection.test_ids)
     records = selection.take_up(earlier, options.delivery)
     seen = watched()
     seen.records = records
@@ -116,8 +124,9 @@ async def _rerun(
             len(to_send),
             len(records),
         )
+    died = None
     if options.delivery is Delivery.AT_LEAST_ONCE and await died_unseen(own_run.flow_run):
-        mark_possibly_sent(to_send, options.max_in_flight)
+        died = own_run.flow_run.start_time
     left_open = [
         record
         for record in records
@@ -145,7 +154,7 @@ async def _rerun(
                 in_background(tell_plan(client.gate, to_send, options)),
                 in_background(progress.follow(client.gate, run.results)),
             ):
-                await run.execute(to_send, left_open)
+                await run.execute(to_send, left_open, died)
                 await paths.read(client, records)
 
     def report() -> RunReport:

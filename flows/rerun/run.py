@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from flows.rerun.baseline import Baseline
 from flows.rerun.looking_up import look_up
 from flows.rerun.options import RerunOptions
 from flows.rerun.results import Results
+from flows.rerun.selection import mark_possibly_sent
 from flows.runs.concurrency import all_or_first_error
 from flows.runs.recording import Artifacts
 from flows.runs.sending import Logger, Sending
@@ -67,23 +69,35 @@ class Run:
         )
         self._places: dict[str, int] = {}
 
-    async def execute(self, to_send: Sequence[Record], left_open: Sequence[Record] = ()) -> None:
+    async def execute(
+        self,
+        to_send: Sequence[Record],
+        left_open: Sequence[Record] = (),
+        died: datetime | None = None,
+    ) -> None:
         """Rerun every test and record its outcome; returns when each has one.
 
         Args:
             to_send: The tests to send.
             left_open: Tests that an earlier attempt of this run sent, whose results are to be read.
+            died: When the run began, if an attempt of it may have sent more than it recorded.
         """
-        await all_or_first_error([self._send_all(to_send, left_open), self.results.follow()])
+        sending = self._send_all(to_send, left_open, died)
+        await all_or_first_error([sending, self.results.follow()])
 
     def stop(self, reason: str) -> None:
         """Send nothing more and wait for nothing more."""
         self._sending.stop(reason, begun_too=True)
         self.results.give_up(reason)
 
-    async def _send_all(self, to_send: Sequence[Record], left_open: Sequence[Record]) -> None:
+    async def _send_all(
+        self, to_send: Sequence[Record], left_open: Sequence[Record], died: datetime | None
+    ) -> None:
         with self._sending.through(self._client.gate, self._options.deadline_minutes):
-            await self._prepare(to_send, left_open)
+            await self._prepare(to_send, left_open, died)
+            if died:
+                at_a_time = self._options.max_in_flight
+                mark_possibly_sent(to_send, at_a_time, self._baseline.latest_round)
             for record in left_open:
                 self.results.begin(record, at_once=True)
             in_order = sorted(to_send, key=self._baseline.has_just_run)
@@ -128,7 +142,9 @@ class Run:
         if (place := self._places.pop(record.test_id, None)) is not None:
             self._sending.count(place, record)
 
-    async def _prepare(self, to_send: Sequence[Record], left_open: Sequence[Record]) -> None:
+    async def _prepare(
+        self, to_send: Sequence[Record], left_open: Sequence[Record], died: datetime | None
+    ) -> None:
         """Name the tests that have no name yet, and read the rounds that there are before any call.
 
         Where rounds are to be told apart, the API's list is asked for those with a name too: for
@@ -141,7 +157,7 @@ class Run:
         for record in records:
             if not record.test_name and (test := listed.get(record.test_id)):
                 record.named(test.test_name)
-        await self._baseline.read(listed, to_send, left_open)
+        await self._baseline.read(listed, to_send, left_open, died)
 
 
 def _forget_results() -> None:

@@ -3,9 +3,9 @@
 docs/groups-and-credentials.md has the rules of precedence, and docs/choose-and-skip.md the choice.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from types import MappingProxyType
 from typing import Final, TypeVar
 
@@ -113,15 +113,44 @@ def only_failed(
     )
 
 
-def mark_possibly_sent(to_send: Iterable[Record], at_a_time: int) -> None:
+def mark_possibly_sent(
+    to_send: Iterable[Record],
+    at_a_time: int,
+    latest_round: Callable[[Record], int] = lambda _: 0,
+) -> None:
     """Note in doubt what an attempt that died may have sent without a record of it.
 
     It worked through the list in this order, so many at a time, and wrote each outcome down before
-    it went on: only the first of those without an outcome can have been under way.
+    it went on: only the first of those without an outcome can have been under way. It left out
+    account groups as a whole, so that they are counted one by one; and it took last, or left out,
+    what had just run, so that all of that may have been under way.
+
+    Args:
+        to_send: The tests, in the order of the list.
+        at_a_time: How many were under way at a time.
+        latest_round: A test's latest round since shortly before that attempt, 0 for none.
     """
-    nowhere = (record for record in to_send if record.outcome is Outcome.NOT_ATTEMPTED)
-    for record in islice(nowhere, at_a_time):
-        record.left_in_doubt("an attempt of this run that died may have sent it")
+    counted: Counter[str | None] = Counter()
+    for record in to_send:
+        if record.outcome is not Outcome.NOT_ATTEMPTED:
+            continue
+        if not latest_round(record):
+            counted[record.aid] += 1
+            if counted[record.aid] > at_a_time:
+                continue
+        record.left_in_doubt("an attempt that died may have sent it")
+
+
+def possibly_sent(
+    chosen: Selection, outcomes: Mapping[str, Record], at_a_time: int
+) -> dict[str, Record]:
+    """Return, in doubt, what a run that died may have sent besides what it recorded, by test ID."""
+    records = [
+        outcomes.get(test_id) or Record(test_id, aid=chosen.aids.get(test_id))
+        for test_id in chosen.test_ids
+    ]
+    mark_possibly_sent(records, at_a_time)
+    return {record.test_id: record for record in records if record.in_doubt}
 
 
 def is_done_with(record: Record, options: RerunOptions) -> bool:

@@ -9,8 +9,14 @@ from prefect.types import DateTime
 
 from flows.rerun.earlier import find_run, heard
 from flows.rerun.parameters import Parameters
-from flows.rerun.selection import Selection, credentials_of, only_failed, select
-from flows.runs.history import recorded
+from flows.rerun.selection import (
+    Selection,
+    credentials_of,
+    only_failed,
+    possibly_sent,
+    select,
+)
+from flows.runs.history import died_unseen, recorded
 from flows.runs.named_files import named_reader
 from tasks.loading import load_groups, load_settings
 from thousandeyes.client import ThousandEyesClient
@@ -45,7 +51,13 @@ async def read_selection(asked: Parameters, before: DateTime | None) -> Selectio
             then.model_copy(update={"credentials": credentials}), run.start_time
         )
     delivery = asked.options.delivery
-    outcomes = await (heard(run, then) if delivery is Delivery.AT_MOST_ONCE else recorded(run))
+    if delivery is Delivery.AT_MOST_ONCE:
+        outcomes = await heard(run, then)
+        # Without the same promise it wrote nothing down ahead of its calls.
+        if then.options.delivery is not delivery and await died_unseen(run, under_way=False):
+            outcomes |= possibly_sent(chosen, outcomes, then.options.max_in_flight)
+    else:
+        outcomes = await recorded(run)
     left = only_failed(chosen, outcomes, then.options, delivery)
     get_run_logger().info(
         "Of %d tests %d did not end well in run %r",

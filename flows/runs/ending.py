@@ -1,7 +1,7 @@
 """How a flow run ends: reported in every case, and with a sentence of its own."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import wraps
 from typing import Any, Final, ParamSpec, cast
@@ -13,7 +13,8 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows.runs.ownership import OwnRun
 from tasks.deployment import deployment_slug
-from tasks.publication import RERUNS, Place, publish
+from tasks.markdown import plain
+from tasks.publication import RERUNS, Place, publish, write_markdown
 from tasks.report import RunReport
 from tasks.server_calls import NoAccess
 from thousandeyes.errors import RunStopped, ThousandEyesError
@@ -53,6 +54,21 @@ def telling_mistakes(work: Flow[P]) -> Flow[P]:
             return cast("list[Record]", Failed(message=str(error), data=error))
 
     return call
+
+
+@asynccontextmanager
+async def reporting_mistakes(place: Place) -> AsyncIterator[None]:
+    """Report a mistake of this block where the run's report would stand, and raise it.
+
+    Whoever looks there finds it, and no older run's report; and the attempt is known to have ended
+    by itself, and not to have died with calls under way.
+    """
+    try:
+        yield
+    except ThousandEyesError as error:
+        text, key = f"**Failed.** {plain(str(error))}\n", place.summary + await deployment_slug()
+        await write_markdown("the summary", key, text, f"Failed. {error}")
+        raise
 
 
 async def _nothing() -> None: ...

@@ -26,14 +26,18 @@ async def runs_of(flow_run: FlowRun) -> list[UUID]:
     return [run.id for run in await _attempts(flow_run)]
 
 
-async def died_unseen(flow_run: FlowRun) -> bool:
-    """Tell whether an earlier attempt of a run ended without a report, as a killed one does.
+async def died_unseen(flow_run: FlowRun, *, under_way: bool = True) -> bool:
+    """Tell whether an attempt of a run ended without a report, as a killed one does.
 
     What it sent last may stand nowhere.
+
+    Args:
+        flow_run: The run.
+        under_way: Whether an attempt is going on, which has no report yet.
     """
     runs = await _attempts(flow_run)
-    before = sum(run.run_count for run in runs) - 1
-    return before > 0 and before > await count_artifacts([run.id for run in runs], RERUNS.summary)
+    ended = sum(run.run_count for run in runs) - under_way
+    return ended > 0 and ended > await count_artifacts([run.id for run in runs], RERUNS.summary)
 
 
 async def recorded(flow_run: FlowRun, *, gone_too: bool = False) -> dict[str, Record]:

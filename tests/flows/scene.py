@@ -14,7 +14,7 @@ from uuid import UUID
 
 from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
-from prefect.client.schemas.objects import Artifact
+from prefect.client.schemas.objects import Artifact, State
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.settings import get_current_settings
 
@@ -40,6 +40,11 @@ async def artifacts_of(flow_run_id: UUID) -> dict[str, Artifact]:
             sort=ArtifactSort.CREATED_DESC,
         )
     return {str(artifact.key): artifact for artifact in reversed(found)}
+
+
+def id_of(state: State[Any]) -> UUID:
+    assert state.state_details.flow_run_id
+    return state.state_details.flow_run_id
 
 
 def sent(simulator: Simulator) -> Counter[str | None]:

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from contextlib import suppress
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
@@ -16,17 +15,12 @@ import thousandeyes.client
 import thousandeyes.replies
 from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from tasks.artifacts import read_outcomes
-from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, fields, ids, sent
+from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, fields, id_of, ids, sent
 from thousandeyes.client import TESTS
 from thousandeyes.errors import InvalidTestIds, SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.simulator import Fault
-
-
-def id_of(state: State[Any]) -> UUID:
-    assert state.state_details.flow_run_id
-    return state.state_details.flow_run_id
 
 
 async def run(test_ids: list[str], **options: Any) -> tuple[State[Any], dict[str, Record]]:

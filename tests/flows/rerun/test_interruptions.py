@@ -8,7 +8,7 @@ import signal
 from collections import Counter
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -20,19 +20,22 @@ from prefect.settings import get_current_settings
 from prefect.states import Cancelling, Scheduled
 
 from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
-from tasks.artifacts import read_outcomes
+from tasks.artifacts import count_artifacts, read_outcomes
+from tasks.loading import load_groups
 from tests.flows.scene import (
     SUMMARY,
     TABLE,
     WHERE_IT_IS,
     Simulate,
     artifacts_of,
+    id_of,
     ids,
     process,
     sent,
     wait_until,
 )
 from thousandeyes.delivery import Delivery
+from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.simulator import Fault
@@ -117,6 +120,39 @@ async def test_a_retried_run_sends_only_what_did_not_end_well(simulate: Simulate
     }
     carried = failed.value.outcomes[2]
     assert (carried.attempts, carried.maybe_duplicate) == (5, True)
+
+
+async def test_an_attempt_that_could_not_begin_is_reported_and_not_taken_for_one_that_died(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = simulate(tests=ids(4))
+    asked = 0
+
+    async def not_there_at_first(*named: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise SettingsError("no Endpoint Test Group block named 'morning'. Nothing was sent.")
+        return await load_groups(*named)
+
+    monkeypatch.setattr("flows.rerun.sources.load_groups", not_there_at_first)
+    retried = rerun_endpoint_tests.with_options(retries=1)
+    state = await retried(ids(4), return_state=True)
+    assert state.is_completed()
+    assert sent(simulator) == dict.fromkeys(ids(4), 1)
+    recorded = await outcomes_of(id_of(state))
+    assert not any(record.maybe_duplicate for record in recorded.values())
+    assert await count_artifacts([id_of(state)], SUMMARY) == 2
+
+
+async def test_a_mistake_is_told_where_the_report_would_stand(simulate: Simulate) -> None:
+    simulator = simulate(tests=ids(1))
+    state: Any = await rerun_endpoint_tests(ids(1), ["not-there"], return_state=True)
+    summary = (await artifacts_of(id_of(state)))[SUMMARY]
+    why = "no Endpoint Test Group block named 'not-there'"
+    assert str(summary.data).startswith(f"**Failed.** {why}")
+    assert str(summary.description).startswith(f"Failed. {why}")
+    assert sent(simulator) == {}
 
 
 async def test_a_parents_retry_sends_no_accepted_test_again(simulate: Simulate) -> None:

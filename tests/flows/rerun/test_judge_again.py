@@ -20,7 +20,7 @@ from flows.rerun.command_line import ExitStatus, main
 from flows.runs.history import recorded
 from tasks.artifacts import count_artifacts
 from tasks.blocks import EndpointTestGroup
-from tests.flows.rerun.test_sources import crashed_run, id_of
+from tests.flows.rerun.test_sources import crashed_run
 from tests.flows.scene import (
     NO_RUN,
     SUMMARY,
@@ -28,6 +28,7 @@ from tests.flows.scene import (
     Simulate,
     artifacts_of,
     fields,
+    id_of,
     ids,
     rows,
     sent,

@@ -479,6 +479,33 @@ class TestWhatAnEarlierAttemptLeft:
         self.left(found, older, delivery="at_most_once", results_deadline_minutes=1)
         assert [found.outcome, older.outcome] == ["accepted", "server_error"]
 
+    def test_what_was_under_way_when_it_died_is_marked_though_others_come_first_in_the_list(
+        self,
+    ) -> None:
+        tests = [str(number) for number in range(1, 7)]
+        world = World(tests=tests, earlier_round_seconds=600, starts_at=NOON + 50)
+        for test_id in tests[:2]:  # somebody has just run these, so that they are sent last
+            world.simulator.run_times[test_id].append(NOON + 35)
+        options = RerunOptions(wait_for_results=True, max_in_flight=2)
+
+        async def killed_and_started_again() -> list[Record]:
+            attempt = asyncio.ensure_future(world.execute(map(Record, tests), options))
+            while not world.simulator.runs("3"):  # noqa: ASYNC110 - nobody tells it
+                await asyncio.sleep(0.01)
+            attempt.cancel()
+            await asyncio.wait([attempt])
+            records = [Record(test_id) for test_id in tests]
+            await world.execute(records, options, died=datetime.fromtimestamp(NOON + 50, UTC))
+            return records
+
+        records = run(killed_and_started_again())
+        calls = Counter(
+            call.test_id for call in world.simulator.calls if call.path.endswith("/run")
+        )
+        twice = {test_id for test_id in tests if calls[test_id] > 1}
+        assert twice, "or nothing was under way"
+        assert twice <= {record.test_id for record in records if record.maybe_duplicate}
+
     def test_a_doubt_of_which_nothing_was_noted_stays(self) -> None:
         sent = datetime.fromtimestamp(NOON - 390, UTC)
         record = Record(NETWORK, outcome=Outcome.UNKNOWN, started_at=sent)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from flows.rerun.arguments import parameters, read_arguments
 from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import Parameters
-from flows.rerun.selection import Selection, only_failed, select
+from flows.rerun.selection import Selection, mark_possibly_sent, only_failed, select
 from flows.rerun.sources import read_ids
 from flows.runs.sentence import passed_and_why
 from tasks.blocks import EndpointTestGroup
@@ -189,6 +189,24 @@ class TestOnlyFailed:
         left = only_failed(of({}, "1"), {"1": ended(ending)}, then, delivery)
         passed, _ = passed_and_why([ended(ending)], fail_on)
         assert passed or left.test_ids == ["1"]
+
+
+class TestWhatAnAttemptThatDiedMayHaveSent:
+    @staticmethod
+    def marked(records: list[Record], at_a_time: int, **latest: int) -> list[str]:
+        mark_possibly_sent(records, at_a_time, lambda record: latest.get(record.test_id, 0))
+        return [record.test_id for record in records if record.in_doubt]
+
+    def test_is_what_comes_first_of_those_without_an_outcome(self) -> None:
+        records = [Record("a", outcome=Outcome.NOT_FOUND), *map(Record, "bcd")]
+        assert self.marked(records, 2) == ["b", "c"]
+
+    def test_in_each_account_group_since_one_may_have_been_left_out(self) -> None:
+        records = [*(Record(one, aid="left out") for one in "abc"), *(Record(one) for one in "def")]
+        assert self.marked(records, 2) == ["a", "b", "d", "e"]
+
+    def test_and_all_that_has_run_since_shortly_before_it_as_that_comes_last(self) -> None:
+        assert self.marked([*map(Record, "abcde")], 2, a=60, d=60) == ["a", "b", "c", "d"]
 
 
 TEST_IDS = st.lists(st.sampled_from("123456"), max_size=5)

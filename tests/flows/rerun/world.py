@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
 from uuid import uuid4
@@ -95,6 +96,7 @@ class World:
         options: RerunOptions,
         thresholds: Mapping[str, Thresholds] = MappingProxyType({}),
         left_open: Iterable[Record] = (),
+        died: datetime | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._loop_time = loop.time
@@ -106,7 +108,7 @@ class World:
                 client, sending, artifacts, options, thresholds, logger=logger, call=send_until_told
             )
             planning = asyncio.ensure_future(self._note_plan(client.gate, len(to_send), options))
-            await run.execute(to_send, list(left_open))
+            await run.execute(to_send, list(left_open), died)
             self.paths = FailingPaths(options, artifacts.keep, logger)
             await self.paths.read(client, to_send)
             planning.cancel()
