@@ -16,7 +16,7 @@ from flows.around_change.options import AroundChangeOptions
 from flows.around_change.waiting import NobodyResumed, refuse_past, wait_for_change
 from flows.rerun import RerunFailed
 from flows.rerun.parameters import Parameters
-from flows.runs.ending import as_state, telling_mistakes
+from flows.runs.ending import as_state, reporting_mistakes, telling_mistakes
 from flows.runs.form import GroupNames, OneCredentials, PastedIds
 from flows.runs.history import runs_of
 from flows.runs.sentence import named
@@ -72,10 +72,11 @@ async def rerun_around_change(
         SettingsError: `until` is over, a block is missing, or a setting is wrong.
     """
     began = time.monotonic()
-    asked = Parameters.read(test_ids=test_ids, groups=groups, credentials=credentials)
     flow_run = await _own_run()
-    halves = Halves(flow_run, asked.test_ids, asked.groups, asked.credentials, options)
-    before = await _measured_before(halves, until)
+    async with reporting_mistakes(SUMMARY):
+        asked = Parameters.read(test_ids=test_ids, groups=groups, credentials=credentials)
+        halves = Halves(flow_run, asked.test_ids, asked.groups, asked.credentials, options)
+        before = await _measured_before(halves, until)
     if not before.has_measured:
         words = f"No test could be run before the change{named(before.records)}."
         return _failed(before, f"{words} Nothing is waited for: mend that, and retry this run.")

@@ -16,7 +16,7 @@ from flows.create.definitions import (
 from flows.create.options import CreateOptions
 from flows.create.run import CreationRun
 from flows.runs.concurrency import in_background
-from flows.runs.ending import RunFailed, telling_mistakes, to_its_end
+from flows.runs.ending import RunFailed, reporting_mistakes, telling_mistakes, to_its_end
 from flows.runs.form import OneGroup
 from flows.runs.history import recorded, runs_of
 from flows.runs.named_files import named_reader
@@ -71,15 +71,16 @@ async def create_endpoint_tests(
         SettingsError: The token or a block is missing, or a setting is wrong; nothing was sent.
     """
     began = time.monotonic()
-    wanted = as_definitions(tests)
-    if file:
-        wanted += read_definitions(Path(file), named_reader())
-    check_names(wanted, options.create_again)
-    name = str(group).strip()
-    found = (await load_groups([name]))[name]
-    settings = await load_settings(found.credentials)
-    prefix = settings.password_block_prefix
-    definitions = [await with_password(definition, prefix) for definition in wanted]
+    async with reporting_mistakes(CREATIONS.summary):
+        wanted = as_definitions(tests)
+        if file:
+            wanted += read_definitions(Path(file), named_reader())
+        check_names(wanted, options.create_again)
+        name = str(group).strip()
+        found = (await load_groups([name]))[name]
+        settings = await load_settings(found.credentials)
+        prefix = settings.password_block_prefix
+        definitions = [await with_password(definition, prefix) for definition in wanted]
     own_run = await OwnRun.of_this_process()
     own_runs = await runs_of(own_run.flow_run)
     created = await recorded(own_run.flow_run)  # in an earlier attempt

@@ -20,13 +20,14 @@ from flows.organizations.work_queue import (
 from flows.rerun import RerunFailed, RerunOptions
 from flows.rerun.remote import ON_DEMAND, RerunUnfinished, rerun_by_deployment
 from flows.runs.concurrency import all_or_first_error
-from flows.runs.ending import telling_mistakes, to_its_end
+from flows.runs.ending import reporting_mistakes, telling_mistakes, to_its_end
 from flows.runs.form import GroupNames, ManyCredentials
 from flows.runs.ownership import OwnRun
 from flows.runs.sentence import passed_and_why
 from tasks.blocks import EndpointTestGroup, by_organization, read_names
 from tasks.loading import block_names, load_groups
 from tasks.markdown import plain
+from tasks.publication import RERUNS
 from tasks.report import RunReport
 from tasks.server_calls import NoAccess, until_taken
 from thousandeyes.errors import RunStopped, SettingsError
@@ -83,13 +84,14 @@ async def rerun_organizations(
             of the runs that it starts; nothing was sent.
     """
     began = time.monotonic()
-    chosen = await _groups(
-        read_names(groups or [], "groups"), read_names(credentials or [], "credentials")
-    )
-    organizations = {one or ENVIRONMENT: names for one, names in by_organization(chosen).items()}
     own_run = await OwnRun.of_this_process()
-    queue = await until_taken(lambda: queue_beside(deployment))
-    check_place(own_run.flow_run, queue)
+    async with reporting_mistakes(RERUNS.summary):
+        chosen = await _groups(
+            read_names(groups or [], "groups"), read_names(credentials or [], "credentials")
+        )
+        queue = await until_taken(lambda: queue_beside(deployment))
+        check_place(own_run.flow_run, queue)
+    organizations = {one or ENVIRONMENT: names for one, names in by_organization(chosen).items()}
     logger = get_run_logger()
     tell = logger.warning if is_closed(queue) else logger.info
     tell(

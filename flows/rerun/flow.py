@@ -80,15 +80,15 @@ async def rerun_endpoint_tests(
     began = time.monotonic()
     own_run = await OwnRun.of_this_process()
     flow_run = watched().flow_run = own_run.flow_run
-    async with reporting_mistakes(DRY_RUNS if options.dry_run else RERUNS):
+    async with reporting_mistakes((DRY_RUNS if options.dry_run else RERUNS).summary):
         asked = Parameters.read(
             test_ids=test_ids, groups=groups, credentials=credentials, options=options
         )
         selection = await read_selection(asked, flow_run.start_time)
         due = flow_run.expected_start_time or datetime.now(UTC)
         await give_name(flow_run, name_of(asked, len(selection.test_ids), due), asked)
-    if options.dry_run:
-        return await _look_ahead(selection, began)
+        if options.dry_run:
+            return await _look_ahead(selection, began)
     return await _rerun(selection, asked, own_run, began)
 
 
@@ -112,7 +112,7 @@ async def _rerun(
     """Run the tests, going on where an earlier attempt stood, and report in every ending."""
     logger, options = get_run_logger(), asked.options
     earlier = await recorded(own_run.flow_run)
-    async with reporting_mistakes(RERUNS):
+    async with reporting_mistakes(RERUNS.summary):
         comparison = await comparison_of(asked, own_run.flow_run, earlier, selection.test_ids)
     records = selection.take_up(earlier, options.delivery)
     seen = watched()

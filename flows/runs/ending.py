@@ -57,17 +57,21 @@ def telling_mistakes(work: Flow[P]) -> Flow[P]:
 
 
 @asynccontextmanager
-async def reporting_mistakes(place: Place) -> AsyncIterator[None]:
+async def reporting_mistakes(summary: str) -> AsyncIterator[None]:
     """Report a mistake of this block where the run's report would stand, and raise it.
 
     Whoever looks there finds it, and no older run's report; and the attempt is known to have ended
     by itself, and not to have died with calls under way.
+
+    Args:
+        summary: What the key of the run's summary begins with; the deployment's slug follows.
     """
     try:
         yield
     except ThousandEyesError as error:
-        text, key = f"**Failed.** {plain(str(error))}\n", place.summary + await deployment_slug()
-        await write_markdown("the summary", key, text, f"Failed. {error}")
+        if FlowRunContext.get():  # else a flow's function is called by itself
+            text, key = f"**Failed.** {plain(str(error))}\n", summary + await deployment_slug()
+            await write_markdown("the summary", key, text, f"Failed. {error}")
         raise
 
 
