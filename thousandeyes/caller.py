@@ -121,12 +121,10 @@ class Caller:
         Raises:
             CallFailed: There is no reply.
         """
+        asked = self.gate.now()
         while True:
             async with self.gate.admit(
-                call.spends,
-                begun=record.begun,
-                waited=record.quota_wait_seconds,
-                on_wait=record.waited,
+                call.spends, begun=record.begun, asked=asked, on_wait=record.waited
             ) as admission:
                 record.sending(datetime.fromtimestamp(self._clock(), UTC))
                 if before_sending:
