@@ -25,6 +25,14 @@ READING: Final = (Family.ORGANIZATION,)
 """What a call spends that only reads."""
 
 
+class _UnreadReply(Reply):
+    """A reply whose body is too large or can't be unpacked: only its status and headers count."""
+
+    @property
+    def trustworthy(self) -> bool:
+        return False
+
+
 class Caller:
     """One organization's API, within its quota.
 
@@ -143,6 +151,7 @@ class Caller:
         http = self._http_to_read if call.only_reads else self._http
         largest = LARGEST_PAGE if call.only_reads else LARGEST_ANSWER
         tunnel = Tunnel()
+        unread: ReplyLost | None = None
         admission.sent = True
         try:
             async with asyncio.timeout(self._longest_call):
@@ -153,7 +162,10 @@ class Caller:
                     json=call.body,
                     extensions={"trace": tunnel.trace},
                 ) as response:
-                    body = await body_of(response, largest)
+                    try:
+                        body = await body_of(response, largest)
+                    except ReplyLost as error:  # it came all the same, with its headers
+                        body, unread = bytearray(), error
         except (httpx.RequestError, TimeoutError) as error:
             why = reason(error, self.redact, call.redact)
             if never_sent(error, tunnel):
@@ -161,7 +173,7 @@ class Caller:
                 where = "no tunnel through the proxy" if tunnel.in_the_making else "no connection"
                 raise Unreachable(f"{where} to the API ({why})") from None
             raise ReplyLost(f"sent, and no answer came back ({why})") from None
-        admission.reply = Reply(
+        admission.reply = (_UnreadReply if unread else Reply)(
             status=response.status_code,
             headers={name: self.redact.data(value) for name, value in response.headers.items()},
             # Not by the charset that the reply names: Python knows some that are no text.
@@ -170,4 +182,6 @@ class Caller:
             redact=lambda text: call.redact(self.redact(text)),
         )
         self._server_ahead = admission.reply.date - admission.reply.arrived
+        if unread:
+            raise unread
         return admission.reply
