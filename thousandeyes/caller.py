@@ -25,6 +25,14 @@ READING: Final = (Family.ORGANIZATION,)
 """What a call spends that only reads."""
 
 
+class _UnreadReply(Reply):
+    """A reply whose body is too large or can't be unpacked: only its status and headers count."""
+
+    @property
+    def trustworthy(self) -> bool:
+        return False
+
+
 class Caller:
     """One organization's API, within its quota.
 
@@ -122,12 +130,10 @@ class Caller:
         Raises:
             CallFailed: There is no reply.
         """
+        asked = self.gate.now()
         while True:
             async with self.gate.admit(
-                call.spends,
-                begun=record.begun,
-                waited=record.quota_wait_seconds,
-                on_wait=record.waited,
+                call.spends, begun=record.begun, asked=asked, on_wait=record.waited
             ) as admission:
                 record.sending(datetime.fromtimestamp(self._clock(), UTC))
                 if before_sending:
@@ -146,6 +152,7 @@ class Caller:
         http = self._http_to_read if call.only_reads else self._http
         largest = LARGEST_PAGE if call.only_reads else LARGEST_ANSWER
         tunnel = Tunnel()
+        unread: ReplyLost | None = None
         admission.sent = True
         try:
             async with asyncio.timeout(self._longest_call):
@@ -156,7 +163,10 @@ class Caller:
                     json=call.body,
                     extensions={"trace": tunnel.trace},
                 ) as response:
-                    body = await body_of(response, largest)
+                    try:
+                        body = await body_of(response, largest)
+                    except ReplyLost as error:  # it came all the same, with its headers
+                        body, unread = bytearray(), error
         except (httpx.RequestError, TimeoutError) as error:
             why = reason(error, self.redact, call.redact)
             if never_sent(error, tunnel):
@@ -164,7 +174,7 @@ class Caller:
                 where = "no tunnel through the proxy" if tunnel.in_the_making else "no connection"
                 raise Unreachable(f"{where} to the API ({why})") from None
             raise ReplyLost(f"sent, and no answer came back ({why})") from None
-        admission.reply = Reply(
+        admission.reply = (_UnreadReply if unread else Reply)(
             status=response.status_code,
             headers={name: self.redact.data(value) for name, value in response.headers.items()},
             # Not by the charset that the reply names: Python knows some that are no text.
@@ -174,4 +184,6 @@ class Caller:
         )
         if admission.reply.tells_time or self._server_ahead is None:
             self._server_ahead = admission.reply.date - admission.reply.arrived
+        if unread:
+            raise unread
         return admission.reply

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 from thousandeyes.errors import QuotaExhausted, RunStopped
@@ -23,6 +24,8 @@ Spends = tuple[Family, ...]
 SILENT_CALLS: Final = 10
 SILENT_SECONDS: Final = 120.0
 """So many calls in a row, over so long, without a single reply: the API does not answer."""
+_SHORTEST: Final = 0.001
+"""Seconds of the shortest wait: one too short for the clock would end at once, again and again."""
 
 
 @dataclass
@@ -45,7 +48,9 @@ class QuotaGate:
 
     Args:
         reserve: The fraction of each window that is left to other users.
-        max_wait: Seconds that one call may wait in all.
+        max_wait: Seconds that a call may wait for quota while none of its queue gets through: none
+            gets another answer than 429. Each that does shows that the queue moves, and who waits
+            in it waits for this run's own calls.
         clock: Seconds on a clock that never goes back.
         sleep: Waits that many seconds by the same clock.
         chance: A number from 0 to 1, another one each time: the lot for a window's last calls.
@@ -68,6 +73,8 @@ class QuotaGate:
         self._clock = clock
         self._sleep = sleep
         self._queues: dict[Spends, deque[object]] = {}
+        self._moved: dict[Spends, float] = {}
+        """When the last call of a queue got through."""
         self._changed = asyncio.Event()
         self._stop: str | None = None
         self._stop_all = False
@@ -86,6 +93,10 @@ class QuotaGate:
             self._stop, self._stop_all = reason, begun_too
         self._wake()
 
+    def now(self) -> float:
+        """Return the seconds on the gate's clock."""
+        return self._clock()
+
     def wait_for_quota(self) -> float:
         """Return how many seconds a rerun would wait now if nothing else changed; 0: none."""
         wait = self.quota.wait(tuple(Family), self._clock())
@@ -103,7 +114,7 @@ class QuotaGate:
         spends: Spends,
         *,
         begun: bool = False,
-        waited: float = 0.0,
+        asked: float | None = None,
         on_wait: Callable[[float], None] | None = None,
     ) -> AsyncIterator[Admission]:
         """Wait for permission to send one call, and hold it while the call is out.
@@ -111,20 +122,24 @@ class QuotaGate:
         Args:
             spends: The families that the call spends.
             begun: Whether an earlier call of the same test went out.
-            waited: Seconds that the same test has waited before.
-            on_wait: Is told the seconds of this wait as soon as it ends, also when it fails. To
-                wait for a reply that tells the quota is no wait for quota.
+            asked: When the same call asked first, by `now`; later than that where it was refused
+                with 429. This moment when left out.
+            on_wait: Is told the seconds of this wait as soon as it ends, also when it fails: all of
+                them, those in which the queue moved too. To wait for a reply that tells the quota
+                is no wait for quota.
 
         Raises:
-            QuotaExhausted: The wait has become as long as `max_wait`, or the API has asked for a
-                longer one.
+            QuotaExhausted: For `max_wait` no call of the queue got through, or the API has asked
+                for a longer wait than is left of that.
             RunStopped: The gate was stopped.
         """
-        permit = await self._permit(spends, begun=begun, waited=waited, on_wait=on_wait)
+        permit = await self._permit(spends, begun=begun, asked=asked, on_wait=on_wait)
         admission, since = Admission(), self._clock()
         try:
             yield admission
         finally:
+            if not (admission.reply and admission.reply.status == HTTPStatus.TOO_MANY_REQUESTS):
+                self._moved[spends] = self._clock()
             if admission.reply:
                 self.quota.replied(permit, admission.reply, self._clock())
                 self._unanswered = 0
@@ -138,12 +153,18 @@ class QuotaGate:
             self._wake()
 
     async def _permit(
-        self, spends: Spends, *, begun: bool, waited: float, on_wait: Callable[[float], None] | None
+        self,
+        spends: Spends,
+        *,
+        begun: bool,
+        asked: float | None,
+        on_wait: Callable[[float], None] | None,
     ) -> Permit:
         queue = self._queues.setdefault(spends, deque())
         place = object()
         queue.append(place)
         since, awaiting_reply = self._clock(), 0.0
+        asked = since if asked is None else asked
         try:
             while True:
                 if self._stop is not None and self._refuses(spends, begun=begun):
@@ -158,21 +179,21 @@ class QuotaGate:
                     finally:
                         awaiting_reply += self._clock() - now
                     continue
-                left = self._max_wait - waited - (now - since - awaiting_reply)
+                left = self._max_wait - (now - max(asked, self._moved.get(spends, asked)))
                 if left <= 0:
                     raise QuotaExhausted(
-                        f"waited {self._max_wait:.0f} s for quota, as long as TE_MAX_QUOTA_WAIT "
-                        "allows; others may be using it up"
+                        f"waited {self._max_wait:.0f} s for quota while no call got through, as "
+                        "long as TE_MAX_QUOTA_WAIT allows; others may be using it up"
                     )
                 closed = self.quota.closed_until - now
                 if closed > left:
                     raise QuotaExhausted(
                         f"the API takes nothing for {duration(closed)}, and TE_MAX_QUOTA_WAIT lets "
-                        f"a test wait {duration(self._max_wait)} in all"
+                        f"a test wait {duration(self._max_wait)} while no call gets through"
                     )
                 # Who is not the first waits for those before.
                 limit = min(wait, left) if queue[0] is place else left
-                await wait_for_event(self._changed, limit, self._sleep)
+                await wait_for_event(self._changed, max(limit, _SHORTEST), self._sleep)
         finally:
             queue.remove(place)
             if on_wait:

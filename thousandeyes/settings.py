@@ -163,7 +163,9 @@ class ThousandEyesSettings(_Settings):
     base_url: BaseUrl = API_URL
     app_url: AppUrl = None
     max_quota_wait: float = Field(
-        default=600, gt=0, description="Seconds that one test may wait for quota in all."
+        default=600,
+        gt=0,
+        description="Seconds that a test may wait for quota while no call of its run gets through.",
     )
     quota_reserve: float = Field(
         default=0, ge=0, lt=1, description="The fraction of each quota that is left to other users."

@@ -17,6 +17,9 @@ CHOICES: Final = (*ENDINGS, Change.NEW_FAILURE)
 USUAL: Final = ["wait_for_results", "thresholds", "only_failed_of", "dry_run", "fail_on"]
 """The options that a form begins with; all others are on its second tab."""
 
+MOST_MINUTES: Final = 365 * 24 * 60
+"""A year, the longest time that an option takes: far longer ones lead to what is no date."""
+
 # One list of choices in the form, instead of a choice between kinds of choices.
 Choice = Annotated[
     Ending | Literal[Change.NEW_FAILURE],
@@ -88,6 +91,7 @@ class RerunOptions(BaseModel):
     skip_if_run_within_minutes: float | None = Field(
         default=None,
         gt=0,
+        le=MOST_MINUTES,
         allow_inf_nan=False,
         description=(
             "Skip tests whose latest round began less than this many minutes ago. Empty: run all."
@@ -105,6 +109,7 @@ class RerunOptions(BaseModel):
     deadline_minutes: float | None = Field(
         default=None,
         gt=0,
+        le=MOST_MINUTES,
         allow_inf_nan=False,
         description=(
             "No test is sent later than this many minutes after the start; what is left is "
@@ -114,6 +119,7 @@ class RerunOptions(BaseModel):
     results_deadline_minutes: float = Field(
         default=5,
         gt=0,
+        le=MOST_MINUTES,
         allow_inf_nan=False,
         description=(
             "A test's results are awaited for this many minutes after its call, and no longer "

@@ -13,6 +13,7 @@ from tasks.markdown import plain
 from tasks.report import counts
 from tasks.server_calls import refusals_logged, until_taken
 from thousandeyes.gate import QuotaGate
+from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.text import duration
 
@@ -68,7 +69,12 @@ class Progress:
             await self._show(100.0, plain(sentence))
 
     def _done(self) -> list[Record]:
-        return [record for record in self._records if record.finished_at]
+        # A test that is skipped has no time of its own.
+        return [
+            record
+            for record in self._records
+            if record.finished_at or record.outcome is Outcome.SKIPPED
+        ]
 
     async def _show(self, percent: float, text: str) -> None:
         with refusals_logged("the progress"):

@@ -10,15 +10,39 @@ from prefect import get_run_logger
 
 @asynccontextmanager
 async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Do something beside the block and cancel it at the block's end; its errors are logged."""
-    task = asyncio.ensure_future(work)
+    """Do something beside the block and cancel it at the block's end; its errors are logged.
+
+    Raises:
+        BaseException: What is no mere error and came up in that work, such as a termination signal:
+            it ends the block at once.
+    """
+    block, task = asyncio.current_task(), asyncio.ensure_future(work)
+    assert block  # noqa: S101 - a coroutine runs in one
+    is_over = cut_short = False
+
+    def end_block(_: object) -> None:
+        nonlocal cut_short
+        if not is_over and _signal_in(task):
+            cut_short = block.cancel()
+
+    task.add_done_callback(end_block)
     try:
         yield
     finally:
+        is_over = True
         task.cancel()
         [error] = await asyncio.gather(task, return_exceptions=True)
+        if cut_short:
+            block.uncancel()
+        if signal := _signal_in(task):
+            raise signal
         if isinstance(error, Exception):
             get_run_logger().error("Unexpected error beside the run", exc_info=error)
+
+
+def _signal_in(ended: asyncio.Task[None]) -> BaseException | None:
+    error = None if ended.cancelled() else ended.exception()
+    return None if isinstance(error, Exception) else error
 
 
 async def all_or_first_error(work: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from flows.runs.breaker import Breaker
 from flows.runs.concurrency import all_or_first_error
 from flows.runs.ownership import TRUSTED, OwnRun
 from tasks.server_calls import NoAccess
+from thousandeyes.clock import elapsed
 from thousandeyes.errors import CallFailed, RunStopped, TokenRefused
 from thousandeyes.gate import QuotaGate
 from thousandeyes.outcomes import UNHEARD, Outcome
@@ -30,6 +32,7 @@ class Sending:
         own_run: Tells whether the run is still this process's.
         keep: Writes down how a record stands.
         logger: Where the person on call looks.
+        clock: Seconds on a clock that goes on while the machine sleeps.
     """
 
     def __init__(
@@ -38,12 +41,16 @@ class Sending:
         own_run: OwnRun,
         keep: Callable[[Record], Awaitable[None]],
         logger: Logger,
+        clock: Callable[[], float] = elapsed,
     ) -> None:
         self.stopped: str | None = None
         self._records = records
         self._own_run = own_run
         self._keep = keep
         self._logger = logger
+        self._clock = clock
+        self._deadline = math.inf
+        self._at_the_deadline = ""
         self._breaker = Breaker()
         self._under_way: list[Record] = []
         self._gate: QuotaGate | None = None
@@ -57,9 +64,10 @@ class Sending:
         if deadline_minutes is None:
             yield
             return
-        reason = f"the deadline of {deadline_minutes:g} minutes has come"
+        self._at_the_deadline = f"the deadline of {deadline_minutes:g} minutes has come"
+        self._deadline = self._clock() + deadline_minutes * 60
         timer = asyncio.get_running_loop().call_later(
-            deadline_minutes * 60, lambda: self.stop(reason, begun_too=True)
+            deadline_minutes * 60, lambda: self.stop(self._at_the_deadline, begun_too=True)
         )
         try:
             yield
@@ -139,13 +147,16 @@ class Sending:
             trusted: Seconds for which the latest answer counts.
 
         Raises:
-            RunStopped: It is not, somebody cancels it, or it was stopped for all of its calls.
+            RunStopped: It is not, somebody cancels it, its deadline has come, or it was stopped
+                for all of its calls.
         """
         try:
             await self._own_run.confirm(trusted)
         except RunStopped as error:
             self.stop(str(error), begun_too=True)
             raise
+        if self._clock() >= self._deadline:  # the timer stands still while the machine sleeps
+            self.stop(self._at_the_deadline, begun_too=True)
         if self._stopped_for_all:  # while a call that was past the gate waited here
             raise RunStopped(self.stopped)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import time
 
 import pytest
 
@@ -17,6 +18,8 @@ from tests.security.hostile_api import (
 from tests.thousandeyes.wire import Answer, wire
 from thousandeyes.body import LARGEST_ANSWER, LARGEST_PAGE
 from thousandeyes.errors import ReplyLost
+from thousandeyes.families import Family
+from thousandeyes.gate import SILENT_CALLS
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 
@@ -111,6 +114,34 @@ async def test_a_body_that_can_not_be_unpacked_is_lost(answer: Answer) -> None:
     async with wire(answer) as server, client_of(server) as client:
         with pytest.raises(ReplyLost):
             await client.rerun(Record("1"))
+
+
+@pytest.mark.parametrize(
+    "unread", [gzip_bomb(2), replies(b"{}", "content-encoding: br")], ids=["too large", "br"]
+)
+async def test_an_answer_that_can_not_be_read_is_no_silence(
+    unread: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thousandeyes.gate.SILENT_SECONDS", 0)
+    async with wire(unread) as server, client_of(server) as client:
+        for number in range(SILENT_CALLS + 1):
+            with pytest.raises(ReplyLost, match="the answer is "):
+                await client.rerun(Record(str(number)))
+        assert client.gate.silence is None
+
+
+async def test_what_an_answer_that_can_not_be_read_tells_of_the_quota_counts() -> None:
+    reset = str(int(time.time()) + 60)
+    told = {"limit": "24", "remaining": "7", "reset": reset}
+    headers = [f"x-instant-test-rate-limit-{name}: {value}" for name, value in told.items()]
+    answer = replies(b"{}", "content-encoding: br", *headers)
+    async with wire(answer) as server, client_of(server) as client:
+        with pytest.raises(ReplyLost):
+            await client.rerun(Record("1"))
+        instant = client.gate.quota.families[Family.INSTANT]
+        assert (instant.free, instant.untold) == (7, False)
+        assert client.gate.quota.families[Family.ORGANIZATION].told is None, "nor by the book"
+        assert client.server_time() is not None
 
 
 @pytest.mark.parametrize(

@@ -36,12 +36,12 @@ class World:
         spends: tuple[Family, ...] = BOTH,
         *,
         begun: bool = False,
-        waited: float = 0.0,
+        asked: float | None = None,
     ) -> None:
         def note(seconds: float) -> None:
             self.waits[name] = seconds
 
-        async with self.gate.admit(spends, begun=begun, waited=waited, on_wait=note) as admission:
+        async with self.gate.admit(spends, begun=begun, asked=asked, on_wait=note) as admission:
             admission.sent = True
             status = 200 if self.server.take(spends, self.now()) else 429
             reply = self.server.reply(status, self.now())
@@ -140,27 +140,68 @@ def test_a_call_that_was_never_sent_gives_its_place_back() -> None:
     run(main())
 
 
-def test_a_test_that_waited_as_long_as_it_may_is_refused() -> None:
+def test_a_test_for_which_no_quota_came_is_refused_and_so_is_who_waited_behind_it() -> None:
     async def main() -> None:
         world = World(instant=1, max_wait=45)
         await world.call("first")
-        with pytest.raises(QuotaExhausted, match="waited 45 s for quota"):
-            await world.call("second")
-        assert world.now() == pytest.approx(45.1)
-        assert world.waits["second"] == pytest.approx(45)
+        waiting = world.start(*(world.call(f"{number}") for number in range(9)))
+        await asyncio.wait(waiting)
+        errors = [waiter.exception() for waiter in waiting]
+        assert {type(error) for error in errors} == {QuotaExhausted}
+        assert str(errors[0]).startswith("waited 45 s for quota while no call got through")
+        assert world.now() == pytest.approx(45.1), "and not one after the other"
+        assert [world.waits[f"{number}"] for number in range(9)] == pytest.approx([45] * 9)
 
     run(main())
 
 
-def test_the_longest_wait_is_counted_over_all_waits_of_a_test() -> None:
+def test_a_test_waits_for_those_before_it_as_long_as_they_get_through() -> None:
+    async def main() -> None:
+        world = World(instant=1, max_wait=70)
+        await asyncio.gather(*world.start(*(world.call(f"{number}") for number in range(9))))
+        assert len(world.done) == 9
+        assert world.waits["8"] == pytest.approx(8 * 60, abs=10), "all of it is told"
+
+    run(main())
+
+
+def test_who_joins_late_waits_as_long_as_any_other() -> None:
     async def main() -> None:
         world = World(instant=1, max_wait=45)
         await world.call("first")
+        [early] = world.start(world.call("early"))
+        await asyncio.sleep(40)
+        await world.call("late")
+        assert isinstance(early.exception(), QuotaExhausted)
+
+    run(main())
+
+
+def test_a_call_that_is_refused_with_429_has_not_got_through_and_goes_on_with_its_wait() -> None:
+    async def main() -> None:
+        world = World(max_wait=45)
+        asked = world.gate.now()
+        for _ in range(3):
+            async with world.gate.admit(BOTH, asked=asked) as admission:
+                admission.sent = True
+                admission.reply = Reply(429, {"retry-after": "20"}, "", arrived=0.0)
+        with pytest.raises(QuotaExhausted, match="the API takes nothing for 20 s"):
+            await world.call("refused thrice", asked=asked)
+        assert world.now() == pytest.approx(40)
+        await asyncio.sleep(20)
+        await world.call("needs no wait", asked=asked)
+
+    run(main())
+
+
+@pytest.mark.parametrize("tenths", range(5))
+def test_what_is_left_of_a_wait_may_be_less_than_the_clock_can_tell(tenths: int) -> None:
+    async def main() -> None:
+        world = World(instant=1, max_wait=45)
+        await asyncio.sleep(1000 + tenths / 10)  # a moment, and 45 s later, rounded each
+        await world.call("first")
         with pytest.raises(QuotaExhausted):
-            await world.call("second", waited=40)
-        assert world.waits["second"] == pytest.approx(5)
-        await asyncio.sleep(60)
-        await world.call("third", waited=1000)  # needs no wait
+            await world.call("second")
 
     run(main())
 
@@ -179,7 +220,7 @@ def test_a_wait_that_the_api_asks_for_and_that_is_too_long_is_not_begun(retry_af
         errors = [waiter.exception() for waiter in waiting]
         assert {type(error) for error in errors} == {QuotaExhausted}
         assert "the API takes nothing for " in str(errors[0])
-        assert "lets a test wait 10 minutes in all" in str(errors[0])
+        assert "lets a test wait 10 minutes while no call gets through" in str(errors[0])
 
     run(main())
 
@@ -192,11 +233,6 @@ def test_a_wait_that_the_api_asks_for_and_that_is_short_enough_is_waited() -> No
             admission.reply = Reply(429, {"retry-after": "590"}, "", arrived=0.0)
         await world.call("patient")
         assert world.now() == pytest.approx(590, abs=1)
-        async with world.gate.admit(BOTH) as admission:
-            admission.sent = True
-            admission.reply = Reply(429, {"retry-after": "590"}, "", arrived=0.0)
-        with pytest.raises(QuotaExhausted):
-            await world.call("has waited before", waited=11)
 
     run(main())
 

@@ -284,11 +284,23 @@ def test_every_id_ends_in_exactly_one_outcome_whatever_happens(
             assert not record.maybe_duplicate
 
 
-def test_a_test_that_waits_too_long_is_quota_exhausted_and_the_others_go_on() -> None:
-    api = Api(server(instant=4))
-    records = run(whole_run(api, ids(12), max_wait=70))
-    assert Counter(record.outcome for record in records) == {
-        Outcome.ACCEPTED: 8,
-        Outcome.QUOTA_EXHAUSTED: 4,
-    }
-    assert all(record.attempts == 0 for record in records[8:])
+def test_a_run_alone_waits_for_its_own_tests_as_long_as_they_take() -> None:
+    api = Api(server(instant=1))
+    records = run(whole_run(api, ids(40), max_wait=70))
+    assert {record.outcome for record in records} == {Outcome.ACCEPTED}
+    assert max(record.quota_wait_seconds for record in records) > 18 * 60
+
+
+def test_tests_for_which_others_leave_no_quota_are_quota_exhausted_in_time() -> None:
+    used_up = {str(number): ["429"] * 99 for number in range(8, 12)}
+    api = Api(server(instant=4), faults=used_up)
+
+    async def main() -> float:
+        records = await whole_run(api, ids(12), max_wait=70)
+        assert Counter(record.outcome for record in records) == {
+            Outcome.ACCEPTED: 8,
+            Outcome.QUOTA_EXHAUSTED: 4,
+        }
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) < 4 * 60

@@ -126,6 +126,10 @@ def test_wrong_usage_exits_with_2(
         (["1", "--max-in-flight", "0"], "error: --max-in-flight: Input should be greater"),
         (["1", "--max-in-flight", "many"], "error: --max-in-flight: Input should be a valid int"),
         (["1", "--deadline-minutes", "inf"], "error: --deadline-minutes: Input should be a finite"),
+        (
+            ["1", "--skip-if-run-within-minutes", "1e11"],
+            "error: --skip-if-run-within-minutes: Input should be less than or equal to 525600",
+        ),
         (["1", "--expected-agents", "0"], "error: --expected-agents: Input should be greater"),
         (["1", "--thresholds", "max_loss_percent=x"], "error: --thresholds max_loss_percent: "),
         (["1", "--thresholds", "max_lost=5"], "error: --thresholds max_lost: Extra inputs are"),

@@ -92,6 +92,19 @@ async def test_a_longer_run_shows_how_far_it_is_and_what_it_waits_for(
     assert caplog.text.count("tests done") == 1
 
 
+@flow
+async def standing_of(records: list[Record]) -> str:
+    return Progress(records).standing(QuotaGate())
+
+
+async def test_tests_that_were_skipped_are_done() -> None:
+    records = [Record(str(number)) for number in range(4)]
+    end(records[0])
+    records[1].skipped("its latest round began 2 minutes ago")
+    told = await standing_of(records)
+    assert told == "2 of 4 tests done: 1 skipped, 1 accepted"
+
+
 async def test_progress_ends_at_100_with_the_verdict() -> None:
     records = [Record("1"), Record("2")]
 

@@ -16,6 +16,7 @@ from flows.runs.ownership import OwnRun
 from flows.runs.sending import Sending
 from tasks.server_calls import NoAccess
 from thousandeyes.errors import CallFailed, Forbidden, ReplyLost, RunStopped, Unreachable
+from thousandeyes.gate import QuotaGate
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 
@@ -184,6 +185,22 @@ async def test_a_call_that_waits_for_the_prefect_server_is_not_sent_once_nothing
     own_run.confirm = away  # type: ignore[method-assign]
     await sent_by(sending, records, api, nothing)
     assert api.sent.total() == sent
+
+
+async def test_no_call_goes_out_after_a_deadline_that_came_while_the_machine_slept() -> None:
+    api, records, now = Api(), [Record("1"), Record("2")], 1000.0
+    sending = Sending(records, Asked(), Kept(), LOGGER, clock=lambda: now)
+
+    async def write_ahead() -> bool:
+        nonlocal now
+        now += 4 * 60  # the machine sleeps, and the event loop's clock stands still
+        return True
+
+    with sending.through(QuotaGate(), deadline_minutes=5):
+        await sent_by(sending, records, api, write_ahead)
+    assert api.sent.total() == 1
+    assert sending.stopped == "the deadline of 5 minutes has come"
+    assert records[1].outcome is Outcome.NOT_ATTEMPTED
 
 
 async def test_nothing_is_sent_where_nobody_tells_whether_it_may_be() -> None:

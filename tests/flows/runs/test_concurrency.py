@@ -1,0 +1,54 @@
+"""Doing several things at once in a run, and ending them together."""
+
+import asyncio
+
+import pytest
+from prefect.exceptions import TerminationSignal
+
+from flows.runs.concurrency import in_background
+
+
+async def killed() -> None:
+    """Do something during which the process is told to end: Prefect's handler raises anywhere."""
+    raise TerminationSignal(15)
+
+
+async def test_a_termination_signal_that_comes_up_beside_the_block_ends_it() -> None:
+    with pytest.raises(TerminationSignal):
+        async with asyncio.timeout(5), in_background(killed()), in_background(asyncio.sleep(9)):
+            await asyncio.Event().wait()
+    task = asyncio.current_task()
+    assert task
+    assert task.cancelling() == 0, "what reports the end is not cancelled"
+
+
+async def test_a_termination_signal_that_comes_up_as_the_block_ends_is_raised_too() -> None:
+    with pytest.raises(TerminationSignal):
+        async with in_background(killed()):
+            await asyncio.sleep(0)
+
+
+async def test_what_is_beside_the_block_ends_with_it() -> None:
+    work = asyncio.Event()
+    async with in_background(_until_cancelled(work)):
+        await asyncio.sleep(0)
+    assert work.is_set()
+
+
+async def test_a_block_that_is_cancelled_stays_so() -> None:
+    async def block() -> None:
+        async with in_background(asyncio.sleep(9)):
+            await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(block())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def _until_cancelled(cancelled: asyncio.Event) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        cancelled.set()
