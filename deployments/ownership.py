@@ -100,7 +100,7 @@ def _as_an_update(one: Deployment) -> dict[str, Any]:
     return {
         "entrypoint": one.entrypoint,
         _FORM: one.form,
-        "enforce_parameter_schema": True,
+        "enforce_parameter_schema": one.enforce_parameter_schema,
         "work_pool_name": one.work_pool.name,
         "job_variables": {},
         "pull_steps": [],

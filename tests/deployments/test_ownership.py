@@ -162,6 +162,14 @@ def test_a_schedule_made_in_the_ui_is_no_difference_where_the_file_has_none() ->
     assert not Plan.of(one, there, overwrite=True).update
 
 
+def test_whether_the_server_checks_parameters_too_is_the_files() -> None:
+    one = SCHEDULED.model_copy(update={"enforce_parameter_schema": False})
+    assert Plan.of(one, on_a_server(), overwrite=False).update == {
+        "enforce_parameter_schema": False
+    }
+    assert not Plan.of(one, on_a_server(enforce_parameter_schema=False), overwrite=True).update
+
+
 def test_a_limit_that_is_shared_with_others_is_not_taken_for_its_own() -> None:
     there = on_a_server(global_concurrency_limit=limit("shared", 1))
     assert Plan.of(SCHEDULED, there, overwrite=False).kept == ["concurrency_limit"]
