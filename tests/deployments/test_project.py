@@ -95,7 +95,7 @@ def test_no_secret_and_no_reference_to_one_stands_in_the_file() -> None:
         ({"parameters": {"options": {"delivery": "twice"}}}, "does not take"),
         ({"parameters": {"groups": 1}}, "does not take groups: 1 is not valid"),
         ({"parameters": {"groups": ["A B"]}}, r"does not take groups\.0: 'A B' does not match"),
-        ({"parameters": {"test_ids": 765}}, "does not take test_ids: 765 is not"),
+        ({"parameters": {"test_ids": 7.5}}, r"does not take test_ids: 7\.5 is not"),
         ({"parameters": {"test_ids": ["no ID!"]}}, r"does not take test_ids"),
         ({"enforce_parameter_schema": "perhaps"}, "enforce_parameter_schema: Input should be"),
         ({"name": "on/demand"}, "deployments.0.name: String should match"),
@@ -116,7 +116,8 @@ def test_what_prefect_would_pass_over_is_refused(
 
 
 def test_numbers_are_taken_for_ids_as_everywhere(tmp_path: Path) -> None:
-    assert read_deployments(changed(tmp_path, parameters={"test_ids": [765, "766"]}))
+    for test_ids in (765, [765, "766"]):
+        assert read_deployments(changed(tmp_path, parameters={"test_ids": test_ids}))
 
 
 def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
