@@ -215,7 +215,8 @@ def renamed(
 
 
 def _work(automation: AutomationCore) -> object:
-    return automation.trigger.model_dump(), [
+    # What it watches stays: somebody's own automation may do the same about other runs.
+    return automation.trigger.model_dump(exclude={"threshold", "within"}), [
         (action.type, getattr(action, "deployment_id", None)) for action in automation.actions
     ]
 
