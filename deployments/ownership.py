@@ -100,7 +100,7 @@ def _as_an_update(one: Deployment) -> dict[str, Any]:
     return {
         "entrypoint": one.entrypoint,
         _FORM: one.form,
-        "enforce_parameter_schema": True,
+        "enforce_parameter_schema": one.enforce_parameter_schema,
         "work_pool_name": one.work_pool.name,
         "job_variables": {},
         "pull_steps": [],
@@ -215,7 +215,8 @@ def renamed(
 
 
 def _work(automation: AutomationCore) -> object:
-    return automation.trigger.model_dump(), [
+    # What it watches stays: somebody's own automation may do the same about other runs.
+    return automation.trigger.model_dump(exclude={"threshold", "within"}), [
         (action.type, getattr(action, "deployment_id", None)) for action in automation.actions
     ]
 

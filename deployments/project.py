@@ -59,7 +59,7 @@ class Deployment(_Strict):
     description: str
     entrypoint: str
     tags: list[str]
-    enforce_parameter_schema: Literal[True]
+    enforce_parameter_schema: bool
     work_pool: _WorkPool
     parameters: dict[str, Any] = {}
     schedules: list[Schedule] = []

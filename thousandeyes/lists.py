@@ -11,7 +11,7 @@ No message repeats what was read: a file that was named by mistake may hold a se
 import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Final, NamedTuple
 
 from thousandeyes.errors import InvalidTestIds
@@ -78,17 +78,17 @@ def as_text(written: object) -> str:
 
 
 def gathered(written: object, where: str, read: Callable[[object], Iterable[str]]) -> list[str]:
-    """Return what a text holds, or all items of a list.
+    """Return what a text or a number holds, or all items of a list.
 
     Args:
-        written: The text, or the list.
+        written: The text, the number, or the list.
         where: What it is called, for the message.
         read: Reads one item.
 
     Raises:
         ValueError: It is no list, or `read` refuses an item; says where.
     """
-    if isinstance(written, str):
+    if isinstance(written, str | Real):
         try:
             return list(read(written))
         except ValueError as error:
@@ -143,10 +143,10 @@ def clean_test_id(test_id: object) -> str:
 
 
 def read_test_ids(written: object, where: str = "test_ids") -> list[str]:
-    """Return the test IDs of a text, or of a list of texts and whole numbers.
+    """Return the test IDs of a text, of a whole number, or of a list of such.
 
     Args:
-        written: The text, or the list, each item of which may hold several.
+        written: The text, the number, or the list, each item of which may hold several.
         where: What it is called, for the message.
 
     Raises:

@@ -1,10 +1,12 @@
 """For flows of other projects: run the deployment somewhere, and get what the flow would return."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
+import httpx
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments import arun_deployment
@@ -17,13 +19,16 @@ from flows.rerun.parameters import FLOW
 from tasks.artifacts import read_outcomes
 from tasks.blocks import read_names
 from tasks.server_calls import until_taken
+from thousandeyes.errors import InvalidTestIds
 from thousandeyes.lists import read_test_ids
 from thousandeyes.record import Record
+from thousandeyes.text import cut
 
 ON_DEMAND: Final = f"{FLOW}/on-demand"
 
 _REFUSED: Final = (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 """What the server answers to parameters that don't fit the deployment's schema, or are too long."""
+_LONGEST_REASON: Final = 300
 
 
 class RerunUnfinished(Exception):
@@ -42,7 +47,7 @@ class RerunUnfinished(Exception):
 
 
 async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how to wait
-    test_ids: Sequence[str | int] = (),
+    test_ids: Sequence[str | int] | int = (),
     groups: Sequence[str | int] = (),
     credentials: str | None = None,
     options: RerunOptions | None = None,
@@ -74,7 +79,8 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         One record a test, read from the run's artifacts.
 
     Raises:
-        InvalidTestIds: There is something among the test IDs that is none; nothing was sent.
+        InvalidTestIds: There is something among the test IDs that is none, or nothing names tests,
+            the deployment neither; nothing was sent.
         RerunFailed: A test ended in one of `options.fail_on`, or nothing could be sent.
         RerunUnfinished: No such deployment, or one of another flow, or one that refuses these
             parameters; or the run crashed, was cancelled, or takes longer.
@@ -115,10 +121,15 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
     except PrefectHTTPStatusError as error:
         if error.response.status_code not in _REFUSED:
             raise
+        # Only now: a deployment may name tests itself, also one that came without.
+        if error.response.status_code == HTTPStatus.CONFLICT and not _name_tests(given, options):
+            raise InvalidTestIds(
+                "no tests given: name test IDs, groups of tests, or both. Nothing was sent."
+            ) from None
         raise RerunUnfinished(
-            f"The Prefect server refuses the parameters for {deployment!r}: they are too long, or "
-            "the deployment is of another version: `python -m deployments.bootstrap` brings it up "
-            "to date. Nothing was sent."
+            f"The Prefect server refuses the parameters for {deployment!r}: "
+            f"{_reason(error.response)}. If the deployment is of another version, "
+            "`python -m deployments.bootstrap` brings it up to date. Nothing was sent."
         ) from error
     outcomes = await read_outcomes([flow_run.id])
     state: State[Any] | None = flow_run.state
@@ -127,6 +138,21 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
     if state and state.is_failed():
         raise RerunFailed(state.message or "The run failed and says no more.", outcomes)
     raise RerunUnfinished(_unfinished(flow_run, timeout, len(outcomes)), flow_run, outcomes)
+
+
+def _name_tests(given: Mapping[str, Any], options: RerunOptions | None) -> bool:
+    """Tell whether parameters name tests, in any of the ways of the form."""
+    chosen = options and (options.only_failed_of or options.name_pattern or options.test_ids_file)
+    return bool(given["test_ids"] or given["groups"] or chosen)
+
+
+def _reason(response: httpx.Response) -> str:
+    """Return why the server refuses parameters, in its own words, as one line of bounded length."""
+    with suppress(ValueError):
+        match response.json():
+            case {"detail": str(reason)} | {"exception_detail": [{"msg": str(reason)}, *_]}:
+                return cut(reason, _LONGEST_REASON).rstrip(".")
+    return "it does not say why"
 
 
 async def _start_unless_completed(start: Callable[..., Awaitable[FlowRun]]) -> None:

@@ -60,12 +60,13 @@ class ChosenCredentials(BaseModel):
 # A form finds the tab of a value by its JSON type, so that these are of different ones where that
 # can be. A list is one whose items have a kind each: with `items` of two kinds they would have an
 # editor for JSON, or nothing at all. And with `items`, a good text would be told to be no number in
-# place of what is wrong with a bad one.
+# place of what is wrong with a bad one. One number, as a command line has it, is a kind of its own:
+# of a kind of two types the first UI draws nothing, and of none an editor that hides the tabs.
 _TEXT_OR_NUMBER: Final = _text(r"\w") | {"type": ["integer", "string"]}
 _NUMBERS_TOO: Final = {"type": "array", "not": {"contains": {"not": _TEXT_OR_NUMBER}}}
 
 PastedIds = Annotated[
-    Sequence[str | int],
+    Sequence[str | int] | int,
     SkipValidation,
     WithJsonSchema(
         {
@@ -73,12 +74,13 @@ PastedIds = Annotated[
                 _text(r"\w") | {"title": "Text"},
                 _texts(r"\w"),
                 _NUMBERS_TOO | {"title": "Numbers"},
+                {"title": "Number", "type": "integer"},
             ]
         }
     ),
 ]
-"""Test IDs: a pasted text, or a list whose items may be such texts; the form refuses most of what
-can't be, and `read_test_ids` tells in words of all of it."""
+"""Test IDs: a pasted text, a number, or a list of such; the form refuses most of what can't be, and
+`read_test_ids` tells in words of all of it."""
 
 _OneName = Annotated[str, WithJsonSchema(_text("a-z0-9") | {"title": "Name"})]
 _Names = Annotated[str, WithJsonSchema(_text("a-z0-9") | {"title": "Names"})]

@@ -94,11 +94,14 @@ async def applied(
 
 @pytest.fixture
 async def copied(one_machine: Topology) -> AsyncIterator[list[Entry]]:
-    """The automations of the file under names of their own, none of which is on the server."""
+    """Automations like the file's that watch something else, none of which is on the server."""
     assert one_machine
     entries = [
         entry.model_copy(
-            update={"name": f"copy-{entry.name}", "trigger": entry.trigger | {"threshold": 2}}
+            update={
+                "name": f"copy-{entry.name}",
+                "trigger": entry.trigger | {"match_related": {"copy": "yes"}},
+            }
         )
         for entry in read_automations()
     ]

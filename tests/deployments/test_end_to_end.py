@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from prefect import get_client
@@ -57,21 +58,48 @@ def two_workers(machines: Topology, **env: str) -> Iterator[None]:
         yield
 
 
+def tell_of_a_change(topology: Topology, payload: dict[str, Any]) -> None:
+    command = ("prefect", "event", "emit", "network.change.finished")
+    details = ("--resource-id", "network.change.CHG0042", "--payload", json.dumps(payload))
+    done = topology.run(*command, *details, cwd=topology.directory)
+    assert done.returncode == 0, done.stderr
+
+
 async def test_an_event_starts_the_after_change_deployment_with_its_payload(
     machines: Topology,
 ) -> None:
     known = await runs_of(AFTER_CHANGE)
     payload = {"test_ids": [202701, "202702"]}  # a system of changes may keep them as numbers
-    command = ("prefect", "event", "emit", "network.change.finished")
-    details = ("--resource-id", "network.change.CHG0042", "--payload", json.dumps(payload))
     with simulated(tests=TEST_IDS) as (_, env), two_workers(machines, **env):
         async with switched_on("thousandeyes-rerun-after-change"):
-            done = machines.run(*command, *details, cwd=machines.directory)
-            assert done.returncode == 0, done.stderr
+            tell_of_a_change(machines, payload)
             run = await next_run_of(AFTER_CHANGE, known)
     assert run.state
     assert run.state.message == "2 of 2 tests accepted."
     assert {one.test_id for one in await read_outcomes([run.id])} == set(TEST_IDS)
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        ({"test_ids": [202701.5]}, "test_ids, item 1: no test ID at line 1, column 1"),
+        ({"groups": ["Göteborg \U0001f3e2"]}, "no Endpoint Test Group block named 'Göteborg'"),
+        ({"test_ids": None, "groups": None}, "no tests given"),
+    ],
+)
+async def test_an_event_that_names_no_tests_becomes_a_run_that_fails_with_the_reason(
+    one_machine: Topology, payload: dict[str, Any], said: str
+) -> None:
+    with client_of(one_machine), simulated(tests=TEST_IDS) as (simulator, env):
+        known = await runs_of(AFTER_CHANGE)
+        with one_machine.worker("refuses", **env):
+            async with switched_on("thousandeyes-rerun-after-change"):
+                tell_of_a_change(one_machine, payload)
+                run = await next_run_of(AFTER_CHANGE, known)
+    assert run.state
+    assert run.state.is_failed()
+    assert str(run.state.message).startswith(said)
+    assert not simulator.calls
 
 
 @pytest.mark.servers

@@ -121,6 +121,7 @@ def test_what_is_one_of_a_few_is_offered_as_a_choice() -> None:
     [
         {"test_ids": ["765231567"]},
         {"test_ids": [765231567, "765231568"]},  # as a program or `-p 'test_ids=[…]'` has them
+        {"test_ids": 765231567},  # as `-p test_ids=…` has it
         {"test_ids": ["765231567, 765231568\n765231569", "", " "]},
         {"test_ids": ["\ufeff'765231567';\r\n\"765231568\"\t# Büro, 3/4!\r\n[765231569]"]},
         {"test_ids": "765231567, 765231568\n765231569", "groups": "morning-checks, evening"},
@@ -143,7 +144,8 @@ async def test_what_people_fill_in_is_taken(deployment: UUID, parameters: dict[s
     [
         ({"test_ids": ["1", "20/2701"]}, r"test_ids\[1\].*20/2701.* does not match"),
         ({"test_ids": "20/2701"}, "test_ids.*'20/2701.* does not match"),
-        ({"test_ids": 202701}, "'test_ids'.*202701 is not "),
+        ({"test_ids": 202701.5}, "'test_ids'.*202701.5 is not "),
+        ({"test_ids": True}, "'test_ids'.*True is not "),
         ({"test_ids": [True]}, r"test_ids\[0\].*True is not of type 'string'"),
         ({"test_ids": [1, 765231567.5]}, r"test_ids.* is not "),
         ({"groups": ["Morning Checks"]}, r"groups\[0\].*Morning Checks.* does not match"),

@@ -72,8 +72,10 @@ async def test_a_parent_is_told_what_to_do_when_there_is_no_end_to_report() -> N
     with pytest.raises(RerunUnfinished, match=r"deployments\.bootstrap"):
         await rerun_by_deployment(TEST_IDS, deployment="rerun-endpoint-tests/nowhere")
     too_many = range(100_000_000, 100_100_000)
-    with pytest.raises(RerunUnfinished, match=r"refuses the parameters .* Nothing was sent\.$"):
+    with pytest.raises(RerunUnfinished, match=r"refuses the parameters .* less than 5.* Nothing"):
         await rerun_by_deployment(too_many)
+    with pytest.raises(InvalidTestIds, match="no tests given: name test IDs"):
+        await rerun_by_deployment([])
     with pytest.raises(InvalidTestIds, match="test_ids, item 2: neither text nor a whole number"):
         await rerun_by_deployment(["1", 1.5])  # type: ignore[list-item]
     with pytest.raises(SettingsError, match="groups, item 1: neither text nor a whole number"):

@@ -162,6 +162,14 @@ def test_a_schedule_made_in_the_ui_is_no_difference_where_the_file_has_none() ->
     assert not Plan.of(one, there, overwrite=True).update
 
 
+def test_whether_the_server_checks_parameters_too_is_the_files() -> None:
+    one = SCHEDULED.model_copy(update={"enforce_parameter_schema": False})
+    assert Plan.of(one, on_a_server(), overwrite=False).update == {
+        "enforce_parameter_schema": False
+    }
+    assert not Plan.of(one, on_a_server(enforce_parameter_schema=False), overwrite=True).update
+
+
 def test_a_limit_that_is_shared_with_others_is_not_taken_for_its_own() -> None:
     there = on_a_server(global_concurrency_limit=limit("shared", 1))
     assert Plan.of(SCHEDULED, there, overwrite=False).kept == ["concurrency_limit"]
@@ -215,7 +223,7 @@ def automation(place: int) -> AutomationCore:
     return _as_prefect_has_it(entry, dict.fromkeys(_references(entry), ID))
 
 
-NOTIFIES, RUNS, _, MARKS, _ = (automation(place) for place in range(5))
+NOTIFIES, RUNS, _, MARKS, _, _, SILENT = (automation(place) for place in range(7))
 
 
 def changed(one: AutomationCore, **changes: Any) -> AutomationCore:
@@ -297,13 +305,33 @@ def test_a_block_that_is_not_there_is_never_set() -> None:
         assert mended(NOTIFIES, wanted, overwrite=overwrite) == NOTIFIES
 
 
-def test_a_renamed_automation_is_known_by_what_it_does() -> None:
-    def there(one: AutomationCore) -> Automation:
-        return Automation(id=uuid4(), **one.model_dump())
+def there(one: AutomationCore, **changes: Any) -> Automation:
+    return Automation(id=uuid4(), **changed(one, name="mine", **changes).model_dump())
 
-    named, another = (
-        there(changed(RUNS, name="mine", action_schedule_after=timedelta(5))),
-        there(NOTIFIES),
-    )
-    assert renamed(RUNS, [RUNS.name, NOTIFIES.name], [another, named]) == [named]
-    assert renamed(RUNS, [RUNS.name, "mine"], [another, named]) == []
+
+@pytest.mark.parametrize(
+    ("one", "changes"),
+    [
+        (RUNS, {"action_schedule_after": timedelta(5)}),
+        (NOTIFIES, {"trigger_threshold": 3, "trigger_within": timedelta(hours=1)}),
+        (SILENT, {"trigger_within": timedelta(minutes=30)}),
+    ],
+)
+def test_a_renamed_automation_is_known_by_what_it_does(
+    one: AutomationCore, changes: dict[str, Any]
+) -> None:
+    named, another = there(one, **changes), there(MARKS)
+    assert renamed(one, [one.name, MARKS.name], [another, named]) == [named]
+    assert renamed(one, [one.name, "mine"], [another, named]) == []
+
+
+def test_an_automation_that_watches_something_else_is_somebodys_own() -> None:
+    theirs = there(NOTIFIES, trigger_match_related={"prefect.resource.name": "another-flow"})
+    assert renamed(NOTIFIES, [NOTIFIES.name], [theirs]) == []
+
+
+def test_each_automation_of_the_file_is_known_from_all_others() -> None:
+    ours = [automation(place) for place in range(len(read_automations()))]
+    for one in ours:
+        found = renamed(one, [], [Automation(id=uuid4(), **other.model_dump()) for other in ours])
+        assert [other.name for other in found] == [one.name]

@@ -68,6 +68,10 @@ def test_a_run_that_is_due_while_another_goes_on_is_cancelled_on_the_schedule_al
     assert limits["after-change"] is None
 
 
+def test_what_nobody_fills_in_is_refused_by_the_flow_alone_in_a_run_that_is_seen() -> None:
+    assert [one.name for one in DEPLOYMENTS if not one.enforce_parameter_schema] == ["after-change"]
+
+
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda one: one.name)
 def test_each_says_what_it_is_for(deployment: Deployment) -> None:
     assert deployment.description.endswith(".")
@@ -91,9 +95,9 @@ def test_no_secret_and_no_reference_to_one_stands_in_the_file() -> None:
         ({"parameters": {"options": {"delivery": "twice"}}}, "does not take"),
         ({"parameters": {"groups": 1}}, "does not take groups: 1 is not valid"),
         ({"parameters": {"groups": ["A B"]}}, r"does not take groups\.0: 'A B' does not match"),
-        ({"parameters": {"test_ids": 765}}, "does not take test_ids: 765 is not"),
+        ({"parameters": {"test_ids": 7.5}}, r"does not take test_ids: 7\.5 is not"),
         ({"parameters": {"test_ids": ["no ID!"]}}, r"does not take test_ids"),
-        ({"enforce_parameter_schema": False}, "enforce_parameter_schema"),
+        ({"enforce_parameter_schema": "perhaps"}, "enforce_parameter_schema: Input should be"),
         ({"name": "on/demand"}, "deployments.0.name: String should match"),
         ({"name": "on-demand"}, "more than once: rerun-endpoint-tests/on-demand"),
         ({"schedules": [SCHEDULE, SCHEDULE]}, "more than once: schedule a"),
@@ -112,7 +116,8 @@ def test_what_prefect_would_pass_over_is_refused(
 
 
 def test_numbers_are_taken_for_ids_as_everywhere(tmp_path: Path) -> None:
-    assert read_deployments(changed(tmp_path, parameters={"test_ids": [765, "766"]}))
+    for test_ids in (765, [765, "766"]):
+        assert read_deployments(changed(tmp_path, parameters={"test_ids": test_ids}))
 
 
 def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:

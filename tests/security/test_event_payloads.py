@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
 from prefect.server.events.actions import RunDeployment
 from prefect.utilities.schema_tools.hydration import HydrationContext, hydrate
 
@@ -15,6 +16,8 @@ from deployments.steps import BootstrapError
 from flows.rerun.parameters import Parameters
 from tasks.blocks import is_block_name
 from tests.deployments.test_automations import changed
+from tests.thousandeyes.as_written import written
+from tests.thousandeyes.steady import steady
 from thousandeyes.errors import InvalidTestIds
 
 SECRET = "hunter2-4711"
@@ -34,6 +37,7 @@ CARRIED_OUT = [
     *(JINJA, VARIABLE, IN_JSON, NESTED, [JINJA], ["1", VARIABLE], {"a": [IN_JSON]}),
     *("{{ 7 * 7 }}", ["{{ 7 * 7 }}"], "{% for x in range(9) %}4711 {% endfor %}", "{{ event }}"),
     *('{"__prefect_kind": "jinja", "template": "49"}', {"template": "49"}, {"49": None}),
+    *([["49"]], [["49 # Berlin", "50"]], [{"49": None}], [None], [["49"] * 9, "50"], [True], False),
 ]
 
 
@@ -85,7 +89,14 @@ def test_what_an_event_says_is_not_carried_out_and_names_no_test(name: str, valu
         ({"test_ids": "765231567, 202701"}, ["765231567", "202701"], []),
         ({"test_ids": 765231567, "groups": ["branch-offices"]}, ["765231567"], ["branch-offices"]),
         ({}, [], []),
+        ({"test_ids": None, "groups": None}, [], []),
+        ({"test_ids": [], "groups": ""}, [], []),
         ({"test_ids": THOUSAND}, THOUSAND, []),
+        ({"test_ids": ["578396137 # VPN", "100000973 # Pay"]}, ["578396137", "100000973"], []),
+        ({"groups": ["branch-offices # Berlin", "vpn"]}, [], ["branch-offices", "vpn"]),
+        ({"test_ids": ["578396137\n100000973"]}, ["578396137", "100000973"], []),
+        ({"test_ids": ["578396137\t100000973"]}, ["578396137", "100000973"], []),
+        ({"test_ids": ["\ufeff578396137", "100000973"]}, ["578396137", "100000973"], []),
     ],
 )
 def test_tests_and_groups_are_taken(
@@ -93,6 +104,16 @@ def test_tests_and_groups_are_taken(
 ) -> None:
     read = Parameters.read(**carried_out(AFTER_CHANGE, payload))
     assert (read.test_ids, read.groups) == (test_ids, groups)
+
+
+@steady(50)
+@given(written())
+def test_a_list_names_the_tests_that_it_names_as_a_parameter(
+    drawn: tuple[list[str], list[str]],
+) -> None:
+    meant, pieces = drawn
+    read = Parameters.read(**carried_out(AFTER_CHANGE, {"test_ids": pieces}))
+    assert list(dict.fromkeys(read.test_ids)) == meant
 
 
 @pytest.mark.parametrize("name", ["test_ids", "groups"])

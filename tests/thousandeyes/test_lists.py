@@ -130,6 +130,7 @@ def test_the_form_refuses_at_once_however_long_the_text(part: str) -> None:
 )
 def test_whole_numbers_are_taken_as_text(given_: object, text: str) -> None:
     assert as_text(given_) == text
+    assert read_test_ids(given_) == [text]
     assert read_test_ids([given_]) == [text]
     assert read_test_ids((given_, "9")) == [text, "9"]
     assert clean_test_id(given_) == text
@@ -151,6 +152,12 @@ def test_anything_else_is_no_id(wrong: object) -> None:
         clean_test_id(wrong)
 
 
+@pytest.mark.parametrize("wrong", [True, False, 1.5, float("nan"), float("inf"), 2.0**53, -1])
+def test_a_number_that_is_no_id_is_none_without_a_list_either(wrong: float) -> None:
+    with pytest.raises(InvalidTestIds, match=r"^test_ids: (neither text nor|a number that)"):
+        read_test_ids(wrong)
+
+
 def test_a_text_is_a_list_of_what_stands_in_it() -> None:
     assert read_test_ids("202701, 202738\n202775") == ["202701", "202738", "202775"]
     assert read_test_ids("") == []
@@ -158,7 +165,7 @@ def test_a_text_is_a_list_of_what_stands_in_it() -> None:
         read_test_ids("1, Berlin")
 
 
-@pytest.mark.parametrize("wrong", [b"202701", 202701, None, {"1": 1}])
+@pytest.mark.parametrize("wrong", [b"202701", Decimal(1), None, {"1": 1}])
 def test_a_list_is_asked_for_where_one_is_due(wrong: object) -> None:
     with pytest.raises(InvalidTestIds, match=r"^test_ids: not a list\. Nothing was sent\.$"):
         read_test_ids(wrong)
