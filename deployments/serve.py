@@ -28,7 +28,7 @@ from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
 from thousandeyes.release import add_version
 from thousandeyes.settings import ENV_FILE
-from thousandeyes.terminal import LONGEST_LINE, hangup, status_of
+from thousandeyes.terminal import LONGEST_LINE, hangup, status_of, verbatim_console
 
 PASSED_ON: Final = (
     "PREFECT_SERVER_API_AUTH_STRING",
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--home", type=Path, default=HOME, help="where it keeps its data")
     given = parser.parse_args(arguments)
     _end_by_signals()
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = verbatim_console(soft_wrap=True)
     try:
         prepare(os.environ)
         _serve(given.port, given.home, console)

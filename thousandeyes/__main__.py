@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, SettingsError
@@ -18,7 +18,7 @@ from thousandeyes.finding import is_named, matching
 from thousandeyes.fleet import Fleet
 from thousandeyes.release import add_version
 from thousandeyes.settings import ThousandEyesSettings
-from thousandeyes.terminal import LONGEST_CELL, LONGEST_SENTENCE, status_of, words
+from thousandeyes.terminal import LONGEST_CELL, LONGEST_SENTENCE, status_of, verbatim_console
 from thousandeyes.text import cut
 
 _Value = str | bool | datetime | None
@@ -73,7 +73,7 @@ async def _answer(given: argparse.Namespace) -> int:
     elif given.ids:
         sys.stdout.writelines(f"{_cell(next(iter(row.values())))}\n" for row in listing.rows)
     else:
-        console = Console()
+        console = verbatim_console()
         console.print(_table(listing.rows))
         console.print(listing.said)
     if listing.missing:
@@ -133,7 +133,7 @@ def _table(rows: Sequence[_Row]) -> Table:
         whole = max(len(row[0]) for row in cells) if number == 0 else None
         table.add_column(_HEADINGS[key], overflow="fold", no_wrap=number == 0, min_width=whole)
     for row in cells:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     return table
 
 
@@ -145,7 +145,7 @@ def _cell(value: _Value) -> str:
             return "yes" if value else "no"
         case datetime():
             return f"{value:%Y-%m-%d %H:%M}"
-    return words(value, LONGEST_CELL)
+    return cut(value, LONGEST_CELL)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,6 +42,16 @@ def test_it_lists_every_test_with_its_name_and_type(
         assert test.name in line
         assert test.kind in line
     assert "3 tests." in shown
+
+
+@pytest.mark.parametrize("name", ["3C:AB:CD:12:AB:01", "Gate :key: [b]B10:no_entry:", "C:\\"])
+def test_a_name_is_shown_as_it_is(
+    name: str, simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulator = simulate(tests=["11"])
+    simulator.tests["11"] = replace(simulator.tests["11"], name=name)
+    assert main(["tests"]) == 0
+    assert f"{name} agent-to-server" in " ".join(capsys.readouterr().out.split())
 
 
 def test_it_prints_ids_alone_for_the_next_command(
