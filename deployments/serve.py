@@ -25,6 +25,7 @@ from rich.console import Console
 from deployments.home import HOME, ROOT, guarded, make_private
 from tasks.server import ServerNotStarted, wait_until_up
 from thousandeyes.errors import SettingsError
+from thousandeyes.ports import port_of
 from thousandeyes.proxies import prepare
 from thousandeyes.release import add_version
 from thousandeyes.settings import ENV_FILE
@@ -56,10 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m deployments.serve", description=__doc__)
     add_version(parser)
+    usual = " (default: %(default)s)"
     parser.add_argument(
-        "--port", type=int, choices=range(1, 65536), metavar="N", default=4200, help="of the server"
+        "--port", type=port_of, metavar="N", default=4200, help=f"of the server{usual}"
     )
-    parser.add_argument("--home", type=Path, default=HOME, help="where it keeps its data")
+    parser.add_argument("--home", type=Path, default=HOME, help=f"where it keeps its data{usual}")
     given = parser.parse_args(arguments)
     _end_by_signals()
     console = verbatim_console(soft_wrap=True)
