@@ -77,7 +77,8 @@ _NEXT: Final = """\
 def main() -> int:
     """Run the demo; returns 0 when every test ended as the scene has it.
 
-    1 when not, 2 when a variable is wrong, 3 when Prefect does not start, 130 after Ctrl-C.
+    1 when not, 2 when a variable is wrong or the home can't be made, 3 when Prefect does not start,
+    130 after Ctrl-C.
     """
     parser = argparse.ArgumentParser(
         prog="python -m deployments.demo",
@@ -149,11 +150,15 @@ def _simulator(faults: Mapping[int, Fault], agents_of: Mapping[int, list[Behavio
 
 
 def _isolate(**environment: str) -> None:
-    """Leave the user's settings behind; Prefect reads its own when it is imported."""
+    """Leave the user's settings behind; Prefect reads its own when it is imported.
+
+    Raises:
+        SettingsError: The home can't be made.
+    """
+    make_private(HOME)
     for name in list(os.environ):
         if name.startswith(("PREFECT_", "TE_")):
             del os.environ[name]
-    make_private(HOME)
     os.chdir(HOME)
     os.environ |= {
         "PREFECT_HOME": str(HOME),

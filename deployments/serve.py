@@ -53,7 +53,8 @@ class ServeError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until interrupted; returns 0 then.
 
-    1 when one of the processes did not start or ended by itself, 2 when a variable is wrong.
+    1 when one of the processes did not start or ended by itself, 2 when a variable is wrong or the
+    home can't be used.
     """
     parser = argparse.ArgumentParser(prog="python -m deployments.serve", description=__doc__)
     add_version(parser)
@@ -103,10 +104,7 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
     with socket.socket() as there:
         if not there.connect_ex(("127.0.0.1", port)):
             raise ServeError(f"port {port} is taken: choose another one with PORT=N")
-    try:
-        make_private(home)
-    except OSError as error:
-        raise ServeError(f"{home} can't be used: {error.strerror}") from None
+    make_private(home)
     url = f"http://127.0.0.1:{port}"
     server_env = _environment(url, home) | guarded(port) | _chosen()
     env = server_env | _settings()

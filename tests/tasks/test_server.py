@@ -175,6 +175,15 @@ def test_so_is_one_that_prefect_stumbles_over_when_it_is_imported(tmp_path: Path
     assert "s3cret" not in said
 
 
+def test_a_home_that_is_no_folder_is_told(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.write_text("")
+    said = refusal(tmp_path, "flows.rerun", "1", PREFECT_HOME=str(home))
+    sentence = f"error: {home}, the home of Prefect (PREFECT_HOME), can't be used: File exists\n"
+    assert said.endswith(sentence)
+    assert "Traceback" not in said
+
+
 def test_an_address_that_is_empty_is_told_and_not_taken_for_none(tmp_path: Path) -> None:
     said = refusal(tmp_path, "flows.rerun", "1", PREFECT_API_URL="")
     assert said == (
