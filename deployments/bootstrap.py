@@ -13,6 +13,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Self
 
+from tasks.before_prefect import leave_variables_to_the_command
+
+if __name__ == "__main__":
+    leave_variables_to_the_command()
+
 import httpx
 from prefect import get_client
 from prefect.blocks.core import Block
