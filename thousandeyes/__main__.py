@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -16,6 +17,7 @@ from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, SettingsError
 from thousandeyes.finding import is_named, matching
 from thousandeyes.fleet import Fleet
+from thousandeyes.proxies import prepare
 from thousandeyes.release import add_version
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.terminal import LONGEST_CELL, LONGEST_SENTENCE, status_of, verbatim_console
@@ -58,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """List what the arguments ask for; return the exit status."""
     given = _parser().parse_args(arguments)
     try:
+        prepare(os.environ)
         return asyncio.run(_answer(given))
     except SettingsError as error:
         return _error(error, _NOT_STARTED)

@@ -165,6 +165,20 @@ def test_an_agent_is_a_line_at_80_columns(
     assert told == {agent.id: "yes" if agent.is_online else "no" for agent in agents}
 
 
+@pytest.mark.parametrize("proxy", ["//proxy:3128", "http://u:s3cret@"])
+def test_a_proxy_that_is_none_is_refused_as_by_every_command(
+    proxy: str,
+    simulate: Simulate,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    simulator = simulate()
+    monkeypatch.setenv("https_proxy", proxy)
+    assert main(["tests"]) == 2
+    assert capsys.readouterr().err.startswith("error: a variable for the HTTP library can't be ")
+    assert simulator.calls == []
+
+
 def test_a_wrong_account_group_is_an_error_with_a_status(
     simulate: Simulate, capsys: pytest.CaptureFixture[str]
 ) -> None:
