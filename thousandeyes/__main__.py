@@ -50,6 +50,9 @@ _HEADINGS: Final[Mapping[str, str]] = {
     "account_group_name": "name",
     "is_current": "current",
 }
+_NARROWEST: Final = 8
+"""Characters that each column but the first takes at least. The first takes its IDs; what it is
+counted besides are the margins."""
 _NOT_LISTED: Final = (
     "The API's documents don't say whether it lists instant tests: one that is missing here can "
     "be run again all the same, by its ID."
@@ -77,7 +80,7 @@ async def _answer(given: argparse.Namespace) -> int:
         sys.stdout.writelines(f"{_cell(next(iter(row.values())))}\n" for row in listing.rows)
     else:
         console = verbatim_console()
-        console.print(_table(listing.rows))
+        console.print(_table(listing.rows, console.width), crop=False)
         console.print(listing.said)
     if listing.missing:
         print(listing.missing, file=sys.stderr)  # noqa: T201
@@ -128,13 +131,22 @@ async def _account_groups(client: ThousandEyesClient, _: argparse.Namespace) -> 
     return _Listing(rows, "The current one is the token's own.")
 
 
-def _table(rows: Sequence[_Row]) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+def _table(rows: Sequence[_Row], width: int) -> Table:
+    """Return the rows as a table for a terminal of this width.
+
+    An ID that is broken over two lines can't be copied. So it stands whole at the beginning of its
+    line; where that leaves too little for the rest, the terminal breaks the line behind it.
+    """
     cells = [[_cell(value) for value in row.values()] for row in rows]
+    whole = max((len(row[0]) for row in cells), default=0)
+    narrowest = whole + _NARROWEST * len(rows[0] if rows else ())
+    fixed = narrowest if width < narrowest else None
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), width=fixed)
     for number, key in enumerate(rows[0] if rows else ()):
-        # An ID that is broken over two lines can't be copied.
-        whole = max(len(row[0]) for row in cells) if number == 0 else None
-        table.add_column(_HEADINGS[key], overflow="fold", no_wrap=number == 0, min_width=whole)
+        is_id = number == 0
+        table.add_column(
+            _HEADINGS[key], overflow="fold", no_wrap=is_id, min_width=whole if is_id else None
+        )
     for row in cells:
         table.add_row(*map(Text, row))
     return table

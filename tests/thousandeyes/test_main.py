@@ -140,18 +140,22 @@ def test_what_was_not_read_is_told_beside_json(
     assert "Only 60 of 65 agents" in told.err
 
 
-@pytest.mark.parametrize("columns", ["40", "80"])
+@pytest.mark.parametrize("what", ["tests", "agents", "account-groups"])
+@pytest.mark.parametrize("columns", ["1", "5", "30", "40", "80"])
 def test_no_id_is_broken_however_narrow_the_terminal(
     columns: str,
+    what: str,
     simulate: Simulate,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ids = [agent.id for agent in simulate(agents=3).agents]  # of 36 characters
+    simulate(agents=3, aid="43210987")
+    assert main([what, "--ids"]) == 0
+    ids = capsys.readouterr().out.split()  # those of agents have 36 characters
     monkeypatch.setenv("COLUMNS", columns)
-    assert main(["agents"]) == 0
-    shown = capsys.readouterr().out
-    assert all(agent in shown for agent in ids)
+    assert main([what]) == 0
+    shown = [line.split()[:1] for line in capsys.readouterr().out.splitlines()]
+    assert all([one] in shown for one in ids)
 
 
 def test_an_agent_is_a_line_at_80_columns(
