@@ -17,9 +17,18 @@ CHOICES: Final = (*ENDINGS, Change.NEW_FAILURE)
 USUAL: Final = ["wait_for_results", "thresholds", "only_failed_of", "dry_run", "fail_on"]
 """The options that a form begins with; all others are on its second tab."""
 
-# One list of choices in the form, instead of a choice between kinds of choices.
+
+def _chosen(word: object) -> object:
+    if word not in CHOICES:
+        raise ValueError(f"takes {', '.join(CHOICES)}")
+    return word
+
+
+# One list of choices in the form and in what is said of others, instead of a choice between kinds
+# of choices.
 Choice = Annotated[
     Ending | Literal[Change.NEW_FAILURE],
+    BeforeValidator(_chosen),
     WithJsonSchema({"type": "string", "enum": [str(choice) for choice in CHOICES]}),
 ]
 
