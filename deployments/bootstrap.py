@@ -13,6 +13,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Self
 
+from tasks.before_prefect import leave_variables_to_the_command
+
+if __name__ == "__main__":
+    leave_variables_to_the_command()
+
 import httpx
 from prefect import get_client
 from prefect.blocks.core import Block
@@ -23,7 +28,6 @@ from prefect.settings import (
     get_current_settings,
     temporary_settings,
 )
-from rich.console import Console
 
 from deployments.automations import Entry, apply_automations, read_automations
 from deployments.busy_server import waited_for
@@ -40,7 +44,7 @@ from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
 from thousandeyes.release import add_version
 from thousandeyes.settings import ThousandEyesSettings
-from thousandeyes.terminal import status_of
+from thousandeyes.terminal import status_of, verbatim_console
 
 BLOCK: Final = "thousandeyes"
 """The name of the credentials block that is made of the environment."""
@@ -102,16 +106,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prepare(os.environ)
         asyncio.run(_bootstrap(given))
     except SettingsError as error:
-        _console(stderr=True).print(f"error: {error}")
+        verbatim_console(stderr=True, soft_wrap=True).print(f"error: {error}")
         return 2
     except BootstrapError as error:
-        _console(stderr=True).print(f"error: {error}")
+        verbatim_console(stderr=True, soft_wrap=True).print(f"error: {error}")
         return 1
     return 0
-
-
-def _console(*, stderr: bool = False) -> Console:
-    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
 
 
 async def _bootstrap(given: argparse.Namespace) -> None:
@@ -122,7 +122,7 @@ async def _bootstrap(given: argparse.Namespace) -> None:
             "http://127.0.0.1:4200/api"
         )
     files = Files.read()
-    console = _console()
+    console = verbatim_console(soft_wrap=True)
     words = ", which stays as it is: a dry run" if given.dry_run else ""
     console.print(f"Prefect server at {api.url}{words}")
     try:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
+from rich.text import Text
 from starlette.applications import Starlette
 
 from deployments.home import HOME, make_private
@@ -23,7 +24,7 @@ from thousandeyes.release import add_version
 from thousandeyes.simulator import Behaviour, Fault, Simulator, create_app, serve
 from thousandeyes.simulator.rounds import agents_of
 from thousandeyes.simulator.surroundings import Cause
-from thousandeyes.terminal import status_of
+from thousandeyes.terminal import status_of, verbatim_console, words
 
 if TYPE_CHECKING:
     from thousandeyes.record import Record
@@ -64,8 +65,8 @@ EXPECTED: Final = {
 """What must come out in the morning: a reply that was lost and one 503 are made good by another
 try."""
 
+_WHERE: Final = Text("Where to go from here", "bold")
 _NEXT: Final = """\
-[bold]Where to go from here[/]
   the same in Prefect's UI        make ui, then this page, newest first:
     http://127.0.0.1:4200/artifacts/key/endpoint-reruns-local
   with your own token and tests   TE_TOKEN=… .venv/bin/python -m flows.rerun ID [ID …]
@@ -76,7 +77,8 @@ _NEXT: Final = """\
 def main() -> int:
     """Run the demo; returns 0 when every test ended as the scene has it.
 
-    1 when not, 2 when a variable is wrong, 3 when Prefect does not start, 130 after Ctrl-C.
+    1 when not, 2 when a variable is wrong or the home can't be made, 3 when Prefect does not start,
+    130 after Ctrl-C.
     """
     parser = argparse.ArgumentParser(
         prog="python -m deployments.demo",
@@ -84,17 +86,17 @@ def main() -> int:
     )
     add_version(parser)
     parser.parse_args()
-    console = Console()
+    console = verbatim_console()
     try:
         prepare(os.environ)
         return _demonstrate(console)
     except KeyboardInterrupt:
         return 130
     except SettingsError as error:
-        console.print(f"error: {error}", markup=False, soft_wrap=True)
+        console.print(f"error: {error}", soft_wrap=True)
         return 2
     except ServerNotStarted as error:
-        console.print(f"error: {error}", markup=False, soft_wrap=True)
+        console.print(f"error: {error}", soft_wrap=True)
         return 3
 
 
@@ -117,9 +119,10 @@ def _demonstrate(console: Console) -> int:
             outcomes, before = _rerun(before, console)
         counted = Counter(str(record.ending) for record in outcomes)
         if counted != expected:
-            console.print(f"[red]The demo went wrong:[/] {dict(counted)} instead of {expected}")
+            wrong = Text("The demo went wrong:", "red")
+            console.print(wrong, f"{dict(counted)} instead of {expected}")
             return 1
-    console.print(_NEXT, highlight=False, soft_wrap=True)
+    console.print(_WHERE, _NEXT, sep="\n", soft_wrap=True)
     return 0
 
 
@@ -147,11 +150,15 @@ def _simulator(faults: Mapping[int, Fault], agents_of: Mapping[int, list[Behavio
 
 
 def _isolate(**environment: str) -> None:
-    """Leave the user's settings behind; Prefect reads its own when it is imported."""
+    """Leave the user's settings behind; Prefect reads its own when it is imported.
+
+    Raises:
+        SettingsError: The home can't be made.
+    """
+    make_private(HOME)
     for name in list(os.environ):
         if name.startswith(("PREFECT_", "TE_")):
             del os.environ[name]
-    make_private(HOME)
     os.chdir(HOME)
     os.environ |= {
         "PREFECT_HOME": str(HOME),
@@ -183,12 +190,12 @@ def _rerun(before: str | None, console: Console) -> tuple["Sequence[Record]", st
             outcomes = asyncio.run(looked_on(run, seen, live_line(None)))
         except RerunFailed as failed:
             outcomes = failed.outcomes
-            words = f"[red]Failed, as it should:[/] {failed}\n"
+            said = Text.assemble(("Failed, as it should:", "red"), " ", words(str(failed)), "\n")
         else:
-            words = "[red]Passed, though it should not have.[/]\n"
-    console.print(f"[bold]{'In the morning' if before else 'In the evening'}[/]")
+            said = Text("Passed, though it should not have.\n", "red")
+    console.print(Text("In the morning" if before else "In the evening", "bold"))
     show(outcomes, console, every=not sys.stdout.isatty())
-    console.print(words, highlight=False, soft_wrap=True)
+    console.print(said, soft_wrap=True)
     assert seen.flow_run  # noqa: S101 - it has run
     return outcomes, str(seen.flow_run.id)
 

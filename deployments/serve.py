@@ -25,10 +25,11 @@ from rich.console import Console
 from deployments.home import HOME, ROOT, guarded, make_private
 from tasks.server import ServerNotStarted, wait_until_up
 from thousandeyes.errors import SettingsError
+from thousandeyes.ports import port_of
 from thousandeyes.proxies import prepare
 from thousandeyes.release import add_version
 from thousandeyes.settings import ENV_FILE
-from thousandeyes.terminal import LONGEST_LINE, hangup, status_of
+from thousandeyes.terminal import LONGEST_LINE, hangup, status_of, verbatim_console
 
 PASSED_ON: Final = (
     "PREFECT_SERVER_API_AUTH_STRING",
@@ -52,17 +53,19 @@ class ServeError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until interrupted; returns 0 then.
 
-    1 when one of the processes did not start or ended by itself, 2 when a variable is wrong.
+    1 when one of the processes did not start or ended by itself, 2 when a variable is wrong or the
+    home can't be used.
     """
     parser = argparse.ArgumentParser(prog="python -m deployments.serve", description=__doc__)
     add_version(parser)
+    usual = " (default: %(default)s)"
     parser.add_argument(
-        "--port", type=int, choices=range(1, 65536), metavar="N", default=4200, help="of the server"
+        "--port", type=port_of, metavar="N", default=4200, help=f"of the server{usual}"
     )
-    parser.add_argument("--home", type=Path, default=HOME, help="where it keeps its data")
+    parser.add_argument("--home", type=Path, default=HOME, help=f"where it keeps its data{usual}")
     given = parser.parse_args(arguments)
     _end_by_signals()
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = verbatim_console(soft_wrap=True)
     try:
         prepare(os.environ)
         _serve(given.port, given.home, console)
@@ -101,10 +104,7 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
     with socket.socket() as there:
         if not there.connect_ex(("127.0.0.1", port)):
             raise ServeError(f"port {port} is taken: choose another one with PORT=N")
-    try:
-        make_private(home)
-    except OSError as error:
-        raise ServeError(f"{home} can't be used: {error.strerror}") from None
+    make_private(home)
     url = f"http://127.0.0.1:{port}"
     server_env = _environment(url, home) | guarded(port) | _chosen()
     env = server_env | _settings()

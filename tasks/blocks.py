@@ -7,6 +7,7 @@ installed offers them in its UI, any other does once one was saved.
 import re
 from collections.abc import Mapping
 from itertools import chain
+from numbers import Real
 from typing import Annotated, Any, ClassVar, Final
 
 from prefect.blocks.abstract import CredentialsBlock
@@ -90,7 +91,7 @@ def _read_by_item(_source: object, _handler: object) -> CoreSchema:
         lambda found: list(dict.fromkeys(chain.from_iterable(found))), items
     )
     return core_schema.no_info_before_validator_function(
-        lambda written: [written] if isinstance(written, str) else written, read
+        lambda written: [written] if isinstance(written, str | Real) else written, read
     )
 
 

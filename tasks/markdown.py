@@ -15,10 +15,11 @@ _TAKEN: Final = re.compile(
     | (?<![^\W_])_ | _(?![^\W_])        # emphasis; between two letters it is one of them
     | & (?= \#?\w+; )                   # a character's name
     | ^ [-+#>]                          # a list, a heading, a quotation
-    | (?<=^\d) [.)] (?!\S) | (?<=^\d\d) [.)] (?!\S) | (?<=^\d\d\d) [.)] (?!\S)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_NUMBER: Final = re.compile(r"^(\d{1,9})([.)])(?!\S)")
+"""Begins a numbered list; a longer number begins none."""
 _ADDRESS: Final = re.compile(r"(?<=\w:)(?=//)|(?<=www)(?=\.)|(?<=[\w.+-])(?=@[\w-])", re.IGNORECASE)
 _UNSEEN: Final = "\u2060"
 """Stands in an address, so that it is no link. A backslash does not: the second UI looks for
@@ -29,7 +30,7 @@ _AFTER_LINE_END: Final = re.compile(rf"({_LINE_END.pattern})\t")
 
 def plain(text: str) -> str:
     """Return Markdown of one line that is shown as the text is."""
-    return unlinked(_TAKEN.sub(r"\\\g<0>", shown(text)))
+    return unlinked(_NUMBER.sub(r"\1\\\2", _TAKEN.sub(r"\\\g<0>", shown(text))))
 
 
 def unlinked(text: str) -> str:

@@ -76,7 +76,8 @@ def start_temporary_server(say: Say) -> None:
 
     Raises:
         ServerNotStarted: It did not start.
-        SettingsError: PREFECT_API_URL is there and empty, which Prefect's clients take differently.
+        SettingsError: PREFECT_API_URL is there and empty, which Prefect's clients take differently,
+            or Prefect's home can't be used.
     """
     # Not before: Prefect reads its settings when it is imported.
     from prefect.settings import get_current_settings  # noqa: PLC0415
@@ -150,8 +151,14 @@ def _launch(port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
 @contextmanager
 def _one_at_a_time(home: Path, say: Say) -> Iterator[None]:
     """Let others wait that start a server on the same home: two at once make its tables twice."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "temporary-server.lock").open("w") as lock:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        locked = (home / "temporary-server.lock").open("w")
+    except OSError as error:
+        raise SettingsError(
+            f"{home}, the home of Prefect (PREFECT_HOME), can't be used: {error.strerror}"
+        ) from None
+    with locked as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -15,7 +15,7 @@
 * `lists`: lists of test IDs, however people write them
 * `finding`: which of the listed tests somebody looks for
 * `text`: what a text from anywhere looks like to a person
-* `terminal`: the way out of every command
+* `terminal`, `ports`: the way out of every command, and the ports that some are given
 * `simulator`: the same API on this machine, for a first run and for tests
 """
 

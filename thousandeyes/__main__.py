@@ -3,22 +3,24 @@
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, SettingsError
 from thousandeyes.finding import is_named, matching
 from thousandeyes.fleet import Fleet
+from thousandeyes.proxies import prepare
 from thousandeyes.release import add_version
 from thousandeyes.settings import ThousandEyesSettings
-from thousandeyes.terminal import LONGEST_CELL, LONGEST_SENTENCE, status_of, words
+from thousandeyes.terminal import LONGEST_CELL, LONGEST_SENTENCE, status_of, verbatim_console
 from thousandeyes.text import cut
 
 _Value = str | bool | datetime | None
@@ -48,6 +50,9 @@ _HEADINGS: Final[Mapping[str, str]] = {
     "account_group_name": "name",
     "is_current": "current",
 }
+_NARROWEST: Final = 8
+"""Characters that each column but the first takes at least. The first takes its IDs; what it is
+counted besides are the margins."""
 _NOT_LISTED: Final = (
     "The API's documents don't say whether it lists instant tests: one that is missing here can "
     "be run again all the same, by its ID."
@@ -58,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """List what the arguments ask for; return the exit status."""
     given = _parser().parse_args(arguments)
     try:
+        prepare(os.environ)
         return asyncio.run(_answer(given))
     except SettingsError as error:
         return _error(error, _NOT_STARTED)
@@ -73,8 +79,8 @@ async def _answer(given: argparse.Namespace) -> int:
     elif given.ids:
         sys.stdout.writelines(f"{_cell(next(iter(row.values())))}\n" for row in listing.rows)
     else:
-        console = Console()
-        console.print(_table(listing.rows))
+        console = verbatim_console()
+        console.print(_table(listing.rows, console.width), crop=False)
         console.print(listing.said)
     if listing.missing:
         print(listing.missing, file=sys.stderr)  # noqa: T201
@@ -125,15 +131,24 @@ async def _account_groups(client: ThousandEyesClient, _: argparse.Namespace) -> 
     return _Listing(rows, "The current one is the token's own.")
 
 
-def _table(rows: Sequence[_Row]) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+def _table(rows: Sequence[_Row], width: int) -> Table:
+    """Return the rows as a table for a terminal of this width.
+
+    An ID that is broken over two lines can't be copied. So it stands whole at the beginning of its
+    line; where that leaves too little for the rest, the terminal breaks the line behind it.
+    """
     cells = [[_cell(value) for value in row.values()] for row in rows]
+    whole = max((len(row[0]) for row in cells), default=0)
+    narrowest = whole + _NARROWEST * len(rows[0] if rows else ())
+    fixed = narrowest if width < narrowest else None
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), width=fixed)
     for number, key in enumerate(rows[0] if rows else ()):
-        # An ID that is broken over two lines can't be copied.
-        whole = max(len(row[0]) for row in cells) if number == 0 else None
-        table.add_column(_HEADINGS[key], overflow="fold", no_wrap=number == 0, min_width=whole)
+        is_id = number == 0
+        table.add_column(
+            _HEADINGS[key], overflow="fold", no_wrap=is_id, min_width=whole if is_id else None
+        )
     for row in cells:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     return table
 
 
@@ -145,7 +160,7 @@ def _cell(value: _Value) -> str:
             return "yes" if value else "no"
         case datetime():
             return f"{value:%Y-%m-%d %H:%M}"
-    return words(value, LONGEST_CELL)
+    return cut(value, LONGEST_CELL)
 
 
 def _parser() -> argparse.ArgumentParser:

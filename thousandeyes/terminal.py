@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TextIO
 
-from rich.markup import escape
+from rich.console import Console
+from rich.text import Text
 
 from thousandeyes.text import cut
 
@@ -36,9 +37,19 @@ _UNFIT: Final = re.compile(
 )
 
 
-def words(text: str, longest: int = LONGEST_SENTENCE) -> str:
-    """Return a text from anywhere as rich's markup: one line, cut, and shown as it is."""
-    return escape(cut(text, longest))
+def verbatim_console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
+    """Return a console that shows texts as they are: to rich, `:ab:` is a picture, `[b]` a style.
+
+    Args:
+        stderr: Whether it is standard error.
+        soft_wrap: Whether the terminal breaks long lines, and not the console.
+    """
+    return Console(stderr=stderr, soft_wrap=soft_wrap, markup=False, emoji=False, highlight=False)
+
+
+def words(text: str, longest: int = LONGEST_SENTENCE) -> Text:
+    """Return a text from anywhere for any console: one line, cut, and shown as it is."""
+    return Text(cut(text, longest))
 
 
 def clean(text: str) -> str:

@@ -190,7 +190,7 @@ def parameters(given: Given, stdin: TextIO) -> Parameters:
     try:
         options = RerunOptions.model_validate(rest)
     except ValidationError as error:
-        raise SettingsError("; ".join(map(_told, mistakes(error)))) from None
+        raise SettingsError("; ".join(dict.fromkeys(map(_told, mistakes(error))))) from None
     asked = Parameters(test_ids=test_ids, groups=groups, credentials=credentials, options=options)
     if test_ids or not (asked.name_tests or options.only_failed_of):
         checked = select(test_ids, {}, credentials).test_ids

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, NoReturn, TextIO
 from prefect.exceptions import TerminationSignal
 from prefect.settings import get_current_settings
 from prefect.utilities.urls import url_for
-from rich.console import Console
+from rich.text import Text
 
 from flows.rerun.account import Account
 from flows.rerun.arguments import Given, parameters, read_arguments
@@ -31,7 +31,7 @@ from thousandeyes.errors import CallFailed, InvalidTestIds, SettingsError
 from thousandeyes.live_line import LiveLine
 from thousandeyes.proxies import prepare
 from thousandeyes.record import Record
-from thousandeyes.terminal import LONGEST_SENTENCE, hangup, words
+from thousandeyes.terminal import LONGEST_SENTENCE, hangup, verbatim_console, words
 from thousandeyes.text import cut
 
 _COLOURS: Final = {"passed": "green"}
@@ -135,15 +135,15 @@ def _run(asked: Parameters | None, given: Given, seen: Watched) -> _End:
 
 
 def _tell(end: _End, outcomes: Sequence[Record], seen: Watched, *, every: bool) -> None:
-    console = Console()
+    console = verbatim_console()
     show(outcomes, console, every=every)
     colour = _COLOURS.get(end.word, "red")
     said = words(end.sentence)
     if not (seen.report and seen.report.word == ""):
-        said = f"[bold {colour}]{end.word.capitalize()}.[/] {said}"
+        said = Text.assemble((f"{end.word.capitalize()}.", f"bold {colour}"), " ", said)
     console.print(said, soft_wrap=True)
     if url := _url(seen):
-        console.print(f"Report: {words(url)}", soft_wrap=True, highlight=False)
+        console.print(Text.assemble("Report: ", words(url)), soft_wrap=True)
 
 
 def _tell_wait(line: LiveLine | None) -> None:
@@ -159,7 +159,7 @@ def _tell_unrecorded(seen: Watched) -> None:
     """Show what nobody but the person who interrupted can still note."""
     if unrecorded := seen.unrecorded():
         _say(f"Sent, and not known to be recorded in Prefect ({len(unrecorded)}):")
-        show(unrecorded, Console(stderr=True))
+        show(unrecorded, verbatim_console(stderr=True))
     else:
         _say("All that was sent is recorded in Prefect; the run's report is not.")
 

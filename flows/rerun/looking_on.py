@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from prefect.logging.handlers import PrefectConsoleHandler
-from rich.console import Console
 
 from flows.rerun.watched import Watched
 from thousandeyes.live_line import LiveLine
+from thousandeyes.terminal import verbatim_console
 
 Result = TypeVar("Result")
 
@@ -31,7 +31,7 @@ def live_line(log: bool | None) -> LiveLine | None:  # noqa: FBT001 - the option
         log: Whether the log is asked for; None: where there is no terminal, or where Prefect's
             own variable asks for a certain log.
     """
-    console = Console(stderr=True)
+    console = verbatim_console(stderr=True)
     terminal = sys.stderr.isatty() and not console.is_dumb_terminal
     wanted = "PREFECT_LOGGING_LEVEL" in os.environ if log is None else log
     if wanted or not terminal or not isinstance(sys.stderr, io.TextIOWrapper):

@@ -20,9 +20,18 @@ USUAL: Final = ["wait_for_results", "thresholds", "only_failed_of", "dry_run", "
 MOST_MINUTES: Final = 365 * 24 * 60
 """A year, the longest time that an option takes: far longer ones lead to what is no date."""
 
-# One list of choices in the form, instead of a choice between kinds of choices.
+
+def _chosen(word: object) -> object:
+    if word not in CHOICES:
+        raise ValueError(f"takes {', '.join(CHOICES)}")
+    return word
+
+
+# One list of choices in the form and in what is said of others, instead of a choice between kinds
+# of choices.
 Choice = Annotated[
     Ending | Literal[Change.NEW_FAILURE],
+    BeforeValidator(_chosen),
     WithJsonSchema({"type": "string", "enum": [str(choice) for choice in CHOICES]}),
 ]
 

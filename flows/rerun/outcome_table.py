@@ -6,6 +6,7 @@ from typing import Final
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tasks.report import counts, failures_first
 from thousandeyes.outcomes import GOOD, OPEN, Ending, Outcome
@@ -52,7 +53,7 @@ def _table(records: Sequence[Record], width: int) -> Table:
     table.add_column("detail", overflow="fold")
     for record in records:
         table.add_row(
-            f"[{_colour(record.ending)}]{record.ending}[/]",
+            Text(record.ending, _colour(record.ending)),
             words(record.test_id),
             words(record.test_name),
             words(_detail(record)),

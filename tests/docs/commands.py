@@ -137,6 +137,9 @@ RUN: Final[Mapping[str, Told]] = {
 
 _CI: Final = "it is the check itself"
 _SERVE: Final = "test_it_serves_a_run_with_the_token_of_the_dotenv_file_and_stops_with_ctrl_c"
+_BACKGROUND: Final = (
+    "test_in_the_background_of_a_script_it_ends_by_any_signal_and_takes_its_server_with_it"
+)
 _DEPLOY: Final = (
     "test_prefect_deploy_from_a_clean_clone_makes_the_same_deployments_with_longer_forms"
 )
@@ -151,6 +154,10 @@ ELSEWHERE: Final[Mapping[str, tuple[str, str]]] = {
     "make bench": ("it takes hours: its name alone is looked up", _NAMES),
     "python -m tests.benchmarks": ("it takes minutes: names and options are looked up", _NAMES),
     "make serve": ("it installs the whole", f"tests/deployments/test_serve.py::{_SERVE}"),
+    ".venv/bin/python -m deployments.serve &": (
+        "it needs a script's background",
+        f"tests/deployments/test_serve.py::{_BACKGROUND}",
+    ),
     "pip install git+": (
         "it names a host of the reader's",
         f"{_WHEEL}::test_every_module_is_imported_under_one_name_and_no_other",

@@ -84,6 +84,13 @@ def test_options_that_cannot_be_used_are_told_in_one_line(
     assert told.count("\n") == 1
 
 
+def test_a_port_that_is_none_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        main(["--port", "99999"])
+    assert exited.value.code == 2
+    assert "argument --port: a port is a number from 0 to 65535" in capsys.readouterr().err
+
+
 def test_a_taken_port_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

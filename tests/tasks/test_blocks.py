@@ -117,6 +117,9 @@ class TestGroup:
         assert (group.names, group.aid) == ({"765231567": "Berlin"}, "1234")
         assert credentials(aid=1234).aid == "1234"
 
+    def test_takes_one_number_for_a_list_of_one(self) -> None:
+        assert EndpointTestGroup.model_validate({"test_ids": 202701}).test_ids == ["202701"]
+
     def test_takes_a_pasted_list_and_its_form_begins_with_that(self) -> None:
         group = EndpointTestGroup.model_validate({"test_ids": "765231567\n2,765231567 # Berlin"})
         assert group.test_ids == ["765231567", "2"]

@@ -16,7 +16,7 @@ HOSTILE = [
     *("+ plus", "* star", "a|b", "<b>x</b>", "[a](b)", "![x](http://127.0.0.1:9/x.png)"),
     *("~~x~~", "H~2~O", "\\\\server\\share", "`code`", "``a`", "&lt;b&gt;", "> quote", "---"),
     *("***", "___ ___", "<!-- c -->", "[x]: http://e.com", "[^1]", "- [ ] task", "| a | b |"),
-    *("a_b@example.com",),
+    *("a_b@example.com", "2024. review", "10115) Berlin", "123456789. x", "2024."),
     *("<http://e.com>", "a_b_ _c", "2*3*4", "http://e.com/_a_*b*", "www.e.com/*b*", "Büro_東京_"),
 ]
 OF_MANY_LINES = ["a\n\n![x](//e.com/x.png)", "a\r\r\t# b\r\n\r\n<b>x</b>", "\n# a", "<b>\n\t"]
@@ -24,6 +24,7 @@ AS_THEY_ARE = [
     *("Berlin VPN (Oslo)", "404: Not Found", "a_b_c", "3.5 s", "100 %", "R&D", "x - y", "Nr. 1"),
     *("not_found, 2 unknown", "latency 7 > 5 ms", "C++", "a = b", "$5", "Büro 東京 \U0001f600"),
     *("a @b", ":smile:", "2026-11-26", "(c)", "no. 7)"),
+    *("1234567890. x", "2024.5 x", "x 2024. y"),
 ]
 texts = (
     st.text()

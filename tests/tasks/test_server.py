@@ -169,10 +169,20 @@ def test_a_variable_that_no_client_can_use_is_told_before_anything_starts(
     assert refusal(tmp_path, *command, https_proxy="gopher://user:s3cret@proxy") == UNUSABLE
 
 
-def test_so_is_one_that_prefect_stumbles_over_when_it_is_imported(tmp_path: Path) -> None:
-    said = refusal(tmp_path, "flows.rerun", "1", SSL_CERT_FILE="/nowhere/s3cret.pem")
-    assert said.endswith(UNUSABLE)
-    assert "s3cret" not in said
+@pytest.mark.parametrize("command", [("flows.rerun", "1"), ("deployments.bootstrap", "--dry-run")])
+def test_so_is_one_that_prefect_stumbles_over_when_it_is_imported(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    assert refusal(tmp_path, *command, SSL_CERT_FILE="/nowhere/s3cret.pem") == UNUSABLE
+
+
+def test_a_home_that_is_no_folder_is_told(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.write_text("")
+    said = refusal(tmp_path, "flows.rerun", "1", PREFECT_HOME=str(home))
+    sentence = f"error: {home}, the home of Prefect (PREFECT_HOME), can't be used: File exists\n"
+    assert said.endswith(sentence)
+    assert "Traceback" not in said
 
 
 def test_an_address_that_is_empty_is_told_and_not_taken_for_none(tmp_path: Path) -> None:

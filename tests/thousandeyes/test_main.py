@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,6 +42,16 @@ def test_it_lists_every_test_with_its_name_and_type(
         assert test.name in line
         assert test.kind in line
     assert "3 tests." in shown
+
+
+@pytest.mark.parametrize("name", ["3C:AB:CD:12:AB:01", "Gate :key: [b]B10:no_entry:", "C:\\"])
+def test_a_name_is_shown_as_it_is(
+    name: str, simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulator = simulate(tests=["11"])
+    simulator.tests["11"] = replace(simulator.tests["11"], name=name)
+    assert main(["tests"]) == 0
+    assert f"{name} agent-to-server" in " ".join(capsys.readouterr().out.split())
 
 
 def test_it_prints_ids_alone_for_the_next_command(
@@ -129,18 +140,22 @@ def test_what_was_not_read_is_told_beside_json(
     assert "Only 60 of 65 agents" in told.err
 
 
-@pytest.mark.parametrize("columns", ["40", "80"])
+@pytest.mark.parametrize("what", ["tests", "agents", "account-groups"])
+@pytest.mark.parametrize("columns", ["1", "5", "30", "40", "80"])
 def test_no_id_is_broken_however_narrow_the_terminal(
     columns: str,
+    what: str,
     simulate: Simulate,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ids = [agent.id for agent in simulate(agents=3).agents]  # of 36 characters
+    simulate(agents=3, aid="43210987")
+    assert main([what, "--ids"]) == 0
+    ids = capsys.readouterr().out.split()  # those of agents have 36 characters
     monkeypatch.setenv("COLUMNS", columns)
-    assert main(["agents"]) == 0
-    shown = capsys.readouterr().out
-    assert all(agent in shown for agent in ids)
+    assert main([what]) == 0
+    shown = [line.split()[:1] for line in capsys.readouterr().out.splitlines()]
+    assert all([one] in shown for one in ids)
 
 
 def test_an_agent_is_a_line_at_80_columns(
@@ -152,6 +167,20 @@ def test_an_agent_is_a_line_at_80_columns(
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     told = {line[0]: line[-1] for line in lines if len(line) == 5}
     assert told == {agent.id: "yes" if agent.is_online else "no" for agent in agents}
+
+
+@pytest.mark.parametrize("proxy", ["//proxy:3128", "http://u:s3cret@"])
+def test_a_proxy_that_is_none_is_refused_as_by_every_command(
+    proxy: str,
+    simulate: Simulate,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    simulator = simulate()
+    monkeypatch.setenv("https_proxy", proxy)
+    assert main(["tests"]) == 2
+    assert capsys.readouterr().err.startswith("error: a variable for the HTTP library can't be ")
+    assert simulator.calls == []
 
 
 def test_a_wrong_account_group_is_an_error_with_a_status(

@@ -1,5 +1,6 @@
-"""A command's exit status is its own, whatever its standard streams lead to."""
+"""A command's exit status is its own, and what it shows is what was there to show."""
 
+import io
 import os
 import subprocess
 import sys
@@ -7,8 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.table import Table
+from rich.text import Text
 
 from thousandeyes.simulator import create_app, serve
+from thousandeyes.terminal import LONGEST_SENTENCE, verbatim_console, words
+from thousandeyes.text import cut
 
 PROJECT = Path(__file__).parents[2]
 SAYS = r"""
@@ -30,6 +37,27 @@ def main():
     return STATUS
 sys.exit(status_of(main, unwritten=UNWRITTEN))
 """
+
+NAMES = [
+    *("3C:AB:CD:12:AB:01", "2001:db8:ab::ab:1", "Gate :key: B10:no_entry:", ":ab:", "C:\\"),
+    *("a\\[b", "[red]x[/]", "[/]", "\\[bold]x\\", "[link=http://e.com]x[/link]"),
+]
+names = st.sampled_from(NAMES) | st.text("\\[]/:=#@ abAB_key\U0001f18e") | st.text()
+
+
+@given(names)
+def test_whatever_a_name_is_the_console_shows_it_as_it_is(name: str) -> None:
+    console = verbatim_console()
+    console.file, console.width = io.StringIO(), 2 * LONGEST_SENTENCE
+    shown, table = cut(name, LONGEST_SENTENCE), Table.grid()
+    table.add_row(words(name))
+    table.add_row(shown)
+    console.print(table)
+    console.print(Text.assemble(("Failed.", "bold red"), " ", words(name), "!"), soft_wrap=True)
+    console.print(f"{shown}!", soft_wrap=True)
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    assert lines == [shown, shown, f"Failed. {shown}!", f"{shown}!"]
+
 
 statuses = pytest.mark.parametrize("status", [0, 130])
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 # The way out of every command, which knows nothing of the API: all else here stands by itself.
+from thousandeyes.ports import port_or_free
 from thousandeyes.release import add_version
 from thousandeyes.terminal import status_of
 
@@ -68,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
     )
     add_version(parser)
-    parser.add_argument("--port", type=int, default=8765, help="0 takes a free one (default: 8765)")
+    parser.add_argument(
+        "--port", type=port_or_free, default=8765, help="0 takes a free one (default: 8765)"
+    )
     parser.add_argument(
         "--scenario", type=Path, default=None, metavar="FILE", help="YAML with any of the options"
     )

@@ -55,6 +55,13 @@ def test_the_table_says_what_an_outcome_does_not() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["3C:AB:CD:12:AB:01", "Gate :key: [b]", "2001:db8::ab:1", "C:\\"])
+def test_a_name_and_a_reason_are_shown_as_they_are(text: str) -> None:
+    record = Record("1", text, Outcome.NOT_FOUND, text)
+    [*_, line] = shown([record], 200)
+    assert line.split()[2:] == [*text.split(), *text.split()]
+
+
 def test_where_paths_end_stands_behind_the_reason() -> None:
     record = Record("1", outcome=Outcome.NOT_FOUND, detail="gone", paths="The path of a ends")
     [*_, line] = shown([record], 200)

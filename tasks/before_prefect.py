@@ -1,0 +1,21 @@
+"""What a command does before it imports Prefect."""
+
+import logging
+
+from thousandeyes.proxies import trusted
+
+
+def leave_variables_to_the_command() -> None:
+    """Let Prefect log nothing of a CA variable that can't be used, when it is imported.
+
+    It would log a traceback, and go on. A command says it in a sentence, and ends: see `prepare`.
+    """
+    logging.getLogger("prefect.plugins").addFilter(_is_of_something_else)
+
+
+def _is_of_something_else(_: logging.LogRecord) -> bool:
+    try:
+        trusted()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,30 @@
+"""The port of a command line, for `argparse`."""
+
+from argparse import ArgumentTypeError
+from typing import Final
+
+LAST: Final = 65_535
+
+
+def port_of(text: str, first: int = 1) -> int:
+    """Return the port that an argument names; `first` is 0 where that asks for a free one.
+
+    Raises:
+        ArgumentTypeError: It names none.
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if not first <= number <= LAST:
+        raise ArgumentTypeError(f"a port is a number from {first} to {LAST}")
+    return number
+
+
+def port_or_free(text: str) -> int:
+    """Return the port that an argument names, or 0, which takes a free one.
+
+    Raises:
+        ArgumentTypeError: It is neither.
+    """
+    return port_of(text, 0)
