@@ -136,7 +136,8 @@ class TestGroup:
             ({"test_ids": [["1"]]}, "neither text nor a whole number"),
             ({"test_ids": ["1"], "names": {True: "b"}}, "neither text nor a whole number"),
             ({"test_ids": ["1"], "aid": True}, r"aid\s+Value error, neither text nor"),
-            ({"test_ids": 12}, "valid list"),
+            ({"test_ids": {"12": "Berlin"}}, "valid list"),
+            ({"test_ids": True}, r"test_ids\.0\s+Value error, neither text nor a whole number"),
             ({"test_ids": "1, Berlin"}, "no test ID at line 1, column 4"),
             (
                 {"test_ids": ["1, 2", "3 ../x"]},
