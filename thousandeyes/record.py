@@ -31,11 +31,10 @@ class Record:
     `maybe_duplicate` tells that a call was sent again after a doubt, and not refused with 429, so
     that the test may have run twice. `http_status` is the last answer's, a 429 included.
     `quota_wait_seconds` is all its waiting in the quota gate. Times are UTC. `rounds_after` is in
-    epoch seconds of the server's clock: a round with a later ID began after the first call went
-    out; None where that was not found out before. `app_link` leads to the test's results in the
-    ThousandEyes app. `begun` tells whether this run sent a call; calls that an earlier attempt of
-    the run sent don't count. `standing` is how the test stands against an earlier run, None where
-    nobody looked. `paths` says where the paths of failing agents end, None where none was read.
+    epoch seconds of the server's clock: a round with a later ID began after the first call that may
+    have been carried out; None where that is not known. `app_link` leads to the results in the
+    ThousandEyes app. `begun` tells whether this attempt of a run sent a call. `standing` is how the
+    test stands against an earlier run, `paths` where the paths of failing agents end.
     """
 
     test_id: str
@@ -63,8 +62,7 @@ class Record:
 
     def __post_init__(self) -> None:
         self._heard = self.detail
-        self._before = Outcome.NOT_ATTEMPTED, "", "", False
-        self._begun_before = False, None
+        self._before, self._begun_before = (Outcome.NOT_ATTEMPTED, "", "", False), (False, None)
 
     # What a reader wants to know.
 
@@ -162,8 +160,7 @@ class Record:
         self._before = self.outcome, self.detail, self._heard, self.maybe_duplicate
         self._begun_before = self.begun, self.started_at
         self.maybe_duplicate = self.maybe_duplicate or self.in_doubt
-        self.attempts += 1
-        self.begun = True
+        self.attempts, self.begun = self.attempts + 1, True
         self.started_at = self.started_at or at
         self._ends(Outcome.UNKNOWN, "the call went out and nothing was heard of it")
 
