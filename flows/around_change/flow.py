@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, Field
 from flows.around_change.difference import Difference
 from flows.around_change.halves import Half, Halves
 from flows.around_change.options import AroundChangeOptions
-from flows.around_change.waiting import NobodyResumed, refuse_past, wait_for_change
+from flows.around_change.waiting import NobodyResumed, check_until, wait_for_change
 from flows.rerun import RerunFailed
 from flows.rerun.parameters import Parameters
 from flows.runs.ending import as_state, reporting_mistakes, telling_mistakes
@@ -69,7 +69,7 @@ async def rerun_around_change(
         InvalidTestIds: There is no test at all, or something that is no ID; nothing was sent.
         RerunFailed: A test ended in one of `options.fail_on`; nothing could be measured before the
             change; or nobody resumed the run.
-        SettingsError: `until` is over, a block is missing, or a setting is wrong.
+        SettingsError: `until` is over or a year away, a block is missing, or a setting is wrong.
     """
     began = time.monotonic()
     flow_run = await _own_run()
@@ -114,7 +114,7 @@ async def _measured_before(halves: Halves, until: datetime | None) -> Half:
     """Return the first half, measured now unless it was before.
 
     Raises:
-        SettingsError: Nothing was sent yet, and `until` is over.
+        SettingsError: Nothing was sent yet, and `until` is over or a year away.
     """
     known = await halves.looked_up()
     await known.mark_dead()
@@ -122,7 +122,7 @@ async def _measured_before(halves: Halves, until: datetime | None) -> Half:
         get_run_logger().info("Measured before the change already: %s", before.sentence)
         return before
     if not known.children:
-        refuse_past(until, datetime.now(UTC))
+        check_until(until, datetime.now(UTC))
     await halves.measure_before()
     before = await (await halves.looked_up()).before()
     assert before  # noqa: S101 - it raises what keeps it from its end

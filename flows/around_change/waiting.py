@@ -26,21 +26,23 @@ KEY: Final = "around-change"
 """What Prefect tells this wait by from one that somebody orders in the UI."""
 POLL: Final = 5.0
 """Seconds between two looks of a run that waits where it is."""
+_LONGEST: Final = timedelta(days=365)
 
 
 class NobodyResumed(Exception):
     """The time in which somebody could have resumed the run is over."""
 
 
-def refuse_past(until: datetime | None, now: datetime) -> None:
-    """Refuse a time that is over before anything was sent. Pure.
+def check_until(until: datetime | None, now: datetime) -> None:
+    """Refuse a time that can't be waited for before anything was sent. Pure.
 
     Raises:
-        SettingsError: It is over.
+        SettingsError: It is over, or more than a year away.
     """
-    if until and until <= now:
+    if until and not now < until <= now + _LONGEST:
+        wrong = "is over" if until <= now else "is more than a year away"
         raise SettingsError(
-            f"until: {until.isoformat()} is over, it is {now:%Y-%m-%d %H:%M} UTC. Nothing was sent."
+            f"until: {until.isoformat()} {wrong}, it is {now:%Y-%m-%d %H:%M} UTC. Nothing was sent."
         )
 
 

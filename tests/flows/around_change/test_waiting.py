@@ -1,6 +1,6 @@
 """When the wait for a change is over: by the clock, or by what the server knows of the run."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from prefect.states import (
     Suspended,
 )
 
-from flows.around_change.waiting import KEY, is_over, refuse_past
+from flows.around_change.waiting import KEY, check_until, is_over
 from thousandeyes.errors import SettingsError
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -75,6 +75,12 @@ def test_a_time_that_has_come_ends_the_wait_and_is_refused_where_it_would_begin_
     assert is_over([], NOON, NOON)
     assert not is_over([], NOON + hour, NOON)
     with pytest.raises(SettingsError, match=r"until: .*12:00.* is over.* Nothing was sent\."):
-        refuse_past(NOON, NOON)
-    refuse_past(NOON + hour, NOON)
-    refuse_past(None, NOON)
+        check_until(NOON, NOON)
+    check_until(NOON + hour, NOON)
+    check_until(None, NOON)
+
+
+def test_a_time_that_no_run_lives_to_see_is_refused_before_anything_is_sent() -> None:
+    last = datetime.max.replace(tzinfo=timezone(timedelta(hours=-5)))
+    with pytest.raises(SettingsError, match=r"is more than a year away.* Nothing was sent\."):
+        check_until(last, NOON)
