@@ -10,7 +10,7 @@ from prefect import get_client
 from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 
-from tasks.server_calls import until_taken
+from tasks.server_calls import refusals_logged, until_taken
 
 _NO_DEPLOYMENT: Final = "local"
 
@@ -31,9 +31,12 @@ def deployment_id() -> UUID | None:
 async def deployment_slug() -> str:
     """Return what tells the artifacts of the run's deployment from another's; `local` outside one.
 
-    Waits as long as the Prefect server is away.
+    Waits as long as the Prefect server is away. What the server refuses costs no report: then it is
+    `local` too.
     """
-    return await slug_of(await until_taken(lambda: asyncio.to_thread(deployment_id)))
+    with refusals_logged("which deployment this run is of"):
+        return await slug_of(await until_taken(lambda: asyncio.to_thread(deployment_id)))
+    return _NO_DEPLOYMENT
 
 
 async def slug_of(deployment: UUID | None) -> str:

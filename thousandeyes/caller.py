@@ -182,8 +182,10 @@ class Caller:
             arrived=self._clock(),
             redact=lambda text: call.redact(self.redact(text)),
         )
-        if admission.reply.tells_time or self._server_ahead is None:
+        if admission.reply.tells_time:
             self._server_ahead = admission.reply.date - admission.reply.arrived
+        elif self._server_ahead is None:
+            self._server_ahead = 0.0
         if unread:
             raise unread
         return admission.reply

@@ -48,9 +48,9 @@ class QuotaGate:
 
     Args:
         reserve: The fraction of each window that is left to other users.
-        max_wait: Seconds that a call may wait for quota while none of its queue gets through: none
-            gets another answer than 429. Each that does shows that the queue moves, and who waits
-            in it waits for this run's own calls.
+        max_wait: Seconds that a call may wait for quota while none of its queue ends otherwise than
+            with 429. Each that does shows that the queue moves, and who waits in it waits for this
+            run's own calls.
         clock: Seconds on a clock that never goes back.
         sleep: Waits that many seconds by the same clock.
         chance: A number from 0 to 1, another one each time: the lot for a window's last calls.
@@ -177,7 +177,8 @@ class QuotaGate:
                     try:
                         await wait_for_event(self._changed, math.inf, self._sleep)
                     finally:
-                        awaiting_reply += self._clock() - now
+                        awaited = self._clock() - now
+                        awaiting_reply, asked = awaiting_reply + awaited, asked + awaited
                     continue
                 left = self._max_wait - (now - max(asked, self._moved.get(spends, asked)))
                 if left <= 0:

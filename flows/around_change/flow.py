@@ -35,8 +35,8 @@ SUMMARY: Final = "endpoint-changes-"
 _RETRY: Final = "Retry this run to wait once more: what was measured before the change is kept."
 
 
-@flow(name="rerun-around-change", persist_result=False)
 @telling_mistakes
+@flow(name="rerun-around-change", persist_result=False)
 async def rerun_around_change(
     test_ids: PastedIds = [],  # noqa: B006 - never changed; the form shows it
     groups: GroupNames = [],  # noqa: B006

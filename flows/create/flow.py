@@ -35,8 +35,8 @@ class CreationFailed(RunFailed):
     """A run of `create-endpoint-tests` failed; raised in the flow that called it."""
 
 
-@flow(name="create-endpoint-tests", persist_result=False)
 @telling_mistakes
+@flow(name="create-endpoint-tests", persist_result=False)
 async def create_endpoint_tests(
     group: OneGroup,
     tests: Definitions = [],  # noqa: B006 - never changed; the form shows it

@@ -53,8 +53,8 @@ class Organization:
     sentence: str
 
 
-@flow(name="rerun-organizations", persist_result=False)
 @telling_mistakes
+@flow(name="rerun-organizations", persist_result=False)
 async def rerun_organizations(
     groups: GroupNames = [],  # noqa: B006 - never changed; the form shows it
     credentials: ManyCredentials = [],  # noqa: B006

@@ -33,6 +33,7 @@ class Baseline:
 
     Nothing is asked in a run that needs no results. What can't be found out costs no test: without
     the agents, silence ends the waiting; without the rounds, nothing is settled.
+    `reaches_back` tells whether no round is missing since an attempt that died began.
 
     Args:
         client: The run's client.
@@ -50,10 +51,9 @@ class Baseline:
     ) -> None:
         self.tests: Mapping[str, EndpointTest] = {}
         self.agent_names: dict[str, str] = {}
-        self._client = client
-        self._options = options
-        self._logger = logger
-        self._sleep = sleep
+        self._client, self._options = client, options
+        self._logger, self._sleep = logger, sleep
+        self.reaches_back = not self.needs_rounds
         self._fleets: dict[str | None, Fleet] = {}
         self._pages_left = MOST_PAGES
         self._standing: dict[str, int] | None = None
@@ -215,8 +215,8 @@ class Baseline:
         )
         if not fleet.complete:
             words = (
-                "How many should answer is known only of tests that take no more than are online "
-                "of these, and the others have no names"
+                "How many agents should answer is known only for tests that take no more than are "
+                "online of these, and the others have no names"
             )
             self._logger.warning("%s %s", fleet.shortfall, words)
 
@@ -240,6 +240,7 @@ class Baseline:
             self._logger.warning("Results can't be read before anything is sent: %s", reason)
         else:
             self._standing, self._began_at = standing, now
+            self.reaches_back = began >= now - _LONGEST_AGO
 
 
 def _grouped(records: Iterable[Record], by: Callable[[Record], Key]) -> dict[Key, list[str]]:

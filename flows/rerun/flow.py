@@ -48,8 +48,8 @@ class RerunFailed(RunFailed):
     """A run of `rerun-endpoint-tests` failed; raised in the flow that called it."""
 
 
-@flow(name=FLOW, persist_result=False)
 @telling_mistakes
+@flow(name=FLOW, persist_result=False)
 async def rerun_endpoint_tests(
     test_ids: PastedIds = [],  # noqa: B006 - never changed; the form shows it
     groups: GroupNames = [],  # noqa: B006

@@ -43,8 +43,8 @@ from thousandeyes.text import duration
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
-@flow(name="judge-run-again", persist_result=False)
 @telling_mistakes
+@flow(name="judge-run-again", persist_result=False)
 async def judge_run_again(run: str) -> list[Record]:
     """Read the results of a run that has ended, and make its provisional verdicts final.
 

@@ -1,6 +1,6 @@
 """For flows of other projects: run the deployment somewhere, and get what the flow would return."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -122,7 +122,7 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         if error.response.status_code not in _REFUSED:
             raise
         # Only now: a deployment may name tests itself, also one that came without.
-        if error.response.status_code == HTTPStatus.CONFLICT and not _name_tests(given, options):
+        if not (options or given["test_ids"] or given["groups"]):
             raise InvalidTestIds(
                 "no tests given: name test IDs, groups of tests, or both. Nothing was sent."
             ) from None
@@ -138,12 +138,6 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
     if state and state.is_failed():
         raise RerunFailed(state.message or "The run failed and says no more.", outcomes)
     raise RerunUnfinished(_unfinished(flow_run, timeout, len(outcomes)), flow_run, outcomes)
-
-
-def _name_tests(given: Mapping[str, Any], options: RerunOptions | None) -> bool:
-    """Tell whether parameters name tests, in any of the ways of the form."""
-    chosen = options and (options.only_failed_of or options.name_pattern or options.test_ids_file)
-    return bool(given["test_ids"] or given["groups"] or chosen)
 
 
 def _reason(response: httpx.Response) -> str:

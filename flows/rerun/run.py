@@ -96,7 +96,8 @@ class Run:
         with self._sending.through(self._client.gate, self._options.deadline_minutes):
             await self._prepare(to_send, left_open, died)
             if died:
-                at_a_time = self._options.max_in_flight
+                knows = self._baseline.reaches_back
+                at_a_time = self._options.max_in_flight if knows else len(to_send)
                 mark_possibly_sent(to_send, at_a_time, self._baseline.latest_round)
             for record in left_open:
                 self.results.begin(record, at_once=True)

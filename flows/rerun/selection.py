@@ -116,7 +116,7 @@ def only_failed(
 def mark_possibly_sent(
     to_send: Iterable[Record],
     at_a_time: int,
-    latest_round: Callable[[Record], int] = lambda _: 0,
+    latest_round: Callable[[Record], int],
 ) -> None:
     """Note in doubt what an attempt that died may have sent without a record of it.
 
@@ -144,12 +144,18 @@ def mark_possibly_sent(
 def possibly_sent(
     chosen: Selection, outcomes: Mapping[str, Record], at_a_time: int
 ) -> dict[str, Record]:
-    """Return, in doubt, what a run that died may have sent besides what it recorded, by test ID."""
+    """Return, in doubt, what a run that died may have sent besides what it recorded, by test ID.
+
+    Args:
+        chosen: The tests.
+        outcomes: What that run recorded, by test ID.
+        at_a_time: How many were under way at a time, if it sent the tests in this order; else all.
+    """
     records = [
         outcomes.get(test_id) or Record(test_id, aid=chosen.aids.get(test_id))
         for test_id in chosen.test_ids
     ]
-    mark_possibly_sent(records, at_a_time)
+    mark_possibly_sent(records, at_a_time, lambda _: 0)
     return {record.test_id: record for record in records if record.in_doubt}
 
 

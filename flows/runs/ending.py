@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, Final, ParamSpec, cast
 
 import anyio
+from prefect import Flow
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.states import Cancelled, Completed, Failed
@@ -16,12 +17,11 @@ from tasks.deployment import deployment_slug
 from tasks.markdown import plain
 from tasks.publication import RERUNS, Place, publish, write_markdown
 from tasks.report import RunReport
-from tasks.server_calls import NoAccess
-from thousandeyes.errors import RunStopped, ThousandEyesError
+from thousandeyes.errors import ThousandEyesError
 from thousandeyes.record import Record
 
 P = ParamSpec("P")
-Flow = Callable[P, Coroutine[Any, Any, list[Record]]]
+Ending = Coroutine[Any, Any, list[Record]]
 
 _CANCELLED: Final = "cancelled"
 
@@ -37,12 +37,17 @@ class RunFailed(Exception):
         self.outcomes = list(outcomes)
 
 
-def telling_mistakes(work: Flow[P]) -> Flow[P]:
+def telling_mistakes(flow: Flow[P, Ending]) -> Flow[P, Ending]:
     """Let a flow that can't do what it is asked end with the reason as its state's sentence.
 
     Raised, the reason would stand in the log below a traceback, as if the flow had a fault. The
     caller of the flow is raised it all the same.
+
+    Args:
+        flow: The flow, changed in place: of a function around it Prefect would take this module's
+            version.
     """
+    work = flow.fn
 
     @wraps(work)
     async def call(*args: P.args, **kwargs: P.kwargs) -> list[Record]:
@@ -53,7 +58,8 @@ def telling_mistakes(work: Flow[P]) -> Flow[P]:
                 raise
             return cast("list[Record]", Failed(message=str(error), data=error))
 
-    return call
+    flow.fn = call
+    return flow
 
 
 @asynccontextmanager
@@ -149,14 +155,16 @@ async def _publish(
     if cancelled:
         report = replace(report, word="Cancelled")
     with anyio.CancelScope(shield=True):  # also while it is being cancelled
-        await publish(report, place.deployment or await deployment_slug(), place)
-        await close()
+        try:
+            await publish(report, place.deployment or await deployment_slug(), place)
+        finally:
+            await close()
     return report
 
 
 async def _is_lost(own_run: OwnRun) -> bool:
     """Look whether the run has gone on in another process, whose report would be overwritten."""
-    with anyio.CancelScope(shield=True), suppress(NoAccess, RunStopped):
+    with anyio.CancelScope(shield=True), suppress(Exception):  # the error that ended it counts
         await own_run.confirm(trusted=0)
     return own_run.lost
 

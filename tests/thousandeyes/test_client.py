@@ -731,6 +731,17 @@ class TestTheServersTime:
                 await client.rerun(Record("2"))
             assert client.server_time() == 1_800_000_600
 
+    async def test_is_our_own_where_only_a_portal_has_answered(self) -> None:
+        date = formatdate(0, usegmt=True)
+        transport = httpx.MockTransport(
+            lambda _: httpx.Response(200, html="<html>", headers={"Date": date})
+        )
+        chosen = ThousandEyesSettings(token=SecretStr(TOKEN))
+        async with ThousandEyesClient(chosen, transport=transport, clock=lambda: 9.0) as client:
+            with pytest.raises(CallFailed):
+                await client.rerun(Record("1"))
+            assert client.server_time() == 9
+
     async def test_does_not_jump_when_somebody_sets_this_machines_clock(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

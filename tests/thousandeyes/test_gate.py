@@ -206,6 +206,19 @@ def test_what_is_left_of_a_wait_may_be_less_than_the_clock_can_tell(tenths: int)
     run(main())
 
 
+def test_the_wait_for_a_reply_that_tells_the_quota_is_none_for_quota() -> None:
+    async def main() -> None:
+        world = World(instant=24, max_wait=600)
+        async with world.gate.admit(BOTH) as admission:
+            [waiting] = world.start(world.call("behind it"))
+            await asyncio.sleep(700)  # the first reply is long on its way
+            admission.sent = True
+            admission.reply = Reply(429, {"retry-after": "5"}, "", arrived=0.0)
+        await waiting
+
+    run(main())
+
+
 @pytest.mark.parametrize("retry_after", ["601", "86400", "999999999999"])
 def test_a_wait_that_the_api_asks_for_and_that_is_too_long_is_not_begun(retry_after: str) -> None:
     async def main() -> None:

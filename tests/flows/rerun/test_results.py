@@ -506,6 +506,17 @@ class TestWhatAnEarlierAttemptLeft:
         assert twice, "or nothing was under way"
         assert twice <= {record.test_id for record in records if record.maybe_duplicate}
 
+    @pytest.mark.parametrize(("hours", "marked"), [(0.5, 2), (2, 6)])
+    def test_all_is_marked_where_it_died_so_long_ago_that_its_rounds_are_not_looked_for(
+        self, hours: float, marked: int
+    ) -> None:
+        world = World(tests=6, earlier_round_seconds=86_400)
+        records = [Record(test_id) for test_id in world.simulator.test_ids]
+        options = RerunOptions(wait_for_results=True, max_in_flight=2)
+        died = datetime.fromtimestamp(NOON - hours * 3600, UTC)
+        run(world.execute(records, options, died=died))
+        assert sum(record.maybe_duplicate for record in records) == marked
+
     def test_a_doubt_of_which_nothing_was_noted_stays(self) -> None:
         sent = datetime.fromtimestamp(NOON - 390, UTC)
         record = Record(NETWORK, outcome=Outcome.UNKNOWN, started_at=sent)

@@ -1,17 +1,20 @@
 import asyncio
 import pickle
-from typing import NoReturn
 from uuid import UUID, uuid4
 
 import pytest
 from prefect import flow
 from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import TerminationSignal
 from prefect.states import Running
 
 from flows.create import CreationFailed
 from flows.rerun import RerunFailed
 from flows.runs.ending import RunFailed, telling_mistakes, to_its_end
 from flows.runs.ownership import OwnRun
+from tasks.deployment import deployment_slug
+from tasks.report import RunReport
+from tasks.server_calls import NoAccess
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
@@ -29,8 +32,7 @@ def test_a_failed_creation_is_no_failed_rerun() -> None:
     assert not issubclass(RerunFailed, CreationFailed)
 
 
-@telling_mistakes
-async def mistaken() -> NoReturn:
+async def mistaken() -> list[Record]:
     raise SettingsError("no group named 'x'. Nothing was sent.")
 
 
@@ -38,7 +40,7 @@ async def mistaken() -> NoReturn:
 async def test_a_mistake_ends_a_run_with_its_sentence_and_without_a_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    state = await flow(mistaken)(return_state=True)
+    state = await telling_mistakes(flow(mistaken))(return_state=True)
     assert state.is_failed()
     assert state.message == "no group named 'x'. Nothing was sent."
     assert not any(record.exc_info for record in caplog.records)
@@ -48,12 +50,16 @@ async def test_a_mistake_ends_a_run_with_its_sentence_and_without_a_traceback(
 @pytest.mark.parametrize("retries", [0, 1])
 async def test_it_is_raised_in_the_caller_of_the_flow(retries: int) -> None:
     with pytest.raises(SettingsError, match="no group named"):
-        await flow(retries=retries)(mistaken)()
+        await telling_mistakes(flow(retries=retries)(mistaken))()
+
+
+def test_its_version_is_that_of_its_own_module() -> None:
+    assert telling_mistakes(flow(mistaken)).version == flow(mistaken).version
 
 
 async def test_so_it_is_in_the_caller_of_its_function() -> None:
     with pytest.raises(SettingsError, match="no group named"):
-        await flow(mistaken).fn()
+        await telling_mistakes(flow(mistaken)).fn()
 
 
 async def test_a_run_that_goes_on_elsewhere_is_that_process_s_to_report(
@@ -75,3 +81,43 @@ async def test_a_run_that_goes_on_elsewhere_is_that_process_s_to_report(
             report=lambda: pytest.fail("reported"),
             failure=RerunFailed,
         )
+
+
+async def test_what_ended_a_run_is_raised_whatever_goes_wrong_at_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = []
+
+    async def read(_: UUID) -> FlowRun:
+        raise ValueError("a proxy's page, taken for a run")
+
+    async def work() -> None:
+        raise TerminationSignal(15)
+
+    async def publish(report: RunReport, *_: object) -> None:
+        done.append(report.message)
+
+    async def close() -> None:
+        done.append("closed")
+
+    monkeypatch.setattr("flows.runs.ending.publish", publish)
+    with pytest.raises(TerminationSignal):
+        await to_its_end(
+            work(),
+            own_run=OwnRun(FlowRun(flow_id=uuid4(), run_count=1), read=read),
+            cut_short=lambda _: None,
+            report=lambda: RunReport([], passed=False, sentence="It was cut short.", took=""),
+            failure=RerunFailed,
+            close=close,
+        )
+    assert done == ["It was cut short.", "closed"]
+
+
+async def test_a_deployment_that_can_not_be_asked_for_costs_no_report(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuses(_: object) -> str:
+        raise NoAccess("no entry (401)")
+
+    monkeypatch.setattr("tasks.deployment.slug_of", refuses)
+    assert await deployment_slug() == "local"
