@@ -17,15 +17,16 @@ _SECONDS_TO_END = 10
 def environment(home: Path, **variables: str) -> dict[str, str]:
     """Return this process's environment without anything that Prefect or the project reads.
 
-    `home` becomes the Prefect home, so that the user's own and its profile stay out of it, and
-    the place of temporary files, so that what a killed process leaves behind goes with it.
+    `home` becomes the Prefect home, so that the user's own and its profile stay out of it. Temporary
+    files go beside it, so that what a killed process leaves behind goes with the rest.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    temporary = home.with_name("temporary")
+    temporary.mkdir(parents=True, exist_ok=True)
     left_out = ("PREFECT_", "TE_", "PYTHONDONTWRITEBYTECODE")  # users find modules compiled
     kept = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
     ours = {
         "PREFECT_HOME": str(home),
-        "TMPDIR": str(home),
+        "TMPDIR": str(temporary),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         # All traffic is on loopback: a proxy of the user's has no part in it.
