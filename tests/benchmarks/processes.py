@@ -17,8 +17,8 @@ _SECONDS_TO_END = 10
 def environment(home: Path, **variables: str) -> dict[str, str]:
     """Return this process's environment without anything that Prefect or the project reads.
 
-    `home` becomes the Prefect home, so that the user's own and its profile stay out of it. Temporary
-    files go beside it, so that what a killed process leaves behind goes with the rest.
+    `home` becomes the Prefect home, so that the user's own and its profile stay out of it.
+    Temporary files go beside it, so that what a killed process leaves behind goes with the rest.
     """
     temporary = home.with_name("temporary")
     temporary.mkdir(parents=True, exist_ok=True)
