@@ -23,7 +23,7 @@ REPEAT: Final = 5
 
 def benchmark(console: Console, repeat: int, *, quick: bool) -> None:  # noqa: ARG001
     """Start each in turn and print a row each."""
-    imports = {"import prefect": "prefect", "import flows.rerun": "flows.rerun"}
+    imports = {"import prefect": "prefect", "import our flow": "flows.rerun.flow"}
     contestants: dict[str, Name] = {"the floor's first call": "floor", "our first call": "ours"}
     took: dict[str, list[float]] = {label: [] for label in (*imports, *contestants)}
     with arena() as directory, ExitStack() as stack:
