@@ -121,14 +121,15 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
     except PrefectHTTPStatusError as error:
         if error.response.status_code not in _REFUSED:
             raise
+        reason = _reason(error.response)
         # Only now: a deployment may name tests itself, also one that came without.
-        if not (options or given["test_ids"] or given["groups"]):
+        if not (given["test_ids"] or given["groups"]) and "test_ids" in reason:
             raise InvalidTestIds(
                 "no tests given: name test IDs, groups of tests, or both. Nothing was sent."
             ) from None
         raise RerunUnfinished(
             f"The Prefect server refuses the parameters for {deployment!r}: "
-            f"{_reason(error.response)}. If the deployment is of another version, "
+            f"{reason}. If the deployment is of another version, "
             "`python -m deployments.bootstrap` brings it up to date. Nothing was sent."
         ) from error
     outcomes = await read_outcomes([flow_run.id])
