@@ -125,8 +125,8 @@ async def _rerun(
             len(records),
         )
     died = None
-    if options.delivery is Delivery.AT_LEAST_ONCE and await died_unseen(own_run.flow_run):
-        died = own_run.flow_run.start_time
+    if options.delivery is Delivery.AT_LEAST_ONCE:
+        died = await died_unseen(own_run.flow_run)
     left_open = [
         record
         for record in records

@@ -21,7 +21,7 @@ from thousandeyes.errors import ThousandEyesError
 from thousandeyes.record import Record
 
 P = ParamSpec("P")
-Ending = Coroutine[Any, Any, list[Record]]
+Work = Coroutine[Any, Any, list[Record]]
 
 _CANCELLED: Final = "cancelled"
 
@@ -37,7 +37,7 @@ class RunFailed(Exception):
         self.outcomes = list(outcomes)
 
 
-def telling_mistakes(flow: Flow[P, Ending]) -> Flow[P, Ending]:
+def telling_mistakes(flow: Flow[P, Work]) -> Flow[P, Work]:
     """Let a flow that can't do what it is asked end with the reason as its state's sentence.
 
     Raised, the reason would stand in the log below a traceback, as if the flow had a fault. The

@@ -1,5 +1,7 @@
 """What a flow run has recorded so far, over all its attempts."""
 
+from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 from prefect import get_client
@@ -16,6 +18,8 @@ from tasks.artifacts import count_artifacts, read_outcomes
 from tasks.publication import RERUNS
 from thousandeyes.record import Record
 
+_LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
 
 async def runs_of(flow_run: FlowRun) -> list[UUID]:
     """Return the flow runs that are all attempts of this one.
@@ -26,18 +30,23 @@ async def runs_of(flow_run: FlowRun) -> list[UUID]:
     return [run.id for run in await _attempts(flow_run)]
 
 
-async def died_unseen(flow_run: FlowRun, *, under_way: bool = True) -> bool:
-    """Tell whether an attempt of a run ended without a report, as a killed one does.
+async def died_unseen(flow_run: FlowRun, *, under_way: bool = True) -> datetime | None:
+    """Return when a run began of which an attempt ended without a report, as a killed one does.
 
-    What it sent last may stand nowhere.
+    What that attempt sent last may stand nowhere.
 
     Args:
         flow_run: The run.
         under_way: Whether an attempt is going on, which has no report yet.
+
+    Returns:
+        The start of the first attempt; None where each that has ended left its report.
     """
     runs = await _attempts(flow_run)
     ended = sum(run.run_count for run in runs) - under_way
-    return ended > 0 and ended > await count_artifacts([run.id for run in runs], RERUNS.summary)
+    if ended <= 0 or ended <= await count_artifacts([run.id for run in runs], RERUNS.summary):
+        return None
+    return min((run.start_time for run in runs if run.start_time), default=_LONG_AGO)
 
 
 async def recorded(flow_run: FlowRun, *, gone_too: bool = False) -> dict[str, Record]:

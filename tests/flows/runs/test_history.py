@@ -5,9 +5,9 @@ from uuid import UUID
 import pytest
 from prefect import Task, flow, get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.states import Pending
+from prefect.states import Crashed, Pending, Running
 
-from flows.runs.history import runs_of
+from flows.runs.history import died_unseen, runs_of
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -50,3 +50,17 @@ async def test_another_call_another_function_and_another_parent_are_other_runs()
     await child(await parent(), "measure-0a1b")
     assert await attempts(one) == {one.id}
     assert await attempts(above) == {above.id}
+
+
+async def test_a_run_that_died_began_with_its_first_attempt_whichever_goes_on_with_it() -> None:
+    above = await parent()
+    first, again = await child(above, "measure-0a1b"), await child(above, "measure-0a1b")
+    async with get_client() as client:
+        await client.set_flow_run_state(first.id, Running(), force=True)
+        await client.set_flow_run_state(first.id, Crashed(), force=True)
+        await client.set_flow_run_state(again.id, Running(), force=True)
+        first, again = [await client.read_flow_run(run.id) for run in (first, again)]
+    assert first.start_time
+    assert again.start_time
+    assert await died_unseen(again) == first.start_time < again.start_time
+    assert await died_unseen(await parent()) is None
