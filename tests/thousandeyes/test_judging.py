@@ -40,10 +40,16 @@ def verdict_on(
     expected: int | None = None,
     complete: bool = True,
     too_early: bool = False,
+    is_http: bool = False,
     **thresholds: Any,
 ) -> Verdict:
     return judge(
-        rows, Thresholds(**thresholds), expected=expected, complete=complete, too_early=too_early
+        rows,
+        Thresholds(**thresholds),
+        expected=expected,
+        complete=complete,
+        too_early=too_early,
+        is_http=is_http,
     )
 
 
@@ -204,6 +210,14 @@ def test_of_an_agent_that_answered_twice_the_newest_round_of_each_kind_counts(
         assert verdict.agents_answered == 1
 
 
+def test_in_an_http_test_an_agent_has_answered_once_it_has_an_http_row_or_failed() -> None:
+    rows = [network("http"), http("http"), http("alone"), network("network", loss=0)]
+    verdict = verdict_on(*rows, network("cut off", loss=100), is_http=True)
+    assert (verdict.agents_answered, verdict.agents_passed) == (3, 2)
+    assert [agent.agent_id for agent in verdict.failing] == ["cut off"]
+    assert {seen.agent_id for seen in verdict.sightings} == {"http", "alone", "cut off"}
+
+
 def test_worst_and_median_are_over_agents() -> None:
     rows: list[Measured] = [
         network("a", loss=0, avg_latency=10, jitter=1),
@@ -245,6 +259,21 @@ def test_the_worst_agents_come_first_with_their_worst_reason_first() -> None:
         (
             verdict_on(*good(7), expected=25, complete=False),
             "passed: 7 of 7 agents passed (18 more did not answer in time)",
+        ),
+        (
+            verdict_on(*good(3), expected=3, is_http=True),
+            "no_data: none of 3 expected agents answered (3 with network results only)",
+        ),
+        (
+            verdict_on(*good(2), http("good-0"), expected=2, is_http=True),
+            "passed: 1 of 1 agents passed (1 more did not answer, 1 with network results only)",
+        ),
+        (
+            verdict_on(*good(2), http("good-0"), min_agents=2, is_http=True),
+            (
+                "timed_out: 1 agents answered and no more came, at least 2 needed "
+                "(1 with network results only)"
+            ),
         ),
         (
             verdict_on(*good(1), network("b", is_icmp_blocked=True), expected=3),
@@ -313,6 +342,20 @@ def test_a_verdict_says_why_in_one_line(verdict: Verdict, sentence: str) -> None
         (
             verdict_on(too_early=True),
             "no_data: no agent answered (provisional: some may still answer)",
+        ),
+        (
+            verdict_on(*good(2), http("good-0"), expected=2, too_early=True, is_http=True),
+            (
+                "passed: 1 of 1 agents passed (provisional: 1 more may still answer, 1 with "
+                "network results only)"
+            ),
+        ),
+        (
+            verdict_on(*good(2), http("good-0"), expected=1, too_early=True, is_http=True),
+            (
+                "passed: 1 of 1 agents passed (provisional: 1 more may still answer, 1 with "
+                "network results only)"
+            ),
         ),
         (
             verdict_on(*good(1), min_agents=3, expected=25, too_early=True),
