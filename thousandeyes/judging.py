@@ -9,7 +9,7 @@ from typing import Final
 
 from thousandeyes.laptop import Laptop, merged
 from thousandeyes.outcomes import VerdictName
-from thousandeyes.rounds import HttpRound, Measured
+from thousandeyes.rounds import HttpRound, Measured, NetworkRound
 from thousandeyes.text import cut, listed
 from thousandeyes.thresholds import Reason, Thresholds, is_measured, reasons
 from thousandeyes.verdict import METRICS, WORST_TOLD, FailingAgent, Sighting, Spread, Verdict
@@ -36,7 +36,7 @@ def judge(
     Of each agent the rows of its newest round count, network and HTTP each by itself, since they
     need not arrive together. Two different rows of one round both count: nothing tells which is
     the later, and a failure must not hide behind a success. An agent passes when none of its rows
-    fails; where all it could tell is that ICMP is blocked, it passes too.
+    fails; where all it could tell is that ICMP is blocked, or may be, it passes too.
 
     Args:
         rounds: The rows of this test that count, network and HTTP together.
@@ -61,6 +61,7 @@ def judge(
         answered=len(agents),
         blocked=sum(len(measured[agent]) < len(rows) for agent, rows in agents.items()),
         in_part=len(known) - len(agents),
+        errors=list(_untold(agents.values())),
         expected=expected,
         complete=complete,
         too_early=too_early,
@@ -120,12 +121,17 @@ def _answers(
     known: Mapping[str, list[Measured]], failing: Iterable[FailingAgent]
 ) -> dict[str, list[Measured]]:
     """Return the agents that have answered an HTTP test."""
-    failed = {agent.agent_id for agent in failing}
-    return {
-        agent: rows
-        for agent, rows in known.items()
-        if agent in failed or any(isinstance(row, HttpRound) for row in rows)
-    }
+    whole = {agent.agent_id for agent in failing}
+    whole |= {agent for agent, rows in known.items() if any(isinstance(r, HttpRound) for r in rows)}
+    return {agent: rows for agent, rows in known.items() if agent in whole}
+
+
+def _untold(agents: Iterable[list[Measured]]) -> Iterator[str]:
+    """Yield of each agent that tells only an error, and not that ICMP is blocked, that error."""
+    for rows in agents:
+        nothing = [r for r in rows if isinstance(r, NetworkRound) and not is_measured(r)]
+        if nothing and not any(row.is_icmp_blocked for row in nothing):
+            yield min(row.details for row in nothing)
 
 
 def _sightings(
@@ -167,6 +173,7 @@ class _Count:
     answered: int
     blocked: int
     in_part: int
+    errors: list[str]
     expected: int | None
     complete: bool
     too_early: bool
@@ -174,9 +181,7 @@ class _Count:
     @property
     def missing(self) -> int | None:
         """How many more should answer; None where it isn't known."""
-        if self.expected is None:
-            return None
-        return max(self.expected - self.answered, self.in_part)
+        return None if self.expected is None else max(self.expected - self.answered, self.in_part)
 
     @property
     def may_grow(self) -> bool:
@@ -203,8 +208,11 @@ class _Count:
         if self.missing and not self.may_grow:
             late = "" if self.complete else " in time"
             notes.insert(0, f"{self.missing} more did not answer{late}")
-        if self.blocked:
-            notes.append(f"{self.blocked} with ICMP blocked")
+        if blocked := self.blocked - len(self.errors):
+            notes.append(f"{blocked} with ICMP blocked")
+        if self.errors:
+            told = listed(sorted(set(self.errors)), WORST_TOLD, "; ")
+            notes.append(f"{len(self.errors)} measured nothing: {told}")
         return notes
 
 

@@ -75,6 +75,14 @@ def test_a_failing_agent_tells_its_newest_round_that_failed() -> None:
         (network(loss=100), ("100 % loss",)),
         (network(), ()),
         (network(error_details="ICMP is blocked on the way"), ()),
+        (network(error_details="ICMP is blocked on the way", is_icmp_blocked=True), ()),
+        (
+            network(error_details="No host\nvpn.example.com", is_icmp_blocked=False),
+            ("network error (No host vpn.example.com)",),
+        ),
+        (network(error_details=" ", is_icmp_blocked=False), ()),
+        (network(error_details="Slow", loss=0, is_icmp_blocked=False), ()),
+        (network(error_details="Slow", avg_latency=9, is_icmp_blocked=False), ()),
         (network(loss=100, is_icmp_blocked=True), ()),
         (network(loss=100, is_icmp_blocked=False), ("100 % loss",)),
         (http(), ()),
@@ -87,6 +95,9 @@ def test_a_failing_agent_tells_its_newest_round_that_failed() -> None:
             for kind in ("connect", "dns", "http", "send", "ssl", "receive", "quic")
         ],
         (http(error_type="dns"), ("dns error",)),
+        (http(error_details="Broken"), ("HTTP error (Broken)",)),
+        (http(error_type="none", error_details="Broken"), ()),
+        (http(error_details="Broken", response_code=200), ()),
         (http(error_type="http", response_code=500), ("HTTP status 500", "http error")),
     ],
 )
@@ -280,6 +291,14 @@ def test_the_worst_agents_come_first_with_their_worst_reason_first() -> None:
             "passed: 2 of 2 agents passed (1 more did not answer, 1 with ICMP blocked)",
         ),
         (
+            verdict_on(
+                *good(1),
+                *(network(agent, error_details="No host\x1b") for agent in "bc"),
+                network("d", error_details="No route " + "x" * 500),
+            ),
+            f"passed: 4 of 4 agents passed (3 measured nothing: No host; No route {'x' * 90}…)",
+        ),
+        (
             verdict_on(*good(1), *bad(1), min_agents_passing_percent=50),
             "passed: 1 of 2 agents passed, bad-0: 100 % loss",
         ),
@@ -445,6 +464,7 @@ network_rows = st.builds(
     avg_latency=METRIC,
     jitter=METRIC,
     is_icmp_blocked=st.none() | st.booleans(),
+    error_details=st.sampled_from([None, "No host"]),
     score=SCORES,
 )
 http_rows = st.builds(
@@ -452,6 +472,7 @@ http_rows = st.builds(
     AGENTS,
     ROUNDS,
     error_type=st.sampled_from([None, "none", "dns", "ssl"]),
+    error_details=st.sampled_from([None, "No host"]),
     response_code=st.sampled_from([None, 200, 404]),
     response_time=METRIC,
     total_time=METRIC,
@@ -546,7 +567,8 @@ def test_a_row_of_a_table_is_json_and_one_line(
 def test_what_the_api_says_can_be_shown(agent: str, kind: str, details: str) -> None:
     told = {"testId": "1", "agentId": agent + "x", "roundId": 60}
     [row] = rows_of([{**told, "errorType": kind, "errorDetails": details}], HttpRound)
-    verdict = verdict_on(row, network("b", loss=100))
+    [mute] = rows_of([{**told, "agentId": "c", "errorDetails": details}], NetworkRound)
+    verdict = verdict_on(row, mute, network("b", loss=100))
     assert shown(verdict.sentence) == verdict.sentence
     assert all(shown(reason) == reason for agent in verdict.failing for reason in agent.reasons)
 
