@@ -95,6 +95,14 @@ def _clean_aid(aid: str | None) -> str | None:
     return (aid or "").strip() or None
 
 
+def _clean_files_dir(folder: Path | None) -> Path | None:
+    if folder is None or folder.is_absolute():
+        return folder
+    raise ValueError(
+        "must be a whole path, such as /srv/lists: a relative one begins in a run's own folder"
+    )
+
+
 # The same words and rules wherever these four are asked for: here, and in Prefect's blocks.
 Token = Annotated[
     SecretStr,
@@ -196,8 +204,8 @@ class ThousandEyesSettings(_Settings):
 class FilesSettings(_Settings):
     """Which files of a worker may be named by whoever starts its runs."""
 
-    files_dir: Path | None = Field(
-        default=None, description="The folder that they lie in. None: no files."
+    files_dir: Annotated[Path | None, AfterValidator(_clean_files_dir)] = Field(
+        default=None, description="The folder that they lie in, as a whole path. None: no files."
     )
 
 
