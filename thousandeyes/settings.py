@@ -49,7 +49,7 @@ def _clean_token(token: SecretStr) -> SecretStr:
         raise ValueError("is empty")
     # Anything else can't stand in a header, and the HTTP library would quote it in its error.
     if not all("!" <= character <= "~" for character in text):
-        raise ValueError("holds a blank or a character that no token has")
+        raise ValueError("contains a space or a character that no token can contain")
     return SecretStr(text)
 
 

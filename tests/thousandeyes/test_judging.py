@@ -222,7 +222,7 @@ def test_of_an_agent_that_answered_twice_the_newest_round_of_each_kind_counts(
 
 
 def test_in_an_http_test_an_agent_has_answered_once_it_has_an_http_row_or_failed() -> None:
-    rows = [network("http"), http("http"), http("alone"), network("network", loss=0)]
+    rows: list[Measured] = [network("http"), http("http"), http("alone"), network("network")]
     verdict = verdict_on(*rows, network("cut off", loss=100), is_http=True)
     assert (verdict.agents_answered, verdict.agents_passed) == (3, 2)
     assert [agent.agent_id for agent in verdict.failing] == ["cut off"]

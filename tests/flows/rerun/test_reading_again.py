@@ -36,7 +36,7 @@ def test_who_never_answered_is_told_without_a_word_of_a_deadline() -> None:
 
 @pytest.mark.parametrize("hidden", [False, True])
 def test_http_results_that_come_after_the_run_s_end_count_for_those_that_have_them(
-    hidden: bool,  # noqa: FBT001
+    *, hidden: bool
 ) -> None:
     """Also where only these tell that it is an HTTP test, so that fewer have answered by now."""
     never = Behaviour(agents=[0], http_late_seconds=86_400)

@@ -386,7 +386,7 @@ class TestSettling:
         assert (record.outcome, record.verdict) == (Outcome.ACCEPTED, None)
         began = datetime.fromtimestamp(NOON, UTC)
         assert record.detail.startswith(
-            f"found out by its results: a round that began at {began:%H:%M} UTC"
+            f"confirmed by its results: a new round began at {began:%H:%M} UTC"
         )
         assert "sent, and no answer came back" in record.detail
         assert world.took < 15
