@@ -180,9 +180,9 @@ def _parser() -> argparse.ArgumentParser:
     _name_and_aid(tests)
     tests.add_argument("--type", help="such as agent-to-server or http-server")
     switch = tests.add_mutually_exclusive_group()
-    switch.add_argument("--enabled", action="store_const", const=True, help="only those enabled")
+    switch.add_argument("--enabled", action="store_const", const=True, help="only enabled tests")
     switch.add_argument(
-        "--disabled", dest="enabled", action="store_const", const=False, help="only those not"
+        "--disabled", dest="enabled", action="store_const", const=False, help="only disabled tests"
     )
     agents = what.add_parser("agents", help="endpoint agents and their last contact")
     agents.set_defaults(answer=_agents)

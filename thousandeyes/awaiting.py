@@ -88,7 +88,7 @@ class Awaiting:
             async with asyncio.timeout(ends_at - self._clock()):
                 await read_results(self._read, due)
         except TimeoutError:
-            trouble = "the time for results was over"
+            trouble = "the time for results ran out"
         except CallFailed as error:
             trouble = str(error)
             self._failures += 1

@@ -58,7 +58,7 @@ class InstantTest(BaseModel):
         default=None,
         description=(
             "Which laptops measure: all-agents (the API's default), or those of a list: "
-            "specific-agents, agent-tags, or agent-labels, which the vendor gives up."
+            "specific-agents, agent-tags, or agent-labels, which the vendor is retiring."
         ),
     )
     agents: list[str] | None = Field(

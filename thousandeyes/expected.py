@@ -8,12 +8,18 @@ from thousandeyes.models import EndpointTest
 from thousandeyes.results import Kind
 
 _BOTH: Final = frozenset({Kind.NETWORK, Kind.HTTP_SERVER})
-_KINDS: Final = {"agent-to-server": frozenset({Kind.NETWORK}), "http-server": _BOTH}
+_HTTP: Final = "http-server"
+_KINDS: Final = {"agent-to-server": frozenset({Kind.NETWORK}), _HTTP: _BOTH}
 
 
 def kinds_of(test: EndpointTest | None) -> frozenset[Kind]:
     """Return the kinds of results that a test may have; both where its type isn't known."""
     return _KINDS.get(test.type, _BOTH) if test else _BOTH
+
+
+def is_http(test: EndpointTest | None) -> bool:
+    """Tell whether a test is known to be one that agents answer with HTTP results."""
+    return test is not None and test.type == _HTTP
 
 
 def expected_agents(test: EndpointTest | None, fleet: Fleet | None) -> int | None:

@@ -56,10 +56,7 @@ def read_inside(folder: Path | None, path: Path, largest: int = LARGEST) -> byte
             `read_own` would not read it.
     """
     if folder is None:
-        raise NotRead(
-            "whoever starts a run by a deployment names files of the worker's machine, and there "
-            "TE_FILES_DIR names no folder for them"
-        )
+        raise NotRead("TE_FILES_DIR is not set on the worker")
     try:
         root = Path(os.path.realpath(folder))
         real = Path(os.path.realpath(root / path))

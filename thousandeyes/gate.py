@@ -189,8 +189,9 @@ class QuotaGate:
                 closed = self.quota.closed_until - now
                 if closed > left:
                     raise QuotaExhausted(
-                        f"the API takes nothing for {duration(closed)}, and TE_MAX_QUOTA_WAIT lets "
-                        f"a test wait {duration(self._max_wait)} while no call gets through"
+                        f"the API will accept no calls for {duration(closed)}, and "
+                        f"TE_MAX_QUOTA_WAIT lets a test wait {duration(self._max_wait)} while no "
+                        "call gets through"
                     )
                 # Who is not the first waits for those before.
                 limit = min(wait, left) if queue[0] is place else left

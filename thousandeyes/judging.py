@@ -9,7 +9,7 @@ from typing import Final
 
 from thousandeyes.laptop import Laptop, merged
 from thousandeyes.outcomes import VerdictName
-from thousandeyes.rounds import HttpRound, Measured
+from thousandeyes.rounds import HttpRound, Measured, NetworkRound
 from thousandeyes.text import cut, listed
 from thousandeyes.thresholds import Reason, Thresholds, is_measured, reasons
 from thousandeyes.verdict import METRICS, WORST_TOLD, FailingAgent, Sighting, Spread, Verdict
@@ -28,6 +28,7 @@ def judge(
     expected: int | None,
     complete: bool,
     too_early: bool = False,
+    is_http: bool = False,
     agent_names: Mapping[str, str] = _NAMELESS,
 ) -> Verdict:
     """Judge one test by what its agents measured; neither order nor repetition of rows matters.
@@ -35,7 +36,7 @@ def judge(
     Of each agent the rows of its newest round count, network and HTTP each by itself, since they
     need not arrive together. Two different rows of one round both count: nothing tells which is
     the later, and a failure must not hide behind a success. An agent passes when none of its rows
-    fails; where all it could tell is that ICMP is blocked, it passes too.
+    fails; where all it could tell is that ICMP is blocked, or may be, it passes too.
 
     Args:
         rounds: The rows of this test that count, network and HTTP together.
@@ -46,19 +47,24 @@ def judge(
             that was measured was bad.
         too_early: Whether agents that are to answer may still do so, though nobody waits for them:
             unless all have answered, the verdict is provisional.
+        is_http: Whether it is an HTTP test: an agent that has only network rows, none of which
+            fails, has not answered it.
         agent_names: The agents' names by ID; an agent without one goes by its ID.
     """
-    agents = _newest_rows(rounds)
-    failing = _failing(agents, thresholds, agent_names)
+    known = _newest_rows(rounds)
+    failing = _failing(known, thresholds, agent_names)
+    agents = _answers(known, failing) if is_http else known
     name = _name(len(agents), len(agents) - len(failing), thresholds)
     measured = {agent: [r for r in rows if is_measured(r)] for agent, rows in agents.items()}
     http = [row for rows in measured.values() for row in rows if isinstance(row, HttpRound)]
     count = _Count(
         answered=len(agents),
         blocked=sum(len(measured[agent]) < len(rows) for agent, rows in agents.items()),
+        in_part=len(known) - len(agents),
+        errors=list(_untold(agents.values())),
         expected=expected,
         complete=complete,
-        may_grow=too_early and (expected is None or len(agents) < expected),
+        too_early=too_early,
     )
     return Verdict(
         name=name,
@@ -111,6 +117,23 @@ def _failing(
     return tuple(agent for _, agent in found)
 
 
+def _answers(
+    known: Mapping[str, list[Measured]], failing: Iterable[FailingAgent]
+) -> dict[str, list[Measured]]:
+    """Return the agents that have answered an HTTP test."""
+    whole = {agent.agent_id for agent in failing}
+    whole |= {agent for agent, rows in known.items() if any(isinstance(r, HttpRound) for r in rows)}
+    return {agent: rows for agent, rows in known.items() if agent in whole}
+
+
+def _untold(agents: Iterable[list[Measured]]) -> Iterator[str]:
+    """Yield of each agent that tells only an error, and not that ICMP is blocked, that error."""
+    for rows in agents:
+        nothing = [r for r in rows if isinstance(r, NetworkRound) and not is_measured(r)]
+        if nothing and not any(row.is_icmp_blocked for row in nothing):
+            yield min(row.details for row in nothing)
+
+
 def _sightings(
     measured: Mapping[str, list[Measured]], thresholds: Thresholds
 ) -> Iterator[Sighting]:
@@ -149,30 +172,47 @@ def _spread(agents: Iterable[list[Measured]], metric: str) -> Spread:
 class _Count:
     answered: int
     blocked: int
+    in_part: int
+    errors: list[str]
     expected: int | None
     complete: bool
-    may_grow: bool
+    too_early: bool
 
     @property
-    def provisional(self) -> str:
-        """Who may still change the verdict; empty where it is final."""
-        if not self.may_grow:
-            return ""
-        if self.answered:
-            who = "others" if self.expected is None else f"{self.expected - self.answered} more"
-        else:
+    def missing(self) -> int | None:
+        """How many more should answer; None where it isn't known."""
+        return None if self.expected is None else max(self.expected - self.answered, self.in_part)
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether more may answer, which may change the verdict."""
+        return self.too_early and self.missing != 0
+
+    @property
+    def unanswered(self) -> list[str]:
+        """Who may still change the verdict, and who has answered in part."""
+        notes = []
+        if self.may_grow:
             who = "they" if self.expected else "some"
-        return f"provisional: {who} may still answer"
+            if self.answered:
+                who = "others" if self.missing is None else f"{self.missing} more"
+            notes.append(f"provisional: {who} may still answer")
+        if self.in_part:
+            notes.append(f"{self.in_part} with network results only")
+        return notes
 
     @property
     def notes(self) -> list[str]:
         """What the reader should know of those that don't count."""
-        notes = [self.provisional] if self.may_grow else []
-        if self.expected is not None and self.answered < self.expected and not self.may_grow:
+        notes = self.unanswered
+        if self.missing and not self.may_grow:
             late = "" if self.complete else " in time"
-            notes.append(f"{self.expected - self.answered} more did not answer{late}")
-        if self.blocked:
-            notes.append(f"{self.blocked} with ICMP blocked")
+            notes.insert(0, f"{self.missing} more did not answer{late}")
+        if blocked := self.blocked - len(self.errors):
+            notes.append(f"{blocked} with ICMP blocked")
+        if self.errors:
+            told = listed(sorted(set(self.errors)), WORST_TOLD, "; ")
+            notes.append(f"{len(self.errors)} measured nothing: {told}")
         return notes
 
 
@@ -182,12 +222,12 @@ def _because(
     of = "" if count.expected is None else f" of {count.expected} expected"
     if name is VerdictName.NO_DATA:
         text = f"none{of} agents answered" if count.expected else "no agent answered"
-        return text + _in_brackets(count.provisional)
+        return text + _in_brackets(*count.unanswered)
     if name is VerdictName.TIMED_OUT:
         when = "so far" if count.may_grow else "and no more came"
         return (
             f"{count.answered}{of} agents answered {when if count.complete else 'by the deadline'}"
-            f", at least {thresholds.min_agents} needed{_in_brackets(count.provisional)}"
+            f", at least {thresholds.min_agents} needed{_in_brackets(*count.unanswered)}"
         )
     if name is VerdictName.PASSED:
         text = f"{count.answered - len(failing)} of {count.answered} agents passed"

@@ -113,8 +113,8 @@ def ids_in(written: object) -> list[str]:
     found = list(entries(written))
     if wrong := [entry for entry in found if not _ID.fullmatch(entry.text)]:
         _, line, column = wrong[0]
-        more = f", nor at {len(wrong) - 1:,} more places" if wrong[1:] else ""
-        raise ValueError(f"no test ID at line {line}, column {column}{more}: {_AN_ID}")
+        more = f", nor are {len(wrong) - 1:,} other entries" if wrong[1:] else ""
+        raise ValueError(f"line {line}, column {column} is not a test ID{more}: {_AN_ID}")
     return [text for text, _, _ in found]
 
 

@@ -38,12 +38,16 @@ MEANING: Final = MappingProxyType[Ending, str](
         Outcome.UNKNOWN: "Sent, and no trustworthy answer: it may have run. See its results.",
         Outcome.SERVER_ERROR: "The API answered with an error of its own: it may have run.",
         Outcome.UNREACHABLE: "No connection to the API: look at network, proxy and certificates.",
-        Outcome.FORBIDDEN: "Token, its permission to edit endpoint tests, or the account group.",
+        Outcome.FORBIDDEN: (
+            "Check the token, its permission to edit endpoint tests, and the account group."
+        ),
         Outcome.NOT_FOUND: "No such test in this account group: look at the ID and at `aid`.",
         Outcome.INVALID: "The API does not take this call: its reason stands beside the test.",
         Outcome.QUOTA_EXHAUSTED: "Waited for quota as long as TE_MAX_QUOTA_WAIT allows.",
         VerdictName.TIMED_OUT: "It ran, and too few agents answered to judge it.",
-        VerdictName.NO_DATA: "It was accepted, and no agent answered: look whether any is online.",
+        VerdictName.NO_DATA: (
+            "It was accepted, and no agent answered: check whether any agents are online."
+        ),
         Outcome.NOT_ATTEMPTED: "The run stopped before its turn came.",
         Outcome.SKIPPED: "Left out on purpose.",
         Outcome.ACCEPTED: "The API took the call.",

@@ -99,4 +99,4 @@ def direct_to_loopback(environ: Mapping[str, str]) -> dict[str, str]:
 
 def unusable() -> SettingsError:
     """Return the error for a variable that can't be used; a proxy's address may hold a password."""
-    return SettingsError(f"a variable for the HTTP library can't be used: look at {VARIABLES}")
+    return SettingsError(f"one of these variables has an unusable value: {VARIABLES}")

@@ -221,8 +221,8 @@ class Record:
         """Note that a round is in the test's results which only this run can have caused."""
         self._ends(
             Outcome.ACCEPTED,
-            f"found out by its results: a round that began at {began:%H:%M} UTC is newer than any "
-            f"before the call; its answer was: {self.detail}",
+            f"confirmed by its results: a new round began at {began:%H:%M} UTC; the call itself "
+            f"ended with: {self.detail}",
         )
 
     def judged(self, verdict: Verdict) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
@@ -215,7 +216,8 @@ def _without_lone_surrogates(body: str) -> str:
 
 def _epoch_seconds(http_date: str) -> float | None:
     try:
-        seconds = parsedate_to_datetime(http_date[:_LONGEST_DATE]).timestamp()
+        moment = parsedate_to_datetime(http_date[:_LONGEST_DATE])
+        seconds = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
     except (ValueError, OverflowError, IndexError, TypeError):  # its parser was made for mail
         return None
     return seconds if _EPOCH <= seconds <= _END else None

@@ -25,6 +25,7 @@ from thousandeyes.text import cut
 
 _BEYOND_ANY_MEASUREMENT: Final = 1e12
 _LONGEST_ERROR_TYPE: Final = 40
+_LONGEST_DETAILS: Final = 100
 _LONGEST_TEXT: Final = 500
 _LONGEST_ID: Final = 100
 _LAST_ROUND: Final = 4_102_444_800  # the year 2100: no moment of any clock lies beyond
@@ -75,6 +76,12 @@ class Row(_Told):
     """The round's start in epoch seconds by the server's clock, a multiple of the interval."""
     laptop: InstanceOf[Laptop] = UNTOLD
     """What the laptop told of itself with this row."""
+    error_details: Text = None
+
+    @property
+    def details(self) -> str:
+        """What it tells of an error, in one short line; empty where it tells nothing."""
+        return cut(self.error_details or "", _LONGEST_DETAILS)
 
 
 class NetworkRound(Row):
@@ -90,13 +97,17 @@ class NetworkRound(Row):
     """Whether the target answers no ping, so that the row measured nothing."""
     score: Annotated[Score | None, OR_NONE] = None
 
+    @property
+    def only_error(self) -> str:
+        """The details of its error where it measured nothing, and else nothing."""
+        return self.details if self.loss is None and self.avg_latency is None else ""
+
 
 class HttpRound(Row):
     """One row of HTTP server results."""
 
     error_type: Text = None
     """`none`, or the phase that failed: `dns`, `connect`, `ssl`, `send`, `receive`, `http`."""
-    error_details: Text = None
     response_code: Status = None
     """The server's HTTP status."""
     response_time: Number = None
@@ -110,6 +121,12 @@ class HttpRound(Row):
         """The error type if it is one: the API's earlier version wrote `None` for none."""
         kind = cut(self.error_type or "", _LONGEST_ERROR_TYPE)
         return None if kind.lower() in ("", "none") else kind
+
+    @property
+    def only_error(self) -> str:
+        """The details of its error where it tells no type and measured nothing."""
+        told = (self.error_type, self.response_code, self.response_time, self.total_time)
+        return "" if any(value is not None for value in told) else self.details
 
 
 Measured = NetworkRound | HttpRound

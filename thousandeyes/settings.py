@@ -49,7 +49,7 @@ def _clean_token(token: SecretStr) -> SecretStr:
         raise ValueError("is empty")
     # Anything else can't stand in a header, and the HTTP library would quote it in its error.
     if not all("!" <= character <= "~" for character in text):
-        raise ValueError("holds a blank or a character that no token has")
+        raise ValueError("contains a space or a character that no token can contain")
     return SecretStr(text)
 
 
@@ -93,6 +93,14 @@ def _is_port(port: int | None) -> bool:
 
 def _clean_aid(aid: str | None) -> str | None:
     return (aid or "").strip() or None
+
+
+def _clean_files_dir(folder: Path | None) -> Path | None:
+    if folder is None or folder.is_absolute():
+        return folder
+    raise ValueError(
+        "must be a whole path, such as /srv/lists: a relative one begins in a run's own folder"
+    )
 
 
 # The same words and rules wherever these four are asked for: here, and in Prefect's blocks.
@@ -196,8 +204,8 @@ class ThousandEyesSettings(_Settings):
 class FilesSettings(_Settings):
     """Which files of a worker may be named by whoever starts its runs."""
 
-    files_dir: Path | None = Field(
-        default=None, description="The folder that they lie in. None: no files."
+    files_dir: Annotated[Path | None, AfterValidator(_clean_files_dir)] = Field(
+        default=None, description="The folder that they lie in, as a whole path. None: no files."
     )
 
 

@@ -7,18 +7,17 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from thousandeyes.rounds import HttpRound, Measured
-from thousandeyes.text import cut
 
 _ALL_LOST: Final = 100
 _FIRST_ERROR_STATUS: Final = 400
-_LONGEST_DETAILS: Final = 100
 _CERTAIN: Final = math.inf
 
 
 class Thresholds(BaseModel):
     """What makes a measurement good enough.
 
-    An HTTP error, a status of 400 and above and a loss of 100 % fail an agent whatever is set here.
+    An HTTP error, a status of 400 and above, a loss of 100 % and a network error in place of any
+    measurement fail an agent whatever is set here.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -72,8 +71,14 @@ class Reason(NamedTuple):
 
 
 def is_measured(row: Measured) -> bool:
-    """Tell whether a row's metrics mean anything: where ICMP is blocked, there was no ping."""
-    return isinstance(row, HttpRound) or not row.is_icmp_blocked
+    """Tell whether a row's metrics mean anything: where ICMP is blocked, there was no ping.
+
+    A network row of an error alone, which does not tell whether ICMP is blocked, may be of that.
+    """
+    if isinstance(row, HttpRound):
+        return True
+    blocked = row.is_icmp_blocked
+    return not blocked and not (blocked is None and row.score is None and row.only_error)
 
 
 def reasons(row: Measured, thresholds: Thresholds) -> Iterator[Reason]:
@@ -87,6 +92,8 @@ def reasons(row: Measured, thresholds: Thresholds) -> Iterator[Reason]:
         yield from _above("ms total time", row.total_time, thresholds.max_total_time_ms)
         yield from _below("HTTP score", score, thresholds.min_score)
     else:
+        if row.is_icmp_blocked is False and row.only_error:
+            yield Reason(_CERTAIN, f"network error ({row.only_error})")
         if row.loss is not None and row.loss >= _ALL_LOST:
             yield Reason(_CERTAIN, "100 % loss")
         else:
@@ -97,11 +104,9 @@ def reasons(row: Measured, thresholds: Thresholds) -> Iterator[Reason]:
 
 
 def _errors(row: HttpRound) -> Iterator[Reason]:
-    if row.error:
-        details = cut(row.error_details or "", _LONGEST_DETAILS)
-        yield Reason(
-            _CERTAIN, f"{row.error} error ({details})" if details else f"{row.error} error"
-        )
+    if error := row.error or ("HTTP" if row.only_error else None):
+        details = f" ({row.details})" if row.details else ""
+        yield Reason(_CERTAIN, f"{error} error{details}")
     if row.response_code is not None and row.response_code >= _FIRST_ERROR_STATUS:
         yield Reason(_CERTAIN, f"HTTP status {row.response_code}")
 

@@ -55,7 +55,7 @@ class Verdict:
     agents_answered: int
     agents_passed: int
     agents_icmp_blocked: int
-    """Agents that could not ping the target."""
+    """Agents whose network rows measured nothing, such as where ICMP is blocked."""
     agents_failed: str | None
     """The names of those that failed, the worst first; None when none did."""
     loss: Spread

@@ -55,6 +55,9 @@ class Watched:
         any_row_will_do: Whether a single row answers all that is asked.
         aid: The test's account group; the client's own when left out.
         interval: Seconds between the test's rounds.
+        is_http: Whether it is known for an HTTP test, as it also is once it has such a result:
+            each agent that runs it has one, if only of an error, and network results can be
+            switched off.
     """
 
     test_id: str
@@ -67,6 +70,7 @@ class Watched:
     aid: str | None = None
     interval: int = ROUND_SECONDS
     rounds_until: int | None = None
+    is_http: bool = False
     polls: int = 0
     over: bool = False
     """Whether the last look was taken, whatever it showed."""
@@ -123,6 +127,7 @@ class Watched:
     def take(self, kind: Kind, row: Measured) -> None:
         """Take a row that was read."""
         known = self._known[kind]
+        self.is_http |= kind is Kind.HTTP_SERVER
         if row in known.rows:
             return
         known.rows[row] = None
@@ -138,8 +143,8 @@ class Watched:
         known = self._known[kind]
         if known.grew and not unchanged:
             known.quiet = 0
-        elif self.has_run:  # until somebody has answered, silence says nothing
-            known.quiet += 1
+        elif known.agents or (self.has_run and not (self.is_http and kind is Kind.HTTP_SERVER)):
+            known.quiet += 1  # until somebody has answered, silence says nothing
         known.grew = False
 
     def looked(self, now: float) -> None:

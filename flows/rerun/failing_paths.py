@@ -76,7 +76,7 @@ class FailingPaths:
                     )
                     record.traced(". ".join(told[record.test_id]))
         except TimeoutError:
-            self.stop(f"the {LONGEST:.0f} s for them were over")
+            self.stop(f"the {LONGEST:.0f} s allowed for paths ran out")
         except Exception as error:
             self._logger.exception("Unexpected error while paths are read")
             self.stop(f"unexpected {type(error).__name__}, see the log")

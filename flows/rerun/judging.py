@@ -101,6 +101,7 @@ class Judging:
             expected=watched.expected,
             complete=complete,
             too_early=too_early,
+            is_http=watched.is_http,
             agent_names=self._baseline.agent_names if named else {},
         )
 

@@ -11,7 +11,7 @@ from flows.runs.sending import Logger
 from thousandeyes.awaiting import read_results
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed
-from thousandeyes.expected import kinds_of
+from thousandeyes.expected import is_http, kinds_of
 from thousandeyes.outcomes import Outcome
 from thousandeyes.queries import TESTS_PER_CALL
 from thousandeyes.record import Record
@@ -88,10 +88,11 @@ class ReadingAgain:
         if own is None:
             return None
         before = record.verdict.agents_expected if record.verdict else None
+        test = self._baseline.tests.get(record.test_id)
         return Watched(
             record.test_id,
             own.after,
-            kinds_of(self._baseline.tests.get(record.test_id)),
+            kinds_of(test),
             gives_up_at=_NOW,
             next_poll=_NOW,
             # Those that are online now need not be those that were.
@@ -99,6 +100,7 @@ class ReadingAgain:
             aid=record.aid,
             interval=self._baseline.interval(record),
             rounds_until=own.until,
+            is_http=is_http(test),
         )
 
     async def _take(self, record: Record, watched: Watched) -> None:
@@ -109,20 +111,22 @@ class ReadingAgain:
             return
         too_early = self._baseline.is_too_early(record)
         found = self._judging.verdict_on(record, watched, complete=True, too_early=too_early)
-        if before and (not before.provisional or found.agents_answered < before.agents_answered):
-            self._keep(record, before, found)
+        # Of which some have not answered an HTTP test: that it is one may not have been known.
+        told = len({row.agent_id for row in watched.rows})
+        if before and (not before.provisional or told < before.agents_answered):
+            self._keep(record, before, found, told)
             return
         self._judging.take(record, found)
         if (outcome, before) != (record.outcome, record.verdict):
             self._judging.link(record, watched)
             await self._on_known(record)
 
-    def _keep(self, record: Record, before: Verdict, found: Verdict) -> None:
-        if found.agents_answered < before.agents_answered:
+    def _keep(self, record: Record, before: Verdict, found: Verdict, told: int) -> None:
+        if told < before.agents_answered:
             self._logger.warning(
                 "Test %s: the API tells of %d agents by now, and told of %d: the verdict stays",
                 record.test_id,
-                found.agents_answered,
+                told,
                 before.agents_answered,
             )
         else:

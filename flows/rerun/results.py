@@ -11,7 +11,7 @@ from thousandeyes import watch
 from thousandeyes.awaiting import Awaiting
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
-from thousandeyes.expected import kinds_of
+from thousandeyes.expected import is_http, kinds_of
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.thresholds import Thresholds
@@ -68,20 +68,21 @@ class Results:
         rounds_after = self._baseline.rounds_after(record)
         if rounds_after is None:
             return False
-        now = self._clock()
+        now, test = self._clock(), self._baseline.tests.get(record.test_id)
         gives_up_at = now + self._options.results_deadline_minutes * 60
         self._records[record.test_id] = record
         self._awaiting.add(
             Watched(
                 record.test_id,
                 rounds_after,
-                kinds_of(self._baseline.tests.get(record.test_id)),
+                kinds_of(test),
                 gives_up_at=gives_up_at,
                 next_poll=now if at_once else min(now + watch.FIRST_POLL, gives_up_at),
                 expected=self._baseline.expected_agents(record),
                 any_row_will_do=not self._options.wait_for_results,
                 aid=record.aid,
                 interval=self._baseline.interval(record),
+                is_http=is_http(test),
             )
         )
         return True

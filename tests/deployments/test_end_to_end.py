@@ -82,7 +82,7 @@ async def test_an_event_starts_the_after_change_deployment_with_its_payload(
 @pytest.mark.parametrize(
     ("payload", "said"),
     [
-        ({"test_ids": [202701.5]}, "test_ids, item 1: no test ID at line 1, column 1"),
+        ({"test_ids": [202701.5]}, "test_ids, item 1: line 1, column 1 is not a test ID"),
         ({"groups": ["Göteborg \U0001f3e2"]}, "no Endpoint Test Group block named 'Göteborg'"),
         ({"test_ids": None, "groups": None}, "no tests given"),
     ],

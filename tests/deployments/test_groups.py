@@ -14,7 +14,7 @@ from tests.thousandeyes.steady import steady
 from thousandeyes.thresholds import Thresholds
 
 NO_ID = (
-    "no test ID at line {}, column {}: an ID is up to 64 letters, digits, '-' and '_', with at "
+    "line {}, column {} is not a test ID: an ID is up to 64 letters, digits, '-' and '_', with at "
     "least one digit, such as 765231567"
 )
 

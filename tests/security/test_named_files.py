@@ -74,7 +74,16 @@ def test_without_a_folder_a_deployment_reads_no_file(
 ) -> None:
     (folder / "monday.txt").write_text("202701")
     monkeypatch.delenv("TE_FILES_DIR")
-    assert "TE_FILES_DIR names no folder" in refusal(str(folder / "monday.txt"))
+    assert refusal(str(folder / "monday.txt")) == "TE_FILES_DIR is not set on the worker"
+
+
+def test_a_folder_that_would_be_another_in_each_run_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    monkeypatch.setenv("TE_FILES_DIR", folder.name)
+    with pytest.raises(SettingsError, match=r"^TE_FILES_DIR: must be a whole path"):
+        named_reader()
 
 
 def test_without_a_deployment_the_files_are_the_persons_own(

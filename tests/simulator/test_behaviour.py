@@ -69,6 +69,13 @@ async def test_late_agents_answer_that_much_later(measured: Measured) -> None:
     assert len(await measured(NETWORK, late, after=81)) == 25
 
 
+async def test_http_rows_may_come_later_than_network_rows(measured: Measured) -> None:
+    late = Behaviour(agents=[0], http_late_seconds=60)
+    assert len(await measured(NETWORK, late)) == 25
+    assert len(await measured(HTTP, late, after=69)) == 24
+    assert len(await measured(HTTP, late, after=81)) == 25
+
+
 async def test_icmp_can_be_blocked_and_packets_lost(measured: Measured) -> None:
     blocked = Behaviour(agents=[0], icmp_blocked=True)
     lossy = Behaviour(agents=[1], loss=30, latency_ms=7)

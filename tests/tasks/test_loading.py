@@ -31,7 +31,7 @@ async def test_a_run_gets_its_settings_from_the_block_that_it_names() -> None:
 
 async def test_without_a_name_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TE_TOKEN", "the worker's")
-    with pytest.raises(SettingsError, match="TE_TOKEN: holds a blank"):
+    with pytest.raises(SettingsError, match="TE_TOKEN: contains a space"):
         await load_settings(None)
 
 
@@ -68,7 +68,7 @@ async def test_a_block_that_was_stored_wrong_is_told_without_its_values() -> Non
     assert "5ecret" not in "".join(traceback.format_exception(raised.value))
     with pytest.raises(SettingsError) as caught:
         await load_settings("spoilt")
-    assert "'spoilt' can't be used: token: holds a blank" in str(caught.value)
+    assert "'spoilt' can't be used: token: contains a space" in str(caught.value)
     assert "base_url: must be an address" in str(caught.value)
     assert "5ecret" not in str(caught.value)
     assert caught.value.__context__ is None

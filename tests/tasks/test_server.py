@@ -132,7 +132,7 @@ def test_a_run_reaches_loopback_past_every_proxy_and_all_of_it_is_recorded(tmp_p
 
 
 UNUSABLE = (
-    "error: a variable for the HTTP library can't be used: look at HTTPS_PROXY, HTTP_PROXY, "
+    "error: one of these variables has an unusable value: HTTPS_PROXY, HTTP_PROXY, "
     "ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR\n"
 )
 

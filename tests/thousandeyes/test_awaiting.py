@@ -245,7 +245,7 @@ def test_a_look_ends_soon_after_the_deadline_however_many_pages_there_are(
     assert at <= 300 + LAST_LOOK
     assert done.tests["2"][0] <= 900 + LAST_LOOK
     assert test.rows or pages_take == 1000
-    assert ("240 pages" if pages_take < 1 else "time for results was over") in trouble
+    assert ("240 pages" if pages_take < 1 else "time for results ran out") in trouble
 
 
 def test_what_kept_others_from_being_read_is_not_told_of_a_test_that_is_complete() -> None:

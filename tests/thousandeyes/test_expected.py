@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from thousandeyes.expected import expected_agents, kinds_of, only_agents
+from thousandeyes.expected import expected_agents, is_http, kinds_of, only_agents
 from thousandeyes.fleet import MOST_CHOSEN, AgentsPage, Fleet
 from thousandeyes.models import Agent, EndpointTest
 from thousandeyes.results import Kind
@@ -29,6 +29,7 @@ def test_the_type_tells_which_results_a_test_has(
     test: EndpointTest | None, kinds: set[Kind]
 ) -> None:
     assert kinds_of(test) == kinds
+    assert is_http(test) is (test is not None and test.type == "http-server")
 
 
 def fleet(online: str, asleep: str = "", **told: Any) -> Fleet:

@@ -185,7 +185,7 @@ def test_a_call_that_is_refused_with_429_has_not_got_through_and_goes_on_with_it
             async with world.gate.admit(BOTH, asked=asked) as admission:
                 admission.sent = True
                 admission.reply = Reply(429, {"retry-after": "20"}, "", arrived=0.0)
-        with pytest.raises(QuotaExhausted, match="the API takes nothing for 20 s"):
+        with pytest.raises(QuotaExhausted, match="the API will accept no calls for 20 s"):
             await world.call("refused thrice", asked=asked)
         assert world.now() == pytest.approx(40)
         await asyncio.sleep(20)
@@ -232,7 +232,7 @@ def test_a_wait_that_the_api_asks_for_and_that_is_too_long_is_not_begun(retry_af
         assert world.now() == 0
         errors = [waiter.exception() for waiter in waiting]
         assert {type(error) for error in errors} == {QuotaExhausted}
-        assert "the API takes nothing for " in str(errors[0])
+        assert "the API will accept no calls for " in str(errors[0])
         assert "lets a test wait 10 minutes while no call gets through" in str(errors[0])
 
     run(main())

@@ -40,10 +40,16 @@ def verdict_on(
     expected: int | None = None,
     complete: bool = True,
     too_early: bool = False,
+    is_http: bool = False,
     **thresholds: Any,
 ) -> Verdict:
     return judge(
-        rows, Thresholds(**thresholds), expected=expected, complete=complete, too_early=too_early
+        rows,
+        Thresholds(**thresholds),
+        expected=expected,
+        complete=complete,
+        too_early=too_early,
+        is_http=is_http,
     )
 
 
@@ -69,6 +75,14 @@ def test_a_failing_agent_tells_its_newest_round_that_failed() -> None:
         (network(loss=100), ("100 % loss",)),
         (network(), ()),
         (network(error_details="ICMP is blocked on the way"), ()),
+        (network(error_details="ICMP is blocked on the way", is_icmp_blocked=True), ()),
+        (
+            network(error_details="No host\nvpn.example.com", is_icmp_blocked=False),
+            ("network error (No host vpn.example.com)",),
+        ),
+        (network(error_details=" ", is_icmp_blocked=False), ()),
+        (network(error_details="Slow", loss=0, is_icmp_blocked=False), ()),
+        (network(error_details="Slow", avg_latency=9, is_icmp_blocked=False), ()),
         (network(loss=100, is_icmp_blocked=True), ()),
         (network(loss=100, is_icmp_blocked=False), ("100 % loss",)),
         (http(), ()),
@@ -81,6 +95,9 @@ def test_a_failing_agent_tells_its_newest_round_that_failed() -> None:
             for kind in ("connect", "dns", "http", "send", "ssl", "receive", "quic")
         ],
         (http(error_type="dns"), ("dns error",)),
+        (http(error_details="Broken"), ("HTTP error (Broken)",)),
+        (http(error_type="none", error_details="Broken"), ()),
+        (http(error_details="Broken", response_code=200), ()),
         (http(error_type="http", response_code=500), ("HTTP status 500", "http error")),
     ],
 )
@@ -204,6 +221,14 @@ def test_of_an_agent_that_answered_twice_the_newest_round_of_each_kind_counts(
         assert verdict.agents_answered == 1
 
 
+def test_in_an_http_test_an_agent_has_answered_once_it_has_an_http_row_or_failed() -> None:
+    rows: list[Measured] = [network("http"), http("http"), http("alone"), network("network")]
+    verdict = verdict_on(*rows, network("cut off", loss=100), is_http=True)
+    assert (verdict.agents_answered, verdict.agents_passed) == (3, 2)
+    assert [agent.agent_id for agent in verdict.failing] == ["cut off"]
+    assert {seen.agent_id for seen in verdict.sightings} == {"http", "alone", "cut off"}
+
+
 def test_worst_and_median_are_over_agents() -> None:
     rows: list[Measured] = [
         network("a", loss=0, avg_latency=10, jitter=1),
@@ -247,8 +272,31 @@ def test_the_worst_agents_come_first_with_their_worst_reason_first() -> None:
             "passed: 7 of 7 agents passed (18 more did not answer in time)",
         ),
         (
+            verdict_on(*good(3), expected=3, is_http=True),
+            "no_data: none of 3 expected agents answered (3 with network results only)",
+        ),
+        (
+            verdict_on(*good(2), http("good-0"), expected=2, is_http=True),
+            "passed: 1 of 1 agents passed (1 more did not answer, 1 with network results only)",
+        ),
+        (
+            verdict_on(*good(2), http("good-0"), min_agents=2, is_http=True),
+            (
+                "timed_out: 1 agents answered and no more came, at least 2 needed "
+                "(1 with network results only)"
+            ),
+        ),
+        (
             verdict_on(*good(1), network("b", is_icmp_blocked=True), expected=3),
             "passed: 2 of 2 agents passed (1 more did not answer, 1 with ICMP blocked)",
+        ),
+        (
+            verdict_on(
+                *good(1),
+                *(network(agent, error_details="No host\x1b") for agent in "bc"),
+                network("d", error_details="No route " + "x" * 500),
+            ),
+            f"passed: 4 of 4 agents passed (3 measured nothing: No host; No route {'x' * 90}…)",
         ),
         (
             verdict_on(*good(1), *bad(1), min_agents_passing_percent=50),
@@ -313,6 +361,20 @@ def test_a_verdict_says_why_in_one_line(verdict: Verdict, sentence: str) -> None
         (
             verdict_on(too_early=True),
             "no_data: no agent answered (provisional: some may still answer)",
+        ),
+        (
+            verdict_on(*good(2), http("good-0"), expected=2, too_early=True, is_http=True),
+            (
+                "passed: 1 of 1 agents passed (provisional: 1 more may still answer, 1 with "
+                "network results only)"
+            ),
+        ),
+        (
+            verdict_on(*good(2), http("good-0"), expected=1, too_early=True, is_http=True),
+            (
+                "passed: 1 of 1 agents passed (provisional: 1 more may still answer, 1 with "
+                "network results only)"
+            ),
         ),
         (
             verdict_on(*good(1), min_agents=3, expected=25, too_early=True),
@@ -402,6 +464,7 @@ network_rows = st.builds(
     avg_latency=METRIC,
     jitter=METRIC,
     is_icmp_blocked=st.none() | st.booleans(),
+    error_details=st.sampled_from([None, "No host"]),
     score=SCORES,
 )
 http_rows = st.builds(
@@ -409,6 +472,7 @@ http_rows = st.builds(
     AGENTS,
     ROUNDS,
     error_type=st.sampled_from([None, "none", "dns", "ssl"]),
+    error_details=st.sampled_from([None, "No host"]),
     response_code=st.sampled_from([None, 200, 404]),
     response_time=METRIC,
     total_time=METRIC,
@@ -503,7 +567,8 @@ def test_a_row_of_a_table_is_json_and_one_line(
 def test_what_the_api_says_can_be_shown(agent: str, kind: str, details: str) -> None:
     told = {"testId": "1", "agentId": agent + "x", "roundId": 60}
     [row] = rows_of([{**told, "errorType": kind, "errorDetails": details}], HttpRound)
-    verdict = verdict_on(row, network("b", loss=100))
+    [mute] = rows_of([{**told, "agentId": "c", "errorDetails": details}], NetworkRound)
+    verdict = verdict_on(row, mute, network("b", loss=100))
     assert shown(verdict.sentence) == verdict.sentence
     assert all(shown(reason) == reason for agent in verdict.failing for reason in agent.reasons)
 

@@ -85,8 +85,8 @@ def test_what_is_no_list_is_told_in_one_sentence_with_line_and_column(
 ) -> None:
     with pytest.raises(InvalidTestIds) as caught:
         read_test_ids_text(content, "ids.txt")
-    told = re.sub(r", nor at \d+ more places", "", str(caught.value))
-    assert told == (f"ids.txt: no test ID at line {line}, column {column}: {AN_ID}")
+    told = re.sub(r", nor are \d+ other entries", "", str(caught.value))
+    assert told == (f"ids.txt: line {line}, column {column} is not a test ID: {AN_ID}")
 
 
 @given(st.text(), st.text(), st.integers(0, 3))
@@ -161,7 +161,7 @@ def test_a_number_that_is_no_id_is_none_without_a_list_either(wrong: float) -> N
 def test_a_text_is_a_list_of_what_stands_in_it() -> None:
     assert read_test_ids("202701, 202738\n202775") == ["202701", "202738", "202775"]
     assert read_test_ids("") == []
-    with pytest.raises(InvalidTestIds, match=r"^test_ids: no test ID at line 1, column 4: "):
+    with pytest.raises(InvalidTestIds, match=r"^test_ids: line 1, column 4 is not a test ID: "):
         read_test_ids("1, Berlin")
 
 

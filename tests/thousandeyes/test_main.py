@@ -179,7 +179,7 @@ def test_a_proxy_that_is_none_is_refused_as_by_every_command(
     simulator = simulate()
     monkeypatch.setenv("https_proxy", proxy)
     assert main(["tests"]) == 2
-    assert capsys.readouterr().err.startswith("error: a variable for the HTTP library can't be ")
+    assert capsys.readouterr().err.startswith("error: one of these variables has an ")
     assert simulator.calls == []
 
 

@@ -88,7 +88,7 @@ def test_a_value_that_no_client_can_use_is_told_without_it(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match=r"look at HTTPS_PROXY, .* and SSL_CERT_DIR$") as caught:
+    with pytest.raises(SettingsError, match=r"value: HTTPS_PROXY, .* and SSL_CERT_DIR$") as caught:
         prepare({name: value})
     assert "s3cret" not in str(caught.value)
 

@@ -216,8 +216,8 @@ class TestResults:
         record.settled(NOW)
         assert (record.outcome, record.http_status) == (Outcome.ACCEPTED, 500)
         assert record.detail == (
-            "found out by its results: a round that began at 08:00 UTC is newer than any before "
-            "the call; its answer was: 500: sorry"
+            "confirmed by its results: a new round began at 08:00 UTC; the call itself ended with: "
+            "500: sorry"
         )
 
     @pytest.mark.parametrize("name", VerdictName)

@@ -100,6 +100,19 @@ class TestRateHeaders:
         reading = heard(told(INSTANT, 24, 0, NOW + skew + 30, date=date))[INSTANT]
         assert reading.seconds_left == 30
 
+    @pytest.mark.parametrize("form", ["%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S -0000"])
+    def test_a_date_without_a_zone_is_utc_wherever_it_is_read(
+        self, form: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        date = time.strftime(form, time.gmtime(NOW))
+        monkeypatch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        try:
+            assert reply(200, date=date).date == NOW
+        finally:
+            monkeypatch.undo()
+            time.tzset()
+
     @pytest.mark.parametrize("date", ["", "yesterday", FAR_AWAY, "²"])
     def test_without_a_readable_date_the_arrival_counts(self, date: str) -> None:
         reading = heard(told(INSTANT, 24, 0, NOW + 30, date=date), NOW + 10)[INSTANT]

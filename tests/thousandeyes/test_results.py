@@ -128,6 +128,11 @@ def test_an_odd_metric_is_missing_and_costs_no_row(odd: object) -> None:
     assert score is None or score.application_score is None
 
 
+@pytest.mark.parametrize("model", [NetworkRound, HttpRound])
+def test_what_an_agent_says_of_an_error_is_read(model: type[NetworkRound | HttpRound]) -> None:
+    assert parsed({"errorDetails": "No host"}, model).error_details == "No host"
+
+
 def test_numbers_in_text_are_numbers_and_ids_in_numbers_are_text() -> None:
     [row] = rows_of([{"testId": 7, "agentId": "a", "roundId": "60", "loss": "5"}], NetworkRound)
     assert (row.test_id, row.round_id, row.loss) == ("7", 60, 5)

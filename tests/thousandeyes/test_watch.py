@@ -129,6 +129,43 @@ class TestOneTest:
             look(test, now, row(HTTP))
         assert test.complete, "the network had its chance"
 
+    def test_an_http_test_is_not_done_before_it_has_http_results_however_long_they_take(
+        self,
+    ) -> None:
+        test = watched(expected=1, is_http=True)
+        for now in (10, 30, 70, 130, 190):
+            look(test, now, row(NETWORK))
+            assert not test.complete
+            assert not test.wants(NETWORK)
+        look(test, 250, row(NETWORK), row(HTTP))
+        assert test.complete
+
+    def test_nor_is_one_of_which_they_never_come(self) -> None:
+        test = watched(expected=1, is_http=True)
+        for now in (10, 30, 70, 130, 190, 250, 300):
+            look(test, now, row(NETWORK))
+        assert test.over
+        assert not test.complete
+
+    def test_once_some_agent_has_them_silence_ends_the_wait_for_the_others(self) -> None:
+        test = watched(expected=2, is_http=True)
+        for now in (10, 30, 70):
+            assert not test.complete
+            look(test, now, row(NETWORK, "a"), row(NETWORK, "b"), row(HTTP, "a"))
+        assert test.complete
+
+    def test_an_http_test_need_not_have_network_results_which_can_be_switched_off(self) -> None:
+        test = watched(expected=1, is_http=True)
+        for now in (10, 30, 70, 130):
+            look(test, now, row(HTTP))
+        assert test.complete
+
+    def test_that_it_is_an_http_test_shows_in_its_results_too(self) -> None:
+        test = watched()
+        assert not test.is_http
+        test.take(HTTP, row(HTTP, round_id=BEFORE))
+        assert test.is_http
+
     def test_of_what_is_complete_nothing_is_read_again(self) -> None:
         test = watched(expected=1)
         look(test, 10, row(NETWORK))

@@ -98,6 +98,9 @@ class Behaviour(BaseModel):
         default="once", description="Rows in a round; two differ in what they measured."
     )
     late_seconds: float = Field(default=0.0, ge=0, description="Added to the time of its rows.")
+    http_late_seconds: float = Field(
+        default=0.0, ge=0, description="Added to the time of its HTTP rows once more."
+    )
     icmp_blocked: bool = Field(default=False, description="Network rows measure nothing.")
     loss: float | None = Field(default=None, ge=0, le=100, description="Percent.")
     latency_ms: float | None = Field(default=None, ge=0, description="Average, in milliseconds.")

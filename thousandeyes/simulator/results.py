@@ -111,11 +111,13 @@ class Reading:
         as_of: float,
     ) -> list[Measurement]:
         """Return the measurements asked for, in no useful order, as the API promises none."""
-        simulator = simulator_of(request)
+        simulator, http = simulator_of(request), self.kind == "http-server"
         found = [
             measurement
             for test in tests
-            for measurement in measurements(simulator, test, frame.start, frame.end, as_of)
+            for measurement in measurements(
+                simulator, test, frame.start, frame.end, as_of, http=http
+            )
             if search.search_filters.admit(measurement.agent)
         ]
         if self.latest_round_only and not frame.is_told:

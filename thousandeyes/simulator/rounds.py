@@ -56,9 +56,17 @@ class Measurement:
 
 
 def measurements(
-    simulator: Simulator, test: EndpointTest, start: float, end: float, as_of: float
+    simulator: Simulator,
+    test: EndpointTest,
+    start: float,
+    end: float,
+    as_of: float,
+    *,
+    http: bool = False,
 ) -> Iterator[Measurement]:
     """Yield what is known at `as_of` of the rounds that start in [start, end], epoch seconds.
+
+    With `http`, what is known of their HTTP part, which may come later.
 
     Each run makes one round; two runs within one interval share its ID.
     """
@@ -74,7 +82,8 @@ def measurements(
             for answer in _ANSWERS[behaviour.answers]:
                 key = f"{options.seed} {test.id} {number} {agent.id}{answer}"
                 luck = zlib.crc32(key.encode()) / 2**32
-                delay = options.results_after_seconds * (1 + luck) + behaviour.late_seconds
+                late = behaviour.late_seconds + (behaviour.http_late_seconds if http else 0)
+                delay = options.results_after_seconds * (1 + luck) + late
                 if number < 0 or ran_at + delay <= as_of:
                     does = _cut_off(options, agent, key) or behaviour
                     yield Measurement(test, agent, round_id, key, luck, does, options.healthy)

@@ -122,8 +122,14 @@ def test_wrong_usage_exits_with_2(
     ("arguments", "reason"),
     [
         ([], "error: no tests given: name test IDs, groups of tests, or both"),
-        (["202701;", "20:2701"], "error: ID 2 of the command line: no test ID at line 1, column 1"),
-        (["1", "9 ../x"], "error: ID 2 of the command line: no test ID at line 1, column 3: an ID"),
+        (
+            ["202701;", "20:2701"],
+            "error: ID 2 of the command line: line 1, column 1 is not a test ID",
+        ),
+        (
+            ["1", "9 ../x"],
+            "error: ID 2 of the command line: line 1, column 3 is not a test ID: an ID",
+        ),
         (["-"], "error: no tests given"),
         (["1", "--max-in-flight", "0"], "error: --max-in-flight: Input should be greater"),
         (["1", "--max-in-flight", "many"], "error: --max-in-flight: Input should be a valid int"),
@@ -154,7 +160,7 @@ def test_standard_input_that_is_no_list_of_ids_exits_with_2_and_is_not_repeated(
     calls = flow(accepted)
     assert main(["-"], stdin(b"202701\n" + content)) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: standard input: no test ID at line 2, column 1: an ID is ")
+    assert error.startswith("error: standard input: line 2, column 1 is not a test ID: an ID is ")
     assert "5ecret" not in error
     assert calls == []
 
@@ -308,7 +314,7 @@ def test_a_wrong_id_beside_a_group_exits_with_2_before_prefect_is_asked(
 ) -> None:
     calls = flow(accepted)
     assert main(["../x", "--group", "morning"]) == 2
-    assert capsys.readouterr().err.startswith("error: ID 1 of the command line: no test ID at ")
+    assert capsys.readouterr().err.startswith("error: ID 1 of the command line: line ")
     assert calls == []
 
 

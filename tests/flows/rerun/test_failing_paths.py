@@ -159,7 +159,7 @@ def test_an_api_that_does_not_answer_costs_a_minute() -> None:
     assert len(world.path_calls) == 3
     assert world.paths.spent == (
         "3 calls were spent on the paths of failing laptops, and 10 paths were left out: the 60 s "
-        "for them were over"
+        "allowed for paths ran out"
     )
     assert sum("The path of " in str(record.paths) for record in records.values()) == 2
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.flows.rerun.test_results import ALL_ONLINE, IDS, NETWORK, verdict_of
+from tests.flows.rerun.test_results import ALL_ONLINE, HTTP, IDS, NETWORK, verdict_of
 from tests.flows.rerun.world import NOON, World
 from thousandeyes.simulator import Behaviour
 from thousandeyes.simulator.faults import ResultFaults
@@ -32,6 +32,22 @@ def test_who_never_answered_is_told_without_a_word_of_a_deadline() -> None:
     world.read_again(records.values(), after=1200)
     sentence = verdict_of(records[NETWORK]).sentence
     assert sentence == "passed: 7 of 7 agents passed (18 more did not answer)"
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_http_results_that_come_after_the_run_s_end_count_for_those_that_have_them(
+    *, hidden: bool
+) -> None:
+    """Also where only these tell that it is an HTTP test, so that fewer have answered by now."""
+    never = Behaviour(agents=[0], http_late_seconds=86_400)
+    late = Behaviour(http_late_seconds=480, error_type="ssl")
+    options = {**ALL_ONLINE, "agents_of": {HTTP: [never, late]}, "hide_instant_tests": hidden}
+    world = World(tests=IDS, **options)
+    records = world.rerun([HTTP], wait_for_results=True, expected_agents=26)
+    assert verdict_of(records[HTTP]).provisional
+    world.read_again(records.values(), after=1200, expected_agents=26)
+    verdict = verdict_of(records[HTTP])
+    assert (verdict.name, verdict.agents_answered, verdict.provisional) == ("failed", 24, False)
 
 
 @pytest.mark.parametrize("seconds", [120, 300, 660])

@@ -104,6 +104,21 @@ class TestVerdicts:
         verdict = measured(NETWORK, late)
         assert (verdict.name, verdict.agents_answered) == ("failed", 25)
 
+    def test_http_results_that_come_long_after_those_of_the_network_are_waited_for(self) -> None:
+        verdict = measured(HTTP, Behaviour(http_late_seconds=80, error_type="ssl"))
+        assert (verdict.name, verdict.agents_answered) == ("failed", 25)
+
+    def test_without_them_no_http_test_has_passed(self) -> None:
+        never = Behaviour(http_late_seconds=86_400)
+        world = World(tests=IDS, agents_of={HTTP: [never]}, **ALL_ONLINE)
+        record = world.rerun([HTTP], wait_for_results=True)[HTTP]
+        assert verdict_of(record).sentence == (
+            "no_data: none of 25 expected agents answered "
+            "(provisional: they may still answer, 25 with network results only)"
+        )
+        assert 300 <= world.took < 310
+        assert len(world.result_calls) <= 12
+
     @pytest.mark.parametrize("test_id", IDS[:2])
     def test_an_agent_that_answers_twice_counts_once(self, test_id: str) -> None:
         verdict = measured(test_id, Behaviour(answers="twice"))
@@ -371,7 +386,7 @@ class TestSettling:
         assert (record.outcome, record.verdict) == (Outcome.ACCEPTED, None)
         began = datetime.fromtimestamp(NOON, UTC)
         assert record.detail.startswith(
-            f"found out by its results: a round that began at {began:%H:%M} UTC"
+            f"confirmed by its results: a new round began at {began:%H:%M} UTC"
         )
         assert "sent, and no answer came back" in record.detail
         assert world.took < 15

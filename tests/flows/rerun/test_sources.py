@@ -60,7 +60,7 @@ class TestFile:
         with pytest.raises(InvalidTestIds) as caught:
             read_ids(".env")
         assert str(caught.value).startswith(
-            "test_ids_file: .env: no test ID at line 2, column 1: an ID is up to 64 letters,"
+            "test_ids_file: .env: line 2, column 1 is not a test ID: an ID is up to 64 letters,"
         )
         assert "5ecret" not in str(caught.value)
 

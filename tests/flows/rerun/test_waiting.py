@@ -170,7 +170,7 @@ async def test_lost_replies_one_after_the_other_neither_stop_the_run_nor_stay_un
     assert sent(simulator) == dict.fromkeys(ids(16), 1)
     for test_id, record in recorded.items():
         assert record.outcome == ("accepted" if simulator.runs(test_id) else "unknown")
-    assert "found out by its results" in recorded["202701"].detail
+    assert "confirmed by its results" in recorded["202701"].detail
 
 
 async def test_lost_replies_of_tests_that_did_not_run_stop_the_run_all_the_same(
