@@ -10,6 +10,7 @@ import anyio
 from prefect import Flow
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
+from prefect.exceptions import PrefectSignal
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.runs.ownership import OwnRun
@@ -64,20 +65,26 @@ def telling_mistakes(flow: Flow[P, Work]) -> Flow[P, Work]:
 
 @asynccontextmanager
 async def reporting_mistakes(summary: str) -> AsyncIterator[None]:
-    """Report a mistake of this block where the run's report would stand, and raise it.
+    """Report why this block ends early where the run's report would stand, and raise it.
 
     Whoever looks there finds it, and no older run's report; and the attempt is known to have ended
-    by itself, and not to have died with calls under way.
+    by itself, and not to have died with calls under way. A run that Prefect takes from this process
+    has not ended.
 
     Args:
         summary: What the key of the run's summary begins with; the deployment's slug follows.
     """
     try:
         yield
-    except ThousandEyesError as error:
+    except PrefectSignal:
+        raise
+    except BaseException as error:
         if FlowRunContext.get():  # else a flow's function is called by itself
-            text, key = f"**Failed.** {plain(str(error))}\n", summary + await deployment_slug()
-            await write_markdown("the summary", key, text, f"Failed. {error}")
+            why = _why_cut_short(error)
+            word, reason = ("Cancelled.", "") if why == _CANCELLED else ("Failed.", why)
+            with anyio.CancelScope(shield=True):  # also while it is being cancelled
+                text, key = f"**{word}** {plain(reason)}", summary + await deployment_slug()
+                await write_markdown("the summary", key, text.strip() + "\n", f"{word} {reason}")
         raise
 
 
