@@ -181,7 +181,7 @@ async def _write(text: str, description: str) -> None:
 async def _report_of(half: FlowRun) -> str:
     """Return the address of a half's own summary, or of its run where that has none."""
     artifact = await newest_artifact(await runs_of(half), RERUNS.summary)
-    return ui_link(f"artifacts/artifact/{artifact}" if artifact else f"runs/flow-run/{half.id}")
+    return ui_link(f"artifacts/artifact/{artifact.id}" if artifact else f"runs/flow-run/{half.id}")
 
 
 def _clock(moment: datetime) -> str:

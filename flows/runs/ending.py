@@ -103,6 +103,8 @@ async def to_its_end(
 ) -> list[Record]:
     """Do a run's work, and report it in every ending in which the process is told.
 
+    What is cut short leaves the report of another run as it was.
+
     Args:
         work: All that the run does.
         own_run: A run that is another process's by now is that one's to report.
@@ -127,7 +129,7 @@ async def to_its_end(
     except BaseException as error:
         if not await _is_lost(own_run):
             cut_short(why := _why_cut_short(error))
-            await _publish(report(), close, place, cancelled=why == _CANCELLED)
+            await _publish(report(), close, place, cancelled=why == _CANCELLED, cut_short=True)
         raise
     if own_run.cancelled:
         # Prefect takes no other end of a run that somebody cancels.
@@ -157,13 +159,21 @@ def as_state(report: RunReport, failure: type[RunFailed]) -> list[Record]:
 
 
 async def _publish(
-    report: RunReport, close: Callable[[], Awaitable[None]], place: Place, *, cancelled: bool
+    report: RunReport,
+    close: Callable[[], Awaitable[None]],
+    place: Place,
+    *,
+    cancelled: bool,
+    cut_short: bool = False,
 ) -> RunReport:
-    if cancelled:
+    # A run that ended before was neither cancelled nor cut short when this one is.
+    own = place.ended_run is None
+    if cancelled and own:
         report = replace(report, word="Cancelled")
     with anyio.CancelScope(shield=True):  # also while it is being cancelled
         try:
-            await publish(report, place.deployment or await deployment_slug(), place)
+            if own or not cut_short:
+                await publish(report, place.deployment or await deployment_slug(), place)
         finally:
             await close()
     return report
