@@ -70,10 +70,11 @@ class Run:
         async with get_client() as client:
             await client.set_flow_run_state(self.ids[0], AwaitingRetry())
             flow_run = await client.read_flow_run(self.ids[0])
+        flow: Any = rerun_around_change
         state: State[Any] = await run_flow_async(
-            rerun_around_change,
+            flow,
             flow_run=flow_run,
-            parameters=rerun_around_change.validate_parameters(self._parameters),
+            parameters=flow.validate_parameters(self._parameters),
             return_type="state",
         )
         return state
