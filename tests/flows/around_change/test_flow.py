@@ -71,12 +71,13 @@ class Run:
             await client.set_flow_run_state(self.ids[0], AwaitingRetry())
             flow_run = await client.read_flow_run(self.ids[0])
         flow: Any = rerun_around_change
-        state: State[Any] = await run_flow_async(
+        state = await run_flow_async(
             flow,
             flow_run=flow_run,
             parameters=flow.validate_parameters(self._parameters),
             return_type="state",
         )
+        assert state
         return state
 
 
