@@ -164,10 +164,10 @@ async def count_artifacts(flow_run_ids: Iterable[UUID], key: str) -> int:
     return sum(map(is_by_its_own_run, found))
 
 
-async def newest_artifact(flow_run_ids: Iterable[UUID], key: str) -> UUID | None:
-    """Return the ID of the newest artifact of these flow runs whose key begins so, if any does."""
+async def newest_artifact(flow_run_ids: Iterable[UUID], key: str) -> Artifact | None:
+    """Return the newest artifact of these flow runs whose key begins so, if any does."""
     found = await _read(list(flow_run_ids), ArtifactFilterKey(like_=f"{key}%"))
-    return found[-1].id if found else None
+    return found[-1] if found else None
 
 
 async def _read(flow_run_ids: list[UUID], key: ArtifactFilterKey) -> list[Artifact]:

@@ -1,6 +1,5 @@
 """The flow: measure, wait for the change, measure again, and tell the difference."""
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
@@ -32,6 +31,9 @@ from thousandeyes.text import duration
 
 SUMMARY: Final = "endpoint-changes-"
 """What the key of the summary begins with; the deployment's slug follows."""
+_NO_MORE: Final = (
+    "There is no first half to compare with, and nothing more was sent: start a new run"
+)
 _RETRY: Final = "Retry this run to wait once more: what was measured before the change is kept."
 
 
@@ -68,37 +70,22 @@ async def rerun_around_change(
     Raises:
         InvalidTestIds: There is no test at all, or something that is no ID; nothing was sent.
         RerunFailed: A test ended in one of `options.fail_on`; nothing could be measured before the
-            change; or nobody resumed the run.
+            change, or tests only after `until`; or nobody resumed the run.
+        RunStopped: Somebody cancelled one of the halves.
         SettingsError: `until` is over or a year away, a block is missing, or a setting is wrong.
     """
-    began = time.monotonic()
     flow_run = await _own_run()
     async with reporting_mistakes(SUMMARY):
         asked = Parameters.read(test_ids=test_ids, groups=groups, credentials=credentials)
         halves = Halves(flow_run, asked.test_ids, asked.groups, asked.credentials, options)
         before = await _measured_before(halves, until)
-    if not before.has_measured:
-        words = f"No test could be run before the change{named(before.records)}."
-        return _failed(before, f"{words} Nothing is waited for: mend that, and retry this run.")
-    longest = timedelta(hours=longest_wait_hours)
-    try:
-        await _wait(flow_run, before, until, longest)
-    except NobodyResumed:
-        late = f"Nobody resumed this run within {duration(longest.total_seconds())}."
-        return _failed(before, f"{late} {_RETRY}")
-    await _tell(f"Measuring again after the change since {_clock(datetime.now(UTC))}.", before)
-    records = await halves.measure_after(before)
-    difference = Difference.of(before.records, records, options.fail_on)
-    reports = {"before the change": await _report_of(before.run)}
-    if after := (await halves.looked_up()).after(before):
-        reports["after the change"] = await _report_of(after)
-    await _write(difference.markdown(reports), difference.sentence)
-    took = duration(time.monotonic() - began)
-    return as_state(RunReport(records, difference.passed, difference.sentence, took), RerunFailed)
-
-
-def _failed(before: Half, sentence: str) -> list[Record]:
-    report = RunReport(before.records, passed=False, sentence=sentence, took="")
+        longest = timedelta(hours=longest_wait_hours)
+        failed = _why_of_no_use(before, until) or await _wait(flow_run, before, until, longest)
+        if failed:
+            await _tell(failed, before, "Failed.")
+            report = RunReport(before.records, passed=False, sentence=failed, took="")
+        else:
+            report = await _measured_after(halves, before)
     return as_state(report, RerunFailed)
 
 
@@ -114,24 +101,52 @@ async def _measured_before(halves: Halves, until: datetime | None) -> Half:
     """Return the first half, measured now unless it was before.
 
     Raises:
-        SettingsError: Nothing was sent yet, and `until` is over or a year away.
+        RunStopped: Somebody cancelled it.
+        SettingsError: It is still to be measured, and `until` is over or a year away.
     """
     known = await halves.looked_up()
     await known.mark_dead()
     if (before := await known.before()) and before.has_measured:
         get_run_logger().info("Measured before the change already: %s", before.sentence)
         return before
-    if not known.children:
-        check_until(until, datetime.now(UTC))
+    check_until(until, datetime.now(UTC), _NO_MORE if known.children else "Nothing was sent")
     await halves.measure_before()
     before = await (await halves.looked_up()).before()
     assert before  # noqa: S101 - it raises what keeps it from its end
     return before
 
 
+def _why_of_no_use(before: Half, until: datetime | None) -> str | None:
+    """Return why the first half tells nothing of before the change, if so, and what to do."""
+    if not before.has_measured:
+        words = f"No test could be run before the change{named(before.records)}."
+        return f"{words} Nothing is waited for: mend that, and start a new run."
+    if until and (late := before.ran_after(until)):
+        words = f"{len(late)} of {len(before.records)} tests ran only after {_clock(until)}"
+        return (
+            f"{words}, perhaps with the change made{named(late)}. Start a new run, earlier or with "
+            "a later until."
+        )
+    return None
+
+
+async def _measured_after(halves: Halves, before: Half) -> RunReport:
+    """Measure the second half, and tell the difference."""
+    await _tell(f"Measuring again after the change since {_clock(datetime.now(UTC))}.", before)
+    records = await halves.measure_after(before)
+    difference = Difference.of(before.records, records, halves.options.fail_on)
+    reports = {"before the change": await _report_of(before.run)}
+    if after := (await halves.looked_up()).after(before):
+        reports["after the change"] = await _report_of(after)
+    await _write(difference.markdown(reports), difference.sentence)
+    return RunReport(records, difference.passed, difference.sentence, took="")
+
+
 async def _wait(
     flow_run: FlowRun, before: Half, until: datetime | None, longest: timedelta
-) -> None:
+) -> str | None:
+    """Return when the second half is to begin; or why it is not to, and what to do."""
+
     async def tell(end: datetime) -> str:
         then = (
             f"They are measured again at {_clock(end)}."
@@ -143,14 +158,20 @@ async def _wait(
         await _tell(f"{words} {late}".strip(), before)
         return words
 
-    await wait_for_change(flow_run, until, longest, tell)
+    try:
+        await wait_for_change(flow_run, until, longest, tell)
+    except NobodyResumed:
+        late = f"Nobody resumed this run within {duration(longest.total_seconds())}."
+        return f"{late} {_RETRY}"
+    return None
 
 
-async def _tell(words: str, before: Half) -> None:
-    """Write where the run stands into its summary."""
+async def _tell(words: str, before: Half, word: str = "") -> None:
+    """Write where the run stands, or with a word how it ended, into its summary."""
     get_run_logger().info(words)
     link = f"[The report of before the change]({await _report_of(before.run)})"
-    await _write(f"{plain(words)}\n\n{link}\n", words)
+    begin = f"**{word}** " if word else ""
+    await _write(f"{begin}{plain(words)}\n\n{link}\n", f"{word} {words}".strip())
 
 
 async def _write(text: str, description: str) -> None:
@@ -160,7 +181,7 @@ async def _write(text: str, description: str) -> None:
 async def _report_of(half: FlowRun) -> str:
     """Return the address of a half's own summary, or of its run where that has none."""
     artifact = await newest_artifact(await runs_of(half), RERUNS.summary)
-    return ui_link(f"artifacts/artifact/{artifact}" if artifact else f"runs/flow-run/{half.id}")
+    return ui_link(f"artifacts/artifact/{artifact.id}" if artifact else f"runs/flow-run/{half.id}")
 
 
 def _clock(moment: datetime) -> str:

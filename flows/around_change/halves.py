@@ -2,6 +2,7 @@
 
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, Self
 from uuid import UUID
@@ -10,6 +11,7 @@ from prefect import Flow, flow, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import CancelledRun
 from prefect.states import Crashed
 
 from flows.around_change.options import AroundChangeOptions
@@ -21,6 +23,7 @@ from flows.runs.history import recorded, runs_of
 from flows.runs.sentence import named
 from tasks.report import failures_first
 from tasks.server_calls import until_taken
+from thousandeyes.errors import RunStopped
 from thousandeyes.outcomes import GOOD, Outcome
 from thousandeyes.record import Record
 
@@ -65,6 +68,11 @@ class Half:
     def has_measured(self) -> bool:
         """Whether any test ran at all."""
         return any(record.outcome is Outcome.ACCEPTED for record in self.records)
+
+    def ran_after(self, moment: datetime) -> list[Record]:
+        """Return the tests that ran after this moment, by when their calls were answered."""
+        ran = [record for record in self.records if record.outcome is Outcome.ACCEPTED]
+        return [one for one in ran if (one.finished_at or one.started_at or moment) > moment]
 
 
 @dataclass(frozen=True)
@@ -118,11 +126,19 @@ class Halves:
         return runs[-1] if runs else None
 
     async def measure_before(self) -> None:
-        """Measure the first half, which passes whatever is measured."""
+        """Measure the first half, which passes whatever is measured.
+
+        Raises:
+            RunStopped: Somebody cancelled it.
+        """
         await self._measure(_BEFORE, "before", compare_with=NOTHING, fail_on=[])
 
     async def measure_after(self, before: Half) -> list[Record]:
-        """Measure the second half against the first; returns one record a test."""
+        """Measure the second half against the first; returns one record a test.
+
+        Raises:
+            RunStopped: Somebody cancelled it.
+        """
         try:
             return await self._measure(_AFTER, "after", compare_with=str(before.run.id))
         except RerunFailed as failed:
@@ -131,9 +147,14 @@ class Halves:
     async def _measure(self, half: _Rerun, name: str, **own: object) -> list[Record]:
         # Not as a text: that would be a template, and a person may name a run as they like.
         named = half.with_options(flow_run_name=lambda: f"{self.parent.name}-{name}")
-        return await named(
-            self.test_ids, self.groups, self.credentials, self.options.of_half(**own)
-        )
+        options = self.options.of_half(**own)
+        try:
+            return await named(self.test_ids, self.groups, self.credentials, options)
+        except CancelledRun:
+            raise RunStopped(
+                f"the run {self.parent.name}-{name} was cancelled. If that was a mistake, retry "
+                "this run: it goes on where it stood."
+            ) from None
 
 
 async def _crash(flow_run_id: UUID) -> None:

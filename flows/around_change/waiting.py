@@ -33,8 +33,13 @@ class NobodyResumed(Exception):
     """The time in which somebody could have resumed the run is over."""
 
 
-def check_until(until: datetime | None, now: datetime) -> None:
-    """Refuse a time that can't be waited for before anything was sent. Pure.
+def check_until(until: datetime | None, now: datetime, sent: str = "Nothing was sent") -> None:
+    """Refuse a time that can't be waited for before the first half is measured. Pure.
+
+    Args:
+        until: The time, if one is waited for.
+        now: The time, with its zone.
+        sent: What was sent so far, in words.
 
     Raises:
         SettingsError: It is over, or more than a year away.
@@ -42,7 +47,7 @@ def check_until(until: datetime | None, now: datetime) -> None:
     if until and not now < until <= now + _LONGEST:
         wrong = "is over" if until <= now else "is more than a year away"
         raise SettingsError(
-            f"until: {until.isoformat()} {wrong}, it is {now:%Y-%m-%d %H:%M} UTC. Nothing was sent."
+            f"until: {until.isoformat()} {wrong}, it is {now:%Y-%m-%d %H:%M} UTC. {sent}."
         )
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-import prefect.runtime
 from prefect import flow, get_run_logger
 
 from flows.organizations.work_queue import (
@@ -22,6 +21,7 @@ from flows.rerun.remote import ON_DEMAND, RerunUnfinished, rerun_by_deployment
 from flows.runs.concurrency import all_or_first_error
 from flows.runs.ending import reporting_mistakes, telling_mistakes, to_its_end
 from flows.runs.form import GroupNames, ManyCredentials
+from flows.runs.history import runs_of
 from flows.runs.ownership import OwnRun
 from flows.runs.sentence import passed_and_why
 from tasks.blocks import EndpointTestGroup, by_organization, read_names
@@ -85,6 +85,7 @@ async def rerun_organizations(
     """
     began = time.monotonic()
     own_run = await OwnRun.of_this_process()
+    own_runs = await until_taken(lambda: runs_of(own_run.flow_run))
     async with reporting_mistakes(RERUNS.summary):
         chosen = await _groups(
             read_names(groups or [], "groups"), read_names(credentials or [], "credentials")
@@ -109,7 +110,9 @@ async def rerun_organizations(
     ended: dict[str, Organization] = {}
 
     async def run(name: str) -> None:
-        ended[name] = await _run(name, organizations[name], start, options)
+        # Called by a flow that is retried, this is another run, which goes on with the same ones.
+        started = partial(start, idempotency_key=f"{own_runs[0]} {name}")
+        ended[name] = await _run(name, organizations[name], started, options)
 
     def cut_short(reason: str) -> None:
         for name, names in organizations.items():
@@ -123,7 +126,7 @@ async def rerun_organizations(
         with suppress(NoAccess, RunStopped):
             await own_run.confirm(trusted=0)
         if own_run.cancelled:
-            await until_taken(lambda: cancel_waiting(own_run.flow_run.id))
+            await until_taken(lambda: cancel_waiting(own_runs))
 
     return await to_its_end(
         all_or_first_error(map(run, organizations)),
@@ -183,9 +186,7 @@ async def _run(
     """Run one organization. Whatever goes wrong is its own trouble, and stops no other."""
     logger = get_run_logger()
     try:
-        records = await start(
-            groups=groups, idempotency_key=f"{prefect.runtime.flow_run.id} {name}"
-        )
+        records = await start(groups=groups)
     except (RerunFailed, RerunUnfinished) as error:
         logger.error("%s: %s", name, error)  # noqa: TRY400 - expected, and told whole
         return Organization(name, groups, error.outcomes, passed=False, sentence=str(error))

@@ -49,14 +49,17 @@ def check_place(parent: FlowRun, queue: WorkQueue | None) -> None:
         )
 
 
-async def cancel_waiting(parent: UUID) -> None:
+async def cancel_waiting(parents: list[UUID]) -> None:
     """Cancel those runs of a cancelled parent that have not begun.
 
     Prefect does so too, but only some 20 s after the parent's end, and one that is being cancelled
     has no place in its queue any more: meanwhile others begin.
+
+    Args:
+        parents: All attempts of the parent.
     """
     waiting = FlowRunFilter(
-        parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent]),
+        parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=parents),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
     )
     async with get_client() as client:

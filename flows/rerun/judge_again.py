@@ -24,14 +24,15 @@ from flows.rerun.selection import Selection, select
 from flows.rerun.sharing import what_they_share
 from flows.rerun.watched import watched
 from flows.runs.ending import as_state, telling_mistakes, to_its_end
-from flows.runs.history import recorded
+from flows.runs.history import recorded, runs_of
 from flows.runs.ownership import OwnRun
 from flows.runs.recording import Artifacts
 from flows.runs.sentence import passed_and_why
+from tasks.artifacts import newest_artifact
 from tasks.deployment import slug_of
 from tasks.loading import load_groups, load_settings
 from tasks.markdown import plain
-from tasks.publication import RERUNS
+from tasks.publication import RERUNS, Place
 from tasks.report import RunReport
 from thousandeyes.changes import judged_anew
 from thousandeyes.client import ThousandEyesClient
@@ -95,7 +96,7 @@ async def judge_run_again(run: str) -> list[Record]:
         report=report,
         close=judging.artifacts.written,
         failure=RerunFailed,
-        place=replace(RERUNS, deployment=await slug_of(judged.deployment_id), ended_run=judged.id),
+        place=await _place_of(judged),
     )
 
 
@@ -176,6 +177,8 @@ class _JudgedRun:
             in_common=told.text,
             what_changed=self._comparison.markdown(self._records),
             cause=told.headline,
+            # Trouble fails the flow that judges, and not the run that ended before.
+            word="Passed" if passed else "Failed",
         )
 
     def _note(self, record: Record) -> None:
@@ -199,6 +202,15 @@ async def _find(reference: str, before: DateTime | None) -> tuple[FlowRun, Param
             "run with wait_for_results. Nothing was read."
         )
     return run, asked
+
+
+async def _place_of(run: FlowRun) -> Place:
+    """Return where the run's own report stands: of a subflow, at its caller's deployment."""
+    if found := await newest_artifact(await runs_of(run), RERUNS.summary):
+        slug = str(found.key).removeprefix(RERUNS.summary)
+    else:  # it died before it reported
+        slug = await slug_of(run.deployment_id)
+    return replace(RERUNS, deployment=slug, ended_run=run.id)
 
 
 async def _selection(asked: Parameters, run: FlowRun, test_ids: Sequence[str]) -> Selection:

@@ -10,6 +10,7 @@ import anyio
 from prefect import Flow
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
+from prefect.exceptions import PrefectSignal
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.runs.ownership import OwnRun
@@ -64,20 +65,26 @@ def telling_mistakes(flow: Flow[P, Work]) -> Flow[P, Work]:
 
 @asynccontextmanager
 async def reporting_mistakes(summary: str) -> AsyncIterator[None]:
-    """Report a mistake of this block where the run's report would stand, and raise it.
+    """Report why this block ends early where the run's report would stand, and raise it.
 
     Whoever looks there finds it, and no older run's report; and the attempt is known to have ended
-    by itself, and not to have died with calls under way.
+    by itself, and not to have died with calls under way. A run that Prefect takes from this process
+    has not ended.
 
     Args:
         summary: What the key of the run's summary begins with; the deployment's slug follows.
     """
     try:
         yield
-    except ThousandEyesError as error:
+    except PrefectSignal:
+        raise
+    except BaseException as error:
         if FlowRunContext.get():  # else a flow's function is called by itself
-            text, key = f"**Failed.** {plain(str(error))}\n", summary + await deployment_slug()
-            await write_markdown("the summary", key, text, f"Failed. {error}")
+            why = _why_cut_short(error)
+            word, reason = ("Cancelled.", "") if why == _CANCELLED else ("Failed.", why)
+            with anyio.CancelScope(shield=True):  # also while it is being cancelled
+                text, key = f"**{word}** {plain(reason)}", summary + await deployment_slug()
+                await write_markdown("the summary", key, text.strip() + "\n", f"{word} {reason}")
         raise
 
 
@@ -95,6 +102,8 @@ async def to_its_end(
     place: Place = RERUNS,
 ) -> list[Record]:
     """Do a run's work, and report it in every ending in which the process is told.
+
+    What is cut short leaves the report of another run as it was.
 
     Args:
         work: All that the run does.
@@ -120,7 +129,7 @@ async def to_its_end(
     except BaseException as error:
         if not await _is_lost(own_run):
             cut_short(why := _why_cut_short(error))
-            await _publish(report(), close, place, cancelled=why == _CANCELLED)
+            await _publish(report(), close, place, cancelled=why == _CANCELLED, cut_short=True)
         raise
     if own_run.cancelled:
         # Prefect takes no other end of a run that somebody cancels.
@@ -150,13 +159,21 @@ def as_state(report: RunReport, failure: type[RunFailed]) -> list[Record]:
 
 
 async def _publish(
-    report: RunReport, close: Callable[[], Awaitable[None]], place: Place, *, cancelled: bool
+    report: RunReport,
+    close: Callable[[], Awaitable[None]],
+    place: Place,
+    *,
+    cancelled: bool,
+    cut_short: bool = False,
 ) -> RunReport:
-    if cancelled:
+    # A run that ended before was neither cancelled nor cut short when this one is.
+    own = place.ended_run is None
+    if cancelled and own:
         report = replace(report, word="Cancelled")
     with anyio.CancelScope(shield=True):  # also while it is being cancelled
         try:
-            await publish(report, place.deployment or await deployment_slug(), place)
+            if own or not cut_short:
+                await publish(report, place.deployment or await deployment_slug(), place)
         finally:
             await close()
     return report

@@ -22,7 +22,7 @@ _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 async def runs_of(flow_run: FlowRun) -> list[UUID]:
-    """Return the flow runs that are all attempts of this one.
+    """Return the flow runs that are all attempts of this one, the oldest first.
 
     It may have been retried, or executed again. For a retried parent Prefect makes a new child
     run each time, under the same task run; in another process perhaps under another one.
@@ -68,11 +68,12 @@ async def _attempts(flow_run: FlowRun) -> list[FlowRun]:
             task_run_filter=TaskRunFilter(name=TaskRunFilterName(any_=[tracking.name])),
         )
         parents = {one.id for one in alike if _function(one) == _function(tracking)}
-        return await client.read_flow_runs(
+        runs = await client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
                 parent_task_run_id=FlowRunFilterParentTaskRunId(any_=[parent, *parents])
             )
         )
+    return sorted(runs, key=lambda run: str(run.created))
 
 
 def _function(tracking: TaskRun) -> str:

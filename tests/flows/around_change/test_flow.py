@@ -1,6 +1,7 @@
 """Before and after a change, in one process: a real Prefect server, the simulator on a socket."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Self
 from uuid import UUID
@@ -9,17 +10,22 @@ import pytest
 from prefect import get_client
 from prefect.client.schemas.objects import State
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.flow_engine import run_flow_async
 from prefect.flow_runs import aresume_flow_run
+from prefect.states import AwaitingRetry, Cancelling
 
 from flows.around_change import AroundChangeOptions, rerun_around_change, waiting
+from flows.around_change import flow as around_change
 from flows.rerun import RerunFailed
-from tests.flows.scene import Simulate, artifacts_of, ids, sent
+from tasks.blocks import EndpointTestGroup
+from tests.flows.scene import Simulate, artifacts_of, id_of, ids, sent, wait_until
 from thousandeyes.errors import SettingsError
 from thousandeyes.simulator import Behaviour
 from thousandeyes.standing import Change
 
 QUICK: dict[str, Any] = {"results_after_seconds": 0.1, "healthy": True, "agents": 9}
 PAGE = "endpoint-changes-local"
+HOUR = timedelta(hours=1)
 BAD = [Behaviour(agents=[1, 2], loss=100)]
 
 
@@ -32,28 +38,60 @@ class Run:
     """A run around a change in this process, as somebody sees it who looks at the server."""
 
     def __init__(self, test_ids: list[str], **parameters: Any) -> None:
-        self._ids: asyncio.Queue[UUID] = asyncio.Queue()
+        self.ids: list[UUID] = []
         flow = rerun_around_change.with_options(
-            on_running=[lambda _flow, flow_run, _state: self._ids.put_nowait(flow_run.id)]
+            on_running=[lambda _flow, flow_run, _state: self.ids.append(flow_run.id)]
         )
         options = AroundChangeOptions.model_validate(parameters.pop("options", {}))
-        self._run = asyncio.ensure_future(
-            flow(test_ids, options=options, return_state=True, **parameters)
-        )
+        self._parameters = {"test_ids": test_ids, "options": options} | parameters
+        self._run = asyncio.ensure_future(flow(return_state=True, **self._parameters))
 
     async def waits(self) -> UUID:
         """Return the run's ID when it waits for the change."""
-        flow_run_id = await self._ids.get()
         async with get_client() as client:
             while not self._run.done():
-                if (await client.read_flow_run(flow_run_id)).state_name == "Paused":
-                    return flow_run_id
+                if self.ids and (await client.read_flow_run(self.ids[0])).state_name == "Paused":
+                    return self.ids[0]
                 await asyncio.sleep(0.1)
         raise AssertionError(await self._run)
 
     async def ended(self) -> State[Any]:
         state: State[Any] = await self._run
         return state
+
+    async def cancelled(self) -> UUID:
+        """Cancel the run, wait for its end, and return its ID."""
+        self._run.cancel()
+        await asyncio.wait([self._run])
+        return self.ids[0]
+
+    async def retried(self) -> State[Any]:
+        """Execute the run once more, as a worker does when somebody retries it."""
+        async with get_client() as client:
+            await client.set_flow_run_state(self.ids[0], AwaitingRetry())
+            flow_run = await client.read_flow_run(self.ids[0])
+        flow: Any = rerun_around_change
+        state = await run_flow_async(
+            flow,
+            flow_run=flow_run,
+            parameters=flow.validate_parameters(self._parameters),
+            return_type="state",
+        )
+        assert state
+        return state
+
+
+def _ahead(by: timedelta) -> type[datetime]:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + by
+
+    return Ahead
+
+
+async def page_of(flow_run_id: UUID) -> str:
+    return str((await artifacts_of(flow_run_id))[PAGE].data)
 
 
 async def test_what_a_change_broke_and_mended_is_told_in_a_sentence_and_for_each_test(
@@ -62,11 +100,10 @@ async def test_what_a_change_broke_and_mended_is_told_in_a_sentence_and_for_each
     before = simulate(tests=ids(5), agents_of={"202704": BAD, "202705": BAD}, **QUICK)
     run = Run(ids(5))
     flow_run_id = await run.waits()
-    waiting_page = (await artifacts_of(flow_run_id))[PAGE]
     assert (
         "Measured before the change: 3 of 5 tests passed; the others did not: Order desk "
         "(Bristol), Voice gateway (Oslo). Make the change, then resume this run by "
-    ) in str(waiting_page.data)
+    ) in await page_of(flow_run_id)
 
     after = simulate(tests=ids(5), agents_of={"202702": BAD, "202705": BAD}, **QUICK)
     await aresume_flow_run(flow_run_id)
@@ -87,7 +124,7 @@ async def test_what_a_change_broke_and_mended_is_told_in_a_sentence_and_for_each
         "202704": Change.RECOVERED,
         "202705": Change.STILL_FAILING,
     }
-    page = str((await artifacts_of(flow_run_id))[PAGE].data)
+    page = await page_of(flow_run_id)
     in_order = ["broke with", "before the change](", "after the change](", "## Broke", "202702"]
     in_order += ["(before: passed)", "## Fails as before", "202705", "## Recovered", "202704"]
     places = [page.index(words) for words in in_order]
@@ -112,19 +149,14 @@ async def test_a_change_that_breaks_nothing_passes_although_tests_fail_as_before
 async def test_it_goes_on_by_itself_when_the_time_has_come(
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class AnHourLater(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Self:
-            return super().now(tz) + timedelta(hours=1)
-
     simulate(tests=ids(1), **QUICK)
-    run = Run(ids(1), until=datetime.now(UTC) + timedelta(hours=1))
+    run = Run(ids(1), until=datetime.now(UTC) + HOUR)
     await run.waits()
     # Another one, which has no round of this minute that the second half would wait out.
     after = simulate(tests=ids(1), **QUICK)
     has_come = datetime.now(UTC)
     assert not after.calls
-    monkeypatch.setattr(waiting, "datetime", AnHourLater)
+    monkeypatch.setattr(waiting, "datetime", _ahead(HOUR))
     state = await run.ended()
     assert state.message == "None of 1 tests broke with the change; 1 is unchanged."
     async with get_client() as client:
@@ -132,6 +164,105 @@ async def test_it_goes_on_by_itself_when_the_time_has_come(
     assert halves[0].name.endswith("-after")
     assert halves[0].start_time
     assert halves[0].start_time >= has_come
+
+
+async def test_a_retry_goes_on_after_the_time_where_the_first_half_was_measured_before_it(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = simulate(tests=ids(1), **QUICK)
+    run = Run(ids(1), until=datetime.now(UTC) + HOUR)
+    await run.waits()
+    await run.cancelled()
+    for module in (around_change, waiting):
+        monkeypatch.setattr(module, "datetime", _ahead(HOUR))
+    after = simulate(tests=ids(1), **QUICK)
+    state = await run.retried()
+    assert state.message == "None of 1 tests broke with the change; 1 is unchanged."
+    assert sent(before) == sent(after) == {"202701": 1}
+
+
+async def test_a_retry_after_the_time_sends_nothing_where_the_first_half_was_cut_short(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = simulate(tests=ids(2), latency_seconds=1)
+    run = Run(ids(2), until=datetime.now(UTC) + HOUR, options={"max_in_flight": 1})
+    await wait_until(lambda: bool(sent(simulator)))
+    flow_run_id = await run.cancelled()
+    assert "**Cancelled.**" in await page_of(flow_run_id)
+    monkeypatch.setattr(around_change, "datetime", _ahead(HOUR))
+    state = await run.retried()
+    assert state.is_failed()
+    assert re.fullmatch(
+        r"until: .* is over, it is .* UTC\. There is no first half to compare with, and nothing "
+        r"more was sent: start a new run\.",
+        str(state.message),
+    )
+    assert sent(simulator) == {"202701": 1}
+    assert str(state.message) in await page_of(flow_run_id)
+
+
+async def test_tests_that_ran_only_after_the_time_are_named_and_nothing_is_compared_with_them(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = simulate(tests=ids(2), **QUICK)
+    until = datetime.now(UTC)
+    monkeypatch.setattr(around_change, "datetime", _ahead(-HOUR))
+    run = Run(ids(2), until=until)
+    state = await run.ended()
+    assert state.is_failed()
+    assert state.message == (
+        f"2 of 2 tests ran only after {until:%Y-%m-%d %H:%M} UTC, perhaps with the change made: "
+        "Payroll over VPN (Turin) (passed), Intranet (Gdansk) (passed). Start a new run, earlier "
+        "or with a later until."
+    )
+    assert (await run.retried()).message == state.message
+    assert sent(simulator) == dict.fromkeys(ids(2), 1)
+
+
+async def test_a_second_half_that_can_not_begin_says_so_where_the_difference_would_stand(
+    simulate: Simulate,
+) -> None:
+    simulate(tests=ids(1), **QUICK)
+    await EndpointTestGroup(test_ids=ids(1)).save("emptied", overwrite=True)
+    run = Run([], groups=["emptied"])
+    flow_run_id = await run.waits()
+    await EndpointTestGroup.adelete("emptied")
+    await aresume_flow_run(flow_run_id)
+    state = await run.ended()
+    assert state.is_failed()
+    assert "no Endpoint Test Group block named 'emptied'" in str(state.message)
+    page = await page_of(flow_run_id)
+    assert page.startswith("**Failed.** ")
+    assert "no Endpoint Test Group block named" in page
+
+
+async def test_a_half_that_somebody_cancels_ends_the_run_which_says_so(simulate: Simulate) -> None:
+    simulator = simulate(tests=ids(1), latency_seconds=1, **QUICK)
+    run = Run(ids(1))
+    await wait_until(lambda: bool(sent(simulator)))
+    async with get_client() as client:
+        [half] = await client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+        await client.set_flow_run_state(half.id, Cancelling(), force=True)
+    state = await run.ended()
+    assert state.is_failed()
+    assert state.message == (
+        f"the run {half.name} was cancelled. If that was a mistake, retry this run: it goes on "
+        "where it stood."
+    )
+    assert state.message in await page_of(id_of(state))
+
+
+async def test_cancelled_in_the_second_half_the_run_no_longer_says_that_it_measures(
+    simulate: Simulate,
+) -> None:
+    simulate(tests=ids(1), **QUICK)
+    run = Run(ids(1))
+    flow_run_id = await run.waits()
+    simulator = simulate(tests=ids(1), latency_seconds=1, **QUICK)
+    await aresume_flow_run(flow_run_id)
+    await wait_until(lambda: bool(sent(simulator)))
+    await run.cancelled()
+    assert await page_of(flow_run_id) == "**Cancelled.**\n"
 
 
 async def test_when_nobody_resumes_it_the_run_fails_and_says_what_to_do(
@@ -145,6 +276,7 @@ async def test_when_nobody_resumes_it_the_run_fails_and_says_what_to_do(
         "before the change is kept."
     )
     assert sent(simulator) == {"202701": 1}
+    assert (await page_of(id_of(state))).startswith("**Failed.** Nobody resumed this run within")
 
 
 async def test_a_time_that_is_over_is_told_before_anything_is_sent(simulate: Simulate) -> None:
@@ -160,5 +292,6 @@ async def test_nothing_is_waited_for_where_no_test_could_be_run(simulate: Simula
     assert state.is_failed()
     assert state.message == (
         "No test could be run before the change: 202701 (not found), 202702 (not found). Nothing "
-        "is waited for: mend that, and retry this run."
+        "is waited for: mend that, and start a new run."
     )
+    assert (await page_of(id_of(state))).startswith("**Failed.** No test could be run before")

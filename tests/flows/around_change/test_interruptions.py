@@ -176,4 +176,6 @@ async def test_a_time_is_waited_for_without_a_process_and_kept_by_the_server(
         f"{ALL_PASSED}They are measured again at {until:%Y-%m-%d %H:%M} UTC.",
     )
     assert waits.next_scheduled_start_time == until
+    page = (await artifacts_of(flow_run_id))["endpoint-changes-interrupted"]
+    assert str(page.data).startswith(ALL_PASSED), "it has not ended"
     assert sent(before) == dict.fromkeys(ids(3), 1)

@@ -1,12 +1,14 @@
 """Several organizations: who is run, and how the runs come together."""
 
 import asyncio
+from collections import defaultdict
 from uuid import UUID
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.organizations import rerun_organizations
@@ -52,6 +54,7 @@ class TestChoice:
         async def run(*, groups: list[str], idempotency_key: str, **_: object) -> list[Record]:
             name = idempotency_key.partition(" ")[2]
             self.started[name] = groups
+            self.keys[name].append(idempotency_key)
             if error := self.trouble.get(name):
                 raise error
             if name == self.endless:
@@ -59,6 +62,7 @@ class TestChoice:
             return [GOOD]
 
         self.started: dict[str, list[str]] = {}
+        self.keys: defaultdict[str, list[str]] = defaultdict(list)
         self.trouble: dict[str, Exception] = {
             "org-west": RerunFailed("0 of 1 tests accepted.", [BAD])
         }
@@ -104,6 +108,27 @@ class TestChoice:
         with pytest.raises(RerunFailed) as failed:
             await state.aresult()
         assert failed.value.outcomes == [GOOD]
+
+    async def test_called_by_a_flow_that_is_retried_it_goes_on_with_the_runs_that_it_started(
+        self,
+    ) -> None:
+        @flow(retries=1)
+        async def calls() -> None:
+            await rerun_organizations(["org-d", "org-a"])
+
+        with pytest.raises(RerunFailed):
+            await calls()
+        assert [len(keys) for keys in self.keys.values()] == [2, 2]
+        assert [len(set(keys)) for keys in self.keys.values()] == [1, 1]
+
+    async def test_called_twice_it_runs_each_organization_twice(self) -> None:
+        @flow
+        async def calls() -> None:
+            await rerun_organizations(["org-a"])
+            await rerun_organizations(["org-a"])
+
+        await calls()
+        assert len(set(self.keys["org-east"])) == 2
 
     async def test_cancelled_it_reports_those_that_ended_and_those_that_did_not(self) -> None:
         self.trouble, self.endless = {}, "org-west"

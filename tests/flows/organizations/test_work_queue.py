@@ -77,7 +77,7 @@ def test_a_run_elsewhere_or_without_a_queue_has_its_place() -> None:
 async def test_of_a_cancelled_runs_own_runs_those_that_wait_are_cancelled_and_no_others() -> None:
     async with get_client() as client:
         there = await client.read_deployment_by_name(await deployed(client, "children", None))
-        parent, other = [await client.create_flow_run(rerun_endpoint_tests) for _ in range(2)]
+        first, again, other = [await client.create_flow_run(rerun_endpoint_tests) for _ in range(3)]
 
         async def started(by: FlowRun, state: State[None]) -> UUID:
             link = await client.create_task_run(rerun_endpoint_test, by.id, str(uuid4()))
@@ -87,13 +87,14 @@ async def test_of_a_cancelled_runs_own_runs_those_that_wait_are_cancelled_and_no
             return run.id
 
         runs = [
-            await started(parent, Scheduled()),
-            await started(parent, Running()),
+            await started(first, Scheduled()),
+            await started(again, Scheduled()),
+            await started(again, Running()),
             await started(other, Scheduled()),
         ]
-        await cancel_waiting(parent.id)
+        await cancel_waiting([first.id, again.id])
         states = [(await client.read_flow_run(one)).state_name for one in runs]
-    assert states == ["Cancelled", "Running", "Scheduled"]
+    assert states == ["Cancelled", "Cancelled", "Running", "Scheduled"]
 
 
 @pytest.mark.parametrize(

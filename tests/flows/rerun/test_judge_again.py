@@ -1,5 +1,6 @@
 """A run is judged again when its late laptops have answered: real servers, and no new call."""
 
+import asyncio
 import json
 import re
 import time
@@ -177,6 +178,51 @@ async def test_what_can_not_be_read_leaves_the_verdict_as_it_was_and_fails_the_r
         "be read to the end: 503: "
     )
     assert (await versions(flow_run_id))["endpoint-test-202701"] == before["endpoint-test-202701"]
+    summary = str((await artifacts_of(flow_run_id))[SUMMARY].data)
+    assert summary.startswith("**Passed.** 0 of 1 provisional"), "the run itself did not fail"
+
+
+@pytest.mark.parametrize("trouble", [ConnectionResetError(), asyncio.CancelledError()])
+async def test_a_judging_that_is_cut_short_leaves_the_report_of_the_run_as_it_was(
+    late: Late, monkeypatch: pytest.MonkeyPatch, trouble: BaseException
+) -> None:
+    async def is_cut_short(*_: object) -> None:
+        raise trouble
+
+    _, clock = late({"202701": [LATE]})
+    _, flow_run_id = await run(ids(1))
+    before = await versions(flow_run_id)
+    clock.ahead = 1200
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.rerun.judge_again.rounds_of_others", is_cut_short)
+        with pytest.raises(type(trouble)):
+            await judge_run_again(str(flow_run_id))
+    assert await versions(flow_run_id) == before
+    again = await judge_run_again(str(flow_run_id), return_state=True)
+    assert str(again.message).startswith("1 of 1 provisional verdicts are final now")
+
+
+async def test_of_a_subflow_the_new_report_stands_under_the_key_of_the_first(
+    late: Late, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @flow
+    async def calls() -> State[Any]:
+        return (await run(ids(1)))[0]
+
+    async with get_client() as client:
+        deployment = await client.create_deployment(
+            await client.create_flow(calls), name="Of the caller"
+        )
+    _, clock = late({"202701": [LATE]})
+    with monkeypatch.context() as patch:  # as Prefect tells it in a run of the deployment
+        patch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", str(deployment))
+        flow_run_id = id_of(await calls())
+    before = await versions(flow_run_id)
+    clock.ahead = 1200
+    await judge_run_again(str(flow_run_id))
+    slug = "of-the-caller"
+    new = ("endpoint-test-202701", f"endpoint-reruns-{slug}", f"endpoint-rerun-outcomes-{slug}")
+    assert await versions(flow_run_id) == before + Counter(new)
 
 
 async def test_a_test_that_was_in_doubt_is_settled_by_its_late_laptops(late: Late) -> None:

@@ -5,12 +5,12 @@ from uuid import UUID, uuid4
 import pytest
 from prefect import flow
 from prefect.client.schemas.objects import FlowRun
-from prefect.exceptions import TerminationSignal
+from prefect.exceptions import Abort, TerminationSignal
 from prefect.states import Running
 
 from flows.create import CreationFailed
 from flows.rerun import RerunFailed
-from flows.runs.ending import RunFailed, telling_mistakes, to_its_end
+from flows.runs.ending import RunFailed, reporting_mistakes, telling_mistakes, to_its_end
 from flows.runs.ownership import OwnRun
 from tasks.deployment import deployment_slug
 from tasks.report import RunReport
@@ -60,6 +60,36 @@ def test_its_version_is_that_of_its_own_module() -> None:
 async def test_so_it_is_in_the_caller_of_its_function() -> None:
     with pytest.raises(SettingsError, match="no group named"):
         await telling_mistakes(flow(mistaken)).fn()
+
+
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (SettingsError("no group named 'x'."), ["**Failed.** no group named 'x'.\n"]),
+        (ValueError("a secret"), ["**Failed.** unexpected ValueError, see the log\n"]),
+        (asyncio.CancelledError(), ["**Cancelled.**\n"]),
+        (Abort("it is another process's by now"), []),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_whatever_ends_a_run_before_it_begins_is_its_report_and_what_takes_it_away_is_not(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, told: list[str]
+) -> None:
+    written: list[str] = []
+
+    async def write(_: str, __: str, text: str, ___: str) -> None:
+        written.append(text)
+
+    @flow
+    async def ends() -> None:
+        async with reporting_mistakes("endpoint-reruns-"):
+            raise error
+
+    monkeypatch.setattr("flows.runs.ending.write_markdown", write)
+    with pytest.raises(type(error)):
+        await ends()
+    assert written == told
 
 
 async def test_a_run_that_goes_on_elsewhere_is_that_process_s_to_report(

@@ -39,7 +39,7 @@ async def attempts(flow_run: FlowRun) -> set[UUID]:
 async def test_a_subflows_attempts_are_found_although_its_function_has_another_hash() -> None:
     above = await parent()
     first, again = await child(above, "measure-0a1b"), await child(above, "measure-2c3d")
-    assert await attempts(again) == await attempts(first) == {first.id, again.id}
+    assert await runs_of(again) == await runs_of(first) == [first.id, again.id], "in turn"
 
 
 async def test_another_call_another_function_and_another_parent_are_other_runs() -> None:
