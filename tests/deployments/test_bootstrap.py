@@ -1,6 +1,7 @@
 """`python -m deployments.bootstrap` on real servers: once, again, and where it can't."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -224,6 +225,18 @@ async def test_a_limit_that_is_shared_with_others_is_taken_off_and_not_changed(
         assert there.global_concurrency_limit.name == f"deployment:{there.id}"
         assert (await client.read_global_concurrency_limit_by_name("shared")).limit == 5
         await client.delete_global_concurrency_limit_by_name("shared")
+
+
+async def test_what_is_missing_is_made_on_the_server_that_bootstrap_itself_talks_to(
+    machines: Topology,
+) -> None:
+    assert "PREFECT_API_URL" not in os.environ, "a file in the working directory may say it"
+    async with get_client() as client:
+        there = await client.read_deployment_by_name("create-endpoint-tests/create")
+        await client.delete_deployment(there.id)
+    assert await applied() == ["made             deployment create-endpoint-tests/create"]
+    assert await applied() == []
+    assert machines
 
 
 def test_prefect_deploy_from_a_clean_clone_makes_the_same_deployments_with_longer_forms(
