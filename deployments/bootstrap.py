@@ -86,7 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "and lists what it did: the work pool and its queue, a credentials block "
             "(from TE_TOKEN, if it is set), the groups of deployments/groups.yaml, the "
             "deployments of prefect.yaml, the automations of deployments/automations.yaml. "
-            "What already matches is left alone, and so is what people set in the UI."
+            "What already matches is left alone, and so is what people set in the UI, except in "
+            "these groups and in the block thousandeyes, which are replaced each time: a group "
+            "keeps the tests that were created for it."
         ),
     )
     add_version(parser)
@@ -96,13 +98,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="set by the files, too, what people set in the UI, such as whether a schedule is on",
+        help="also reset what people set in the UI to what the files say, such as whether a "
+        "schedule is on",
     )
     parser.add_argument(
         "--on-this-machine",
         action="store_true",
-        help="all workers of the server are on this machine: mark as crashed each run that has no "
-        "process here, and so free its place under a concurrency limit",
+        help="all workers of the server are on this machine and run as your user: mark as crashed "
+        "each run that has no process here, and so free its place under a concurrency limit",
     )
     given = parser.parse_args(arguments)
     try:

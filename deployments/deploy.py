@@ -32,7 +32,7 @@ async def apply_deployments(
         client: The server.
         deployments: What `read_deployments` returned.
         dry_run: Only say it.
-        overwrite: Set by the file, too, what people set in the UI.
+        overwrite: Also reset what people set in the UI to what the file says.
 
     Raises:
         BootstrapError: Prefect refuses to make one; with its own words.

@@ -111,8 +111,8 @@ async def test_a_schedule_that_was_switched_on_in_the_ui_stays_on() -> None:
         await client.update_deployment_schedule(there.id, there.schedules[0].id, active=True)
         said = await asyncio.to_thread(bootstrap)
         assert (
-            f"left             {name} (not as in prefect.yaml: schedule weekdays-at-10 active; "
-            "--overwrite sets it by the file)"
+            f"left             {name} (differs from prefect.yaml: schedule weekdays-at-10 active; "
+            "--overwrite restores the file's value)"
         ) in said
         assert await active()
         said = await asyncio.to_thread(bootstrap, "--overwrite", "--dry-run")
@@ -130,9 +130,9 @@ async def test_what_people_set_stays_and_what_the_file_owns_is_mended(
     assert machines
     name = "deployment rerun-endpoint-tests/scheduled"
     left = (
-        f"left             {name} (not as in prefect.yaml: description, tags, paused, "
-        "concurrency_limit, parameters, schedule weekdays-at-10 time; --overwrite sets it by the "
-        "file)"
+        f"left             {name} (differs from prefect.yaml: description, tags, paused, "
+        "concurrency_limit, parameters, schedule weekdays-at-10 time; --overwrite "
+        "restores the file's value)"
     )
     async with get_client() as client:
 
