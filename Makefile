@@ -1,5 +1,6 @@
-# Everything lives in .venv (tools and libraries) and .prefect (what the demo
-# recorded); `make clean` removes both. Nothing of yours is read or written.
+# Everything lives in .venv (tools and libraries) and .prefect (what the demo and `make serve`
+# recorded: runs, blocks, and the key that these are encrypted with). `make clean` leaves .prefect:
+# nobody can make it again. Nothing of yours is written, and nothing but .env is read.
 
 PYTHON ?= python3
 PORT ?= 4200
@@ -94,5 +95,5 @@ chaos: setup ## do faults for real and print what came of them; FAULT=name for o
 	$(BIN)/python -m tests.chaos $(if $(SHORT),--short) $(FAULT)
 
 .PHONY: clean
-clean: ## remove what the other targets made
-	rm -rf .venv .venv-lock .venv-oldest .prefect
+clean: ## remove the environments that the other targets made; what was recorded stays, in .prefect
+	rm -rf .venv .venv-lock .venv-oldest

@@ -71,7 +71,7 @@ async def apply_automations(
         entries: What `read_automations` returned.
         planned: Deployments, as `<flow>/<deployment>`, that a dry run would have made by now.
         dry_run: Only say it.
-        overwrite: Set by the file, too, what people set in the UI.
+        overwrite: Also reset what people set in the UI to what the file says.
 
     Raises:
         BootstrapError: One names a deployment that isn't there, or is to be switched on and names

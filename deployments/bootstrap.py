@@ -28,6 +28,7 @@ from prefect.settings import (
     get_current_settings,
     temporary_settings,
 )
+from pydantic import ValidationError
 
 from deployments.automations import Entry, apply_automations, read_automations
 from deployments.busy_server import waited_for
@@ -39,8 +40,10 @@ from deployments.server_settings import weak_settings
 from deployments.steps import BootstrapError, Found, Step
 from deployments.work_pools import apply_work_pool, apply_work_queue
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
-from tasks.known_tests import keeping_created
+from tasks.known_tests import keeping_created, noted_in
+from tasks.loading import why_unusable
 from thousandeyes.errors import SettingsError
+from thousandeyes.mistakes import told
 from thousandeyes.proxies import prepare
 from thousandeyes.release import add_version
 from thousandeyes.settings import ThousandEyesSettings
@@ -83,7 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "and lists what it did: the work pool and its queue, a credentials block "
             "(from TE_TOKEN, if it is set), the groups of deployments/groups.yaml, the "
             "deployments of prefect.yaml, the automations of deployments/automations.yaml. "
-            "What already matches is left alone, and so is what people set in the UI."
+            "What already matches is left alone, and so is what people set in the UI, except in "
+            "these groups and in the block thousandeyes, which are replaced each time: a group "
+            "keeps the tests that were created for it."
         ),
     )
     add_version(parser)
@@ -93,13 +98,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="set by the files, too, what people set in the UI, such as whether a schedule is on",
+        help="also reset what people set in the UI to what the files say, such as whether a "
+        "schedule is on",
     )
     parser.add_argument(
         "--on-this-machine",
         action="store_true",
-        help="all workers of the server are on this machine: mark as crashed each run that has no "
-        "process here, and so free its place under a concurrency limit",
+        help="all workers of the server are on this machine and run as your user: mark as crashed "
+        "each run that has no process here, and so free its place under a concurrency limit",
     )
     given = parser.parse_args(arguments)
     try:
@@ -157,7 +163,7 @@ async def _steps(
         yield await _block_type(client, kind, dry_run=dry_run)
     yield await _credentials(dry_run=dry_run)
     for name, group in files.groups.items():
-        yield await _group(name, group, dry_run=dry_run)
+        yield await _group(client, name, group, dry_run=dry_run)
     async for step in apply_deployments(
         client, files.deployments, dry_run=dry_run, overwrite=overwrite
     ):
@@ -198,19 +204,29 @@ async def _credentials(*, dry_run: bool) -> Step:
     return await _block(BLOCK, block, dry_run=dry_run)
 
 
-async def _group(name: str, group: EndpointTestGroup, *, dry_run: bool) -> Step:
-    with suppress(ValueError):  # it is missing
-        there: EndpointTestGroup = await EndpointTestGroup.aload(name)
-        group = keeping_created(group, there)
+async def _group(
+    client: PrefectClient, name: str, group: EndpointTestGroup, *, dry_run: bool
+) -> Step:
+    slug = group.get_block_type_slug()
+    with suppress(ObjectNotFound):  # it is missing
+        document = await client.read_block_document_by_name(name, slug)
+        try:
+            group = keeping_created(group, noted_in(document.data))
+        except ValidationError as error:
+            why = f"what was created for it can't be read: {told(error)}; mend it in Prefect's UI"
+            return Step(Found.KEPT, f"block {slug}/{name}", why)
     return await _block(name, group, dry_run=dry_run)
 
 
 async def _block(name: str, block: Block, *, dry_run: bool) -> Step:
     what = f"block {block.get_block_type_slug()}/{name}"
+    why = ""
     try:
         there: Block = await type(block).aload(name)
     except ValueError:
         found = Found.MISSING
+    except RuntimeError as error:  # Prefect's UI knows none of our rules
+        found, why = Found.DIFFERENT, f"could not be used: {why_unusable(error)}"
     else:
         same = all(
             getattr(there, field) == getattr(block, field) for field in type(block).model_fields
@@ -218,7 +234,7 @@ async def _block(name: str, block: Block, *, dry_run: bool) -> Step:
         found = Found.AS_IT_SHOULD_BE if same else Found.DIFFERENT
     if found is not Found.AS_IT_SHOULD_BE and not dry_run:
         await block.save(name, overwrite=True)
-    return Step(found, what)
+    return Step(found, what, why)
 
 
 if __name__ == "__main__":

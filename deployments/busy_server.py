@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 from prefect.exceptions import PrefectHTTPStatusError
 
-from deployments.steps import BootstrapError, Step
+from deployments.steps import BootstrapError, Found, Step
 
 PATIENCE: Final = 600.0
 """Seconds without a step after which a busy server is no longer waited for."""
@@ -40,13 +40,15 @@ async def waited_for(
     Raises:
         BootstrapError: The server was busy for too long.
     """
-    done: set[str] = set()
+    done: set[tuple[str, bool]] = set()
     latest, pause = clock(), _FIRST_PAUSE
     while True:
         try:
             async for step in steps():
-                if step.what not in done:
-                    done.add(step.what)
+                # What is left of a thing is told beside what was changed of it.
+                told = (step.what, step.found is Found.KEPT)
+                if told not in done:
+                    done.add(told)
                     latest, pause = clock(), _FIRST_PAUSE
                     yield step
         except (PrefectHTTPStatusError, httpx.TimeoutException) as error:
@@ -55,7 +57,8 @@ async def waited_for(
             if (waited := clock() - latest) > PATIENCE:
                 raise BootstrapError(
                     f"the Prefect server has been too busy for {waited / 60:.0f} minutes ({why}): "
-                    "how much SQLite bears, and what bears more, stands in docs/several-machines.md"
+                    "docs/several-machines.md says how much load SQLite takes and what to "
+                    "use instead"
                 ) from None
             say(f"The Prefect server is busy ({why}); next try in {pause:.0f} s")
             await sleep(pause)

@@ -5,10 +5,12 @@ was, and keeps its place under the deployment's concurrency limit, so that each 
 cancelled.
 """
 
-from collections.abc import AsyncIterator, Callable, Container, Iterable
+import re
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -20,7 +22,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.states import Crashed
 
@@ -31,38 +33,54 @@ _PROCESSES: Final = Path("/proc")
 _VARIABLE: Final = b"PREFECT__FLOW_RUN_ID="  # Prefect's process worker sets it for each run
 
 
-def runs_with_a_process(processes: Path = _PROCESSES) -> frozenset[UUID]:
-    """Return the flow runs that a process of this machine executes, as Linux tells it.
+_EXECUTES_A_RUN: Final = re.compile(rb"prefect\W(flow_)?(engine|runner)")
+_TIME_TO_BEGIN: Final = timedelta(minutes=1)
+
+
+class Processes(NamedTuple):
+    """What the processes of this machine execute."""
+
+    runs: frozenset[UUID]
+    of_others: tuple[int, ...]
+    """Those that may execute a run, which only their user may see."""
+
+
+def runs_with_a_process(processes: Path = _PROCESSES) -> Processes:
+    """Return the flow runs that processes of this machine execute, as Linux tells it.
 
     Raises:
         BootstrapError: This system doesn't tell.
     """
     if not (processes / "self" / "environ").exists():
         raise BootstrapError("which runs have a process can be told on Linux alone")
-    found = set()
+    found, of_others = set(), []
     for directory in processes.glob("[0-9]*"):
-        try:
-            environment = (directory / "environ").read_bytes().split(b"\0")
-        except OSError:  # it has ended, or is another user's
-            continue
-        for value in environment:
-            if value.startswith(_VARIABLE):
-                with suppress(ValueError):  # anybody may set a variable to anything
-                    found.add(UUID(value.removeprefix(_VARIABLE).decode()))
-    return frozenset(found)
+        with suppress(OSError):  # it has ended
+            try:
+                environment = (directory / "environ").read_bytes().split(b"\0")
+            except PermissionError:
+                if _EXECUTES_A_RUN.search((directory / "cmdline").read_bytes()):
+                    of_others.append(int(directory.name))
+                continue
+            for value in environment:
+                if value.startswith(_VARIABLE):
+                    with suppress(ValueError):  # anybody may set a variable to anything
+                        found.add(UUID(value.removeprefix(_VARIABLE).decode()))
+    return Processes(frozenset(found), tuple(sorted(of_others)))
 
 
 async def crash_dead_runs(
     client: PrefectClient,
     pools: Iterable[str],
-    alive: Callable[[], Container[UUID]] = runs_with_a_process,
+    look: Callable[[], Processes] = runs_with_a_process,
     *,
     dry_run: bool,
 ) -> AsyncIterator[Step]:
     """Mark runs of these work pools as crashed that have no process, and say so of each.
 
     Their places under a concurrency limit are free then, and a retry goes on where they stood. A
-    process that is alive after all stops before its next call: its run is no longer its own.
+    process that is alive after all stops before its next call: its run is no longer its own. Where
+    it can't be known whether a run has a process, it is left.
     """
     under_way = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY))
@@ -76,9 +94,13 @@ async def crash_dead_runs(
         )
     ]
     # Asked after the runs: a process that began in between is seen.
-    living = alive()
+    living = look()
     for run in runs:
-        if run.id in living:
+        if run.id in living.runs:
+            continue
+        what = f"flow run {run.name} {run.id}"
+        if why := _why_not(run, living):
+            yield Step(Found.KEPT, what, why)
             continue
         was = run.state.name if run.state else "without a state"
         if not dry_run:
@@ -88,4 +110,15 @@ async def crash_dead_runs(
             )
             if answer.status is not SetStateStatus.ACCEPT:
                 continue  # it has ended by now
-        yield Step(Found.DIFFERENT, f"flow run {run.name}", f"was {was} without a process: crashed")
+        yield Step(Found.DIFFERENT, what, f"was {was} without a process: crashed")
+
+
+def _why_not(run: FlowRun, living: Processes) -> str:
+    """Return why it can't be known that a run without a process that is seen has none."""
+    if living.of_others:
+        process = f"process {living.of_others[0]} of another user"
+        return f"{process} may execute it: run this as the user of the workers"
+    state = run.state
+    if state and state.is_pending() and datetime.now(UTC) - state.timestamp < _TIME_TO_BEGIN:
+        return "a worker has just taken it"
+    return ""

@@ -82,7 +82,7 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(
         prog="python -m deployments.demo",
-        description="Rerun the tests of a simulated organization, for anybody to see.",
+        description="Rerun the tests of a simulated organization.",
     )
     add_version(parser)
     parser.parse_args()

@@ -1,6 +1,7 @@
 """The deployments of `prefect.yaml`, brought onto a server."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,6 +12,11 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
+from prefect.settings import (
+    PREFECT_CLIENT_MAX_RETRIES,
+    get_current_settings,
+    temporary_settings,
+)
 
 from deployments.ownership import Plan, own_limit
 from deployments.project import FILE, ROOT, Deployment
@@ -26,7 +32,7 @@ async def apply_deployments(
         client: The server.
         deployments: What `read_deployments` returned.
         dry_run: Only say it.
-        overwrite: Set by the file, too, what people set in the UI.
+        overwrite: Also reset what people set in the UI to what the file says.
 
     Raises:
         BootstrapError: Prefect refuses to make one; with its own words.
@@ -97,9 +103,14 @@ async def _make_room_for_its_limit(client: PrefectClient, there: DeploymentRespo
 
 def _deploy(deployments: Sequence[Deployment]) -> None:
     names = [word for one in deployments for word in ("--name", one.name)]
+    # It reads no `.env` or `prefect.toml` of the directory that this was started in. How often it
+    # tries is its own matter: we try once, and tell the wait.
+    with temporary_settings(restore_defaults={PREFECT_CLIENT_MAX_RETRIES}):
+        settings = get_current_settings().to_environment_variables(exclude_unset=True)
     done = subprocess.run(  # noqa: S603 - our own command, and names from our file
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", *names],
         cwd=ROOT,
+        env={**os.environ, **settings},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deployments.form import shortened
 from deployments.steps import BootstrapError, check_unique
+from tasks.deployment import as_slug
 from thousandeyes.mistakes import Unreadable, read_yaml, told
 
 ROOT: Final = Path(__file__).parents[1]
@@ -102,7 +103,10 @@ def read_deployments(path: Path = FILE) -> list[Deployment]:
         raise BootstrapError(f"{path.name}: {told(error)}") from None
     for deployment in deployments:
         _check(deployment, path)
-    check_unique(path, [deployment.full_name for deployment in deployments])
+    # Also those of different flows: `prefect deploy --name` makes all of a name, and artifacts are
+    # kept by its slug.
+    alone = "which one deployment alone may have, whatever its flow"
+    check_unique(path, [f"the name {as_slug(one.name)}, {alone}" for one in deployments])
     return deployments
 
 

@@ -1,9 +1,9 @@
 """`make serve`: Prefect server, worker and deployments on one machine, until Ctrl-C.
 
 All of it lives in a home of its own: the user's Prefect home and profile are neither read nor
-written, and of Prefect's variables only those that guard the server reach it. The token comes from
-the environment or from the project's `.env`, and reaches the worker alone: the server has no use
-for it.
+written, and of Prefect's variables only those that guard the server reach it. These and the token
+come from the environment, or from the project's `.env` or the file that TE_ENV_FILE names. The
+token reaches the worker, and is saved on the server as the credentials block `thousandeyes`.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, Final, NoReturn
 
+from dotenv import dotenv_values  # which comes with pydantic-settings
 from rich.console import Console
 
 from deployments.home import HOME, ROOT, guarded, make_private
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_version(parser)
     usual = " (default: %(default)s)"
     parser.add_argument(
-        "--port", type=port_of, metavar="N", default=4200, help=f"of the server{usual}"
+        "--port", type=port_of, metavar="N", default=4200, help=f"port of the server{usual}"
     )
     parser.add_argument("--home", type=Path, default=HOME, help=f"where it keeps its data{usual}")
     given = parser.parse_args(arguments)
@@ -106,15 +107,16 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
             raise ServeError(f"port {port} is taken: choose another one with PORT=N")
     make_private(home)
     url = f"http://127.0.0.1:{port}"
-    server_env = _environment(url, home) | guarded(port) | _chosen()
-    env = server_env | _settings()
+    file = _env_file()
+    server_env = _environment(url, home) | guarded(port) | _chosen(file)
+    env = server_env | _settings(file)
     with ExitStack() as stack:
         log = stack.enter_context((home / _LOG).open("w+b"))
         console.print(f"Prefect starts at {url}, which takes some seconds …")
         command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-        server = stack.enter_context(_running(command, server_env, log))
+        server = stack.enter_context(_running(command, server_env, log, home))
         wait_until_up(url, server, log, console.print)
-        with _running(_bootstrap(), env, None) as bootstrap:
+        with _running(_bootstrap(), env, None, home) as bootstrap:
             if bootstrap.wait():
                 raise ServeError("the deployments could not be put on the server: see above")
         # Before the worker, which would end at a pipe that nobody reads any more: see `status_of`.
@@ -122,7 +124,7 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
             f"Start runs at {url}/deployments, read them at {url}/artifacts. Ctrl-C ends it."
         )
         worker = stack.enter_context(
-            _running(("prefect", "worker", "start", "--pool", _POOL), env, None)
+            _running(("prefect", "worker", "start", "--pool", _POOL), env, None, home)
         )
         while True:
             for process, name in ((server, f"server, see {log.name}"), (worker, "worker")):
@@ -151,38 +153,50 @@ def _environment(url: str, home: Path) -> dict[str, str]:
     }
 
 
-def _chosen() -> dict[str, str]:
-    """Return what a user may choose for the server, and the password that its clients then need."""
-    chosen = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+def _env_file() -> Path:
+    """Return the file that holds what is not in the environment: one that is named, or `.env`."""
+    named = os.environ.get(ENV_FILE)
+    return Path(named).resolve() if named else ROOT / ".env"
+
+
+def _chosen(file: Path) -> dict[str, str]:
+    """Return what a user may choose for the server, and the password that its clients then need.
+
+    Raises:
+        SettingsError: The file can't be read.
+    """
+    try:
+        written = dotenv_values(file, encoding="utf-8-sig") if file.is_file() else {}
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{file} can't be read: it must be a text file in UTF-8") from None
+    given = written | os.environ
+    chosen = {name: value for name in PASSED_ON if (value := given.get(name))}
     if password := chosen.get("PREFECT_SERVER_API_AUTH_STRING"):
         chosen["PREFECT_API_AUTH_STRING"] = password
     return chosen
 
 
-def _settings() -> dict[str, str]:
+def _settings(file: Path) -> dict[str, str]:
     """Return what runs on the worker need: variables, and the file that has the others.
 
     Runs are executed in directories of their own, where the project's `.env` does not lie.
     """
     variables = {name: value for name, value in os.environ.items() if name.startswith("TE_")}
-    if named := variables.get(ENV_FILE):
-        return variables | {ENV_FILE: str(Path(named).resolve())}
-    file = ROOT / ".env"
-    if "TE_TOKEN" in variables and not file.is_file():
+    if "TE_TOKEN" in variables and not variables.get(ENV_FILE) and not file.is_file():
         return variables
     return variables | {ENV_FILE: str(file)}  # one that is made later counts for the runs then
 
 
 @contextlib.contextmanager
 def _running(
-    module: Sequence[str], env: Mapping[str, str], log: IO[bytes] | None
+    module: Sequence[str], env: Mapping[str, str], log: IO[bytes] | None, home: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a module until the block ends. A Ctrl-C reaches it through us alone, in our order."""
     with ExitStack() as stack:
         with _no_interrupt():  # one in between would leave a process that nobody ends
             process = subprocess.Popen(  # noqa: S603 - our own commands
                 [sys.executable, "-m", *module],
-                cwd=ROOT,
+                cwd=home,  # Prefect reads a `.env` where it runs
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=log or subprocess.PIPE,

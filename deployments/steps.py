@@ -48,5 +48,5 @@ class Step:
 
 def left(what: str, file: str, differing: Sequence[str], *more: str) -> Step:
     """Return the step for what people set in the UI other than the file has it."""
-    unlike = f"not as in {file}: {', '.join(differing)}; --overwrite sets it by the file"
+    unlike = f"differs from {file}: {', '.join(differing)}; --overwrite restores the file's value"
     return Step(Found.KEPT, what, "; ".join([unlike, *more] if differing else more))

@@ -36,9 +36,10 @@ def why_not(flow_run: FlowRun, flow_name: str, state_id: UUID) -> str | None:
     if not state or not state.is_crashed():
         return f"its state is {state.name if state else 'gone'} by now"
     if state.id != state_id:
-        return "its crash was reported again, and that report sees to it"
+        return "a newer report of the same crash will restart it"
     if flow_run.run_count > RESTARTS:
-        return f"it was started {flow_run.run_count} times, and crashed each time"
+        often = f"{flow_run.run_count} times already"
+        return f"it has been started {often}, too often to be restarted automatically"
     return None
 
 

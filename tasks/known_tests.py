@@ -6,7 +6,8 @@ Each step of a creation is on record in the group's block before the next one be
 run creates a test twice, wherever an earlier one ended. One run at a time may change a group.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 from uuid import UUID
 
 from prefect import get_client
@@ -42,6 +43,16 @@ def keeping_created(group: EndpointTestGroup, there: EndpointTestGroup) -> Endpo
             "creating": there.creating,
         }
     )
+
+
+def noted_in(data: Mapping[str, Any]) -> EndpointTestGroup:
+    """Return what creations have noted in a group's document, also where the rest is no group.
+
+    Raises:
+        ValidationError: These notes can't be read.
+    """
+    noted = {field: data[field] for field in ("names", "created", "creating") if field in data}
+    return EndpointTestGroup(test_ids=list(noted.get("names", ())), **noted)
 
 
 class KnownTests:

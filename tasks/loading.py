@@ -74,12 +74,20 @@ async def _load(
         except ValueError:
             missing.append(repr(name))
         except RuntimeError as error:
-            cause = error.__cause__
-            why = told(cause) if isinstance(cause, ValidationError) else type(cause).__name__
-            problems.append(f"{title} {name!r} can't be used: {why}")
+            problems.append(f"{title} {name!r} can't be used: {why_unusable(error)}")
     if missing:
         problems.append(f"no {title} block named {', '.join(missing)} ({await _existing(kind)})")
     return found, problems
+
+
+def why_unusable(error: RuntimeError) -> str:
+    """Return what is wrong with a block that Prefect could not load, as forms let people save it.
+
+    Args:
+        error: What `aload` raised.
+    """
+    cause = error.__cause__
+    return told(cause) if isinstance(cause, ValidationError) else type(cause).__name__
 
 
 async def block_names(kind: type[Block]) -> list[str]:

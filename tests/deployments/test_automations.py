@@ -140,7 +140,7 @@ async def test_what_is_set_in_the_ui_stays_until_the_file_is_to_count(copied: li
         block = await client.read_block_document_by_name("a-team", "custom-webhook")
         await client.resume_automation(made.id)
         nowhere = "it sends nothing: choose a block for its notification in the UI"
-        by_people = "not as in automations.yaml: {}; --overwrite sets it by the file"
+        by_people = "differs from automations.yaml: {}; --overwrite restores the file's value"
         assert await applied(entry) == [("left", f"{by_people.format('enabled')}; {nowhere}")]
 
         # As the UI saves the page of an automation.
@@ -175,7 +175,7 @@ async def test_one_that_runs_something_else_is_mended_and_stays_switched_on(
         # The UI leaves this out of all that it saves.
         action = made.actions[0].model_copy(update={"schedule_after": timedelta(0)})
         await client.update_automation(made.id, saved(made, enabled=True, actions=[action]))
-    left = ("left", "not as in automations.yaml: enabled; --overwrite sets it by the file")
+    left = ("left", "differs from automations.yaml: enabled; --overwrite restores the file's value")
     assert await applied(entry) == [("changed", "action 1 schedule_after"), left]
     assert await applied(entry) == [left]
 

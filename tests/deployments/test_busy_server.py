@@ -9,7 +9,7 @@ import pytest
 from prefect.exceptions import PrefectHTTPStatusError
 
 from deployments.busy_server import PATIENCE, waited_for
-from deployments.steps import BootstrapError, Found, Step
+from deployments.steps import BootstrapError, Found, Step, left
 from tests.chaos.proxy import Proxy
 from tests.deployments.topology import Topology
 
@@ -61,6 +61,16 @@ async def test_a_busy_server_is_waited_for_and_each_step_told_once(
     assert said[1].endswith("next try in 4 s")
 
 
+async def test_what_is_left_of_a_thing_that_was_changed_is_told_too_and_once() -> None:
+    changed, kept = (
+        Step(Found.DIFFERENT, "deployment", "form"),
+        left("deployment", "file", ["tags"]),
+    )
+    found = Step(Found.AS_IT_SHOULD_BE, "deployment")
+    tries = steps([changed, kept, answer(503)], [kept, answer(503)], [found, kept, BLOCK])
+    assert await told(tries, []) == [changed, kept, BLOCK]
+
+
 async def test_what_it_refuses_is_an_error_at_once() -> None:
     said: list[str] = []
     with pytest.raises(PrefectHTTPStatusError):
@@ -73,7 +83,7 @@ async def test_one_that_stays_busy_is_given_up_with_what_to_do() -> None:
     busy = waited_for(
         steps([answer(503)]), lambda _: None, sleep=no_time, clock=lambda: next(times)
     )
-    with pytest.raises(BootstrapError, match=r"too busy for 10 minutes \(status 503\): how much"):
+    with pytest.raises(BootstrapError, match=r"too busy for 10 minutes \(status 503\): docs/"):
         [step async for step in busy]
 
 

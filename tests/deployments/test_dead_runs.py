@@ -4,16 +4,20 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 from prefect import get_client
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments import arun_deployment
+from prefect.states import Pending, Running
 
-from deployments.dead_runs import runs_with_a_process
-from deployments.steps import BootstrapError
+from deployments import dead_runs
+from deployments.dead_runs import Processes, crash_dead_runs, runs_with_a_process
+from deployments.steps import BootstrapError, Found, Step
 from tests.benchmarks.processes import free_port
 from tests.deployments.scene import client_of, simulated, switched_on, until
 from tests.deployments.topology import Topology
@@ -35,12 +39,76 @@ def test_the_runs_of_this_machines_processes_are_found(tmp_path: Path) -> None:
     process(tmp_path, 2, PATH="/bin", PREFECT__FLOW_RUN_ID=str(run))
     (tmp_path / "3").mkdir()  # it ended while we looked
     process(tmp_path, 4, PREFECT__FLOW_RUN_ID="none")
-    assert runs_with_a_process(tmp_path) == {run}
+    assert runs_with_a_process(tmp_path) == Processes(frozenset({run}), ())
+
+
+def test_processes_of_another_user_that_may_execute_a_run_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = (
+        "/bin/bash",
+        "python -m prefect server start",
+        "python -m prefect worker start --pool thousandeyes",
+        "python -m prefect.engine",
+        "python /venv/prefect/runner/_workspace_supervisor.py",
+    )
+    (tmp_path / "self").symlink_to("1")
+    for number, command in enumerate(commands, 1):
+        process(tmp_path, number)
+        (tmp_path / str(number) / "cmdline").write_text(command.replace(" ", "\0"))
+    read = Path.read_bytes
+
+    def as_another_user(path: Path) -> bytes:
+        if path.name == "environ":
+            raise PermissionError
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", as_another_user)
+    assert runs_with_a_process(tmp_path) == Processes(frozenset(), (4, 5))
 
 
 def test_a_system_that_tells_no_processes_is_told_and_no_run_is_touched(tmp_path: Path) -> None:
     with pytest.raises(BootstrapError, match="Linux alone"):
         runs_with_a_process(tmp_path)
+
+
+async def of(name: str, client: PrefectClient, processes: Processes) -> list[Step]:
+    """Return what would become of a run whose state has this name, and no process that is seen."""
+    deployment = await client.read_deployment_by_name("rerun-endpoint-tests/on-demand")
+    states: dict[str, State[None]] = {"Pending": Pending(), "Running": Running()}
+    run = await client.create_flow_run_from_deployment(
+        deployment.id, parameters={"test_ids": ["1"]}, state=states[name]
+    )
+    steps = crash_dead_runs(client, ["thousandeyes"], lambda: processes, dry_run=True)
+    try:
+        return [step async for step in steps if str(run.id) in step.what]
+    finally:
+        await client.delete_flow_run(run.id)
+
+
+async def test_a_run_that_another_user_may_execute_is_left_and_told(one_machine: Topology) -> None:
+    with client_of(one_machine):
+        async with get_client() as client:
+            [step] = await of("Running", client, Processes(frozenset(), (4711,)))
+            [alone] = await of("Running", client, Processes(frozenset(), ()))
+    assert step.found is Found.KEPT
+    assert step.detail == (
+        "process 4711 of another user may execute it: run this as the user of the workers"
+    )
+    assert alone.found is Found.DIFFERENT
+    assert alone.detail == "was Running without a process: crashed"
+
+
+async def test_a_run_that_a_worker_has_just_taken_is_left_time_to_begin(
+    one_machine: Topology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client_of(one_machine):
+        async with get_client() as client:
+            [step] = await of("Pending", client, Processes(frozenset(), ()))
+            monkeypatch.setattr(dead_runs, "_TIME_TO_BEGIN", timedelta())
+            [late] = await of("Pending", client, Processes(frozenset(), ()))
+    assert (step.found, step.detail) == (Found.KEPT, "a worker has just taken it")
+    assert late.found is Found.DIFFERENT
 
 
 @pytest.fixture
@@ -104,9 +172,8 @@ async def test_a_dead_run_is_named_by_the_one_it_keeps_out_until_its_place_is_fr
             assert f"would be changed flow run {dead.name}" in bootstrap(
                 server, "--on-this-machine", "--dry-run"
             )
-            assert f"changed          flow run {dead.name} (was Running without a process" in (
-                bootstrap(server, "--on-this-machine")
-            )
+            said = bootstrap(server, "--on-this-machine")
+            assert f"changed          flow run {dead.name} {dead.id} (was Running without" in said
             assert await name_of_state(dead.id) == "Crashed"
             goes_on = await started(test_ids[0])
 

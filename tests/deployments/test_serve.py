@@ -16,15 +16,17 @@ import pytest
 from prefect.deployments import arun_deployment
 
 from deployments.home import ROOT
-from deployments.serve import _running
+from deployments.serve import _chosen, _running
 from tests.benchmarks.processes import environment, free_port
 from tests.deployments.scene import client_of, simulated
 from tests.deployments.topology import Topology
 from tests.docs.pages import clone
+from thousandeyes.errors import SettingsError
 
 pytestmark = pytest.mark.servers
 
 NOBODY = "http://127.0.0.1:9"
+PASSWORD = "on-call:s3cret"
 
 
 def test_it_serves_a_run_with_the_token_of_the_dotenv_file_and_stops_with_ctrl_c(
@@ -33,7 +35,13 @@ def test_it_serves_a_run_with_the_token_of_the_dotenv_file_and_stops_with_ctrl_c
     port, project, elsewhere = free_port(), clone(tmp_path / "project"), tmp_path / "elsewhere"
     elsewhere.mkdir()
     with simulated(tests=["202701"]) as (_, settings):
-        (project / ".env").write_text("".join(f"{k}={v}\n" for k, v in settings.items()))
+        others = tmp_path / "others.db"
+        written = settings | {
+            # What the server may be given, and what it may not.
+            "PREFECT_SERVER_API_AUTH_STRING": PASSWORD,
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{others}",
+        }
+        (project / ".env").write_text("".join(f"{k}={v}\n" for k, v in written.items()))
         env = environment(
             tmp_path / "of-the-user",
             # A user's own profile, which it must leave alone, and proxies that nobody runs.
@@ -61,7 +69,7 @@ def test_it_serves_a_run_with_the_token_of_the_dotenv_file_and_stops_with_ctrl_c
                 said.append(line)
                 if "started!" in line:
                     break
-            with client_of(Topology(tmp_path, port)):
+            with client_of(Topology(tmp_path, port, auth=PASSWORD)):
                 starting = arun_deployment(
                     "rerun-endpoint-tests/on-demand",
                     parameters={"test_ids": ["202701"]},
@@ -69,7 +77,8 @@ def test_it_serves_a_run_with_the_token_of_the_dotenv_file_and_stops_with_ctrl_c
                     timeout=120,
                 )
                 run = asyncio.run(starting)
-            assert_guarded(port, project / ".prefect")
+            assert_guarded(port, project / ".prefect", PASSWORD)
+            assert not others.exists()
             assert run.state, "".join(said)
             assert run.state.message == "1 of 1 tests accepted.", "".join(said)
             [server] = servers(project / ".prefect")
@@ -87,7 +96,7 @@ def test_it_serves_a_run_with_the_token_of_the_dotenv_file_and_stops_with_ctrl_c
 
 
 CHOSEN = {
-    "PREFECT_SERVER_API_AUTH_STRING": "on-call:s3cret",
+    "PREFECT_SERVER_API_AUTH_STRING": PASSWORD,
     "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "https://prefect.example.net",
     "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events",
@@ -96,11 +105,13 @@ CHOSEN = {
 OF_THE_USER = {"PREFECT_API_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:////other.db"}
 
 
-def assert_guarded(port: int, home: Path) -> None:
+def assert_guarded(port: int, home: Path, password: str) -> None:
     """No page of another site can use the server, and no other user can read what it keeps."""
     url = f"http://127.0.0.1:{port}/api"
+    assert httpx.get(f"{url}/admin/version", trust_env=False).status_code == 401
     foreign = {"Origin": "http://127.0.0.1:1"}
-    read = httpx.post(f"{url}/block_documents/filter", headers=foreign, trust_env=False)
+    user = httpx.BasicAuth(*password.split(":"))
+    read = httpx.post(f"{url}/block_documents/filter", auth=user, headers=foreign, trust_env=False)
     assert "access-control-allow-origin" not in read.headers
     assert read.status_code == 403, "it wants a CSRF token"
     own = {"Origin": f"http://localhost:{port}"}
@@ -119,6 +130,20 @@ def servers(home: Path) -> list[str]:
             if is_server and f"PREFECT_HOME={home}\0" in text:
                 found.append(text)
     return found
+
+
+def test_what_the_environment_has_for_the_server_overrules_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, name = tmp_path / ".env", "PREFECT_SERVER_API_AUTH_STRING"
+    assert _chosen(file) == {}
+    file.write_text(f"{name}=of:file\nPREFECT_API_URL={NOBODY}\n")
+    assert _chosen(file) == {name: "of:file", "PREFECT_API_AUTH_STRING": "of:file"}
+    monkeypatch.setenv(name, PASSWORD)
+    assert _chosen(file)[name] == PASSWORD
+    file.write_bytes(b"TE_TOKEN=\xff")
+    with pytest.raises(SettingsError, match="must be a text file in UTF-8"):
+        _chosen(file)
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path, one_machine: Topology) -> None:
@@ -165,7 +190,7 @@ def test_in_the_background_of_a_script_it_ends_by_any_signal_and_takes_its_serve
 
 
 def test_a_signal_while_a_process_starts_leaves_none_behind(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     started = []
 
@@ -178,7 +203,7 @@ def test_a_signal_while_a_process_starts_leaves_none_behind(
     monkeypatch.setattr(subprocess, "Popen", Interrupted)
     with (
         pytest.raises(KeyboardInterrupt),
-        _running(("http.server", str(free_port())), dict(os.environ), None),
+        _running(("http.server", str(free_port())), dict(os.environ), None, tmp_path),
     ):
         pass
     [process] = started

@@ -173,7 +173,7 @@ def test_what_is_set_there_stays_and_a_page_that_is_saved_changes_nothing_else(
         said = bootstrap()
         bootstrap("--overwrite")
     left = [line.split(maxsplit=2)[2] for line in said.splitlines() if line.startswith("left")]
-    kept = "{} (not as in {}: {}; --overwrite sets it by the file)"
+    kept = "{} (differs from {}: {}; --overwrite restores the file's value)"
     assert left == [
         kept.format(
             "rerun-endpoint-tests/scheduled", "prefect.yaml", "tags, schedule weekdays-at-10 active"

@@ -66,7 +66,7 @@ RUN: Final[Mapping[str, Told]] = {
     f"{_BOOTSTRAP} --dry-run": Told(r"would be \w+", _SERVER, on_server=True, given="groups"),
     _BOOTSTRAP: Told(r"(made|changed|found) +block endpoint-test-group/morning-checks"),
     f"{_BOOTSTRAP} --on-this-machine": Told(
-        r"changed +flow run \S+ \(was Running without a process",
+        r"changed +flow run \S+ \S+ \(was Running without a process",
         _SERVER,
         on_server=True,
         given="dead_run",

@@ -29,16 +29,14 @@ def test_a_crashed_run_is_started_again_three_times(run_count: int) -> None:
 def test_and_then_no_more() -> None:
     state: State[None] = Crashed()
     said = why_not(run(state, RESTARTS + 1), OURS, state.id)
-    assert said == "it was started 4 times, and crashed each time"
+    assert said == "it has been started 4 times already, too often to be restarted automatically"
 
 
 def test_of_two_reports_of_one_crash_only_the_last_counts() -> None:
     first: State[None] = Crashed()
     last: State[None] = Crashed()
     now = run(last)
-    assert (
-        why_not(now, OURS, first.id) == "its crash was reported again, and that report sees to it"
-    )
+    assert why_not(now, OURS, first.id) == "a newer report of the same crash will restart it"
     assert why_not(now, OURS, last.id) is None
 
 
