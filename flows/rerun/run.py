@@ -96,9 +96,8 @@ class Run:
         with self._sending.through(self._client.gate, self._options.deadline_minutes):
             await self._prepare(to_send, left_open, died)
             if died:
-                knows = self._baseline.reaches_back
-                at_a_time = self._options.max_in_flight if knows else len(to_send)
-                mark_possibly_sent(to_send, at_a_time, died.told, self._baseline.latest_round)
+                at_a_time = self._options.max_in_flight
+                mark_possibly_sent(to_send, at_a_time, died.told, self._baseline.out_of_turn)
             for record in left_open:
                 self.results.begin(record, at_once=True)
             in_order = sorted(to_send, key=self._baseline.has_just_run)

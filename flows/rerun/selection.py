@@ -117,7 +117,7 @@ def mark_possibly_sent(
     to_send: Iterable[Record],
     at_a_time: int,
     told: Container[str],
-    latest_round: Callable[[Record], int],
+    out_of_turn: Callable[[Record], bool],
 ) -> None:
     """Note in doubt what an attempt that died may have sent without a record of it.
 
@@ -131,14 +131,14 @@ def mark_possibly_sent(
         to_send: The tests, in the order of the list.
         at_a_time: How many were under way at a time.
         told: IDs of the tests whose outcome that attempt wrote down.
-        latest_round: A test's latest round since shortly before that attempt, 0 for none.
+        out_of_turn: Tells whether it may have passed a test over and sent it later.
     """
     counted: Counter[str | None] = Counter()
     for record in to_send:
         had_no_turn = record.outcome is Outcome.NOT_ATTEMPTED
         if not had_no_turn and (record.outcome in KEPT | IN_DOUBT or record.test_id in told):
             continue
-        if not latest_round(record):
+        if not out_of_turn(record):
             if counted[record.aid] == at_a_time:
                 continue
             # Several attempts may have died, and none of them got beyond these.
@@ -161,7 +161,7 @@ def possibly_sent(
         outcomes.get(test_id) or Record(test_id, aid=chosen.aids.get(test_id))
         for test_id in chosen.test_ids
     ]
-    mark_possibly_sent(records, at_a_time, told, lambda _: 0)
+    mark_possibly_sent(records, at_a_time, told, lambda _: False)
     return {record.test_id: record for record in records if record.in_doubt}
 
 
