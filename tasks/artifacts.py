@@ -132,12 +132,11 @@ async def read_outcomes(
     """
     ids = list(flow_run_ids)
     of_runs = await _read(ids, ArtifactFilterKey(like_=f"{_OF_A_RUN}%"))
-    tables = [one for one in of_runs if str(one.key).startswith(OUTCOMES_KEY)]
-    not_sent = [one for one in of_runs if str(one.key).startswith(NOT_SENT_KEY)]
+    tables = [one for one in of_runs if str(one.key).startswith((OUTCOMES_KEY, NOT_SENT_KEY))]
     tests = await _read(ids, ArtifactFilterKey(like_=f"{TEST_KEY}%"))
     records: dict[str, Record] = {}
     twice: set[tuple[UUID | None, str]] = set()
-    for artifact in (*tables, *not_sent, *tests):
+    for artifact in (*tables, *tests):
         if since and artifact.created and artifact.created < since:
             continue
         for record in _records(artifact):
