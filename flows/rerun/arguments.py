@@ -101,8 +101,8 @@ def read_arguments(arguments: Sequence[str] | None) -> Given:
     own = {name: given.pop(name) for name in names}
     if own["judge_again"] and any(value not in (None, []) for value in given.values()):
         raise SettingsError(
-            "--judge-again takes no tests and no options of a run: it judges one as that was asked "
-            "for. Nothing was sent."
+            "--judge-again takes no tests and no options of a run: it judges that run with the "
+            "run's own options. Nothing was sent."
         )
     return Given(**own, rest=given)
 
@@ -171,7 +171,8 @@ def _add_own(groups: Mapping[str, argparse._ArgumentGroup]) -> None:
         "--json",
         dest="json_file",
         **one("FILE"),
-        help="write the outcomes as JSON; -: to standard output, and nothing else there",
+        help="write the outcomes as JSON; use - for standard output, which then carries only the "
+        "JSON",
     )
     output.add_argument(
         "--junit",
