@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 from prefect import flow, get_client
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.flow_engine import run_flow_async
 from prefect.settings import get_current_settings
@@ -150,8 +150,9 @@ async def test_what_a_retry_that_died_may_have_sent_again_is_marked(simulate: Si
     faults = {one: Fault(replies=[403]) for one in ids(2)}
     simulator = simulate(tests=ids(3), faults=faults)
     flow_run_id = id_of(await rerun_endpoint_tests(ids(3), return_state=True))
+    states: list[State[Any]] = [Running(), Crashed(), Scheduled()]
     async with get_client() as client:
-        for state in (Running(), Crashed(), Scheduled()):
+        for state in states:
             await client.set_flow_run_state(flow_run_id, state, force=True)
         flow_run = await client.read_flow_run(flow_run_id)
     await run_flow_async(rerun_endpoint_tests, flow_run, {"test_ids": ids(3)}, return_type="state")

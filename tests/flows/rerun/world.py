@@ -109,7 +109,7 @@ class World:
                 client, sending, artifacts, options, thresholds, logger=logger, call=send_until_told
             )
             planning = asyncio.ensure_future(self._note_plan(client.gate, len(to_send), options))
-            await run.execute(to_send, list(left_open), died and Died(died))
+            await run.execute(to_send, list(left_open), Died(died) if died else None)
             self.paths = FailingPaths(options, artifacts.keep, logger)
             await self.paths.read(client, to_send)
             planning.cancel()
