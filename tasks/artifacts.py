@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID
@@ -113,7 +114,9 @@ def description(record: Record) -> str:
     return words
 
 
-async def read_outcomes(flow_run_ids: Iterable[UUID], *, gone_too: bool = False) -> list[Record]:
+async def read_outcomes(
+    flow_run_ids: Iterable[UUID], *, gone_too: bool = False, since: datetime | None = None
+) -> list[Record]:
     """Read back what these flow runs recorded, one record a test.
 
     A test's own artifact counts, the newest of several; what has none (`not_attempted`,
@@ -125,15 +128,17 @@ async def read_outcomes(flow_run_ids: Iterable[UUID], *, gone_too: bool = False)
     Args:
         flow_run_ids: The flow runs.
         gone_too: Return also tests that were no part of the run, which carries their history on.
+        since: Read only what was created since then, by the Prefect server's clock.
     """
     ids = list(flow_run_ids)
     of_runs = await _read(ids, ArtifactFilterKey(like_=f"{_OF_A_RUN}%"))
-    tables = [one for one in of_runs if str(one.key).startswith(OUTCOMES_KEY)]
-    not_sent = [one for one in of_runs if str(one.key).startswith(NOT_SENT_KEY)]
+    tables = [one for one in of_runs if str(one.key).startswith((OUTCOMES_KEY, NOT_SENT_KEY))]
     tests = await _read(ids, ArtifactFilterKey(like_=f"{TEST_KEY}%"))
     records: dict[str, Record] = {}
     twice: set[tuple[UUID | None, str]] = set()
-    for artifact in (*tables, *not_sent, *tests):
+    for artifact in (*tables, *tests):
+        if since and artifact.created and artifact.created < since:
+            continue
         for record in _records(artifact):
             in_this_run = artifact.flow_run_id, record.test_id
             if record.maybe_duplicate:

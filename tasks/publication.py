@@ -51,7 +51,7 @@ async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> 
         made = await until_taken(lambda: create_table(rows, key, description, ended_run))
         # By its key it would be the newest one: that of another run, before long.
         link = ui_link(f"artifacts/artifact/{made}")
-    if kept := not_sent(report):
+    if place.table == OUTCOMES_KEY and (kept := not_sent(report, rows)):
         with refusals_logged("what it carries on of tests that were not sent"):
             not_sent_key, how = NOT_SENT_KEY + deployment, "Tests that this run did not send"
             await until_taken(lambda: create_table(kept, not_sent_key, how, ended_run))

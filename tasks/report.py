@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from tasks.artifact_creation import as_json
-from tasks.rows import Row, carried_on, in_run_table
+from tasks.markdown import cell
+from tasks.rows import Row, carried_on, in_run_table, together
 from thousandeyes.marks import is_worth_keeping
 from thousandeyes.outcomes import GOOD, MEANING, UNTOLD, in_words
 from thousandeyes.record import Record
@@ -106,10 +107,11 @@ def table(records: Iterable[Record]) -> tuple[list[Row], str]:
     return rows, words
 
 
-def not_sent(report: RunReport) -> list[Row]:
+def not_sent(report: RunReport, shown: Iterable[Row]) -> list[Row]:
     """Return a row for each test with a history and no artifact of its own in which it could stand.
 
-    Of more than a table holds, those that were part of the run come first.
+    Of more than a table holds, those that were part of the run come first. Those of the run that
+    the rows of its table, `shown`, leave out too are told together.
     """
     untold = [record for record in report.records if record.outcome in UNTOLD]
     known = [
@@ -117,4 +119,10 @@ def not_sent(report: RunReport) -> list[Row]:
         for record in (*untold, *report.gone)
         if record.standing and is_worth_keeping(record.standing.history)
     ]
-    return [carried_on(record) for record in known[:LARGEST_TABLE]]
+    rows = [carried_on(record) for record in known[:LARGEST_TABLE]]
+    told = {values["test_id"] for values in (*shown, *rows)}
+    for outcome in sorted(UNTOLD):
+        left = [record.test_id for record in untold if record.outcome is outcome]
+        if left := [test_id for test_id in left if cell(test_id) not in told]:
+            rows.append(together(outcome, left))
+    return rows

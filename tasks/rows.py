@@ -1,5 +1,6 @@
 """A record as a row of a table, and the way back from it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from pydantic import TypeAdapter
@@ -87,6 +88,11 @@ def carried_on(record: Record) -> Row:
     return {name: values[name] for name in (*early, *NO_STANDING)}
 
 
+def together(outcome: Outcome, test_ids: Iterable[str]) -> Row:
+    """Return one row for tests of which nothing is told but their outcome."""
+    return {"outcome": outcome.value, "test_ids": cell(" ".join(test_ids))}
+
+
 def from_row(values: object) -> Record:
     """Return the record that a row was made of; keys of later versions are passed over.
 
@@ -113,13 +119,19 @@ def from_row(values: object) -> Record:
 
 
 def stored_rows(stored: object) -> list[object]:
-    """Return a table's rows; one of a test's fields has a single record, and so a single row."""
+    """Return a table's rows, one a test, also where the table has one for many, or many for one."""
     if not isinstance(stored, list):
         return [stored]
     if stored and all(isinstance(one, dict) and set(one) == {"field", "value"} for one in stored):
         nothing = dict.fromkeys(values_of(Record("")))
         return [nothing | {one["field"]: one["value"] for one in stored}]
-    return stored
+    return [one for values in stored for one in _apart(values)]
+
+
+def _apart(values: object) -> list[object]:
+    if isinstance(values, dict) and isinstance(named := values.get("test_ids"), str):
+        return [values | {"test_id": test_id} for test_id in from_cell(named).split()]
+    return [values]
 
 
 def _text(moment: datetime | None) -> str | None:

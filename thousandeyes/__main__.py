@@ -13,6 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from thousandeyes.arguments import one
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, SettingsError
 from thousandeyes.finding import is_named, matching
@@ -178,7 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     tests = what.add_parser("tests", help="endpoint scheduled tests", description=_NOT_LISTED)
     tests.set_defaults(answer=_tests)
     _name_and_aid(tests)
-    tests.add_argument("--type", help="such as agent-to-server or http-server")
+    tests.add_argument("--type", **one("TYPE"), help="such as agent-to-server or http-server")
     switch = tests.add_mutually_exclusive_group()
     switch.add_argument("--enabled", action="store_const", const=True, help="only enabled tests")
     switch.add_argument(
@@ -200,8 +201,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _name_and_aid(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", default="*", metavar="PATTERN", help="such as 'Payroll*'")
-    parser.add_argument("--aid", help="account group; TE_AID, else the token's own, when left out")
+    parser.add_argument("--name", default="*", **one("PATTERN"), help="such as 'Payroll*'")
+    words = "account group; TE_AID, else the token's own, when left out"
+    parser.add_argument("--aid", **one("AID", "account group"), help=words)
 
 
 def _error(error: Exception, status: int) -> int:

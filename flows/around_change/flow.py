@@ -54,7 +54,8 @@ async def rerun_around_change(
 
     Args:
         test_ids: IDs of the endpoint instant tests, such as 765231567: a pasted text, or a list of
-            such texts. May be empty when groups are given.
+            such texts. May be empty when groups are given, or one of the options name_pattern and
+            test_ids_file.
         groups: Endpoint Test Group blocks, by name, whose tests are run after those named by ID.
         credentials: A ThousandEyes Credentials block, by name, and never a token. Empty: the one
             that the groups name, else the worker's environment.

@@ -1,7 +1,7 @@
 """The command line's arguments: what they are, and the flow's parameters made of them."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TextIO
@@ -14,6 +14,7 @@ from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import Parameters
 from flows.rerun.selection import select
 from tasks.blocks import read_names
+from thousandeyes.arguments import Together, naming, one
 from thousandeyes.errors import SettingsError
 from thousandeyes.lists import read_test_ids_text, refuse_tokens
 from thousandeyes.mistakes import Mistake, mistakes
@@ -43,27 +44,29 @@ def _fail_on(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _thresholds(text: str) -> dict[str, str]:
+def _thresholds(text: str) -> list[tuple[str, str]]:
     pairs = (part.partition("=") for part in text.split(",") if part.strip())
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    return [(name.strip(), value.strip()) for name, _, value in pairs]
 
 
-_VALUES: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
-    "fail_on": ("ENDING,…", _fail_on),
-    "max_in_flight": ("N", str),
-    "deadline_minutes": ("M", str),
-    "results_deadline_minutes": ("M", str),
-    "expected_agents": ("N", str),
-    "paths_of_failing_agents": ("N", str),
-    "thresholds": ("NAME=VALUE,…", _thresholds),
-    "test_ids_file": ("FILE", str),
-    "name_pattern": ("PATTERN", str),
-    "only_failed_of": ("RUN", str),
-    "compare_with": ("RUN", str),
-    "skip_if_run_within_minutes": ("M", str),
+_NUMBER: Final[dict[str, Any]] = {"metavar": "N"}
+_MINUTES: Final[dict[str, Any]] = {"metavar": "M"}
+_VALUES: Final[dict[str, dict[str, Any]]] = {
+    "fail_on": {"metavar": "ENDING,…", "type": _fail_on, "action": "extend"},
+    "max_in_flight": _NUMBER,
+    "deadline_minutes": _MINUTES,
+    "results_deadline_minutes": _MINUTES,
+    "expected_agents": _NUMBER,
+    "paths_of_failing_agents": _NUMBER,
+    "thresholds": {"metavar": "NAME=VALUE,…", "type": _thresholds, "action": Together},
+    "test_ids_file": one("FILE"),
+    "name_pattern": one("PATTERN"),
+    "only_failed_of": one("RUN"),
+    "compare_with": one("RUN"),
+    "skip_if_run_within_minutes": _MINUTES,
 }
-"""Of options that take a value: what it looks like, and how it is read, if not as `VALUE` and as it
-stands. The model checks it."""
+"""How argparse reads options that take a value, if not as `VALUE` and as it stands. The model
+checks it."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,8 @@ def read_arguments(arguments: Sequence[str] | None) -> Given:
     own = {name: given.pop(name) for name in names}
     if own["judge_again"] and any(value not in (None, []) for value in given.values()):
         raise SettingsError(
-            "--judge-again takes no tests and no options of a run: it judges one as that was asked "
-            "for. Nothing was sent."
+            "--judge-again takes no tests and no options of a run: it judges that run with the "
+            "run's own options. Nothing was sent."
         )
     return Given(**own, rest=given)
 
@@ -138,17 +141,18 @@ def _add_own(groups: Mapping[str, argparse._ArgumentGroup]) -> None:
         default=[],
         dest="groups",
         metavar="NAME",
+        type=naming("group"),
         help="an Endpoint Test Group block on the Prefect server; may be given several times",
     )
     what.add_argument(
         "--judge-again",
-        metavar="RUN",
+        **one("RUN"),
         help="run nothing: read the results of an earlier run, a flow run's ID or a deployment for "
         "its latest one, and make its provisional verdicts final",
     )
     how.add_argument(
         "--credentials",
-        metavar="NAME",
+        **one("NAME", "block"),
         help="a ThousandEyes Credentials block (default: the groups' own, else the environment)",
     )
     output.add_argument("-h", "--help", action="help", help="show this and exit")
@@ -166,13 +170,14 @@ def _add_own(groups: Mapping[str, argparse._ArgumentGroup]) -> None:
     output.add_argument(
         "--json",
         dest="json_file",
-        metavar="FILE",
-        help="write the outcomes as JSON; -: to standard output, and nothing else there",
+        **one("FILE"),
+        help="write the outcomes as JSON; use - for standard output, which then carries only the "
+        "JSON",
     )
     output.add_argument(
         "--junit",
         dest="junit_file",
-        metavar="FILE",
+        **one("FILE"),
         help="write them as JUnit's XML, for the viewers of CI servers",
     )
 
@@ -186,13 +191,14 @@ def parameters(given: Given, stdin: TextIO) -> Parameters:
     """
     rest = dict(given.rest)
     groups, credentials = read_names(rest.pop("groups"), "--group"), rest.pop("credentials")
-    test_ids = _with_stdin(rest.pop("test_ids"), stdin)
+    test_ids = _with_stdin(given_ids := rest.pop("test_ids"), stdin)
     try:
         options = RerunOptions.model_validate(rest)
     except ValidationError as error:
         raise SettingsError("; ".join(dict.fromkeys(map(_told, mistakes(error))))) from None
     asked = Parameters(test_ids=test_ids, groups=groups, credentials=credentials, options=options)
-    if test_ids or not (asked.name_tests or options.only_failed_of):
+    # IDs that come to none narrow nothing down, and would leave all that failed.
+    if test_ids or not (asked.name_tests or (options.only_failed_of and not given_ids)):
         checked = select(test_ids, {}, credentials).test_ids
         asked = asked.model_copy(update={"test_ids": checked})
     if not (groups or credentials or options.only_failed_of):
@@ -210,8 +216,7 @@ def _add(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
     elif isinstance(kind, type) and issubclass(kind, StrEnum):
         group.add_argument(_flag(name), choices=[str(choice) for choice in kind], **shared)
     else:
-        metavar, read = _VALUES.get(name, ("VALUE", str))
-        group.add_argument(_flag(name), metavar=metavar, type=read, **shared)
+        group.add_argument(_flag(name), **_VALUES.get(name, {"metavar": "VALUE"}), **shared)
 
 
 def _default(value: object) -> str:

@@ -6,8 +6,9 @@ It tells later which results are the run's own.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
+from flows.rerun.looking_up import ask_each, grouped
 from flows.rerun.options import RerunOptions
 from flows.runs.sending import Logger
 from thousandeyes.awaiting import newest_rounds
@@ -21,7 +22,6 @@ from thousandeyes.own_rounds import OwnRounds, own_rounds
 from thousandeyes.record import Record
 from thousandeyes.results import ROUND_SECONDS, first_round
 
-Key = TypeVar("Key")
 _LONGEST: Final = 60.0  # seconds for each of the two questions
 _MINUTE: Final = 60.0
 _LONGEST_TO_A_NEW_ROUND: Final = 300.0  # seconds
@@ -33,7 +33,6 @@ class Baseline:
 
     Nothing is asked in a run that needs no results. What can't be found out costs no test: without
     the agents, silence ends the waiting; without the rounds, nothing is settled.
-    `reaches_back` tells whether no round is missing since an attempt that died began.
 
     Args:
         client: The run's client.
@@ -53,10 +52,11 @@ class Baseline:
         self.agent_names: dict[str, str] = {}
         self._client, self._options = client, options
         self._logger, self._sleep = logger, sleep
-        self.reaches_back = not self.needs_rounds
         self._fleets: dict[str | None, Fleet] = {}
         self._pages_left = MOST_PAGES
-        self._standing: dict[str, int] | None = None
+        self._standing: dict[str, int] = {}
+        self._rounds_known_of: set[str | None] = set()
+        self._reaches_back = False
         self._began_at = 0.0
 
     @property
@@ -87,7 +87,7 @@ class Baseline:
             return  # and keep nothing: of 10,000 tests, what the API lists takes 12 MB
         self.tests = tests
         if self._options.wait_for_results:
-            for aid, test_ids in _grouped([*to_send, *left_open], lambda one: one.aid).items():
+            for aid, test_ids in grouped([*to_send, *left_open], lambda one: one.aid).items():
                 await self._look_for_agents(aid, test_ids)
         await self._look_for_rounds(to_send, died)
 
@@ -121,7 +121,14 @@ class Baseline:
 
     def latest_round(self, record: Record) -> int:
         """Return the test's latest round of those that `read` asked for; 0 where there is none."""
-        return (self._standing or {}).get(record.test_id, 0)
+        return self._standing.get(record.test_id, 0)
+
+    def out_of_turn(self, record: Record) -> bool:
+        """Tell whether an attempt that died may have passed the test over and sent it later."""
+        if not self.needs_rounds:
+            return False
+        known = self._reaches_back and record.aid in self._rounds_known_of
+        return not known or self.latest_round(record) > 0
 
     async def wait_for_a_new_round(self, record: Record, stopped: Callable[[], bool]) -> None:
         """Wait until a round of this rerun can be told from the one that is there already.
@@ -153,7 +160,7 @@ class Baseline:
     def note_rounds(self, record: Record) -> None:
         """Note in the record, right before its call, after which round its own begin."""
         server_time = self._client.server_time()
-        if self._standing is None or server_time is None:
+        if record.aid not in self._rounds_known_of or server_time is None:
             return
         # An earlier call counts as long as it may have been carried out.
         if record.rounds_after is None or not record.maybe_duplicate:
@@ -227,24 +234,16 @@ class Baseline:
         began = (died and self._client.server_time(died.timestamp())) or now
         lately = _MINUTE * (self._options.skip_if_run_within_minutes or 0)
         since = max(began, now - _LONGEST_AGO) - lately
-        standing: dict[str, int] = {}
-        alike = _grouped(records, lambda record: (record.aid, self.interval(record)))
-        try:
-            async with asyncio.timeout(_LONGEST):
-                for (aid, interval), test_ids in alike.items():
-                    standing |= await newest_rounds(
+        self._began_at, self._reaches_back = now, began >= now - _LONGEST_AGO
+        alike = grouped(records, lambda record: (record.aid, self.interval(record)))
+
+        async def ask(aid: str | None) -> None:
+            for (group, interval), test_ids in alike.items():
+                if group == aid:
+                    self._standing |= await newest_rounds(
                         self._client.read, test_ids, since=since, aid=aid, interval=interval
                     )
-        except (CallFailed, TimeoutError) as error:
-            reason = str(error) or "no answer in time"
-            self._logger.warning("Results can't be read before anything is sent: %s", reason)
-        else:
-            self._standing, self._began_at = standing, now
-            self.reaches_back = began >= now - _LONGEST_AGO
+            self._rounds_known_of.add(aid)
 
-
-def _grouped(records: Iterable[Record], by: Callable[[Record], Key]) -> dict[Key, list[str]]:
-    test_ids: dict[Key, list[str]] = {}
-    for record in records:
-        test_ids.setdefault(by(record), []).append(record.test_id)
-    return test_ids
+        if why := await ask_each({aid: None for aid, _ in alike}, ask, _LONGEST):
+            self._logger.warning("Results can't be read before anything is sent: %s", why)

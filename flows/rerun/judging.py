@@ -58,7 +58,7 @@ class Judging:
             record.noted(f"its results can't be read: {trouble}")
         else:
             minutes = self._options.results_deadline_minutes
-            record.noted(f"no round of it within {minutes:g} minutes, which proves nothing")
+            record.noted(f"no results appeared within {minutes:g} minutes; it may still have run")
         self._logger.info("Test %s: %s, %s", record.test_id, record.outcome, record.detail)
 
     def link(self, record: Record, watched: Watched | None = None) -> None:

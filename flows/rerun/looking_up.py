@@ -1,8 +1,8 @@
-"""What the API lists of a run's tests: their names, types and intervals."""
+"""What the API lists of a run's tests: their names, types and intervals, by account group."""
 
 import asyncio
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Final, TypeVar
 
 from flows.runs.sending import Logger
 from thousandeyes.client import ThousandEyesClient
@@ -10,6 +10,7 @@ from thousandeyes.errors import CallFailed
 from thousandeyes.models import EndpointTest
 from thousandeyes.record import Record
 
+Key = TypeVar("Key")
 _LONGEST: Final = 10.0  # seconds; a name is not worth more
 _LONGEST_FOR_ROUNDS: Final = 60.0  # without its interval no round of a test can be told
 
@@ -26,18 +27,54 @@ async def look_up(
         for_rounds: Whether rounds are to be told apart, for which the tests' intervals are needed.
     """
     listed: dict[str, EndpointTest] = {}
-    try:
-        async with asyncio.timeout(_LONGEST_FOR_ROUNDS if for_rounds else _LONGEST):
-            for aid in dict.fromkeys(record.aid for record in records):
-                listed |= {test.test_id: test for test in await client.tests(aid)}
-    except (CallFailed, TimeoutError) as error:
-        reason = str(error) or "no answer in time"
+
+    async def ask(aid: str | None) -> None:
+        listed.update({test.test_id: test for test in await client.tests(aid)})
+
+    seconds = _LONGEST_FOR_ROUNDS if for_rounds else _LONGEST
+    if why := await ask_each(grouped(records, lambda one: one.aid), ask, seconds):
         if for_rounds:
             logger.warning(
                 "The tests' intervals are not known: %s. Results of a test with an interval of "
                 "more than a minute may be missed",
-                reason,
+                why,
             )
         else:
-            logger.info("The tests' names are not known: %s", reason)
+            logger.info("The tests' names are not known: %s", why)
     return listed
+
+
+def grouped(records: Iterable[Record], by: Callable[[Record], Key]) -> dict[Key, list[str]]:
+    """Return the IDs of tests that have something in common, by that."""
+    test_ids: dict[Key, list[str]] = {}
+    for record in records:
+        test_ids.setdefault(by(record), []).append(record.test_id)
+    return test_ids
+
+
+async def ask_each(
+    aids: Collection[str | None], ask: Callable[[str | None], Awaitable[None]], seconds: float
+) -> str:
+    """Ask for one account group after the other, so that a failure costs its group alone.
+
+    Args:
+        aids: The account groups, each once; None is the run's own.
+        ask: Asks for one.
+        seconds: The time that all of them have together.
+
+    Returns:
+        Why nothing is known, and of which groups where there are several; empty where all is known.
+    """
+    ends_at = asyncio.get_running_loop().time() + seconds
+    failed: dict[str, list[str]] = {}
+    for aid in aids:
+        try:
+            async with asyncio.timeout_at(ends_at):
+                await ask(aid)
+        except (CallFailed, TimeoutError) as error:
+            group = f"account group {aid}" if aid else "the run's own account group"
+            failed.setdefault(str(error) or "no answer in time", []).append(group)
+    return "; ".join(
+        f"{reason} ({', '.join(groups)})" if len(aids) > 1 else reason
+        for reason, groups in failed.items()
+    )

@@ -63,9 +63,9 @@ class RerunOptions(BaseModel):
         description=(
             "Run only what did not end well in an earlier run: a flow run's ID, or a deployment "
             "such as rerun-endpoint-tests/scheduled for its latest run. A test ended well when it "
-            "was accepted and, where that run waited for results, passed, or when it was skipped; "
-            "never when that run failed for it. Needs no other tests named; with some, it narrows "
-            "these down."
+            "was accepted and, where that run waited for results, passed, or when it was skipped. "
+            "A test that made that run fail never counts as having ended well. If you name tests "
+            "too, only those among them are run."
         ),
     )
     dry_run: bool = Field(
@@ -121,8 +121,9 @@ class RerunOptions(BaseModel):
         le=MOST_MINUTES,
         allow_inf_nan=False,
         description=(
-            "No test is sent later than this many minutes after the start; what is left is "
-            "reported as not_attempted. Empty: no deadline."
+            "Send no test later than this many minutes after the run begins to prepare its calls; "
+            "a retry of the run counts anew. What is left is reported as not_attempted. Empty: no "
+            "deadline."
         ),
     )
     results_deadline_minutes: float = Field(
@@ -131,17 +132,17 @@ class RerunOptions(BaseModel):
         le=MOST_MINUTES,
         allow_inf_nan=False,
         description=(
-            "A test's results are awaited for this many minutes after its call, and no longer "
-            "than until all agents that should answer have, or no more come. This is also how "
-            "long at_most_once looks for the results of a test whose answer was lost."
+            "Wait at most this many minutes after a test's call for its results. The wait ends "
+            "sooner once all expected agents have answered, or no more results arrive. "
+            "at_most_once looks as long for the results of a test whose answer was lost."
         ),
     )
     expected_agents: int | None = Field(
         default=None,
         ge=1,
         description=(
-            "How many agents should answer for each test, so that nobody else is waited for. "
-            "Empty: those that are online at the start, as far as the test may use them."
+            "Stop waiting for a test once this many agents have answered. Empty: all that are "
+            "online at the start and that the test may use."
         ),
     )
     delivery: Delivery = Field(
@@ -178,8 +179,8 @@ class RerunOptions(BaseModel):
         ge=0,
         le=10,
         description=(
-            "Of how many failing agents of each failed test to read the path, and to tell where it "
-            "ends, once all results are in. Each is a call, made while at least half of the "
-            "organization's quota is left. 0: none."
+            "For each failed test, read the paths of up to this many failing agents and say where "
+            "each ends. This happens once all results are in; each path takes a call, made only "
+            "while at least half of the organization's quota is left. 0: none."
         ),
     )

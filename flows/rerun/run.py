@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -14,6 +13,7 @@ from flows.rerun.options import RerunOptions
 from flows.rerun.results import Results
 from flows.rerun.selection import mark_possibly_sent
 from flows.runs.concurrency import all_or_first_error
+from flows.runs.history import Died
 from flows.runs.recording import Artifacts
 from flows.runs.sending import Logger, Sending
 from tasks.rerun import rerun_endpoint_test
@@ -73,14 +73,14 @@ class Run:
         self,
         to_send: Sequence[Record],
         left_open: Sequence[Record] = (),
-        died: datetime | None = None,
+        died: Died | None = None,
     ) -> None:
         """Rerun every test and record its outcome; returns when each has one.
 
         Args:
             to_send: The tests to send.
             left_open: Tests that an earlier attempt of this run sent, whose results are to be read.
-            died: When the run began, if an attempt of it may have sent more than it recorded.
+            died: What is known of the run, if an attempt of it may have sent more than it recorded.
         """
         sending = self._send_all(to_send, left_open, died)
         await all_or_first_error([sending, self.results.follow()])
@@ -91,14 +91,13 @@ class Run:
         self.results.give_up(reason)
 
     async def _send_all(
-        self, to_send: Sequence[Record], left_open: Sequence[Record], died: datetime | None
+        self, to_send: Sequence[Record], left_open: Sequence[Record], died: Died | None
     ) -> None:
         with self._sending.through(self._client.gate, self._options.deadline_minutes):
             await self._prepare(to_send, left_open, died)
             if died:
-                knows = self._baseline.reaches_back
-                at_a_time = self._options.max_in_flight if knows else len(to_send)
-                mark_possibly_sent(to_send, at_a_time, self._baseline.latest_round)
+                at_a_time = self._options.max_in_flight
+                mark_possibly_sent(to_send, at_a_time, died.told, self._baseline.out_of_turn)
             for record in left_open:
                 self.results.begin(record, at_once=True)
             in_order = sorted(to_send, key=self._baseline.has_just_run)
@@ -144,7 +143,7 @@ class Run:
             self._sending.count(place, record)
 
     async def _prepare(
-        self, to_send: Sequence[Record], left_open: Sequence[Record], died: datetime | None
+        self, to_send: Sequence[Record], left_open: Sequence[Record], died: Died | None
     ) -> None:
         """Name the tests that have no name yet, and read the rounds that there are before any call.
 
@@ -158,7 +157,7 @@ class Run:
         for record in records:
             if not record.test_name and (test := listed.get(record.test_id)):
                 record.named(test.test_name)
-        await self._baseline.read(listed, to_send, left_open, died)
+        await self._baseline.read(listed, to_send, left_open, died and died.began)
 
 
 def _forget_results() -> None:

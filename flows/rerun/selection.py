@@ -4,7 +4,7 @@ docs/groups-and-credentials.md has the rules of precedence, and docs/choose-and-
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, TypeVar
@@ -14,7 +14,7 @@ from flows.runs.sentence import fails_the_run
 from tasks.blocks import EndpointTestGroup, by_organization
 from thousandeyes.delivery import Delivery
 from thousandeyes.errors import InvalidTestIds, SettingsError
-from thousandeyes.outcomes import GOOD, Outcome
+from thousandeyes.outcomes import GOOD, IN_DOUBT, KEPT, Outcome
 from thousandeyes.record import Record
 from thousandeyes.thresholds import Thresholds
 
@@ -116,33 +116,38 @@ def only_failed(
 def mark_possibly_sent(
     to_send: Iterable[Record],
     at_a_time: int,
-    latest_round: Callable[[Record], int],
+    told: Container[str],
+    out_of_turn: Callable[[Record], bool],
 ) -> None:
     """Note in doubt what an attempt that died may have sent without a record of it.
 
     It worked through the list in this order, so many at a time, and wrote each outcome down before
-    it went on: only the first of those without an outcome can have been under way. It left out
-    account groups as a whole, so that they are counted one by one; and it took last, or left out,
-    what had just run, so that all of that may have been under way.
+    it went on: only the first of those without an outcome can have been under way, and what an
+    earlier attempt told of, before the last of these. It left out account groups as a whole, so
+    that they are counted one by one; and it took last, or left out, what had just run, so that all
+    of that may have been under way.
 
     Args:
         to_send: The tests, in the order of the list.
         at_a_time: How many were under way at a time.
-        latest_round: A test's latest round since shortly before that attempt, 0 for none.
+        told: IDs of the tests whose outcome that attempt wrote down.
+        out_of_turn: Tells whether it may have passed a test over and sent it later.
     """
     counted: Counter[str | None] = Counter()
     for record in to_send:
-        if record.outcome is not Outcome.NOT_ATTEMPTED:
+        had_no_turn = record.outcome is Outcome.NOT_ATTEMPTED
+        if not had_no_turn and (record.outcome in KEPT | IN_DOUBT or record.test_id in told):
             continue
-        if not latest_round(record):
-            counted[record.aid] += 1
-            if counted[record.aid] > at_a_time:
+        if not out_of_turn(record):
+            if counted[record.aid] == at_a_time:
                 continue
+            # Several attempts may have died, and none of them got beyond these.
+            counted[record.aid] += had_no_turn
         record.left_in_doubt("an attempt that died may have sent it")
 
 
 def possibly_sent(
-    chosen: Selection, outcomes: Mapping[str, Record], at_a_time: int
+    chosen: Selection, outcomes: Mapping[str, Record], at_a_time: int, told: Container[str]
 ) -> dict[str, Record]:
     """Return, in doubt, what a run that died may have sent besides what it recorded, by test ID.
 
@@ -150,12 +155,13 @@ def possibly_sent(
         chosen: The tests.
         outcomes: What that run recorded, by test ID.
         at_a_time: How many were under way at a time, if it sent the tests in this order; else all.
+        told: IDs of the tests whose outcome the attempt that died wrote down.
     """
     records = [
         outcomes.get(test_id) or Record(test_id, aid=chosen.aids.get(test_id))
         for test_id in chosen.test_ids
     ]
-    mark_possibly_sent(records, at_a_time, lambda _: 0)
+    mark_possibly_sent(records, at_a_time, told, lambda _: False)
     return {record.test_id: record for record in records if record.in_doubt}
 
 

@@ -54,12 +54,13 @@ async def read_selection(asked: Parameters, before: DateTime | None) -> Selectio
     if delivery is Delivery.AT_MOST_ONCE:
         outcomes = await heard(run, then)
         # Without the same promise it wrote nothing down ahead of its calls.
-        if then.options.delivery is not delivery and await died_unseen(run, under_way=False):
+        promised = then.options.delivery is delivery
+        if not promised and (died := await died_unseen(run, under_way=False)):
             # Where it knew of rounds it put tests last, or left them out.
             knew = then.options.wait_for_results or then.options.skip_if_run_within_minutes
             in_order = not (knew or asked.name_tests)
             most = then.options.max_in_flight if in_order else len(chosen.test_ids)
-            outcomes |= possibly_sent(chosen, outcomes, most)
+            outcomes |= possibly_sent(chosen, outcomes, most, died.told)
     else:
         outcomes = await recorded(run)
     left = only_failed(chosen, outcomes, then.options, delivery)

@@ -1,7 +1,7 @@
 """What a flow run has recorded so far, over all its attempts."""
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from prefect import get_client
@@ -21,6 +21,17 @@ from thousandeyes.record import Record
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
+class Died(NamedTuple):
+    """A run of which an attempt ended without a report.
+
+    `began` is when its first attempt did. `told` are the tests that the latest attempt which has
+    ended left a record of: it may have sent others again of which an earlier one tells.
+    """
+
+    began: datetime
+    told: frozenset[str] = frozenset()
+
+
 async def runs_of(flow_run: FlowRun) -> list[UUID]:
     """Return the flow runs that are all attempts of this one, the oldest first.
 
@@ -30,8 +41,8 @@ async def runs_of(flow_run: FlowRun) -> list[UUID]:
     return [run.id for run in await _attempts(flow_run)]
 
 
-async def died_unseen(flow_run: FlowRun, *, under_way: bool = True) -> datetime | None:
-    """Return when a run began of which an attempt ended without a report, as a killed one does.
+async def died_unseen(flow_run: FlowRun, *, under_way: bool = True) -> Died | None:
+    """Return what is known of a run of which an attempt ended without a report, as a killed one.
 
     What that attempt sent last may stand nowhere.
 
@@ -40,13 +51,17 @@ async def died_unseen(flow_run: FlowRun, *, under_way: bool = True) -> datetime 
         under_way: Whether an attempt is going on, which has no report yet.
 
     Returns:
-        The start of the first attempt; None where each that has ended left its report.
+        None where each attempt that has ended left its report.
     """
     runs = await _attempts(flow_run)
     ended = sum(run.run_count for run in runs) - under_way
     if ended <= 0 or ended <= await count_artifacts([run.id for run in runs], RERUNS.summary):
         return None
-    return min((run.start_time for run in runs if run.start_time), default=_LONG_AGO)
+    began = min((run.start_time for run in runs if run.start_time), default=_LONG_AGO)
+    starts = sorted(await _starts(runs))
+    latest = starts[-2:-1] if under_way else starts[-1:]
+    told = await read_outcomes([run.id for run in runs], since=max(latest, default=_LONG_AGO))
+    return Died(began, frozenset(record.test_id for record in told))
 
 
 async def recorded(flow_run: FlowRun, *, gone_too: bool = False) -> dict[str, Record]:
@@ -74,6 +89,13 @@ async def _attempts(flow_run: FlowRun) -> list[FlowRun]:
             )
         )
     return sorted(runs, key=lambda run: str(run.created))
+
+
+async def _starts(runs: list[FlowRun]) -> list[datetime]:
+    """Return when each attempt began, by the Prefect server's clock."""
+    async with get_client() as client:
+        states = [state for run in runs for state in await client.read_flow_run_states(run.id)]
+    return [state.timestamp for state in states if state.is_running()]
 
 
 def _function(tracking: TaskRun) -> str:

@@ -12,8 +12,10 @@ from prefect import flow, runtime
 from prefect.exceptions import PrefectHTTPStatusError
 
 import tasks.publication
+from tasks.artifacts import read_outcomes
 from tasks.markdown import plain
-from tasks.publication import described, publish
+from tasks.publication import CREATIONS, DRY_RUNS, described, publish
+from tasks.report import LARGEST_TABLE
 from tests.flows.scene import TABLE, artifacts_of
 from tests.tasks.reports import record, report
 from thousandeyes.outcomes import GOOD, Outcome
@@ -46,6 +48,39 @@ async def test_a_summary_that_prefect_refuses_costs_neither_the_table_nor_the_ru
 
     assert set(await artifacts_of(UUID(await publishing()))) == {TABLE}
     assert "Prefect refuses the summary: PrefectHTTPStatusError: 422" in caplog.text
+
+
+@pytest.mark.usefixtures("prefect_server")
+async def test_of_more_tests_than_a_table_holds_each_is_read_back_as_it_ended() -> None:
+    failed = [record(f"f_{n}", Outcome.NOT_FOUND) for n in range(LARGEST_TABLE)]
+    skipped = [record(f"_s_{n}", Outcome.SKIPPED, attempts=0) for n in range(30)]
+    stopped = record("n-1", Outcome.NOT_ATTEMPTED, attempts=0)
+    records = [*skipped, *failed, stopped]
+
+    @flow
+    async def publishing() -> str:
+        for some in (records, records[-9:]):  # the first attempt's, then the second one's
+            await publish(report(*some), "local")
+            stopped.skipped("by now it has run")
+        return str(runtime.flow_run.id)
+
+    read = await read_outcomes([UUID(await publishing())])
+    assert {one.test_id: one.outcome for one in read} == {
+        one.test_id: one.outcome for one in records
+    }
+
+
+@pytest.mark.usefixtures("prefect_server")
+async def test_a_dry_run_and_a_creation_leave_no_record_of_reruns() -> None:
+    records = [record(str(n), Outcome.SKIPPED, attempts=0) for n in range(LARGEST_TABLE + 1)]
+
+    @flow
+    async def publishing() -> str:
+        for place in (DRY_RUNS, CREATIONS):
+            await publish(report(*records), "local", place)
+        return str(runtime.flow_run.id)
+
+    assert await read_outcomes([UUID(await publishing())]) == []
 
 
 def refusing(status: int) -> Callable[..., Any]:

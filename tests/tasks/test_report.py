@@ -15,7 +15,7 @@ from tasks.report import (
     not_sent,
     table,
 )
-from tasks.rows import in_run_table
+from tasks.rows import from_row, in_run_table, stored_rows
 from tasks.summary import markdown
 from tests.tasks.reports import record, report
 from thousandeyes.outcomes import Outcome
@@ -52,10 +52,28 @@ def test_what_was_not_sent_and_has_a_history_is_carried_on_in_rows_of_its_own() 
         record("not compared", Outcome.NOT_ATTEMPTED),
     ]
     gone = [stood("gone", Outcome.NOT_ATTEMPTED, "✓··")]
-    rows = not_sent(replace(report(*records), gone=gone))
+    rows = not_sent(replace(report(*records), gone=gone), map(in_run_table, records))
     assert [row["test_id"] for row in rows] == ["stopped", "left out", "gone"]
     many = [stood(str(n), Outcome.NOT_ATTEMPTED, "✓·") for n in range(LARGEST_TABLE)]
-    assert len(not_sent(replace(report(*many), gone=gone))) == LARGEST_TABLE
+    assert len(not_sent(replace(report(*many), gone=gone), ())) == LARGEST_TABLE
+
+
+def test_those_that_stand_in_no_table_are_told_together_by_their_outcome() -> None:
+    skipped, stopped, shown = (
+        record(test_id, outcome)
+        for test_id, outcome in (
+            ("1_", Outcome.SKIPPED),
+            ("2", Outcome.NOT_ATTEMPTED),
+            ("3", Outcome.SKIPPED),
+        )
+    )
+    sent = record("4", Outcome.NOT_FOUND)
+    rows = not_sent(report(sent, skipped, stopped, shown), [in_run_table(shown)])
+    assert rows == [
+        {"outcome": "not_attempted", "test_ids": "2"},
+        {"outcome": "skipped", "test_ids": "\t1_"},
+    ]
+    assert [from_row(one).test_id for one in stored_rows(rows)] == ["2", "1_"]
 
 
 def test_what_ended_well_fills_up_the_table_unless_it_has_no_artifact_of_its_own() -> None:

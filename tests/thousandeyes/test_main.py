@@ -191,6 +191,26 @@ def test_a_wrong_account_group_is_an_error_with_a_status(
     assert capsys.readouterr().err.startswith("error: 403")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--aid", ""], "--aid: names no account group: its value is empty"),
+        (["--name", " "], "--name: names no pattern"),
+        (["--type", ""], "--type: names no type"),
+        (["--name", "A*", "--name", "B*"], "--name: is given twice, and takes one value"),
+    ],
+)
+def test_an_empty_value_and_a_second_one_are_refused(
+    arguments: list[str], reason: str, simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulator = simulate()
+    with pytest.raises(SystemExit) as exited:
+        main(["tests", *arguments])
+    assert exited.value.code == 2
+    assert reason in capsys.readouterr().err
+    assert simulator.calls == []
+
+
 def test_without_a_token_nothing_is_sent(
     simulate: Simulate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,21 @@ def test_a_run_that_fails_exits_with_1(
     [
         (["1", "--delivery", "twice"], "--delivery: invalid choice: 'twice'"),
         (["1", "--retries", "3"], "unrecognized arguments"),
+        (["--group", "g", "--only-failed-of", ""], "--only-failed-of: names no run: its value is"),
+        (["1", "--judge-again", " "], "--judge-again: names no run: its value is empty"),
+        (["1", "--compare-with", ""], "--compare-with: names no run"),
+        (["--group", ""], "--group: names no group"),
+        (["--only-failed-of", "x", "--name-pattern", ""], "--name-pattern: names no pattern"),
+        (["--only-failed-of", "x", "--test-ids-file", ""], "--test-ids-file: names no file"),
+        (["1", "--credentials", ""], "--credentials: names no block"),
+        (["--name-pattern", "A*", "--name-pattern", "B*"], "--name-pattern: is given twice"),
+        (["--only-failed-of", "x", "--only-failed-of", "y"], "--only-failed-of: is given twice"),
+        (["--judge-again", "x", "--judge-again", "y"], "--judge-again: is given twice"),
+        (
+            ["1", "--thresholds", "min_agents=5", "--thresholds", "min_agents=6"],
+            "--thresholds: min_agents is given twice",
+        ),
+        (["1", "--thresholds", "min_agents=5,min_agents=5"], "min_agents is given twice"),
     ],
 )
 def test_wrong_usage_exits_with_2(
@@ -131,6 +146,8 @@ def test_wrong_usage_exits_with_2(
             "error: ID 2 of the command line: line 1, column 3 is not a test ID: an ID",
         ),
         (["-"], "error: no tests given"),
+        (["--only-failed-of", "x", "-"], "error: no tests given"),
+        (["--only-failed-of", "x", ""], "error: no tests given"),
         (["1", "--max-in-flight", "0"], "error: --max-in-flight: Input should be greater"),
         (["1", "--max-in-flight", "many"], "error: --max-in-flight: Input should be a valid int"),
         (["1", "--deadline-minutes", "inf"], "error: --deadline-minutes: Input should be a finite"),
@@ -362,6 +379,18 @@ def test_every_option_reaches_the_flow(flow: Flow) -> None:
     )
     main(["1", "--fail-on", ""])
     assert calls[1]["options"].fail_on == []
+
+
+def test_lists_may_be_given_in_parts(flow: Flow) -> None:
+    calls = flow(accepted)
+    options = ["--fail-on", "failed", "--fail-on", "no_data,timed_out"]
+    options += ["--thresholds", "max_loss_percent=5", "--thresholds", "max_latency_ms=100"]
+    main(["--group", "a", "--group", "b", *options])
+    assert calls[0]["groups"] == ["a", "b"]
+    assert calls[0]["options"] == RerunOptions(
+        fail_on=[VerdictName.FAILED, VerdictName.NO_DATA, VerdictName.TIMED_OUT],
+        thresholds=Thresholds(max_loss_percent=5, max_latency_ms=100),
+    )
 
 
 def test_the_help_tells_every_option_and_exit_status(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,10 +14,11 @@ from uuid import UUID
 
 import pytest
 from prefect import flow, get_client
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.flow_engine import run_flow_async
 from prefect.settings import get_current_settings
-from prefect.states import Cancelling, Scheduled
+from prefect.states import Cancelling, Crashed, Running, Scheduled
 
 from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from tasks.artifacts import count_artifacts, read_outcomes
@@ -143,6 +144,21 @@ async def test_an_attempt_that_could_not_begin_is_reported_and_not_taken_for_one
     recorded = await outcomes_of(id_of(state))
     assert not any(record.maybe_duplicate for record in recorded.values())
     assert await count_artifacts([id_of(state)], SUMMARY) == 2
+
+
+async def test_what_a_retry_that_died_may_have_sent_again_is_marked(simulate: Simulate) -> None:
+    faults = {one: Fault(replies=[403]) for one in ids(2)}
+    simulator = simulate(tests=ids(3), faults=faults)
+    flow_run_id = id_of(await rerun_endpoint_tests(ids(3), return_state=True))
+    states: list[State[Any]] = [Running(), Crashed(), Scheduled()]
+    async with get_client() as client:
+        for state in states:
+            await client.set_flow_run_state(flow_run_id, state, force=True)
+        flow_run = await client.read_flow_run(flow_run_id)
+    await run_flow_async(rerun_endpoint_tests, flow_run, {"test_ids": ids(3)}, return_type="state")
+    assert sent(simulator) == {**dict.fromkeys(ids(2), 2), ids(3)[2]: 1}
+    recorded = await outcomes_of(flow_run_id)
+    assert [recorded[one].maybe_duplicate for one in ids(3)] == [True, True, False]
 
 
 async def test_a_mistake_is_told_where_the_report_would_stand(simulate: Simulate) -> None:

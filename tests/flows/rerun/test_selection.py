@@ -193,20 +193,40 @@ class TestOnlyFailed:
 
 class TestWhatAnAttemptThatDiedMayHaveSent:
     @staticmethod
-    def marked(records: list[Record], at_a_time: int, **latest: int) -> list[str]:
-        mark_possibly_sent(records, at_a_time, lambda record: latest.get(record.test_id, 0))
+    def marked(records: list[Record], at_a_time: int, told: str = "", last: str = "") -> list[str]:
+        mark_possibly_sent(records, at_a_time, told, lambda record: record.test_id in last)
         return [record.test_id for record in records if record.in_doubt]
 
     def test_is_what_comes_first_of_those_without_an_outcome(self) -> None:
         records = [Record("a", outcome=Outcome.NOT_FOUND), *map(Record, "bcd")]
         assert self.marked(records, 2) == ["b", "c"]
 
+    def test_and_of_those_with_one_that_it_sent_again_and_told_nothing_of(self) -> None:
+        again = [Outcome.FORBIDDEN, Outcome.ACCEPTED, Outcome.UNREACHABLE, Outcome.QUOTA_EXHAUSTED]
+        records = [
+            *(Record(one, outcome=known) for one, known in zip("abcd", again, strict=True)),
+            *map(Record, "ef"),
+            Record("g", outcome=Outcome.FORBIDDEN),
+        ]
+        assert self.marked(records, 2, told="a") == ["c", "d", "e", "f"]
+
+    def test_or_that_another_did_before_it_and_so_those_without_an_outcome_count_alone(
+        self,
+    ) -> None:
+        records = [Record("a", outcome=Outcome.FORBIDDEN), *map(Record, "bc")]
+        assert self.marked(records, 1) == ["a", "b"]
+
+    def test_which_stays_as_it_is_where_it_was_in_doubt_before(self) -> None:
+        records = [Record("a", outcome=Outcome.SERVER_ERROR, detail="503"), *map(Record, "bc")]
+        assert self.marked(records, 1) == ["a", "b"]
+        assert records[0].detail == "503"
+
     def test_in_each_account_group_since_one_may_have_been_left_out(self) -> None:
         records = [*(Record(one, aid="left out") for one in "abc"), *(Record(one) for one in "def")]
         assert self.marked(records, 2) == ["a", "b", "d", "e"]
 
     def test_and_all_that_has_run_since_shortly_before_it_as_that_comes_last(self) -> None:
-        assert self.marked([*map(Record, "abcde")], 2, a=60, d=60) == ["a", "b", "c", "d"]
+        assert self.marked([*map(Record, "abcde")], 2, last="ad") == ["a", "b", "c", "d"]
 
 
 TEST_IDS = st.lists(st.sampled_from("123456"), max_size=5)

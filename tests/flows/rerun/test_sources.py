@@ -190,6 +190,24 @@ class TestOnlyFailed:
         assert outcomes["202705"] is Outcome.SERVER_ERROR
         assert outcomes["202706"] is Outcome.UNKNOWN
 
+    async def test_sends_nothing_that_a_retry_which_died_may_have_sent_again(
+        self, simulate: Simulate
+    ) -> None:
+        simulator = simulate(tests=ids(6), faults=ANSWERS)
+        then = id_of(await run(ids(6)))
+        async with get_client() as client:
+            await client.set_flow_run_state(then, Crashed(), force=True)
+        quick = {"delivery": "at_most_once", "results_deadline_minutes": 0.001}
+        already = sent(simulator)
+        await run([], only_failed_of=str(then), **quick)
+        assert set(sent(simulator) - already) == {"202702", "202703", "202704"}, "one attempt"
+        async with get_client() as client:
+            await client.set_flow_run_state(then, Running(), force=True)
+            await client.set_flow_run_state(then, Crashed(), force=True)
+        already = sent(simulator)
+        await run([], only_failed_of=str(then), **quick)
+        assert set(sent(simulator) - already) == {"202702", "202703"}, "these are not sent again"
+
     async def test_of_a_dry_run_is_refused(self, simulate: Simulate) -> None:
         simulator = simulate(tests=ids(1))
         looked = await run(ids(1), dry_run=True)

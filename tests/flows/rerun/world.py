@@ -19,6 +19,7 @@ from flows.rerun.looking_up import look_up
 from flows.rerun.plan import plan
 from flows.rerun.reading_again import ReadingAgain
 from flows.rerun.run import Run
+from flows.runs.history import Died
 from flows.runs.ownership import OwnRun
 from flows.runs.recording import Artifacts
 from flows.runs.sending import Sending
@@ -108,7 +109,7 @@ class World:
                 client, sending, artifacts, options, thresholds, logger=logger, call=send_until_told
             )
             planning = asyncio.ensure_future(self._note_plan(client.gate, len(to_send), options))
-            await run.execute(to_send, list(left_open), died)
+            await run.execute(to_send, list(left_open), Died(died) if died else None)
             self.paths = FailingPaths(options, artifacts.keep, logger)
             await self.paths.read(client, to_send)
             planning.cancel()

@@ -1,0 +1,61 @@
+"""What is the same for all commands in what they take: nothing empty, and nothing dropped."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+
+def one(metavar: str, what: str = "") -> dict[str, Any]:
+    """Return how argparse reads an option that names one thing and may be given once.
+
+    Args:
+        metavar: What its value is called, such as `RUN`.
+        what: What it names, if something else.
+    """
+    return {"metavar": metavar, "type": naming(what or metavar.lower()), "action": _Once}
+
+
+def naming(what: str) -> Callable[[str], str]:
+    """Return what reads a value that names something, and refuses an empty one.
+
+    A command has one where a variable is not set. It would do as if the option weren't there.
+    """
+
+    def read(text: str) -> str:
+        if not text.strip():
+            raise argparse.ArgumentTypeError(f"names no {what}: its value is empty")
+        return text
+
+    return read
+
+
+class _Once(argparse.Action):
+    def __call__(
+        self,
+        parser: object,  # noqa: ARG002
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: object = None,  # noqa: ARG002
+    ) -> None:
+        if getattr(namespace, self.dest, self.default) != self.default:
+            raise argparse.ArgumentError(self, "is given twice, and takes one value")
+        setattr(namespace, self.dest, values)
+
+
+class Together(argparse.Action):
+    """Stores pairs as a mapping, over all that the option is given; refuses a name given twice."""
+
+    def __call__(
+        self,
+        parser: object,  # noqa: ARG002
+        namespace: argparse.Namespace,
+        values: Any,  # noqa: ANN401 - as argparse has it
+        option_string: object = None,  # noqa: ARG002
+    ) -> None:
+        """Store the pairs of one value."""
+        known = dict(getattr(namespace, self.dest, {}))
+        for name, value in values:
+            if name in known:
+                raise argparse.ArgumentError(self, f"{name} is given twice")
+            known[name] = value
+        setattr(namespace, self.dest, known)
