@@ -3,10 +3,11 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial, wraps
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 import httpx
 from prefect import get_run_logger
@@ -16,6 +17,7 @@ from prefect.logging import get_logger
 from thousandeyes.text import cut
 
 Answer = TypeVar("Answer")
+P = ParamSpec("P")
 
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
@@ -80,6 +82,23 @@ async def until_taken(
         )
         await sleep(pause)
         pause = min(2 * pause, longest_pause)
+
+
+def until_answered(
+    read: Callable[P, Awaitable[Answer]],
+) -> Callable[P, Coroutine[Any, Any, Answer]]:
+    """Let each call of a function that reads from the Prefect server be made by `until_taken`.
+
+    Args:
+        read: The function. It must raise what Prefect raises: an error that it makes itself of what
+            is not there would also tell so of a server that is away.
+    """
+
+    @wraps(read)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> Answer:
+        return await until_taken(partial(read, *args, **kwargs))
+
+    return call
 
 
 def _why_away(error: Exception) -> str:

@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import FlowRun, TaskRun
 
 from tasks.artifacts import count_artifacts, read_outcomes
 from tasks.publication import RERUNS
+from tasks.server_calls import until_answered
 from thousandeyes.record import Record
 
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -58,6 +59,7 @@ async def recorded(flow_run: FlowRun, *, gone_too: bool = False) -> dict[str, Re
     return {record.test_id: record for record in records}
 
 
+@until_answered
 async def _attempts(flow_run: FlowRun) -> list[FlowRun]:
     if not (parent := flow_run.parent_task_run_id):
         return [flow_run]
