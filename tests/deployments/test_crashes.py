@@ -42,7 +42,8 @@ async def read(flow_run_id: UUID) -> FlowRun:
 
 
 async def started() -> FlowRun:
-    return await arun_deployment(ON_DEMAND, parameters=PARAMETERS, timeout=0)
+    async with get_client() as client:
+        return await arun_deployment(ON_DEMAND, client, parameters=PARAMETERS, timeout=0)
 
 
 async def sent(simulator: Any, count: int) -> None:
