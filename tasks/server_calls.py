@@ -125,9 +125,9 @@ def _why_away(error: Exception) -> str:
 
 def _answer(error: BaseException | None) -> httpx.Response | None:
     """Return what the server answered, also where Prefect made another error of that."""
-    while error and not isinstance(error, httpx.HTTPStatusError):
-        error = error.__cause__
-    return error.response if error else None
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response
+    return _answer(error.__cause__) if error else None
 
 
 def _is_prefects(answer: httpx.Response) -> bool:
