@@ -14,8 +14,8 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.types import DateTime
 
-from flows.rerun.parameters import Parameters
-from flows.runs.history import recorded
+from flows.rerun.parameters import FLOW, Parameters
+from flows.runs.history import died_unseen, recorded
 from tasks.deployment import find_deployment
 from tasks.server_calls import until_answered
 from thousandeyes.errors import SettingsError
@@ -119,13 +119,24 @@ async def _latest(
     flow, offset = deployment.partition("/")[0], 0
     while page := await _began_before(found.id, before, offset):
         for run in page:
-            if (
-                run.start_time != before
-                and not (asked := Parameters.of(run, flow, option)).options.dry_run
-            ):
+            if run.start_time == before:
+                continue
+            try:
+                asked = Parameters.of(run, flow, option)
+            except SettingsError:
+                if flow != FLOW or not await _sent_nothing(run):
+                    raise
+                continue
+            if not asked.options.dry_run:
                 return run, asked
         offset += len(page)
     raise SettingsError(f"{option}: {deployment} has not run yet. Nothing was sent.")
+
+
+async def _sent_nothing(run: FlowRun) -> bool:
+    """Tell whether a run is known to have ended before it sent anything, as for a mistake in it."""
+    ended = run.state and run.state.is_final()
+    return bool(ended and not await recorded(run) and not await died_unseen(run, under_way=False))
 
 
 @until_answered
