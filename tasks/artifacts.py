@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from tasks.artifact_creation import as_json, create_table, is_by_its_own_run
 from tasks.markdown import code
 from tasks.rows import fields_of, from_row, stored_rows
-from tasks.server_calls import run_logger, until_taken
+from tasks.server_calls import run_logger, until_answered, until_taken
 from thousandeyes.changes import is_gone
 from thousandeyes.outcomes import in_words
 from thousandeyes.record import Record
@@ -123,7 +123,7 @@ async def read_outcomes(
     `skipped`) comes from the runs' tables, as far as these reach. A test that one of a run's
     artifacts calls a possible duplicate is one: the newest may come late, from a process that knew
     nothing of the other which took its run over. What can't be read (of another version, or made by
-    hand) is passed over with a warning.
+    hand) is passed over with a warning. A Prefect server that is away is waited for.
 
     Args:
         flow_run_ids: The flow runs.
@@ -175,6 +175,7 @@ async def newest_artifact(flow_run_ids: Iterable[UUID], key: str) -> Artifact | 
     return found[-1] if found else None
 
 
+@until_answered
 async def _read(flow_run_ids: list[UUID], key: ArtifactFilterKey) -> list[Artifact]:
     found: list[Artifact] = []
     filters = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=flow_run_ids), key=key)

@@ -1,16 +1,18 @@
-"""Which deployment the run under way belongs to: its own, or that of the flow that called it."""
+"""Deployments: that of the run under way (its own, or its caller's), and those that are named."""
 
 import asyncio
 import re
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
 import prefect.runtime
 from prefect import get_client
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 
-from tasks.server_calls import refusals_logged, until_taken
+from tasks.server_calls import refusals_logged, until_answered, until_taken
 
 _NO_DEPLOYMENT: Final = "local"
 
@@ -52,6 +54,28 @@ async def slug_of(deployment: UUID | None) -> str:
         return as_slug(await until_taken(name))
     except ObjectNotFound:
         return _NO_DEPLOYMENT
+
+
+async def find_deployment(name: str) -> DeploymentResponse | None:
+    """Return a deployment; None where there is none of that name, or it can't be one's name.
+
+    Waits as long as the Prefect server is away.
+
+    Args:
+        name: `<flow>/<deployment>`.
+    """
+    flow, _, rest = name.partition("/")
+    if not flow or not rest or "/" in rest:
+        return None
+    with suppress(ObjectNotFound):
+        return await _read_by_name(name)
+    return None
+
+
+@until_answered
+async def _read_by_name(name: str) -> DeploymentResponse:
+    async with get_client() as client:
+        return await client.read_deployment_by_name(name)
 
 
 def as_slug(name: str) -> str:

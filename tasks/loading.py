@@ -1,15 +1,21 @@
-"""Loads blocks by name from the Prefect server: what is missing or wrong is told all at once."""
+"""Loads blocks by name from the Prefect server: what is missing or wrong is told all at once.
+
+A server that is away is waited for.
+"""
 
 from collections.abc import Iterable
+from functools import partial
 from http import HTTPStatus
 from typing import Final, TypeVar
 
 from prefect import get_client
 from prefect.blocks.core import Block
+from prefect.client.schemas.objects import BlockDocument
 from prefect.exceptions import PrefectHTTPStatusError
 from pydantic import ValidationError
 
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials, is_block_name
+from tasks.server_calls import until_answered, until_taken
 from thousandeyes.errors import SettingsError
 from thousandeyes.mistakes import told
 from thousandeyes.settings import ThousandEyesSettings
@@ -70,7 +76,7 @@ async def _load(
         try:
             if not is_block_name(name):  # it becomes part of an address
                 raise ValueError  # noqa: TRY301 - what Prefect raises too
-            found[name] = await kind.aload(name)
+            found[name] = await until_taken(partial(kind.aload, name))
         except ValueError:
             missing.append(repr(name))
         except RuntimeError as error:
@@ -92,16 +98,21 @@ def why_unusable(error: RuntimeError) -> str:
 
 async def block_names(kind: type[Block]) -> list[str]:
     """Return the names of all blocks of this kind, in alphabetical order."""
-    async with get_client() as client:
-        try:
-            documents = await client.read_block_documents_by_type(
-                kind.get_block_type_slug(), include_secrets=False
-            )
-        except PrefectHTTPStatusError as error:
-            if error.response.status_code != HTTPStatus.NOT_FOUND:
-                raise
-            return []  # not one was ever saved
+    try:
+        documents = await _read_documents(kind)
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != HTTPStatus.NOT_FOUND:
+            raise
+        return []  # not one was ever saved
     return sorted(document.name for document in documents if document.name)
+
+
+@until_answered
+async def _read_documents(kind: type[Block]) -> list[BlockDocument]:
+    async with get_client() as client:
+        return await client.read_block_documents_by_type(
+            kind.get_block_type_slug(), include_secrets=False
+        )
 
 
 async def _existing(kind: type[Block]) -> str:

@@ -3,19 +3,21 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial, wraps
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 import httpx
 from prefect import get_run_logger
-from prefect.exceptions import MissingContextError, PrefectHTTPStatusError
+from prefect.exceptions import MissingContextError
 from prefect.logging import get_logger
 
 from thousandeyes.text import cut
 
 Answer = TypeVar("Answer")
+P = ParamSpec("P")
 
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
@@ -36,6 +38,10 @@ _REFUSED: Final = (
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
 """What Prefect answers to the content of a call. The same call would be refused again."""
+_GONE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+"""What proxies answer too, of the whole server: Traefik does while it has none to pass on to."""
+_PREFECTS_WORDS: Final = frozenset({"detail", "exception_message"})
+"""Of these its server's answers to what is not there hold one: routes it lacks, or objects."""
 _LONGEST_REASON = 300
 
 
@@ -50,8 +56,9 @@ async def until_taken(
 ) -> Answer:
     """Make a call of the Prefect server until it answers, however long it is away or busy.
 
-    What answers in its place (a proxy's page, say) counts as away, and so does a CSRF token that is
-    no longer the latest: Prefect's client gets another one for the next try.
+    What answers in its place counts as away: a proxy's page, say, also one that tells that nothing
+    is there. So does a CSRF token that is no longer the latest: Prefect's client gets another one
+    for the next try.
 
     Args:
         call: The call.
@@ -66,23 +73,68 @@ async def until_taken(
     while True:
         try:
             return await call()
-        except PrefectHTTPStatusError as error:
-            status = error.response.status_code
-            if status in _NO_ACCESS and _STALE not in error.response.text:
-                raise NoAccess(
-                    f"the Prefect server does not let this process in ({status}): look at "
-                    "PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
-                ) from None
-            if status in _REFUSED:
+        except Exception as error:
+            why = _why_away(error)
+            if not why:
                 raise
-            why = f"status {status}"
-        except (httpx.TransportError, json.JSONDecodeError) as error:
-            why = type(error).__name__
         run_logger().warning(
             "The Prefect server does not answer as it should (%s); next try in %.0f s", why, pause
         )
         await sleep(pause)
         pause = min(2 * pause, longest_pause)
+
+
+def until_answered(
+    read: Callable[P, Awaitable[Answer]],
+) -> Callable[P, Coroutine[Any, Any, Answer]]:
+    """Let each call of a function that reads from the Prefect server be made by `until_taken`.
+
+    Args:
+        read: The function. It must raise what Prefect raises: an error that it makes itself of what
+            is not there would also tell so of a server that is away.
+    """
+
+    @wraps(read)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> Answer:
+        return await until_taken(partial(read, *args, **kwargs))
+
+    return call
+
+
+def _why_away(error: Exception) -> str:
+    """Return what shows that the server is away or busy; empty where an error shows no such thing.
+
+    Raises:
+        NoAccess: The server takes no credentials of this process.
+    """
+    if isinstance(error, httpx.TransportError | json.JSONDecodeError):
+        return type(error).__name__
+    answer = _answer(error)
+    if answer is None:
+        return ""
+    status = answer.status_code
+    if status in _NO_ACCESS and _STALE not in answer.text:
+        raise NoAccess(
+            f"the Prefect server does not let this process in ({status}): look at "
+            "PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
+        ) from None
+    if status in _REFUSED and (status not in _GONE or _is_prefects(answer)):
+        return ""
+    return f"status {status}"
+
+
+def _answer(error: BaseException | None) -> httpx.Response | None:
+    """Return what the server answered, also where Prefect made another error of that."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response
+    return _answer(error.__cause__) if error else None
+
+
+def _is_prefects(answer: httpx.Response) -> bool:
+    with suppress(ValueError):
+        body = answer.json()
+        return isinstance(body, dict) and not _PREFECTS_WORDS.isdisjoint(body)
+    return False
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from tasks.links import ui_link
 from tasks.markdown import plain
 from tasks.publication import RERUNS, write_markdown
 from tasks.report import RunReport
-from tasks.server_calls import until_taken
+from tasks.server_calls import until_answered
 from thousandeyes.record import Record
 from thousandeyes.text import duration
 
@@ -90,12 +90,10 @@ async def rerun_around_change(
     return as_state(report, RerunFailed)
 
 
+@until_answered
 async def _own_run() -> FlowRun:
-    async def read() -> FlowRun:
-        async with get_client() as client:
-            return await client.read_flow_run(UUID(prefect.runtime.flow_run.id))
-
-    return await until_taken(read)
+    async with get_client() as client:
+        return await client.read_flow_run(UUID(prefect.runtime.flow_run.id))
 
 
 async def _measured_before(halves: Halves, until: datetime | None) -> Half:

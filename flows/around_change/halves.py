@@ -22,7 +22,7 @@ from flows.rerun.parameters import FLOW
 from flows.runs.history import recorded, runs_of
 from flows.runs.sentence import named
 from tasks.report import failures_first
-from tasks.server_calls import until_taken
+from tasks.server_calls import until_answered, until_taken
 from thousandeyes.errors import RunStopped
 from thousandeyes.outcomes import GOOD, Outcome
 from thousandeyes.record import Record
@@ -91,18 +91,7 @@ class Halves:
 
     async def looked_up(self) -> Self:
         """Return the halves as they stand on the server by now."""
-        parents = await until_taken(lambda: runs_of(self.parent))
-
-        async def read() -> list[FlowRun]:
-            async with get_client() as client:
-                return await client.read_flow_runs(
-                    flow_run_filter=FlowRunFilter(
-                        parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=parents)
-                    ),
-                    sort=FlowRunSort.START_TIME_ASC,
-                )
-
-        return replace(self, children=await until_taken(read))
+        return replace(self, children=await _runs_under(await runs_of(self.parent)))
 
     async def mark_dead(self) -> None:
         """Mark halves that are under way as crashed, since the process that sent them is gone.
@@ -155,6 +144,17 @@ class Halves:
                 f"the run {self.parent.name}-{name} was cancelled. If that was a mistake, retry "
                 "this run: it goes on where it stood."
             ) from None
+
+
+@until_answered
+async def _runs_under(parents: list[UUID]) -> list[FlowRun]:
+    async with get_client() as client:
+        return await client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(
+                parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=parents)
+            ),
+            sort=FlowRunSort.START_TIME_ASC,
+        )
 
 
 async def _crash(flow_run_id: UUID) -> None:

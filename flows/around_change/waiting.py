@@ -19,7 +19,7 @@ from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import Abort, Pause
 from prefect.states import Paused, Scheduled, Suspended
 
-from tasks.server_calls import until_taken
+from tasks.server_calls import until_answered, until_taken
 from thousandeyes.errors import SettingsError
 
 KEY: Final = "around-change"
@@ -147,12 +147,10 @@ async def _resume(flow_run_id: UUID) -> None:
     await until_taken(resume)
 
 
+@until_answered
 async def _states(flow_run_id: UUID) -> list[State]:
-    async def read() -> list[State]:
-        async with get_client() as client:
-            return await client.read_flow_run_states(flow_run_id)
-
-    return await until_taken(read)
+    async with get_client() as client:
+        return await client.read_flow_run_states(flow_run_id)
 
 
 async def _state(flow_run_id: UUID) -> State:

@@ -90,7 +90,7 @@ async def rerun_organizations(
         chosen = await _groups(
             read_names(groups or [], "groups"), read_names(credentials or [], "credentials")
         )
-        queue = await until_taken(lambda: queue_beside(deployment))
+        queue = await queue_beside(deployment)
         check_place(own_run.flow_run, queue)
     organizations = {one or ENVIRONMENT: names for one, names in by_organization(chosen).items()}
     logger = get_run_logger()

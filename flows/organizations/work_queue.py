@@ -15,6 +15,8 @@ from prefect.client.schemas.objects import FlowRun, StateType, WorkQueue
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
+from tasks.deployment import find_deployment
+from tasks.server_calls import until_answered
 from thousandeyes.errors import SettingsError
 
 QUEUE: Final = "organizations"
@@ -29,11 +31,17 @@ async def queue_beside(deployment: str) -> WorkQueue | None:
     Args:
         deployment: `<flow>/<deployment>`.
     """
-    async with get_client() as client:
-        with suppress(ObjectNotFound, ValueError):  # or it is no name of a deployment
-            pool = (await client.read_deployment_by_name(deployment)).work_pool_name
-            return await client.read_work_queue_by_name(QUEUE, pool) if pool else None
+    found = await find_deployment(deployment)
+    if found and found.work_pool_name:
+        with suppress(ObjectNotFound):
+            return await _queue_of(found.work_pool_name)
     return None
+
+
+@until_answered
+async def _queue_of(pool: str) -> WorkQueue:
+    async with get_client() as client:
+        return await client.read_work_queue_by_name(QUEUE, pool)
 
 
 def check_place(parent: FlowRun, queue: WorkQueue | None) -> None:

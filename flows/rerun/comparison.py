@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-import httpx
 from prefect import get_client, get_run_logger
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -25,11 +24,14 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.types import DateTime
 
-from flows.rerun.earlier import find_run
+from flows.rerun.earlier import find_run, read_run
 from flows.rerun.parameters import FLOW, Parameters
 from flows.runs.history import recorded
+from tasks.deployment import find_deployment
 from tasks.markdown import plain
+from tasks.server_calls import until_answered
 from thousandeyes.changes import carried, compared, gone, sentences
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome
@@ -86,7 +88,7 @@ async def comparison_of(
     recorded_before: Mapping[str, Record],
     test_ids: Collection[str],
 ) -> Comparison:
-    """Find the run to compare with, and read it.
+    """Find the run to compare with, and read it; waits as long as the Prefect server is away.
 
     Args:
         asked: What this run was given.
@@ -110,7 +112,7 @@ async def comparison_of(
             if any(map(_tells, earlier.values())) and (named or earlier.keys() & set(test_ids)):
                 get_run_logger().info("Compares with the run %r", run.name)
                 return Comparison(run, earlier, narrowed=bool(asked.options.only_failed_of))
-    except (httpx.TransportError, PrefectHTTPStatusError) as error:
+    except PrefectHTTPStatusError as error:
         get_run_logger().warning("This run is compared with none: %s", type(error).__name__)
     return Comparison()
 
@@ -118,11 +120,10 @@ async def comparison_of(
 async def _chosen_before(records: Mapping[str, Record]) -> list[FlowRun]:
     chosen = {record.standing.compared_with for record in records.values() if record.standing}
     for run_id in filter(None, chosen):
-        async with get_client() as client:
-            try:
-                return [await client.read_flow_run(UUID(run_id))]
-            except (ObjectNotFound, ValueError):
-                get_run_logger().warning("The run that this one was compared with is gone")
+        try:
+            return [await read_run(UUID(run_id))]
+        except (ObjectNotFound, ValueError):
+            get_run_logger().warning("The run that this one was compared with is gone")
     return []
 
 
@@ -132,14 +133,10 @@ async def _named(reference: str, asked: Parameters, flow_run: FlowRun) -> list[F
     option = "compare_with" if asked.options.compare_with else "only_failed_of"
     if "/" not in reference or option == "only_failed_of":
         return [(await find_run(reference, flow_run.start_time, option))[0]]
-    async with get_client() as client:
-        try:
-            deployment = await client.read_deployment_by_name(reference)
-        except (ObjectNotFound, ValueError):
-            raise SettingsError(
-                f"compare_with: this Prefect server has no deployment {reference!r}. "
-                "Nothing was sent."
-            ) from None
+    if not (deployment := await find_deployment(reference)):
+        raise SettingsError(
+            f"compare_with: this Prefect server has no deployment {reference!r}. Nothing was sent."
+        )
     return await _last(deployment.id, asked, flow_run)
 
 
@@ -147,18 +144,23 @@ async def _last(deployment: UUID | None, asked: Parameters, own: FlowRun) -> lis
     """Return runs of a deployment before this one that were about to send all their tests."""
     if deployment is None:
         return []
+    runs = await _ended_before(deployment, own.start_time)
+    return choose([run for run in runs if run.id != own.id], asked)
+
+
+@until_answered
+async def _ended_before(deployment: UUID, before: DateTime | None) -> list[FlowRun]:
     async with get_client() as client:
-        runs = await client.read_flow_runs(
+        return await client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
                 deployment_id=FlowRunFilterDeploymentId(any_=[deployment]),
                 # One that was cancelled before it began has nothing to tell.
-                start_time=FlowRunFilterStartTime(before_=own.start_time, is_null_=False),
+                start_time=FlowRunFilterStartTime(before_=before, is_null_=False),
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=sorted(TERMINAL_STATES))),
             ),
             sort=FlowRunSort.START_TIME_DESC,
             limit=_LOOKED_AT,
         )
-    return choose([run for run in runs if run.id != own.id], asked)
 
 
 def choose(runs: Iterable[FlowRun], asked: Parameters) -> list[FlowRun]:

@@ -14,8 +14,10 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.types import DateTime
 
-from flows.rerun.parameters import Parameters
-from flows.runs.history import recorded
+from flows.rerun.parameters import FLOW, Parameters
+from flows.runs.history import died_unseen, recorded
+from tasks.deployment import find_deployment
+from tasks.server_calls import until_answered
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import UNHEARD
 from thousandeyes.record import Record
@@ -90,15 +92,14 @@ async def find_run(
 
 
 async def _named(flow_run_id: UUID, option: str) -> tuple[FlowRun, Parameters]:
-    async with get_client() as client:
-        try:
-            run = await client.read_flow_run(flow_run_id)
-            flow = await client.read_flow(run.flow_id)
-        except ObjectNotFound:
-            raise SettingsError(
-                f"{option}: this Prefect server has no flow run {flow_run_id}. Nothing was sent."
-            ) from None
-    asked = Parameters.of(run, flow.name, option)
+    try:
+        run = await read_run(flow_run_id)
+        flow = await _flow_of(run)
+    except ObjectNotFound:
+        raise SettingsError(
+            f"{option}: this Prefect server has no flow run {flow_run_id}. Nothing was sent."
+        ) from None
+    asked = Parameters.of(run, flow, option)
     if asked.options.dry_run:
         raise SettingsError(
             f"{option}: {run.name!r} was a dry run, in which nothing can fail: name one that "
@@ -110,34 +111,63 @@ async def _named(flow_run_id: UUID, option: str) -> tuple[FlowRun, Parameters]:
 async def _latest(
     deployment: str, before: DateTime | None, option: str
 ) -> tuple[FlowRun, Parameters]:
-    async with get_client() as client:
-        try:
-            found = await client.read_deployment_by_name(deployment)
-            flow = await client.read_flow(found.flow_id)
-        except (ObjectNotFound, ValueError):
-            raise SettingsError(
-                f"{option}: {deployment!r} is neither the ID of a flow run nor a deployment "
-                "of this Prefect server, such as rerun-endpoint-tests/scheduled. Nothing was sent."
-            ) from None
-        filters = FlowRunFilter(
-            deployment_id=FlowRunFilterDeploymentId(any_=[found.id]),
-            # One that a limit or a person cancelled before it began has nothing to tell.
-            start_time=FlowRunFilterStartTime(before_=before, is_null_=False),
+    if not (found := await find_deployment(deployment)):
+        raise SettingsError(
+            f"{option}: {deployment!r} is neither the ID of a flow run nor a deployment "
+            "of this Prefect server, such as rerun-endpoint-tests/scheduled. Nothing was sent."
         )
-        offset = 0
-        while True:
-            page = await client.read_flow_runs(
-                flow_run_filter=filters,
-                sort=FlowRunSort.START_TIME_DESC,
-                limit=_PAGE,
-                offset=offset,
-            )
-            for run in page:
-                if (
-                    run.start_time != before
-                    and not (asked := Parameters.of(run, flow.name, option)).options.dry_run
-                ):
-                    return run, asked
-            if len(page) < _PAGE:
-                raise SettingsError(f"{option}: {deployment} has not run yet. Nothing was sent.")
-            offset += len(page)
+    flow, offset = deployment.partition("/")[0], 0
+    while page := await _began_before(found.id, before, offset):
+        for run in page:
+            if run.start_time == before:
+                continue
+            try:
+                asked = Parameters.of(run, flow, option)
+            except SettingsError:
+                if flow != FLOW or not await _sent_nothing(run):
+                    raise
+                continue
+            if not asked.options.dry_run:
+                return run, asked
+        offset += len(page)
+    raise SettingsError(f"{option}: {deployment} has not run yet. Nothing was sent.")
+
+
+async def _sent_nothing(run: FlowRun) -> bool:
+    """Tell whether a run is known to have ended before it sent anything, as for a mistake in it."""
+    ended = run.state and run.state.is_final()
+    return bool(ended and not await recorded(run) and not await died_unseen(run, under_way=False))
+
+
+@until_answered
+async def read_run(flow_run_id: UUID) -> FlowRun:
+    """Return a flow run.
+
+    Raises:
+        ObjectNotFound: It is gone.
+    """
+    async with get_client() as client:
+        return await client.read_flow_run(flow_run_id)
+
+
+@until_answered
+async def _flow_of(run: FlowRun) -> str:
+    async with get_client() as client:
+        return (await client.read_flow(run.flow_id)).name
+
+
+@until_answered
+async def _began_before(deployment: UUID, before: DateTime | None, offset: int) -> list[FlowRun]:
+    """Return a page of a deployment's runs, the latest first."""
+    filters = FlowRunFilter(
+        deployment_id=FlowRunFilterDeploymentId(any_=[deployment]),
+        # One that a limit or a person cancelled before it began has nothing to tell.
+        start_time=FlowRunFilterStartTime(before_=before, is_null_=False),
+    )
+    async with get_client() as client:
+        return await client.read_flow_runs(
+            flow_run_filter=filters,
+            sort=FlowRunSort.START_TIME_DESC,
+            limit=_PAGE,
+            offset=offset,
+        )

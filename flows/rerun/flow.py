@@ -9,7 +9,7 @@ from prefect import flow, get_run_logger
 from flows.rerun.comparison import comparison_of
 from flows.rerun.dry_run import dry_run
 from flows.rerun.failing_paths import FailingPaths
-from flows.rerun.naming import give_name, name_of
+from flows.rerun.naming import give_name, name_blocks, name_of
 from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import FLOW, Parameters
 from flows.rerun.plan import tell_plan
@@ -85,9 +85,10 @@ async def rerun_endpoint_tests(
         asked = Parameters.read(
             test_ids=test_ids, groups=groups, credentials=credentials, options=options
         )
+        await name_blocks(flow_run, asked)
         selection = await read_selection(asked, flow_run.start_time)
         due = flow_run.expected_start_time or datetime.now(UTC)
-        await give_name(flow_run, name_of(asked, len(selection.test_ids), due), asked)
+        await give_name(flow_run, name_of(asked, len(selection.test_ids), due), asked.groups)
         if options.dry_run:
             return await _look_ahead(selection, began)
     return await _rerun(selection, asked, own_run, began)

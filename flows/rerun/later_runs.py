@@ -17,6 +17,7 @@ from flows.rerun.baseline import Baseline
 from flows.rerun.parameters import FLOW
 from flows.runs.history import runs_of
 from tasks.artifacts import read_outcomes
+from tasks.server_calls import until_answered
 from thousandeyes.record import Record
 
 _LONGEST_RUN: Final = timedelta(days=1)
@@ -51,6 +52,7 @@ async def rounds_of_others(
     return rounds
 
 
+@until_answered
 async def _runs(began: datetime, last: datetime) -> list[FlowRun]:
     """Return the runs that were under way between two moments."""
     found: list[FlowRun] = []

@@ -1,8 +1,9 @@
 """What a run is called and tagged: after what it runs, so that a list of runs can be read."""
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
@@ -46,29 +47,38 @@ def name_of(asked: Parameters, tests: int, at: datetime) -> str:
     return cut(f"{what}, {at:%Y-%m-%d %H:%M}", _LONGEST)
 
 
-async def give_name(flow_run: FlowRun, name: str, asked: Parameters) -> None:
-    """Call a run so, unless somebody has named it, and tag it with the groups that it runs.
+async def name_blocks(flow_run: FlowRun, asked: Parameters) -> None:
+    """Let a run's parameters name the blocks that were chosen in a form.
 
-    Its parameters then name the blocks that were chosen in a form: to people, and to later runs
-    that look at this one.
+    So people know them, and later runs that look at this one, also if it fails before it sends.
     """
-    name = name if _GENERATED.fullmatch(flow_run.name) else flow_run.name
-    tags = sorted({*flow_run.tags, *asked.groups})
     parameters = flow_run.parameters | {
         key: getattr(asked, key)
         for key, value in flow_run.parameters.items()
         if isinstance(value, dict) and "$ref" in value
     }
-    known = (flow_run.name, sorted(flow_run.tags), flow_run.parameters)
-    if (name, tags, parameters) == known:
+    await _change(flow_run, parameters=parameters)
+
+
+async def give_name(flow_run: FlowRun, name: str, groups: Iterable[str]) -> None:
+    """Call a run so, unless somebody has named it, and tag it with the groups that it runs."""
+    name = name if _GENERATED.fullmatch(flow_run.name) else flow_run.name
+    missing = set(groups) - set(flow_run.tags)
+    tags = sorted({*flow_run.tags, *missing}) if missing else flow_run.tags
+    await _change(flow_run, name=name, tags=tags)
+    if (context := FlowRunContext.get()) and context.flow_run:
+        context.flow_run.name = name  # the log's lines tell it
+
+
+async def _change(flow_run: FlowRun, **values: Any) -> None:  # noqa: ANN401 - its fields
+    if all(getattr(flow_run, key) == value for key, value in values.items()):
         return
 
     async def change() -> None:
         async with get_client() as client:
-            await client.update_flow_run(flow_run.id, name=name, tags=tags, parameters=parameters)
+            await client.update_flow_run(flow_run.id, **values)
 
-    with refusals_logged("the run's name"):
+    with refusals_logged(f"the run's {' and '.join(values)}"):
         await until_taken(change)
-    flow_run.name, flow_run.tags, flow_run.parameters = name, tags, parameters
-    if (context := FlowRunContext.get()) and context.flow_run:
-        context.flow_run.name = name  # the log's lines tell it
+    for key, value in values.items():
+        setattr(flow_run, key, value)

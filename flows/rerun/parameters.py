@@ -85,6 +85,6 @@ class Parameters(BaseModel):
             return cls.read(**flow_run.parameters)
         except (InvalidTestIds, SettingsError, ValidationError):
             raise SettingsError(
-                f"{option}: the parameters of {flow_run.name!r} are those of a version that "
-                "is not known here. Nothing was sent."
+                f"{option}: the parameters of {flow_run.name!r} can't be read: they are wrong, or "
+                "those of a version that is not known here. Nothing was sent."
             ) from None

@@ -5,10 +5,13 @@ from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
+from uuid import uuid4
 
 import httpx
 from prefect import get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.context import FlowRunContext
 from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import AwaitingRetry
@@ -61,7 +64,7 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
     """Run a deployment of `rerun-endpoint-tests`, wait for its end, and return its outcomes.
 
     Called in a flow, the run shows as its subflow. It runs on a worker, which has the token; the
-    caller needs none, only the Prefect server.
+    caller needs none, only the Prefect server, which is waited for when it goes away meanwhile.
 
     Args:
         test_ids: As the flow takes them.
@@ -83,10 +86,11 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
             the deployment neither; nothing was sent.
         RerunFailed: A test ended in one of `options.fail_on`, or nothing could be sent.
         RerunUnfinished: No such deployment, or one of another flow, or one that refuses these
-            parameters; or the run crashed, was cancelled, or takes longer.
+            parameters; or the run crashed, was cancelled or deleted, or takes longer.
         SettingsError: The groups are no list of names; nothing was sent.
     """
-    if deployment.partition("/")[0] != FLOW:
+    flow, _, name = deployment.partition("/")
+    if flow != FLOW or not name or "/" in name:
         raise RerunUnfinished(
             f"{deployment!r} is no deployment of {FLOW}, such as {ON_DEMAND}. Nothing was sent."
         )
@@ -96,27 +100,29 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         "credentials": credentials,
         "options": options.model_dump(mode="json", exclude_unset=True) if options else None,
     }
-    start = partial(
-        arun_deployment,
-        deployment,
-        # What isn't given is the deployment's to say.
-        parameters={name: value for name, value in given.items() if value},
-        poll_interval=poll_interval,
-        idempotency_key=idempotency_key,
-        work_queue_name=work_queue_name,
-    )
     try:
-        if idempotency_key:
-            await until_taken(lambda: _start_unless_completed(start))
+        async with get_client() as client:
+            # Before a run is known to have begun, a server that isn't there may be a wrong address.
+            await _look_up(client, deployment, wait=bool(idempotency_key or FlowRunContext.get()))
+            start = partial(
+                arun_deployment,
+                deployment,
+                client=client,
+                # What isn't given is the deployment's to say.
+                parameters={name: value for name, value in given.items() if value},
+                poll_interval=poll_interval,
+                idempotency_key=idempotency_key or str(uuid4()),
+                work_queue_name=work_queue_name,
+            )
+            begin = partial(_start_unless_completed, client) if idempotency_key else _start
+            await until_taken(partial(begin, start))
             # The same key finds the run that is under way. It is the caller's subflow already: a
             # second link would show as a task run that never ends.
-            flow_run = await until_taken(lambda: start(timeout=timeout, as_subflow=False))
-        else:
-            flow_run = await start(timeout=timeout)
-    except (ObjectNotFound, ValueError):  # or it is no name of one
+            flow_run = await until_taken(partial(start, timeout=timeout, as_subflow=False))
+    except ObjectNotFound:
         raise RerunUnfinished(
-            f"There is no deployment {deployment!r} on this Prefect server: make it with "
-            "`python -m deployments.bootstrap`, or look at PREFECT_API_URL. Nothing was sent."
+            f"The run of {deployment!r} was deleted in Prefect while it was waited for. What it "
+            "had recorded until then stands in the artifacts of its tests."
         ) from None
     except PrefectHTTPStatusError as error:
         if error.response.status_code not in _REFUSED:
@@ -150,13 +156,30 @@ def _reason(response: httpx.Response) -> str:
     return "it does not say why"
 
 
-async def _start_unless_completed(start: Callable[..., Awaitable[FlowRun]]) -> None:
+async def _look_up(client: PrefectClient, deployment: str, *, wait: bool) -> None:
+    """Make sure that there is such a deployment; `wait` for a Prefect server that is away."""
+    look_up = partial(client.read_deployment_by_name, deployment)
+    try:
+        await (until_taken(look_up) if wait else look_up())
+    except ObjectNotFound:
+        raise RerunUnfinished(
+            f"There is no deployment {deployment!r} on this Prefect server: make it with "
+            "`python -m deployments.bootstrap`, or look at PREFECT_API_URL. Nothing was sent."
+        ) from None
+
+
+async def _start(start: Callable[..., Awaitable[FlowRun]]) -> FlowRun:
+    """Start the run, unless its key tells that it was."""
+    return await start(timeout=0)
+
+
+async def _start_unless_completed(
+    client: PrefectClient, start: Callable[..., Awaitable[FlowRun]]
+) -> None:
     """Start the run, or start it again where an earlier attempt of the caller saw it end badly."""
-    flow_run = await start(timeout=0)
+    flow_run = await _start(start)
     state = flow_run.state
-    if not state or not state.is_final() or state.is_completed():
-        return
-    async with get_client() as client:
+    if state and state.is_final() and not state.is_completed():
         await client.set_flow_run_state(
             flow_run.id, AwaitingRetry(message="Started again by a caller that was retried.")
         )

@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import FlowRun, TaskRun
 
 from tasks.artifacts import count_artifacts, read_outcomes
 from tasks.publication import RERUNS
+from tasks.server_calls import until_answered
 from thousandeyes.record import Record
 
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -73,6 +74,7 @@ async def recorded(flow_run: FlowRun, *, gone_too: bool = False) -> dict[str, Re
     return {record.test_id: record for record in records}
 
 
+@until_answered
 async def _attempts(flow_run: FlowRun) -> list[FlowRun]:
     if not (parent := flow_run.parent_task_run_id):
         return [flow_run]
@@ -91,6 +93,7 @@ async def _attempts(flow_run: FlowRun) -> list[FlowRun]:
     return sorted(runs, key=lambda run: str(run.created))
 
 
+@until_answered
 async def _starts(runs: list[FlowRun]) -> list[datetime]:
     """Return when each attempt began, by the Prefect server's clock."""
     async with get_client() as client:

@@ -11,6 +11,7 @@ import httpx
 from prefect import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import arun_deployment
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
@@ -106,6 +107,12 @@ async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 90) ->
             if found := await condition():
                 return found
             await asyncio.sleep(0.3)
+
+
+async def start(deployment: str, parameters: dict[str, Any]) -> FlowRun:
+    """Start a run of a deployment, and close the client that did so, which Prefect leaves open."""
+    async with get_client() as client:
+        return await arun_deployment(deployment, client, parameters=parameters, timeout=0)
 
 
 async def runs_of(deployment: str) -> dict[UUID, FlowRun]:

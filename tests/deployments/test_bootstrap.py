@@ -345,5 +345,5 @@ async def test_credentials_that_can_not_be_used_are_set_by_the_environment_again
         await set_in_the_ui(client, block, "thousandeyes", **spoilt)
         steps = [await _credentials(dry_run=False) for _ in range(2)]
     assert [step.found for step in steps] == [Found.DIFFERENT, Found.AS_IT_SHOULD_BE]
-    assert steps[0].detail.startswith("could not be used: token: holds a blank")
+    assert steps[0].detail.startswith("could not be used: token: contains a space")
     assert "5ecret" not in steps[0].detail

@@ -12,11 +12,10 @@ from uuid import UUID
 import pytest
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.deployments import arun_deployment
 from prefect.states import Crashed, Pending
 
 from tasks.artifacts import read_outcomes
-from tests.deployments.scene import client_of, runs_of, simulated, switched_on, until
+from tests.deployments.scene import client_of, runs_of, simulated, start, switched_on, until
 from tests.deployments.topology import Topology
 
 TEST_IDS: Final = [str(202_701 + number) for number in range(12)]
@@ -42,7 +41,7 @@ async def read(flow_run_id: UUID) -> FlowRun:
 
 
 async def started() -> FlowRun:
-    return await arun_deployment(ON_DEMAND, parameters=PARAMETERS, timeout=0)
+    return await start(ON_DEMAND, PARAMETERS)
 
 
 async def sent(simulator: Any, count: int) -> None:

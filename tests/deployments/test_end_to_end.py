@@ -11,10 +11,17 @@ from prefect import get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import IntervalSchedule
-from prefect.deployments import arun_deployment
 
 from tasks.artifacts import read_outcomes
-from tests.deployments.scene import client_of, next_run_of, runs_of, simulated, switched_on, until
+from tests.deployments.scene import (
+    client_of,
+    next_run_of,
+    runs_of,
+    simulated,
+    start,
+    switched_on,
+    until,
+)
 from tests.deployments.topology import Topology
 
 TEST_IDS = ["202701", "202702"]
@@ -108,7 +115,7 @@ async def test_a_run_outlives_a_restart_of_the_prefect_server(machines: Topology
     parameters = {"test_ids": tests, "options": {"max_in_flight": 1}}
     with simulated(tests=tests, latency_seconds=0.5) as (simulator, env):
         with machines.worker("patient", PREFECT_CLIENT_MAX_RETRIES="8", **env):
-            run = await arun_deployment(ON_DEMAND, parameters=parameters, timeout=0)
+            run = await start(ON_DEMAND, parameters)
 
             async def under_way() -> bool:
                 return bool(simulator.calls)

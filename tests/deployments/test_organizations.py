@@ -11,12 +11,11 @@ from uuid import UUID
 import pytest
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.deployments import arun_deployment
 from prefect.states import AwaitingRetry, Cancelling
 
 from tasks.artifacts import read_outcomes
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
-from tests.deployments.scene import client_of, runs_of, simulated, until
+from tests.deployments.scene import client_of, runs_of, simulated, start, until
 from tests.deployments.topology import Topology
 from thousandeyes.outcomes import Outcome
 
@@ -78,10 +77,8 @@ async def test_each_goes_at_its_own_pace_and_a_retry_resends_no_accepted_test(
 ) -> None:
     with organizations() as served, machines.worker("first"), machines.worker("second"):
         await save(served)
-        parent = await arun_deployment(
-            "rerun-organizations/organizations",
-            parameters={"groups": [f"{name}-tests" for name in served]},
-            timeout=0,
+        parent = await start(
+            "rerun-organizations/organizations", {"groups": [f"{name}-tests" for name in served]}
         )
         sentence = await ended(parent.id)
         assert sentence.startswith("2 of 3 organizations passed; west: 24 of 24 tests failed (")
@@ -158,10 +155,8 @@ async def test_of_many_no_more_run_at_once_than_their_work_queue_has_room_for(
     before = await runs_of("rerun-endpoint-tests/on-demand")
     with simulated(tests=[str(n) for n in range(5)]) as (simulator, env), machines.worker("one"):
         async with room_for(2):
-            parent = await arun_deployment(
-                "rerun-organizations/organizations",
-                parameters={"groups": await many(5, env)},
-                timeout=0,
+            parent = await start(
+                "rerun-organizations/organizations", {"groups": await many(5, env)}
             )
             # Its own place is no place of its children.
             assert await ended(parent.id) == "5 of 5 organizations passed."
@@ -193,10 +188,8 @@ async def test_what_waits_for_room_never_begins_once_the_parent_is_cancelled(
         machines.worker("one"),
     ):
         async with room_for(1):
-            parent = await arun_deployment(
-                "rerun-organizations/organizations",
-                parameters={"groups": await many(3, env)},
-                timeout=0,
+            parent = await start(
+                "rerun-organizations/organizations", {"groups": await many(3, env)}
             )
             await until(one_has_begun)
             async with get_client() as client:

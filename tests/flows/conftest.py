@@ -4,9 +4,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import httpx
 import prefect.client.base
 import pytest
+from prefect.client.base import PrefectHttpxAsyncClient, PrefectResponse
+from prefect.context import FlowRunContext
 
+from tasks import server_calls
 from tasks.create import create_endpoint_test, list_endpoint_tests
 from tasks.rerun import rerun_endpoint_test
 from thousandeyes import watch
@@ -42,6 +46,35 @@ def simulate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Simulato
             return simulator
 
         yield start
+
+
+@pytest.fixture(params=["refused", "not found"])
+def read_twice(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Let a flow find the Prefect server away at the first try of whatever it reads there.
+
+    That is a refused connection, as Prefect's client raises it after a minute of tries of its own,
+    or a proxy's page. The runs that Prefect's engine reads are spared. Returns what was read.
+    """
+    page = request.param == "not found"
+    read: set[str] = set()
+    send: Callable[..., Any] = PrefectHttpxAsyncClient.send
+
+    async def away(self: Any, request: httpx.Request, **rest: Any) -> Any:
+        path = request.url.path
+        engines = "/flow_runs/" in path and not path.endswith("/filter")
+        reads = request.method == "GET" or path.endswith("/filter")
+        call = f"{request.method} {path} {request.content.decode()}"
+        if engines or not reads or not FlowRunContext.get() or call in read:
+            return await send(self, request, **rest)
+        read.add(call)
+        if page:
+            answer = httpx.Response(404, text="404 page not found\n", request=request)
+            PrefectResponse.from_httpx_response(answer).raise_for_status()
+        raise httpx.ConnectError("All connection attempts failed", request=request)
+
+    monkeypatch.setattr(PrefectHttpxAsyncClient, "send", away)
+    monkeypatch.setattr(server_calls, "_FIRST_PAUSE", 0.01)
+    return read
 
 
 @pytest.fixture(autouse=True)

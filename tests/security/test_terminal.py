@@ -34,10 +34,10 @@ END = "end of a listing"
 def test_what_a_process_of_make_serve_says_is_cleaned(tmp_path: Path) -> None:
     (tmp_path / "says.py").write_text(f"print({HOSTILE!r})", "utf-8")
     serves = (
-        "import os\nfrom deployments.serve import _running\n"
+        "import os\nfrom pathlib import Path\nfrom deployments.serve import _running\n"
         "from thousandeyes.terminal import status_of\n"
         "def main():\n"
-        "    with _running(('says',), dict(os.environ), None) as process:\n"
+        "    with _running(('says',), dict(os.environ), None, Path.cwd()) as process:\n"
         "        return process.wait()\n"
         "raise SystemExit(status_of(main))"
     )

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from prefect import get_client
 from prefect.artifacts import acreate_markdown_artifact
-from prefect.exceptions import PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from tasks.server_calls import NoAccess, refusals_logged, until_taken
@@ -49,6 +49,9 @@ class Server:
         refusal(302),
         refusal(405),
         refusal(403, '{"detail": "Invalid CSRF token or client identifier."}'),
+        refusal(404, "404 page not found\n"),
+        refusal(404, '{"message": "no Route matched with those values"}'),
+        refusal(410, "<html>"),
         json.JSONDecodeError("a page of a proxy", "<html>", 0),
     ],
     ids=repr,
@@ -59,15 +62,45 @@ async def test_a_server_that_is_away_or_busy_is_waited_out(error: Exception) -> 
     assert away.pauses == [1, 2]
 
 
+async def test_what_prefect_calls_not_found_is_waited_out_where_a_proxy_says_so() -> None:
+    """Its client raises `ObjectNotFound` for any 404, and its blocks a `ValueError` for that."""
+
+    def raised(text: str) -> Exception:
+        try:
+            try:
+                raise refusal(404, text)
+            except PrefectHTTPStatusError as error:
+                raise ObjectNotFound(http_exc=error) from error
+        except ObjectNotFound as error:
+            missing = ValueError("Unable to find block document")
+            missing.__cause__ = error
+            return missing
+
+    away = Server(raised("404 page not found"))
+    assert await until_taken(away.write, away.sleep) == "taken"
+    missing = Server(raised('{"detail": "Block document not found"}'))
+    with pytest.raises(ValueError, match="Unable to find"):
+        await until_taken(missing.write, missing.sleep)
+    assert missing.pauses == []
+
+
 async def test_the_pauses_grow_to_a_cap() -> None:
     away = Server(*[httpx.ConnectError("refused")] * 8)
     await until_taken(away.write, away.sleep)
     assert away.pauses == [1, 2, 4, 8, 16, 30, 30, 30]
 
 
-@pytest.mark.parametrize("status", [400, 404, 409, 410, 413, 422])
-async def test_a_refusal_of_what_the_call_holds_is_not_waited_out(status: int) -> None:
-    server = Server(refusal(status))
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        *((status, "") for status in (400, 409, 413, 422)),
+        (404, '{"detail": "Not Found"}'),
+        (404, '{"exception_message": "Block type not found"}'),
+        (410, '{"detail": "Gone"}'),
+    ],
+)
+async def test_a_refusal_of_what_the_call_holds_is_not_waited_out(status: int, text: str) -> None:
+    server = Server(refusal(status, text))
     with pytest.raises(PrefectHTTPStatusError):
         await until_taken(server.write, server.sleep)
     assert server.pauses == []

@@ -55,6 +55,14 @@ async def test_each_definition_is_created_once_and_belongs_to_the_group(
     assert held(simulator) == dict.fromkeys("abcd", 1)
 
 
+@pytest.mark.usefixtures("read_twice")
+async def test_a_prefect_server_that_is_away_at_the_start_is_waited_for(simulate: Simulate) -> None:
+    simulator = simulate(tests=0)
+    await save_group("new")
+    assert endings(await create("a")) == [Outcome.ACCEPTED]
+    assert held(simulator) == {"a": 1}
+
+
 async def test_what_was_created_is_recorded_as_a_rerun_is(simulate: Simulate) -> None:
     simulator = simulate(tests=0, creation_faults={"b": Fault(replies=[400])})
     await save_group("recorded")

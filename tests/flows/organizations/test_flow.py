@@ -82,6 +82,7 @@ class TestChoice:
         await rerun_organizations(["org-c", "org-a", "org-b"])
         assert self.started == {"environment": ["org-c"], "org-east": ["org-a", "org-b"]}
 
+    @pytest.mark.usefixtures("read_twice")
     async def test_credentials_stand_for_all_groups_that_name_them(self) -> None:
         await rerun_organizations(["org-c"], ["org-east"])
         assert self.started == {"environment": ["org-c"], "org-east": ["org-a", "org-b"]}

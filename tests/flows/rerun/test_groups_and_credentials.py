@@ -81,6 +81,24 @@ async def test_a_form_s_choice_is_known_by_name_and_no_token_comes_with_it(
     assert TOKEN not in caplog.text + run.model_dump_json()
 
 
+async def test_a_form_s_choice_is_known_by_name_also_of_a_run_that_fails_before_it_sends(
+    simulate: Simulate,
+) -> None:
+    simulator = simulate(tests=ids(1))
+    await save_group("chosen", *ids(1))
+    group: EndpointTestGroup = await EndpointTestGroup.aload("chosen")
+    wrong = {"test_ids_file": "lost.txt"}
+    chosen = {"groups": {"$ref": str(group._block_document_id)}, "options": wrong}
+    async with get_client() as client:
+        run = await client.create_flow_run(rerun_endpoint_tests, parameters=chosen)
+        await run_flow(rerun_endpoint_tests, flow_run=run, return_type="state")  # type: ignore[misc]
+        run = await client.read_flow_run(run.id)
+    assert run.state
+    assert run.state.is_failed()
+    assert run.parameters == {"groups": ["chosen"], "options": wrong}
+    assert sent(simulator) == {}
+
+
 async def test_a_groups_tests_are_sent_in_its_account_group(
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -176,6 +176,21 @@ async def test_runs_that_died_before_they_recorded_anything_break_no_history(
     assert await histories(last) == {ids(1)[0]: "✓✓"}
 
 
+async def test_a_prefect_server_that_is_away_at_the_start_is_waited_for_and_costs_no_history(
+    simulate: Simulate, deployment: Deployment, read_twice: set[str]
+) -> None:
+    fails, passes = ids(2)
+    simulator = simulate(tests=ids(2), faults={fails: Fault(replies=[403], repeat=True)})
+    await deployment.run(ids(2))
+    last = await deployment.run(ids(2))
+    assert await histories(last) == {fails: "✗✗", passes: "✓✓"}
+    name = f"rerun-endpoint-tests/{deployment.name}"
+    narrowed = await deployment.run(ids(2), only_failed_of=name, compare_with=name)
+    assert await histories(narrowed) == {fails: "✗✗✗"}
+    assert sent(simulator) == {fails: 3, passes: 2}
+    assert any("/deployments/name/" in call for call in read_twice)
+
+
 @pytest.mark.parametrize("compared_with_is_gone", [False, True])
 async def test_a_run_that_is_judged_again_replaces_its_mark(
     simulate: Simulate, deployment: Deployment, *, compared_with_is_gone: bool

@@ -121,6 +121,15 @@ async def test_late_laptops_make_provisional_verdicts_final_and_nothing_is_sent(
     assert await versions(flow_run_id) == before + Counter(new), "the third test keeps its own"
 
 
+@pytest.mark.usefixtures("read_twice")
+async def test_a_prefect_server_that_is_away_meanwhile_is_waited_for(late: Late) -> None:
+    _, clock = late({"202701": [LATE_AND_LOST]})
+    _, flow_run_id = await run(ids(1))
+    clock.ahead = 1200
+    again = await judge_run_again(str(flow_run_id), return_state=True)
+    assert str(again.message).startswith("1 of 1 provisional verdicts are final now: ")
+
+
 async def test_once_all_is_final_there_is_nothing_to_read_and_nothing_to_write(late: Late) -> None:
     simulator, _ = late({})
     _, flow_run_id = await run(ids(3))

@@ -1,17 +1,26 @@
 """What a parent is told of a run that came to no end of its own; the rest is tested on a worker."""
 
+import asyncio
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from prefect import get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    get_current_settings,
+    temporary_settings,
+)
 from prefect.states import Cancelled, Cancelling, Crashed, Pending, Running, Scheduled
 
-from flows.rerun import RerunOptions, remote
-from flows.rerun.remote import RerunUnfinished, _unfinished, rerun_by_deployment
-from tests.flows.scene import NO_RUN
+from flows.rerun import RerunOptions, remote, rerun_endpoint_tests
+from flows.rerun.remote import ON_DEMAND, RerunUnfinished, _unfinished, rerun_by_deployment
+from tests.chaos.proxy import Proxy
+from tests.flows.scene import NO_RUN, wait_until
 from thousandeyes.errors import InvalidTestIds
 
 
@@ -39,6 +48,60 @@ def test_each_says_what_happened_and_what_to_do(state: State, said: str) -> None
 async def test_it_starts_no_deployment_of_another_flow(deployment: str) -> None:
     with pytest.raises(RerunUnfinished, match="is no deployment of rerun-endpoint-tests"):
         await rerun_by_deployment(["1"], deployment=deployment)
+
+
+@pytest.fixture(autouse=True)
+async def _deployed() -> None:
+    async with get_client() as client:
+        flow_id = await client.create_flow(rerun_endpoint_tests)
+        await client.create_deployment(flow_id, ON_DEMAND.partition("/")[2])
+
+
+async def runs_for(name: str) -> list[UUID]:
+    """Return the runs that were started for a group of this name."""
+    async with get_client() as client:
+        runs = await client.read_flow_runs()
+    return [run.id for run in runs if run.parameters.get("groups") == [name]]
+
+
+def started(name: str) -> asyncio.Task[Any]:
+    return asyncio.create_task(rerun_by_deployment(groups=[name], poll_interval=0.05))
+
+
+async def test_a_run_that_is_deleted_meanwhile_is_told_as_that() -> None:
+    waits = started("deleted")
+    async with asyncio.timeout(60), get_client() as client:
+        while not waits.done():
+            for run_id in await runs_for("deleted"):
+                await client.delete_flow_run(run_id)
+    with pytest.raises(RerunUnfinished, match="was deleted in Prefect while it was waited for"):
+        await waits
+
+
+@pytest.mark.parametrize("mode", ["404", "html", "refuse"])
+async def test_a_prefect_server_that_goes_away_meanwhile_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setattr("tasks.server_calls._FIRST_PAUSE", 0.01)
+    async with Proxy(str(get_current_settings().api.url)) as proxy:
+        with temporary_settings({PREFECT_API_URL: proxy.url, PREFECT_CLIENT_MAX_RETRIES: 0}):
+            waits = started(mode)
+        async with asyncio.timeout(60):
+            while not (runs := await runs_for(mode)):
+                assert not waits.done()
+        proxy.mode = mode
+        await wait_until(lambda: proxy.received >= 2 or waits.done())
+        proxy.mode = "pass"
+        async with get_client() as client:
+            await client.set_flow_run_state(runs[0], Cancelled(message="enough"), force=True)
+        with pytest.raises(RerunUnfinished, match="was cancelled: enough"):
+            await waits
+
+
+async def test_without_a_server_at_its_address_it_ends_at_once(unused_tcp_port: int) -> None:
+    nobody = {PREFECT_API_URL: f"http://127.0.0.1:{unused_tcp_port}/api"}
+    with temporary_settings(nobody), pytest.raises(httpx.ConnectError):
+        await rerun_by_deployment(["1"])
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, status: int, **body: Any) -> list[dict[str, Any]]:

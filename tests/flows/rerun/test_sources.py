@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from prefect import flow, get_client
 from prefect.client.schemas.objects import State
+from prefect.flow_engine import run_flow
 from prefect.states import AwaitingRetry, Cancelling, Crashed, Running, Scheduled
 
 from flows.rerun import RerunOptions, rerun_endpoint_tests
@@ -44,6 +45,13 @@ async def crashed_run(**options: Any) -> UUID:
             rerun_endpoint_tests, parameters={"options": options}, state=Crashed()
         )
     return flow_run.id
+
+
+async def executed(flow_run_id: UUID) -> None:
+    """Execute a run in this process, with its parameters as the Prefect server has them."""
+    async with get_client() as client:
+        flow_run = await client.read_flow_run(flow_run_id)
+    await run_flow(rerun_endpoint_tests, flow_run=flow_run, return_type="state")  # type: ignore[misc]
 
 
 class TestFile:
@@ -267,6 +275,35 @@ class TestOnlyFailed:
             assert set(sent(simulator) - already) == set(ids(12)) - recorded
         else:
             assert set(sent(simulator).values()) == {1}, "what was under way is left in doubt"
+
+    async def test_of_a_deployment_passes_over_runs_that_failed_for_a_mistake_in_them(
+        self, simulate: Simulate
+    ) -> None:
+        simulator = simulate(tests=ids(6), faults=ANSWERS)
+        await executed(await deployed_run(ids(3), {}))
+        await executed(await deployed_run(["no ID!"], {}))
+        already = sent(simulator)
+        await run([], only_failed_of="rerun-endpoint-tests/interrupted")
+        assert set(sent(simulator) - already) == {"202702", "202703"}
+
+    @pytest.mark.parametrize("died", [False, True])
+    async def test_of_a_deployment_passes_over_no_run_that_may_have_sent_something(
+        self, simulate: Simulate, *, died: bool
+    ) -> None:
+        simulator = simulate(tests=ids(6), faults=ANSWERS)
+        latest = await deployed_run(ids(3), {})
+        async with get_client() as client:
+            if died:
+                await client.set_flow_run_state(latest, Running(), force=True)
+                await client.set_flow_run_state(latest, Crashed(), force=True)
+            else:
+                await executed(latest)
+            await client.update_flow_run(latest, parameters={"options": {"of": "2031"}})
+        already = sent(simulator)
+        again: State[Any] = await run([], only_failed_of="rerun-endpoint-tests/interrupted")
+        with pytest.raises(SettingsError, match=r"can't be read: they are wrong, or those of a"):
+            await again.result()
+        assert sent(simulator) == already
 
     @pytest.mark.parametrize(
         ("reference", "reason"),

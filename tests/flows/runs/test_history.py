@@ -42,6 +42,17 @@ async def test_a_subflows_attempts_are_found_although_its_function_has_another_h
     assert await runs_of(again) == await runs_of(first) == [first.id, again.id], "in turn"
 
 
+@pytest.mark.usefixtures("read_twice")
+async def test_a_prefect_server_that_is_away_is_waited_for() -> None:
+    run = await child(await parent(), "measure-0a1b")
+
+    @flow
+    async def ask() -> set[UUID]:
+        return await attempts(run)
+
+    assert await ask() == {run.id}
+
+
 async def test_another_call_another_function_and_another_parent_are_other_runs() -> None:
     above = await parent()
     one = await child(above, "measure-0a1b")

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Abort, ObjectNotFound
@@ -22,6 +23,8 @@ class Server:
     now: float = 1000.0
     asked: int = 0
     deleted: bool = False
+    proxied: list[str] = field(default_factory=list)
+    """Pages that a proxy answers in its place, with status 404."""
     takes: list[float] = field(default_factory=list)
     """Seconds that its next answers take; at once when there are no more."""
 
@@ -32,6 +35,10 @@ class Server:
         self.asked += 1
         await asyncio.sleep(0)  # others have their turn meanwhile
         self.now += self.takes.pop(0) if self.takes else 0
+        if self.proxied:
+            answer = httpx.Response(404, text=self.proxied.pop(), request=httpx.Request("GET", "/"))
+            error = httpx.HTTPStatusError("404", request=answer.request, response=answer)
+            raise ObjectNotFound(error) from error
         if self.deleted:
             raise ObjectNotFound(KeyError())
         return self.run()
@@ -51,6 +58,17 @@ async def test_an_answer_counts_for_ten_seconds() -> None:
     for _ in range(3):
         await own_run.confirm()
     assert server.asked == 1
+
+
+async def test_a_proxy_that_finds_nothing_does_not_tell_that_the_run_was_deleted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tasks.server_calls._FIRST_PAUSE", 0.01)
+    server = Server(proxied=["404 page not found"])
+    own_run = server.own_run()
+    server.now += 1
+    await own_run.confirm(trusted=0)
+    assert server.asked == 2
 
 
 async def looking(own_run: OwnRun) -> asyncio.Task[None]:
