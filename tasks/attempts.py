@@ -113,5 +113,5 @@ def _why(error: CallFailed) -> str:
     if error.may_pass:
         return "it may have run already, and at_most_once sends nothing twice"
     if not isinstance(error, Refused):
-        return "its time is over"
+        return "it ran out of time, or the run was stopped"
     return "the same call would end the same way"

@@ -60,7 +60,7 @@ async def load_settings(credentials: str | None) -> ThousandEyesSettings:
 
 
 _ADVICE: Final = (
-    ". Blocks are made and mended in Prefect's UI; PREFECT_API_URL says which server is asked. "
+    ". Create or fix blocks in Prefect's UI. PREFECT_API_URL names the server that was asked. "
     "Nothing was sent."
 )
 

@@ -198,5 +198,5 @@ async def _run(
 
 
 def _unfinished(name: str, groups: Sequence[str], reason: str) -> Organization:
-    sentence = f"its run may still go on, and is not waited for: {reason}."
+    sentence = f"its run may still be going, but is no longer being watched: {reason}."
     return Organization(name, groups, (), passed=False, sentence=sentence)

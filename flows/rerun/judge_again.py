@@ -198,7 +198,7 @@ async def _find(reference: str, before: DateTime | None) -> tuple[FlowRun, Param
     run, asked = await find_run(reference, before, "judge_again")
     if not asked.options.wait_for_results:
         raise SettingsError(
-            f"judge_again: {run.name!r} waited for no results, so that it has no verdicts: name a "
+            f"judge_again: {run.name!r} did not wait for results, so it has no verdicts: name a "
             "run with wait_for_results. Nothing was read."
         )
     return run, asked

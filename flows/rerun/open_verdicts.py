@@ -45,7 +45,7 @@ def what_became(before: Mapping[str, Ending], records: Iterable[Record], trouble
     ]
     judged = all(ending in list(VerdictName) for ending in before.values())
     text = f"{len(final)} of {len(opened)} {'provisional' if judged else 'open'} verdicts are final"
-    text += f" now: {listed(changed, MOST_NAMED)}" if changed else " now, and none is another one"
+    text += f" now: {listed(changed, MOST_NAMED)}" if changed else " now; none changed"
     text += f"; the results could not be read to the end: {trouble.rstrip('. ')}" if trouble else ""
     return f"{text}."
 

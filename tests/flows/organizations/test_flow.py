@@ -144,7 +144,7 @@ class TestChoice:
         await asyncio.wait([running])
         text = str((await artifacts_of(run_ids[0]))[SUMMARY].data)
         assert "| org-east | org-a | 1 | 1 of 1 tests accepted. |" in text
-        assert "its run may still go on, and is not waited for: cancelled." in text
+        assert "its run may still be going, but is no longer being watched: cancelled." in text
 
     @pytest.mark.parametrize(
         ("groups", "credentials", "reason"),

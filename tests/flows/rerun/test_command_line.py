@@ -356,7 +356,7 @@ def test_a_group_that_is_not_there_exits_with_2_and_says_where_to_look(
     assert main([*ids(1), "--group", "lost"]) == 2
     error = capsys.readouterr().err.partition("error: ")[2]
     assert error.startswith("no Endpoint Test Group block named 'lost' (this Prefect server has ")
-    assert "PREFECT_API_URL says which server is asked" in error
+    assert "PREFECT_API_URL names the server that was asked" in error
     assert simulator.calls == []
 
 

@@ -150,7 +150,7 @@ async def test_judged_too_early_a_verdict_stays_provisional_and_keeps_its_artifa
     clock.ahead = 240
     again = await judge_run_again(str(flow_run_id), return_state=True)
     assert again.message == (
-        "0 of 1 provisional verdicts are final now, and none is another one. "
+        "0 of 1 provisional verdicts are final now; none changed. "
         "1 of 1 tests passed; 1 verdict is provisional."
     )
     assert (await versions(flow_run_id))["endpoint-test-202701"] == before["endpoint-test-202701"]
@@ -183,7 +183,7 @@ async def test_what_can_not_be_read_leaves_the_verdict_as_it_was_and_fails_the_r
     again = await judge_run_again(str(flow_run_id), return_state=True)
     assert again.is_failed()
     assert str(again.message).startswith(
-        "0 of 1 provisional verdicts are final now, and none is another one; the results could not "
+        "0 of 1 provisional verdicts are final now; none changed; the results could not "
         "be read to the end: 503: "
     )
     assert (await versions(flow_run_id))["endpoint-test-202701"] == before["endpoint-test-202701"]
@@ -333,7 +333,7 @@ class TestBadInput:
         simulator, _ = late({})
         _, flow_run_id = await run(ids(1), wait_for_results=False)
         calls = len(simulator.calls)
-        await self.refused(str(flow_run_id), "waited for no results, so that it has no verdicts")
+        await self.refused(str(flow_run_id), "did not wait for results, so it has no verdicts")
         assert len(simulator.calls) == calls
 
     async def test_nor_has_a_dry_run(self, late: Late) -> None:

@@ -41,7 +41,7 @@ def test_a_verdict_is_open_where_results_may_tell_something_new(
         (
             {"1": PASSED, "2": PASSED},
             [judged("1", PASSED), judged("2", PASSED), judged("3", FAILED)],
-            "2 of 2 provisional verdicts are final now, and none is another one.",
+            "2 of 2 provisional verdicts are final now; none changed.",
         ),
         (
             {"1": PASSED, "2": NO_DATA, "3": PASSED},
@@ -74,6 +74,6 @@ def test_what_became_of_them_is_told_in_a_sentence(
 def test_what_could_not_be_read_is_told_too() -> None:
     told = what_became({"1": PASSED}, [judged("1", PASSED, provisional=True)], "503: Down.")
     assert told == (
-        "0 of 1 provisional verdicts are final now, and none is another one; "
+        "0 of 1 provisional verdicts are final now; none changed; "
         "the results could not be read to the end: 503: Down."
     )
