@@ -34,15 +34,18 @@ _VARIABLE: Final = b"PREFECT__FLOW_RUN_ID="  # Prefect's process worker sets it 
 
 
 _EXECUTES_A_RUN: Final = re.compile(rb"prefect\W(flow_)?(engine|runner)")
+_TAKES_RUNS: Final = re.compile(rb"prefect\W+worker")
 _TIME_TO_BEGIN: Final = timedelta(minutes=1)
 
 
 class Processes(NamedTuple):
     """What the processes of this machine execute."""
 
-    runs: frozenset[UUID]
-    of_others: tuple[int, ...]
+    runs: frozenset[UUID] = frozenset()
+    of_others: tuple[int, ...] = ()
     """Those that may execute a run, which only their user may see."""
+    take_runs: bool = False
+    """Whether one may be a worker."""
 
 
 def runs_with_a_process(processes: Path = _PROCESSES) -> Processes:
@@ -53,20 +56,26 @@ def runs_with_a_process(processes: Path = _PROCESSES) -> Processes:
     """
     if not (processes / "self" / "environ").exists():
         raise BootstrapError("which runs have a process can be told on Linux alone")
-    found, of_others = set(), []
+    found, of_others, take_runs = set(), [], False
     for directory in processes.glob("[0-9]*"):
         with suppress(OSError):  # it has ended
-            try:
-                environment = (directory / "environ").read_bytes().split(b"\0")
-            except PermissionError:
-                if _EXECUTES_A_RUN.search((directory / "cmdline").read_bytes()):
-                    of_others.append(int(directory.name))
-                continue
-            for value in environment:
+            command, environment = _read(directory / "cmdline"), _read(directory / "environ")
+            take_runs |= command is None or bool(_TAKES_RUNS.search(command))
+            if environment is None and (command is None or _EXECUTES_A_RUN.search(command)):
+                of_others.append(int(directory.name))
+            for value in (environment or b"").split(b"\0"):
                 if value.startswith(_VARIABLE):
                     with suppress(ValueError):  # anybody may set a variable to anything
                         found.add(UUID(value.removeprefix(_VARIABLE).decode()))
-    return Processes(frozenset(found), tuple(sorted(of_others)))
+    return Processes(frozenset(found), tuple(sorted(of_others)), take_runs)
+
+
+def _read(file: Path) -> bytes | None:
+    """Return what a file of a process holds; None where only the process's user may see it."""
+    try:
+        return file.read_bytes()
+    except PermissionError:
+        return None
 
 
 async def crash_dead_runs(
@@ -115,10 +124,13 @@ async def crash_dead_runs(
 
 def _why_not(run: FlowRun, living: Processes) -> str:
     """Return why it can't be known that a run without a process that is seen has none."""
-    if living.of_others:
-        process = f"process {living.of_others[0]} of another user"
+    # Prefect notes the process that a worker started for it: `<ID>`, once `<machine>:<ID>`.
+    noted = (run.infrastructure_pid or "").rpartition(":")[2]
+    if may := [number for number in living.of_others if noted in ("", str(number))]:
+        process = f"process {may[0]} of another user"
         return f"{process} may execute it: run this as the user of the workers"
     state = run.state
-    if state and state.is_pending() and datetime.now(UTC) - state.timestamp < _TIME_TO_BEGIN:
+    just_now = state and datetime.now(UTC) - state.timestamp < _TIME_TO_BEGIN
+    if state and state.is_pending() and just_now and living.take_runs:
         return "a worker has just taken it"
     return ""

@@ -12,11 +12,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import (
-    PREFECT_CLIENT_MAX_RETRIES,
-    get_current_settings,
-    temporary_settings,
-)
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings
 
 from deployments.ownership import Plan, own_limit
 from deployments.project import FILE, ROOT, Deployment
@@ -105,8 +101,8 @@ def _deploy(deployments: Sequence[Deployment]) -> None:
     names = [word for one in deployments for word in ("--name", one.name)]
     # It reads no `.env` or `prefect.toml` of the directory that this was started in. How often it
     # tries is its own matter: we try once, and tell the wait.
-    with temporary_settings(restore_defaults={PREFECT_CLIENT_MAX_RETRIES}):
-        settings = get_current_settings().to_environment_variables(exclude_unset=True)
+    settings = get_current_settings().to_environment_variables(exclude_unset=True)
+    settings.pop(PREFECT_CLIENT_MAX_RETRIES.name, None)
     done = subprocess.run(  # noqa: S603 - our own command, and names from our file
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", *names],
         cwd=ROOT,

@@ -1,5 +1,6 @@
 """`prefect.yaml`: read more strictly than Prefect does, which passes over what it doesn't know."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -105,8 +106,12 @@ def read_deployments(path: Path = FILE) -> list[Deployment]:
         _check(deployment, path)
     # Also those of different flows: `prefect deploy --name` makes all of a name, and artifacts are
     # kept by its slug.
-    alone = "which one deployment alone may have, whatever its flow"
-    check_unique(path, [f"the name {as_slug(one.name)}, {alone}" for one in deployments])
+    slugs = Counter(as_slug(one.name) for one in deployments)
+    if alike := [one.full_name for one in deployments if slugs[as_slug(one.name)] > 1]:
+        raise BootstrapError(
+            f"{path.name}: {', '.join(alike)}: their names must differ in more than the flow, in "
+            "letters a to z or digits"
+        )
     return deployments
 
 

@@ -167,8 +167,9 @@ def _chosen(file: Path) -> dict[str, str]:
     """
     try:
         written = dotenv_values(file, encoding="utf-8-sig") if file.is_file() else {}
-    except (OSError, UnicodeDecodeError):
-        raise SettingsError(f"{file} can't be read: it must be a text file in UTF-8") from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", "it must be a text file in UTF-8")
+        raise SettingsError(f"{file} can't be read: {why}") from None
     given = written | os.environ
     chosen = {name: value for name in PASSED_ON if (value := given.get(name))}
     if password := chosen.get("PREFECT_SERVER_API_AUTH_STRING"):

@@ -51,8 +51,12 @@ def noted_in(data: Mapping[str, Any]) -> EndpointTestGroup:
     Raises:
         ValidationError: These notes can't be read.
     """
-    noted = {field: data[field] for field in ("names", "created", "creating") if field in data}
-    return EndpointTestGroup(test_ids=list(noted.get("names", ())), **noted)
+    noted = {field: data[field] for field in ("created", "creating") if field in data}
+    there = EndpointTestGroup.model_validate(noted)
+    names = data.get("names")
+    known = names.items() if isinstance(names, Mapping) else ()
+    named = {test_id: name for test_id, name in known if test_id in there.created}
+    return EndpointTestGroup.model_validate({"test_ids": [*named], "names": named} | noted)
 
 
 class KnownTests:

@@ -12,7 +12,7 @@ def one(metavar: str, what: str = "") -> dict[str, Any]:
         metavar: What its value is called, such as `RUN`.
         what: What it names, if something else.
     """
-    return {"metavar": metavar, "type": naming(what or metavar.lower()), "action": _Once}
+    return {"metavar": metavar, "type": naming(what or metavar.lower()), "action": Once}
 
 
 def naming(what: str) -> Callable[[str], str]:
@@ -29,7 +29,9 @@ def naming(what: str) -> Callable[[str], str]:
     return read
 
 
-class _Once(argparse.Action):
+class Once(argparse.Action):
+    """Stores a value, and refuses a second one."""
+
     def __call__(
         self,
         parser: object,  # noqa: ARG002
@@ -37,6 +39,7 @@ class _Once(argparse.Action):
         values: object,
         option_string: object = None,  # noqa: ARG002
     ) -> None:
+        """Store the value."""
         if getattr(namespace, self.dest, self.default) != self.default:
             raise argparse.ArgumentError(self, "is given twice, and takes one value")
         setattr(namespace, self.dest, values)

@@ -78,7 +78,8 @@ def is_measured(row: Measured) -> bool:
     if isinstance(row, HttpRound):
         return True
     blocked = row.is_icmp_blocked
-    return not blocked and not (blocked is None and row.score is None and row.only_error)
+    scored = row.score and row.score.application_score is not None
+    return not blocked and not (blocked is None and not scored and row.only_error)
 
 
 def reasons(row: Measured, thresholds: Thresholds) -> Iterator[Reason]:

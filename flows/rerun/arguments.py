@@ -14,7 +14,7 @@ from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import Parameters
 from flows.rerun.selection import select
 from tasks.blocks import read_names
-from thousandeyes.arguments import Together, naming, one
+from thousandeyes.arguments import Once, Together, naming, one
 from thousandeyes.errors import SettingsError
 from thousandeyes.lists import read_test_ids_text, refuse_tokens
 from thousandeyes.mistakes import Mistake, mistakes
@@ -49,8 +49,8 @@ def _thresholds(text: str) -> list[tuple[str, str]]:
     return [(name.strip(), value.strip()) for name, _, value in pairs]
 
 
-_NUMBER: Final[dict[str, Any]] = {"metavar": "N"}
-_MINUTES: Final[dict[str, Any]] = {"metavar": "M"}
+_NUMBER: Final[dict[str, Any]] = {"metavar": "N", "action": Once}
+_MINUTES: Final[dict[str, Any]] = {"metavar": "M", "action": Once}
 _VALUES: Final[dict[str, dict[str, Any]]] = {
     "fail_on": {"metavar": "ENDING,…", "type": _fail_on, "action": "extend"},
     "max_in_flight": _NUMBER,
@@ -65,8 +65,7 @@ _VALUES: Final[dict[str, dict[str, Any]]] = {
     "compare_with": one("RUN"),
     "skip_if_run_within_minutes": _MINUTES,
 }
-"""How argparse reads options that take a value, if not as `VALUE` and as it stands. The model
-checks it."""
+"""How argparse reads each option that takes a value. The model checks it."""
 
 
 @dataclass(frozen=True)
@@ -214,9 +213,9 @@ def _add(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
     if kind is bool:
         group.add_argument(_flag(name), action=argparse.BooleanOptionalAction, **shared)
     elif isinstance(kind, type) and issubclass(kind, StrEnum):
-        group.add_argument(_flag(name), choices=[str(choice) for choice in kind], **shared)
+        group.add_argument(_flag(name), choices=[*map(str, kind)], action=Once, **shared)
     else:
-        group.add_argument(_flag(name), **_VALUES.get(name, {"metavar": "VALUE"}), **shared)
+        group.add_argument(_flag(name), **_VALUES[name], **shared)
 
 
 def _default(value: object) -> str:

@@ -321,6 +321,18 @@ async def test_a_group_that_people_made_unusable_is_mended_and_keeps_what_was_cr
 
 
 @pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize("names", [None, 5, {"Berlin VPN": "9"}, {"7": None}])
+async def test_so_is_one_whose_names_are_none(names: object) -> None:
+    made = EndpointTestGroup(test_ids=["9"], created=["9"])
+    async with get_client() as client:
+        await set_in_the_ui(client, made, "nameless", names=names)
+        step = await _group(client, "nameless", EndpointTestGroup(test_ids=["1"]), dry_run=False)
+    group: EndpointTestGroup = await EndpointTestGroup.aload("nameless")
+    assert step.found is Found.DIFFERENT
+    assert (group.test_ids, group.names, group.created) == (["1"], {}, ["9"])
+
+
+@pytest.mark.usefixtures("prefect_server")
 async def test_a_group_whose_notes_of_creations_can_not_be_read_is_left_and_told() -> None:
     group = EndpointTestGroup(test_ids=["9"], names={"9": "Voice"}, created=["9"])
     async with get_client() as client:

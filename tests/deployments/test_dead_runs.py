@@ -26,8 +26,9 @@ SCHEDULED = "rerun-endpoint-tests/scheduled"
 SAYS_WHY = "thousandeyes-cancelled-run-says-why"
 
 
-def process(directory: Path, number: int, **environment: str) -> None:
+def process(directory: Path, number: int, command: str = "sh", **environment: str) -> None:
     (directory / str(number)).mkdir()
+    (directory / str(number) / "cmdline").write_text(command.replace(" ", "\0"))
     lines = [f"{name}={value}" for name, value in environment.items()]
     (directory / str(number) / "environ").write_bytes("\0".join(lines).encode())
 
@@ -39,7 +40,7 @@ def test_the_runs_of_this_machines_processes_are_found(tmp_path: Path) -> None:
     process(tmp_path, 2, PATH="/bin", PREFECT__FLOW_RUN_ID=str(run))
     (tmp_path / "3").mkdir()  # it ended while we looked
     process(tmp_path, 4, PREFECT__FLOW_RUN_ID="none")
-    assert runs_with_a_process(tmp_path) == Processes(frozenset({run}), ())
+    assert runs_with_a_process(tmp_path) == Processes(frozenset({run}))
 
 
 def test_processes_of_another_user_that_may_execute_a_run_are_told(
@@ -54,17 +55,18 @@ def test_processes_of_another_user_that_may_execute_a_run_are_told(
     )
     (tmp_path / "self").symlink_to("1")
     for number, command in enumerate(commands, 1):
-        process(tmp_path, number)
-        (tmp_path / str(number) / "cmdline").write_text(command.replace(" ", "\0"))
-    read = Path.read_bytes
+        process(tmp_path, number, command)
+    read, hidden = Path.read_bytes, {"environ"}
 
     def as_another_user(path: Path) -> bytes:
-        if path.name == "environ":
+        if path.name in hidden:
             raise PermissionError
         return read(path)
 
     monkeypatch.setattr(Path, "read_bytes", as_another_user)
-    assert runs_with_a_process(tmp_path) == Processes(frozenset(), (4, 5))
+    assert runs_with_a_process(tmp_path) == Processes(frozenset(), (4, 5), take_runs=True)
+    hidden.add("cmdline")  # as /proc may be mounted
+    assert runs_with_a_process(tmp_path).of_others == (1, 2, 3, 4, 5)
 
 
 def test_a_system_that_tells_no_processes_is_told_and_no_run_is_touched(tmp_path: Path) -> None:
@@ -72,13 +74,16 @@ def test_a_system_that_tells_no_processes_is_told_and_no_run_is_touched(tmp_path
         runs_with_a_process(tmp_path)
 
 
-async def of(name: str, client: PrefectClient, processes: Processes) -> list[Step]:
+async def of(
+    name: str, client: PrefectClient, processes: Processes, noted: str | None = None
+) -> list[Step]:
     """Return what would become of a run whose state has this name, and no process that is seen."""
     deployment = await client.read_deployment_by_name("rerun-endpoint-tests/on-demand")
     states: dict[str, State[None]] = {"Pending": Pending(), "Running": Running()}
     run = await client.create_flow_run_from_deployment(
         deployment.id, parameters={"test_ids": ["1"]}, state=states[name]
     )
+    await client.update_flow_run(run.id, infrastructure_pid=noted)
     steps = crash_dead_runs(client, ["thousandeyes"], lambda: processes, dry_run=True)
     try:
         return [step async for step in steps if str(run.id) in step.what]
@@ -89,14 +94,16 @@ async def of(name: str, client: PrefectClient, processes: Processes) -> list[Ste
 async def test_a_run_that_another_user_may_execute_is_left_and_told(one_machine: Topology) -> None:
     with client_of(one_machine):
         async with get_client() as client:
-            [step] = await of("Running", client, Processes(frozenset(), (4711,)))
-            [alone] = await of("Running", client, Processes(frozenset(), ()))
-    assert step.found is Found.KEPT
+            processes = Processes(of_others=(12, 4711))
+            [step] = await of("Running", client, processes, "4711")
+            [unknown] = await of("Running", client, processes)
+            [others] = await of("Running", client, processes, "machine:815")
+    assert (step.found, unknown.found) == (Found.KEPT, Found.KEPT)
     assert step.detail == (
         "process 4711 of another user may execute it: run this as the user of the workers"
     )
-    assert alone.found is Found.DIFFERENT
-    assert alone.detail == "was Running without a process: crashed"
+    assert others.found is Found.DIFFERENT, "these execute runs that are no concern of ours"
+    assert others.detail == "was Running without a process: crashed"
 
 
 async def test_a_run_that_a_worker_has_just_taken_is_left_time_to_begin(
@@ -104,11 +111,12 @@ async def test_a_run_that_a_worker_has_just_taken_is_left_time_to_begin(
 ) -> None:
     with client_of(one_machine):
         async with get_client() as client:
-            [step] = await of("Pending", client, Processes(frozenset(), ()))
+            [step] = await of("Pending", client, Processes(take_runs=True))
+            [nobodys] = await of("Pending", client, Processes())
             monkeypatch.setattr(dead_runs, "_TIME_TO_BEGIN", timedelta())
-            [late] = await of("Pending", client, Processes(frozenset(), ()))
+            [late] = await of("Pending", client, Processes(take_runs=True))
     assert (step.found, step.detail) == (Found.KEPT, "a worker has just taken it")
-    assert late.found is Found.DIFFERENT
+    assert (nobodys.found, late.found) == (Found.DIFFERENT, Found.DIFFERENT)
 
 
 @pytest.fixture

@@ -294,7 +294,7 @@ def test_the_worst_agents_come_first_with_their_worst_reason_first() -> None:
             verdict_on(
                 *good(1),
                 *(network(agent, error_details="No host\x1b") for agent in "bc"),
-                network("d", error_details="No route " + "x" * 500),
+                network("d", error_details="No route " + "x" * 500, score={}),
             ),
             f"passed: 4 of 4 agents passed (3 measured nothing: No host; No route {'x' * 90}…)",
         ),

@@ -117,6 +117,11 @@ def test_a_run_that_fails_exits_with_1(
         (["--name-pattern", "A*", "--name-pattern", "B*"], "--name-pattern: is given twice"),
         (["--only-failed-of", "x", "--only-failed-of", "y"], "--only-failed-of: is given twice"),
         (["--judge-again", "x", "--judge-again", "y"], "--judge-again: is given twice"),
+        (["1", "--max-in-flight", "5", "--max-in-flight", "7"], "--max-in-flight: is given twice"),
+        (
+            ["1", "--delivery", "at_most_once", "--delivery", "at_least_once"],
+            "--delivery: is given twice",
+        ),
         (
             ["1", "--thresholds", "min_agents=5", "--thresholds", "min_agents=6"],
             "--thresholds: min_agents is given twice",
