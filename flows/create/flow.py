@@ -81,9 +81,9 @@ async def create_endpoint_tests(
         settings = await load_settings(found.credentials)
         prefix = settings.password_block_prefix
         definitions = [await with_password(definition, prefix) for definition in wanted]
-    own_run = await OwnRun.of_this_process()
-    own_runs = await runs_of(own_run.flow_run)
-    created = await recorded(own_run.flow_run)  # in an earlier attempt
+        own_run = await OwnRun.of_this_process()
+        own_runs = await runs_of(own_run.flow_run)
+        created = await recorded(own_run.flow_run)  # in an earlier attempt
     records = [
         created.get(known_id(found, definition.test_name) or "")
         or Record("", shown(definition.test_name), aid=found.aid)

@@ -113,8 +113,11 @@ async def _rerun(
 ) -> list[Record]:
     """Run the tests, going on where an earlier attempt stood, and report in every ending."""
     logger, options = get_run_logger(), asked.options
-    earlier = await recorded(own_run.flow_run)
+    died = None
     async with reporting_mistakes(RERUNS.summary):
+        earlier = await recorded(own_run.flow_run)
+        if options.delivery is Delivery.AT_LEAST_ONCE:
+            died = await died_unseen(own_run.flow_run)
         comparison = await comparison_of(asked, own_run.flow_run, earlier, selection.test_ids)
     records = selection.take_up(earlier, options.delivery)
     seen = watched()
@@ -126,9 +129,6 @@ async def _rerun(
             len(to_send),
             len(records),
         )
-    died = None
-    if options.delivery is Delivery.AT_LEAST_ONCE:
-        died = await died_unseen(own_run.flow_run)
     left_open = [
         record
         for record in records

@@ -97,7 +97,7 @@ class Run:
             await self._prepare(to_send, left_open, died)
             if died:
                 at_a_time = self._options.max_in_flight
-                mark_possibly_sent(to_send, at_a_time, died.told, self._baseline.out_of_turn)
+                mark_possibly_sent(to_send, at_a_time, died, self._baseline.out_of_turn)
             for record in left_open:
                 self.results.begin(record, at_once=True)
             in_order = sorted(to_send, key=self._baseline.has_just_run)

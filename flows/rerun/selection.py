@@ -4,12 +4,13 @@ docs/groups-and-credentials.md has the rules of precedence, and docs/choose-and-
 """
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, TypeVar
 
 from flows.rerun.options import RerunOptions
+from flows.runs.history import Died
 from flows.runs.sentence import fails_the_run
 from tasks.blocks import EndpointTestGroup, by_organization
 from thousandeyes.delivery import Delivery
@@ -116,7 +117,7 @@ def only_failed(
 def mark_possibly_sent(
     to_send: Iterable[Record],
     at_a_time: int,
-    told: Container[str],
+    died: Died,
     out_of_turn: Callable[[Record], bool],
 ) -> None:
     """Note in doubt what an attempt that died may have sent without a record of it.
@@ -130,24 +131,24 @@ def mark_possibly_sent(
     Args:
         to_send: The tests, in the order of the list.
         at_a_time: How many were under way at a time.
-        told: IDs of the tests whose outcome that attempt wrote down.
+        died: What is known of it.
         out_of_turn: Tells whether it may have passed a test over and sent it later.
     """
     counted: Counter[str | None] = Counter()
     for record in to_send:
         had_no_turn = record.outcome is Outcome.NOT_ATTEMPTED
-        if not had_no_turn and (record.outcome in KEPT | IN_DOUBT or record.test_id in told):
+        if not had_no_turn and (record.outcome in KEPT | IN_DOUBT or record.test_id in died.told):
             continue
         if not out_of_turn(record):
             if counted[record.aid] == at_a_time:
                 continue
-            # Several attempts may have died, and none of them got beyond these.
-            counted[record.aid] += had_no_turn
+            # Of several that died, each may have sent others of those that had a turn before.
+            counted[record.aid] += had_no_turn or died.attempts == 1
         record.left_in_doubt("an attempt that died may have sent it")
 
 
 def possibly_sent(
-    chosen: Selection, outcomes: Mapping[str, Record], at_a_time: int, told: Container[str]
+    chosen: Selection, outcomes: Mapping[str, Record], at_a_time: int, died: Died
 ) -> dict[str, Record]:
     """Return, in doubt, what a run that died may have sent besides what it recorded, by test ID.
 
@@ -155,13 +156,13 @@ def possibly_sent(
         chosen: The tests.
         outcomes: What that run recorded, by test ID.
         at_a_time: How many were under way at a time, if it sent the tests in this order; else all.
-        told: IDs of the tests whose outcome the attempt that died wrote down.
+        died: What is known of the attempt that died.
     """
-    records = [
-        outcomes.get(test_id) or Record(test_id, aid=chosen.aids.get(test_id))
-        for test_id in chosen.test_ids
-    ]
-    mark_possibly_sent(records, at_a_time, told, lambda _: False)
+    records = [outcomes.get(test_id) or Record(test_id) for test_id in chosen.test_ids]
+    for record in records:
+        if record.outcome is Outcome.NOT_ATTEMPTED:  # a row of a table tells no account group
+            record.belongs_to(chosen.aids.get(record.test_id))
+    mark_possibly_sent(records, at_a_time, died, lambda _: False)
     return {record.test_id: record for record in records if record.in_doubt}
 
 

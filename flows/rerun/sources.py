@@ -60,7 +60,7 @@ async def read_selection(asked: Parameters, before: DateTime | None) -> Selectio
             knew = then.options.wait_for_results or then.options.skip_if_run_within_minutes
             in_order = not (knew or asked.name_tests)
             most = then.options.max_in_flight if in_order else len(chosen.test_ids)
-            outcomes |= possibly_sent(chosen, outcomes, most, died.told)
+            outcomes |= possibly_sent(chosen, outcomes, most, died)
     else:
         outcomes = await recorded(run)
     left = only_failed(chosen, outcomes, then.options, delivery)

@@ -25,6 +25,7 @@ P = ParamSpec("P")
 Work = Coroutine[Any, Any, list[Record]]
 
 _CANCELLED: Final = "cancelled"
+_LONGEST_WORD: Final = 10.0  # seconds that the summary of a run may take which somebody ends
 
 
 class RunFailed(Exception):
@@ -82,7 +83,9 @@ async def reporting_mistakes(summary: str) -> AsyncIterator[None]:
         if FlowRunContext.get():  # else a flow's function is called by itself
             why = _why_cut_short(error)
             word, reason = ("Cancelled.", "") if why == _CANCELLED else ("Failed.", why)
-            with anyio.CancelScope(shield=True):  # also while it is being cancelled
+            # Also while it is being cancelled; but who ends it waits for no server that is away.
+            seconds = None if isinstance(error, Exception) else _LONGEST_WORD
+            with anyio.move_on_after(seconds, shield=True):
                 text, key = f"**{word}** {plain(reason)}", summary + await deployment_slug()
                 await write_markdown("the summary", key, text.strip() + "\n", f"{word} {reason}")
         raise

@@ -25,12 +25,14 @@ _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 class Died(NamedTuple):
     """A run of which an attempt ended without a report.
 
-    `began` is when its first attempt did. `told` are the tests that the latest attempt which has
-    ended left a record of: it may have sent others again of which an earlier one tells.
+    `began` is when its first attempt did, and `attempts` how many ended so. `told` are the tests
+    that the latest attempt which has ended left a record of: it may have sent others again of which
+    an earlier one tells.
     """
 
     began: datetime
     told: frozenset[str] = frozenset()
+    attempts: int = 1
 
 
 async def runs_of(flow_run: FlowRun) -> list[UUID]:
@@ -56,13 +58,15 @@ async def died_unseen(flow_run: FlowRun, *, under_way: bool = True) -> Died | No
     """
     runs = await _attempts(flow_run)
     ended = sum(run.run_count for run in runs) - under_way
-    if ended <= 0 or ended <= await count_artifacts([run.id for run in runs], RERUNS.summary):
+    if ended <= 0:
+        return None
+    if (died := ended - await count_artifacts([run.id for run in runs], RERUNS.summary)) <= 0:
         return None
     began = min((run.start_time for run in runs if run.start_time), default=_LONG_AGO)
     starts = sorted(await _starts(runs))
     latest = starts[-2:-1] if under_way else starts[-1:]
     told = await read_outcomes([run.id for run in runs], since=max(latest, default=_LONG_AGO))
-    return Died(began, frozenset(record.test_id for record in told))
+    return Died(began, frozenset(record.test_id for record in told), died)
 
 
 async def recorded(flow_run: FlowRun, *, gone_too: bool = False) -> dict[str, Record]:

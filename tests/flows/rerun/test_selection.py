@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,15 @@ from hypothesis import strategies as st
 from flows.rerun.arguments import parameters, read_arguments
 from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import Parameters
-from flows.rerun.selection import Selection, mark_possibly_sent, only_failed, select
+from flows.rerun.selection import (
+    Selection,
+    mark_possibly_sent,
+    only_failed,
+    possibly_sent,
+    select,
+)
 from flows.rerun.sources import read_ids
+from flows.runs.history import Died
 from flows.runs.sentence import passed_and_why
 from tasks.blocks import EndpointTestGroup
 from tests.thousandeyes.as_written import written
@@ -193,8 +201,11 @@ class TestOnlyFailed:
 
 class TestWhatAnAttemptThatDiedMayHaveSent:
     @staticmethod
-    def marked(records: list[Record], at_a_time: int, told: str = "", last: str = "") -> list[str]:
-        mark_possibly_sent(records, at_a_time, told, lambda record: record.test_id in last)
+    def marked(
+        records: list[Record], at_a_time: int, told: str = "", last: str = "", attempts: int = 1
+    ) -> list[str]:
+        died = Died(datetime.now(UTC), frozenset(told), attempts)
+        mark_possibly_sent(records, at_a_time, died, lambda record: record.test_id in last)
         return [record.test_id for record in records if record.in_doubt]
 
     def test_is_what_comes_first_of_those_without_an_outcome(self) -> None:
@@ -208,13 +219,18 @@ class TestWhatAnAttemptThatDiedMayHaveSent:
             *map(Record, "ef"),
             Record("g", outcome=Outcome.FORBIDDEN),
         ]
-        assert self.marked(records, 2, told="a") == ["c", "d", "e", "f"]
+        assert self.marked(records, 3, told="a") == ["c", "d", "e"]
 
-    def test_or_that_another_did_before_it_and_so_those_without_an_outcome_count_alone(
+    def test_or_that_another_did_before_it_and_then_those_without_an_outcome_count_alone(
         self,
     ) -> None:
         records = [Record("a", outcome=Outcome.FORBIDDEN), *map(Record, "bc")]
-        assert self.marked(records, 1) == ["a", "b"]
+        assert self.marked(records, 1, attempts=2) == ["a", "b"]
+
+    def test_and_no_more_than_it_can_have_had_under_way_where_all_had_an_outcome(self) -> None:
+        assert self.marked([Record(one, outcome=Outcome.FORBIDDEN) for one in "abcd"], 2) == [
+            *("a", "b")
+        ]
 
     def test_which_stays_as_it_is_where_it_was_in_doubt_before(self) -> None:
         records = [Record("a", outcome=Outcome.SERVER_ERROR, detail="503"), *map(Record, "bc")]
@@ -227,6 +243,12 @@ class TestWhatAnAttemptThatDiedMayHaveSent:
 
     def test_and_all_that_has_run_since_shortly_before_it_as_that_comes_last(self) -> None:
         assert self.marked([*map(Record, "abcde")], 2, last="ad") == ["a", "b", "c", "d"]
+
+    def test_counts_tests_whose_rows_tell_no_group_in_their_own(self) -> None:
+        chosen = of({"left-out": group("1", "2", aid="11")}, "3", "4")
+        rows = {test_id: Record(test_id) for test_id in chosen.test_ids}
+        for outcomes in ({}, rows):
+            assert possibly_sent(chosen, outcomes, 1, Died(datetime.now(UTC))).keys() == {"1", "3"}
 
 
 TEST_IDS = st.lists(st.sampled_from("123456"), max_size=5)
