@@ -84,6 +84,23 @@ async def until_taken(
         pause = min(2 * pause, longest_pause)
 
 
+async def once(call: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Make a call of the Prefect server that is not made again while the server is away.
+
+    Args:
+        call: The call.
+
+    Raises:
+        NoAccess: The server takes no credentials of this process (401, 403, 407).
+        Exception: Whatever else the call raises.
+    """
+    try:
+        return await call()
+    except Exception as error:
+        _why_away(error)
+        raise
+
+
 def until_answered(
     read: Callable[P, Awaitable[Answer]],
 ) -> Callable[P, Coroutine[Any, Any, Answer]]:

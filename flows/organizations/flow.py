@@ -9,6 +9,7 @@ from typing import Final
 
 from prefect import flow, get_run_logger
 
+from flows.organizations.continuation import key_of
 from flows.organizations.work_queue import (
     cancel_waiting,
     check_place,
@@ -21,7 +22,7 @@ from flows.rerun.remote import ON_DEMAND, RerunUnfinished, rerun_by_deployment
 from flows.runs.concurrency import all_or_first_error
 from flows.runs.ending import reporting_mistakes, telling_mistakes, to_its_end
 from flows.runs.form import GroupNames, ManyCredentials
-from flows.runs.history import runs_of
+from flows.runs.history import cancelled_before, runs_of
 from flows.runs.ownership import OwnRun
 from flows.runs.sentence import passed_and_why
 from tasks.blocks import EndpointTestGroup, by_organization, read_names
@@ -66,7 +67,7 @@ async def rerun_organizations(
     Quotas are the organizations' own, so that each gets a run of its own, on any worker; the limit
     of the work queue `organizations` says how many run at once. One that fails does not stop the
     others. When this run is retried, those that passed are left alone, and the others go on where
-    they stood.
+    they stood; called by a flow that is retried after this run was cancelled, they begin anew.
 
     Args:
         groups: Endpoint Test Group blocks, by name, of any organization.
@@ -84,9 +85,10 @@ async def rerun_organizations(
             of the runs that it starts; nothing was sent.
     """
     began = time.monotonic()
-    own_run = await OwnRun.of_this_process()
-    own_runs = await until_taken(lambda: runs_of(own_run.flow_run))
     async with reporting_mistakes(RERUNS.summary):
+        own_run = await OwnRun.of_this_process()
+        own_runs = await runs_of(own_run.flow_run)
+        cancelled = await cancelled_before(own_run.flow_run)
         chosen = await _groups(
             read_names(groups or [], "groups"), read_names(credentials or [], "credentials")
         )
@@ -111,8 +113,11 @@ async def rerun_organizations(
 
     async def run(name: str) -> None:
         # Called by a flow that is retried, this is another run, which goes on with the same ones.
-        started = partial(start, idempotency_key=f"{own_runs[0]} {name}")
-        ended[name] = await _run(name, organizations[name], started, options)
+        async def begin(groups: Sequence[str]) -> list[Record]:
+            key = await key_of(name, own_runs, cancelled)
+            return await start(groups=groups, idempotency_key=key)
+
+        ended[name] = await _run(name, organizations[name], begin, options)
 
     def cut_short(reason: str) -> None:
         for name, names in organizations.items():

@@ -1,5 +1,6 @@
 """For flows of other projects: run the deployment somewhere, and get what the flow would return."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -21,7 +22,7 @@ from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import FLOW
 from tasks.artifacts import read_outcomes
 from tasks.blocks import read_names
-from tasks.server_calls import until_taken
+from tasks.server_calls import once, until_taken
 from thousandeyes.errors import InvalidTestIds
 from thousandeyes.lists import read_test_ids
 from thousandeyes.record import Record
@@ -32,6 +33,8 @@ ON_DEMAND: Final = f"{FLOW}/on-demand"
 _REFUSED: Final = (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 """What the server answers to parameters that don't fit the deployment's schema, or are too long."""
 _LONGEST_REASON: Final = 300
+_TO_READ: Final = 30.0
+"""Seconds in which outcomes may still be read when the time to wait is over."""
 
 
 class RerunUnfinished(Exception):
@@ -72,7 +75,8 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         credentials: As the flow takes it.
         options: As the flow takes them.
         deployment: `<flow>/<deployment>`.
-        timeout: Seconds to wait for the end; the run goes on after that. None: no limit.
+        timeout: Seconds to wait for the end, also while the Prefect server is away; outcomes are
+            read for 30 s more. The run goes on after that. None: no limit.
         poll_interval: Seconds between two looks.
         idempotency_key: What a caller that is retried gives again, to find the run that it has
             started before; if that did not complete, it is started again where it stood.
@@ -84,9 +88,11 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
     Raises:
         InvalidTestIds: There is something among the test IDs that is none, or nothing names tests,
             the deployment neither; nothing was sent.
+        NoAccess: The Prefect server does not let the caller in (401, 403).
         RerunFailed: A test ended in one of `options.fail_on`, or nothing could be sent.
         RerunUnfinished: No such deployment, or one of another flow, or one that refuses these
-            parameters; or the run crashed, was cancelled or deleted, or takes longer.
+            parameters; or the run crashed, was cancelled or deleted, or takes longer; or the
+            server was away until `timeout`.
         SettingsError: The groups are no list of names; nothing was sent.
     """
     flow, _, name = deployment.partition("/")
@@ -100,51 +106,70 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         "credentials": credentials,
         "options": options.model_dump(mode="json", exclude_unset=True) if options else None,
     }
+    end = None if timeout is None else asyncio.get_running_loop().time() + timeout
+
+    async def pause(seconds: float) -> None:  # a call that starts a run is not cut off, the wait is
+        async with asyncio.timeout_at(end):
+            await asyncio.sleep(seconds)
+
     try:
         async with get_client() as client:
-            # Before a run is known to have begun, a server that isn't there may be a wrong address.
-            await _look_up(client, deployment, wait=bool(idempotency_key or FlowRunContext.get()))
+            look_up = partial(client.read_deployment_by_name, deployment)
             start = partial(
                 arun_deployment,
                 deployment,
                 client=client,
                 # What isn't given is the deployment's to say.
                 parameters={name: value for name, value in given.items() if value},
-                poll_interval=poll_interval,
+                timeout=0,
                 idempotency_key=idempotency_key or str(uuid4()),
                 work_queue_name=work_queue_name,
             )
-            begin = partial(_start_unless_completed, client) if idempotency_key else _start
-            await until_taken(partial(begin, start))
-            # The same key finds the run that is under way. It is the caller's subflow already: a
-            # second link would show as a task run that never ends.
-            flow_run = await until_taken(partial(start, timeout=timeout, as_subflow=False))
+            # Before a run is known to have begun, a server that isn't there may be a wrong address.
+            wait = idempotency_key or FlowRunContext.get()
+            await (until_taken(look_up, pause) if wait else once(look_up))
+            begin = partial(_start_unless_completed, client, start) if idempotency_key else start
+            flow_run = await until_taken(begin, pause)
+            flow_run = await _watch(client, flow_run, end, poll_interval)
+    except TimeoutError:
+        raise RerunUnfinished(
+            f"The Prefect server is away, for all of the {timeout:g} s: it is not known whether it "
+            f"has a run of {deployment!r} from this call. Look there before you start another, or "
+            "give the same `idempotency_key` again."
+        ) from None
     except ObjectNotFound:
         raise RerunUnfinished(
-            f"The run of {deployment!r} was deleted in Prefect while it was waited for. What it "
-            "had recorded until then stands in the artifacts of its tests."
+            f"There is no deployment {deployment!r} on this Prefect server: make it with "
+            "`python -m deployments.bootstrap`, or look at PREFECT_API_URL. Nothing was sent."
         ) from None
     except PrefectHTTPStatusError as error:
         if error.response.status_code not in _REFUSED:
             raise
-        reason = _reason(error.response)
-        # Only now: a deployment may name tests itself, also one that came without.
-        if not (given["test_ids"] or given["groups"]) and "test_ids" in reason:
-            raise InvalidTestIds(
-                "no tests given: name test IDs, groups of tests, or both. Nothing was sent."
-            ) from None
-        raise RerunUnfinished(
-            f"The Prefect server refuses the parameters for {deployment!r}: "
-            f"{reason}. If the deployment is of another version, "
-            "`python -m deployments.bootstrap` brings it up to date. Nothing was sent."
-        ) from error
-    outcomes = await read_outcomes([flow_run.id])
+        named = bool(given["test_ids"] or given["groups"])
+        raise _refusal(deployment, _reason(error.response), named=named) from error
+    outcomes = await _outcomes(flow_run, end)
     state: State[Any] | None = flow_run.state
+    if outcomes is None:
+        raise RerunUnfinished(_unfinished(flow_run, timeout, None), flow_run)
     if state and state.is_completed():
         return outcomes
     if state and state.is_failed():
         raise RerunFailed(state.message or "The run failed and says no more.", outcomes)
     raise RerunUnfinished(_unfinished(flow_run, timeout, len(outcomes)), flow_run, outcomes)
+
+
+def _refusal(deployment: str, reason: str, *, named: bool) -> Exception:
+    """Return what to raise when the server refuses the parameters; `named`: they name tests."""
+    # Only now: a deployment may name tests itself, also one that came without.
+    if not named and "test_ids" in reason:
+        return InvalidTestIds(
+            "no tests given: name test IDs, groups of tests, or both. Nothing was sent."
+        )
+    return RerunUnfinished(
+        f"The Prefect server refuses the parameters for {deployment!r}: {reason}. If the "
+        "deployment is of another version, `python -m deployments.bootstrap` brings it up to date. "
+        "Nothing was sent."
+    )
 
 
 def _reason(response: httpx.Response) -> str:
@@ -156,36 +181,47 @@ def _reason(response: httpx.Response) -> str:
     return "it does not say why"
 
 
-async def _look_up(client: PrefectClient, deployment: str, *, wait: bool) -> None:
-    """Make sure that there is such a deployment; `wait` for a Prefect server that is away."""
-    look_up = partial(client.read_deployment_by_name, deployment)
-    try:
-        await (until_taken(look_up) if wait else look_up())
-    except ObjectNotFound:
-        raise RerunUnfinished(
-            f"There is no deployment {deployment!r} on this Prefect server: make it with "
-            "`python -m deployments.bootstrap`, or look at PREFECT_API_URL. Nothing was sent."
-        ) from None
-
-
-async def _start(start: Callable[..., Awaitable[FlowRun]]) -> FlowRun:
-    """Start the run, unless its key tells that it was."""
-    return await start(timeout=0)
-
-
 async def _start_unless_completed(
     client: PrefectClient, start: Callable[..., Awaitable[FlowRun]]
-) -> None:
+) -> FlowRun:
     """Start the run, or start it again where an earlier attempt of the caller saw it end badly."""
-    flow_run = await _start(start)
+    flow_run = await start()
     state = flow_run.state
     if state and state.is_final() and not state.is_completed():
-        await client.set_flow_run_state(
-            flow_run.id, AwaitingRetry(message="Started again by a caller that was retried.")
-        )
+        again: State[Any] = AwaitingRetry(message="Started again by a caller that was retried.")
+        flow_run.state = (await client.set_flow_run_state(flow_run.id, again)).state
+    return flow_run
 
 
-def _unfinished(flow_run: FlowRun, timeout: float | None, recorded: int) -> str:
+async def _watch(
+    client: PrefectClient, flow_run: FlowRun, end: float | None, poll_interval: float
+) -> FlowRun:
+    """Return the run when it is over, or at the end of the wait as it was seen last."""
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(end):
+                while not (flow_run.state and flow_run.state.is_final()):
+                    await asyncio.sleep(poll_interval)
+                    flow_run = await until_taken(partial(client.read_flow_run, flow_run.id))
+    except ObjectNotFound:
+        raise RerunUnfinished(
+            f"The run {flow_run.name!r} ({flow_run.id}) was deleted in Prefect while it was waited "
+            "for. What it had recorded until then stands in the artifacts of its tests."
+        ) from None
+    return flow_run
+
+
+async def _outcomes(flow_run: FlowRun, end: float | None) -> list[Record] | None:
+    """Return what the run has recorded; None where the Prefect server is away until the end."""
+    soonest = asyncio.get_running_loop().time() + _TO_READ
+    try:
+        async with asyncio.timeout_at(None if end is None else max(end, soonest)):
+            return await read_outcomes([flow_run.id])
+    except TimeoutError:
+        return None
+
+
+def _unfinished(flow_run: FlowRun, timeout: float | None, recorded: int | None) -> str:
     state = flow_run.state
     run = f"The run {flow_run.name!r} ({flow_run.id})"
     if state and state.is_crashed():
@@ -198,6 +234,8 @@ def _unfinished(flow_run: FlowRun, timeout: float | None, recorded: int) -> str:
             f"was cancelled: {state.message or 'no reason is given'}. Retry it in Prefect, if that "
             "was a mistake: it goes on where it stood"
         )
+    elif state and state.is_final():
+        what = f"is over: {(state.message or state.name or '').rstrip('.')}"
     elif state and (state.is_running() or state.is_cancelling()):
         what = f"is not over after {timeout:g} s, and goes on: wait longer, or cancel it in Prefect"
     else:
@@ -205,4 +243,6 @@ def _unfinished(flow_run: FlowRun, timeout: float | None, recorded: int) -> str:
             f"has not begun after {timeout:g} s: is a worker up that serves its pool? It will "
             "still start when one is, unless you cancel it"
         )
+    if recorded is None:
+        return f"{run} {what}. The Prefect server is away, so that its outcomes can't be read now."
     return f"{run} {what}. It has recorded {recorded} outcomes so far."

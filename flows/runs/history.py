@@ -44,6 +44,12 @@ async def runs_of(flow_run: FlowRun) -> list[UUID]:
     return [run.id for run in await _attempts(flow_run)]
 
 
+async def cancelled_before(flow_run: FlowRun) -> list[UUID]:
+    """Return the earlier attempts that were cancelled, each a run of its own, the oldest first."""
+    others = [run for run in await _attempts(flow_run) if run.id != flow_run.id]
+    return [run.id for run in others if run.state and run.state.is_cancelled()]
+
+
 async def died_unseen(flow_run: FlowRun, *, under_way: bool = True) -> Died | None:
     """Return what is known of a run of which an attempt ended without a report, as a killed one.
 

@@ -2,21 +2,24 @@
 
 import asyncio
 from collections import defaultdict
+from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prefect import flow
-from prefect.client.schemas.objects import State
+from prefect import flow, get_client
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.states import Cancelled, Completed
 
 from flows.organizations import rerun_organizations
 from flows.organizations.flow import Organization, conclude, pause_between_looks
 from flows.rerun import RerunFailed, RerunOptions
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
+from tasks.server_calls import NoAccess
 from tasks.summary import markdown
-from tests.flows.scene import SUMMARY, artifacts_of, wait_until
+from tests.flows.scene import SUMMARY, artifacts_of, id_of, wait_until
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
@@ -103,8 +106,8 @@ class TestChoice:
             ["org-d", "org-a"], return_state=True
         )
         assert state.message == (
-            "1 of 2 organizations passed; org-west: its run may still go on, and is not waited "
-            "for: unexpected ReadError, see the log."
+            "1 of 2 organizations passed; org-west: its run may still be going, but is no "
+            "longer being watched: unexpected ReadError, see the log."
         )
         with pytest.raises(RerunFailed) as failed:
             await state.aresult()
@@ -121,6 +124,39 @@ class TestChoice:
             await calls()
         assert [len(keys) for keys in self.keys.values()] == [2, 2]
         assert [len(set(keys)) for keys in self.keys.values()] == [1, 1]
+
+    async def test_after_a_cancelled_attempt_only_runs_that_completed_are_gone_on_with(
+        self,
+    ) -> None:
+        @flow(retries=1)
+        async def calls() -> None:
+            called: State[list[Record]] = await rerun_organizations(
+                ["org-d", "org-a"], return_state=True
+            )
+            if len(self.keys["org-east"]) == 1:
+                async with get_client() as client:
+                    await client.set_flow_run_state(id_of(called), Cancelled(), force=True)
+                    deployed = await client.create_deployment(await client.create_flow(calls), "x")
+                    ends: dict[str, State[Any]] = {"org-east": Completed(), "org-west": Cancelled()}
+                    for name, state in ends.items():
+                        await client.create_flow_run_from_deployment(
+                            deployed, idempotency_key=self.keys[name][0], state=state
+                        )
+            await called.aresult()
+
+        with pytest.raises(RerunFailed):
+            await calls()
+        assert [len(set(self.keys[name])) for name in ("org-east", "org-west")] == [1, 2]
+
+    async def test_one_that_can_not_read_its_own_runs_says_so_in_its_summary(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def refused(_: FlowRun) -> list[UUID]:
+            raise NoAccess("not let in")
+
+        monkeypatch.setattr("flows.organizations.flow.runs_of", refused)
+        state: State[list[Record]] = await rerun_organizations(["org-a"], return_state=True)
+        assert "**Failed.**" in str((await artifacts_of(id_of(state)))[SUMMARY].data)
 
     async def test_called_twice_it_runs_each_organization_twice(self) -> None:
         @flow

@@ -1,12 +1,15 @@
 """What a parent is told of a run that came to no end of its own; the rest is tested on a worker."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from prefect import get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import (
@@ -19,6 +22,7 @@ from prefect.states import Cancelled, Cancelling, Crashed, Pending, Running, Sch
 
 from flows.rerun import RerunOptions, remote, rerun_endpoint_tests
 from flows.rerun.remote import ON_DEMAND, RerunUnfinished, _unfinished, rerun_by_deployment
+from tasks.server_calls import NoAccess
 from tests.chaos.proxy import Proxy
 from tests.flows.scene import NO_RUN, wait_until
 from thousandeyes.errors import InvalidTestIds
@@ -64,8 +68,21 @@ async def runs_for(name: str) -> list[UUID]:
     return [run.id for run in runs if run.parameters.get("groups") == [name]]
 
 
-def started(name: str) -> asyncio.Task[Any]:
-    return asyncio.create_task(rerun_by_deployment(groups=[name], poll_interval=0.05))
+def started(name: str, **given: Any) -> asyncio.Task[Any]:
+    return asyncio.create_task(rerun_by_deployment(groups=[name], poll_interval=0.05, **given))
+
+
+@pytest.fixture
+async def proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Proxy]:
+    """Stands before the server; tries follow each other soon."""
+    monkeypatch.setattr("tasks.server_calls._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(remote, "_TO_READ", 0.1, raising=False)
+    async with Proxy(str(get_current_settings().api.url)) as proxy:
+        yield proxy
+
+
+def behind(proxy: Proxy) -> AbstractContextManager[object]:
+    return temporary_settings({PREFECT_API_URL: proxy.url, PREFECT_CLIENT_MAX_RETRIES: 0})
 
 
 async def test_a_run_that_is_deleted_meanwhile_is_told_as_that() -> None:
@@ -80,22 +97,79 @@ async def test_a_run_that_is_deleted_meanwhile_is_told_as_that() -> None:
 
 @pytest.mark.parametrize("mode", ["404", "html", "refuse"])
 async def test_a_prefect_server_that_goes_away_meanwhile_is_waited_for(
-    monkeypatch: pytest.MonkeyPatch, mode: str
+    proxy: Proxy, mode: str
 ) -> None:
-    monkeypatch.setattr("tasks.server_calls._FIRST_PAUSE", 0.01)
-    async with Proxy(str(get_current_settings().api.url)) as proxy:
-        with temporary_settings({PREFECT_API_URL: proxy.url, PREFECT_CLIENT_MAX_RETRIES: 0}):
-            waits = started(mode)
-        async with asyncio.timeout(60):
-            while not (runs := await runs_for(mode)):
-                assert not waits.done()
-        proxy.mode = mode
-        await wait_until(lambda: proxy.received >= 2 or waits.done())
-        proxy.mode = "pass"
-        async with get_client() as client:
-            await client.set_flow_run_state(runs[0], Cancelled(message="enough"), force=True)
-        with pytest.raises(RerunUnfinished, match="was cancelled: enough"):
+    with behind(proxy):
+        waits = started(mode)
+    async with asyncio.timeout(60):
+        while not (runs := await runs_for(mode)):
+            assert not waits.done()
+    proxy.mode = mode
+    await wait_until(lambda: proxy.received >= 2 or waits.done())
+    proxy.mode = "pass"
+    async with get_client() as client:
+        await client.set_flow_run_state(runs[0], Cancelled(message="enough"), force=True)
+    with pytest.raises(RerunUnfinished, match="was cancelled: enough"):
+        await waits
+
+
+@pytest.mark.parametrize("mode", ["refuse", "black-hole"])
+async def test_a_prefect_server_that_stays_away_is_waited_for_until_the_timeout(
+    proxy: Proxy, mode: str
+) -> None:
+    with behind(proxy):
+        waits = started(f"{mode}-for-good", timeout=2)
+    async with asyncio.timeout(60):
+        while not await runs_for(f"{mode}-for-good"):
+            assert not waits.done()
+    proxy.mode = mode
+    async with asyncio.timeout(30):
+        said = "has not begun after 2 s: .* its outcomes can't be read now"
+        with pytest.raises(RerunUnfinished, match=said) as unfinished:
             await waits
+    assert unfinished.value.flow_run
+
+
+async def test_a_prefect_server_that_is_away_from_the_start_is_waited_for_until_the_timeout(
+    proxy: Proxy,
+) -> None:
+    proxy.mode = "refuse"
+    async with asyncio.timeout(30):
+        with behind(proxy), pytest.raises(RerunUnfinished, match="is away, for all of the"):
+            await started("never", timeout=0.1, idempotency_key="never")
+
+
+async def test_without_time_it_starts_the_run_and_returns_at_once() -> None:
+    for again in (False, True):
+        with pytest.raises(RerunUnfinished, match="has not begun after 0 s") as unfinished:
+            await started("at-once", timeout=0, idempotency_key="at-once")
+        run = unfinished.value.flow_run
+        assert run
+        assert await runs_for("at-once") == [run.id]
+        assert run.state
+        assert run.state.name == ("AwaitingRetry" if again else "Scheduled")
+        async with get_client() as client:
+            await client.set_flow_run_state(run.id, Crashed(), force=True)
+
+
+@pytest.mark.parametrize("key", [None, "let in"], ids=["at once", "waiting"])
+async def test_a_prefect_server_that_lets_nobody_in_is_told_as_that(
+    proxy: Proxy, key: str | None
+) -> None:
+    proxy.mode = "401"
+    with behind(proxy), pytest.raises(NoAccess):
+        await rerun_by_deployment(["1"], idempotency_key=key)
+
+
+async def test_a_deployment_that_is_deleted_before_the_run_starts_is_told_as_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def start(*_: object, client: PrefectClient, **__: object) -> None:
+        await client.read_deployment(UUID(NO_RUN))
+
+    monkeypatch.setattr(remote, "arun_deployment", start)
+    with pytest.raises(RerunUnfinished, match=r"^There is no deployment .* Nothing was sent\.$"):
+        await rerun_by_deployment(["1"])
 
 
 async def test_without_a_server_at_its_address_it_ends_at_once(unused_tcp_port: int) -> None:

@@ -5,9 +5,9 @@ from uuid import UUID
 import pytest
 from prefect import Task, flow, get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.states import Crashed, Pending, Running
+from prefect.states import Cancelled, Crashed, Pending, Running
 
-from flows.runs.history import died_unseen, runs_of
+from flows.runs.history import cancelled_before, died_unseen, runs_of
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -40,6 +40,17 @@ async def test_a_subflows_attempts_are_found_although_its_function_has_another_h
     above = await parent()
     first, again = await child(above, "measure-0a1b"), await child(above, "measure-2c3d")
     assert await runs_of(again) == await runs_of(first) == [first.id, again.id], "in turn"
+
+
+async def test_earlier_attempts_that_were_cancelled_are_told_apart_from_others() -> None:
+    above = await parent()
+    cancelled, crashed, own = [await child(above, "measure-0a1b") for _ in range(3)]
+    async with get_client() as client:
+        await client.set_flow_run_state(cancelled.id, Cancelled(), force=True)
+        await client.set_flow_run_state(crashed.id, Crashed(), force=True)
+        await client.set_flow_run_state(own.id, Cancelled(), force=True)
+    assert await cancelled_before(own) == [cancelled.id]
+    assert await cancelled_before(above) == []
 
 
 @pytest.mark.usefixtures("read_twice")
