@@ -31,8 +31,6 @@ from deployments.steps import BootstrapError, Found, Step
 _UNDER_WAY: Final = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 _PROCESSES: Final = Path("/proc")
 _VARIABLE: Final = b"PREFECT__FLOW_RUN_ID="  # Prefect's process worker sets it for each run
-
-
 _EXECUTES_A_RUN: Final = re.compile(rb"prefect\W(flow_)?(engine|runner)")
 _TAKES_RUNS: Final = re.compile(rb"prefect\W+worker")
 _TIME_TO_BEGIN: Final = timedelta(minutes=1)

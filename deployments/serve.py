@@ -20,26 +20,16 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, Final, NoReturn
 
-from dotenv import dotenv_values  # which comes with pydantic-settings
 from rich.console import Console
 
-from deployments.home import HOME, ROOT, guarded, make_private
+from deployments.environments import env_file, of_all, of_the_runs, of_the_server
+from deployments.home import HOME, guarded, make_private
 from tasks.server import ServerNotStarted, wait_until_up
 from thousandeyes.errors import SettingsError
 from thousandeyes.ports import port_of
 from thousandeyes.proxies import prepare
 from thousandeyes.release import add_version
-from thousandeyes.settings import ENV_FILE
 from thousandeyes.terminal import LONGEST_LINE, hangup, status_of, verbatim_console
-
-PASSED_ON: Final = (
-    "PREFECT_SERVER_API_AUTH_STRING",
-    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS",
-    "PREFECT_SERVER_CSRF_PROTECTION_ENABLED",
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED",
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD",
-)
-"""Variables of Prefect that reach the server; all others are the user's own Prefect's."""
 
 _POOL: Final = "thousandeyes"
 _LOG: Final = "server.log"
@@ -107,9 +97,9 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
             raise ServeError(f"port {port} is taken: choose another one with PORT=N")
     make_private(home)
     url = f"http://127.0.0.1:{port}"
-    file = _env_file()
-    server_env = _environment(url, home) | guarded(port) | _chosen(file)
-    env = server_env | _settings(file)
+    file = env_file()
+    server_env = of_all(url, home) | guarded(port) | of_the_server(file)
+    env = server_env | of_the_runs(file)
     with ExitStack() as stack:
         log = stack.enter_context((home / _LOG).open("w+b"))
         console.print(f"Prefect starts at {url}, which takes some seconds …")
@@ -138,54 +128,6 @@ def _bootstrap() -> tuple[str, ...]:
     # The server takes calls of this machine alone, so this is where its workers are.
     told = ("--on-this-machine",) if sys.platform == "linux" else ()
     return ("deployments.bootstrap", *told)
-
-
-def _environment(url: str, home: Path) -> dict[str, str]:
-    """Return the environment of all processes: nothing of the user's Prefect, no token."""
-    not_kept = ("PREFECT_", "TE_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(not_kept)}
-    return kept | {
-        "PREFECT_HOME": str(home.resolve()),
-        "PREFECT_API_URL": f"{url}/api",
-        "PREFECT_SERVER_UI_API_URL": f"{url}/api",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-    }
-
-
-def _env_file() -> Path:
-    """Return the file that holds what is not in the environment: one that is named, or `.env`."""
-    named = os.environ.get(ENV_FILE)
-    return Path(named).resolve() if named else ROOT / ".env"
-
-
-def _chosen(file: Path) -> dict[str, str]:
-    """Return what a user may choose for the server, and the password that its clients then need.
-
-    Raises:
-        SettingsError: The file can't be read.
-    """
-    try:
-        written = dotenv_values(file, encoding="utf-8-sig") if file.is_file() else {}
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", "it must be a text file in UTF-8")
-        raise SettingsError(f"{file} can't be read: {why}") from None
-    given = written | os.environ
-    chosen = {name: value for name in PASSED_ON if (value := given.get(name))}
-    if password := chosen.get("PREFECT_SERVER_API_AUTH_STRING"):
-        chosen["PREFECT_API_AUTH_STRING"] = password
-    return chosen
-
-
-def _settings(file: Path) -> dict[str, str]:
-    """Return what runs on the worker need: variables, and the file that has the others.
-
-    Runs are executed in directories of their own, where the project's `.env` does not lie.
-    """
-    variables = {name: value for name, value in os.environ.items() if name.startswith("TE_")}
-    if "TE_TOKEN" in variables and not variables.get(ENV_FILE) and not file.is_file():
-        return variables
-    return variables | {ENV_FILE: str(file)}  # one that is made later counts for the runs then
 
 
 @contextlib.contextmanager

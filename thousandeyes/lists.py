@@ -113,9 +113,7 @@ def ids_in(written: object) -> list[str]:
     found = list(entries(written))
     if wrong := [entry for entry in found if not _ID.fullmatch(entry.text)]:
         _, line, column = wrong[0]
-        others = len(wrong) - 1
-        more = f", nor are {others:,} other entries" if others > 1 else ", nor is another entry"
-        more = more if others else ""
+        more = f", the first of {len(wrong):,} such entries" if wrong[1:] else ""
         raise ValueError(f"line {line}, column {column} is not a test ID{more}: {_AN_ID}")
     return [text for text, _, _ in found]
 

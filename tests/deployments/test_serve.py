@@ -16,12 +16,11 @@ import pytest
 from prefect.deployments import arun_deployment
 
 from deployments.home import ROOT
-from deployments.serve import _chosen, _running
+from deployments.serve import _running
 from tests.benchmarks.processes import environment, free_port
 from tests.deployments.scene import client_of, simulated
 from tests.deployments.topology import Topology
 from tests.docs.pages import clone
-from thousandeyes.errors import SettingsError
 
 pytestmark = pytest.mark.servers
 
@@ -130,20 +129,6 @@ def servers(home: Path) -> list[str]:
             if is_server and f"PREFECT_HOME={home}\0" in text:
                 found.append(text)
     return found
-
-
-def test_what_the_environment_has_for_the_server_overrules_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file, name = tmp_path / ".env", "PREFECT_SERVER_API_AUTH_STRING"
-    assert _chosen(file) == {}
-    file.write_text(f"{name}=of:file\nPREFECT_API_URL={NOBODY}\n")
-    assert _chosen(file) == {name: "of:file", "PREFECT_API_AUTH_STRING": "of:file"}
-    monkeypatch.setenv(name, PASSWORD)
-    assert _chosen(file)[name] == PASSWORD
-    file.write_bytes(b"TE_TOKEN=\xff")
-    with pytest.raises(SettingsError, match="must be a text file in UTF-8"):
-        _chosen(file)
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path, one_machine: Topology) -> None:
