@@ -1,4 +1,4 @@
-"""What the processes of `make serve` have in their environment, and nothing else of the user's."""
+"""What the processes of `make serve` have in their environment."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from deployments.home import ROOT
 from thousandeyes.errors import SettingsError
 from thousandeyes.settings import ENV_FILE
 
-PASSED_ON: Final = (
+_PASSED_ON: Final = (
     "PREFECT_SERVER_API_AUTH_STRING",
     "PREFECT_SERVER_CORS_ALLOWED_ORIGINS",
     "PREFECT_SERVER_CSRF_PROTECTION_ENABLED",
@@ -51,7 +51,7 @@ def of_the_server(file: Path) -> dict[str, str]:
         why = getattr(error, "strerror", "it must be a text file in UTF-8")
         raise SettingsError(f"{file} can't be read: {why}") from None
     given = written | os.environ
-    chosen = {name: value for name in PASSED_ON if (value := given.get(name))}
+    chosen = {name: value for name in _PASSED_ON if (value := given.get(name))}
     if password := chosen.get("PREFECT_SERVER_API_AUTH_STRING"):
         chosen["PREFECT_API_AUTH_STRING"] = password
     return chosen

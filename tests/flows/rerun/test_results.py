@@ -28,6 +28,12 @@ from thousandeyes.verdict import Verdict
 NETWORK, HTTP = "1", "2"  # the simulator's kinds take turns
 IDS = [NETWORK, HTTP, "3", "4"]
 ALL_ONLINE: dict[str, Any] = {"seed": 9, "agents": 25}
+LATE_IN_A_LONG_INTERVAL: dict[str, Any] = {
+    "faults": {NETWORK: Fault(replies=["dropped_after"])},
+    "intervals": {"*": 300},
+    "earlier_round_seconds": 290,
+    "starts_at": NOON + 280,
+}
 MIX = ["dropped_after"] * 100 + ["dropped_before"] * 50 + [None] * 50
 ERROR_TYPES = ["connect", "dns", "http", "receive", "send", "ssl"]
 
@@ -394,10 +400,7 @@ class TestSettling:
     def test_so_is_one_of_a_test_with_a_longer_interval_and_a_name(self) -> None:
         world = World(
             tests=IDS,
-            faults={NETWORK: Fault(replies=["dropped_after"])},
-            intervals={"*": 300},
-            earlier_round_seconds=290,
-            starts_at=NOON + 280,
+            **LATE_IN_A_LONG_INTERVAL,
             **ALL_ONLINE,
         )
         record = Record(NETWORK, test_name="known already, so that no listing is needed for it")
@@ -477,10 +480,7 @@ class TestAnAccountGroupThatCanNotBeRead:
         chosen = RerunOptions.model_validate(options)
         world = World(
             tests=IDS,
-            faults={NETWORK: Fault(replies=["dropped_after"])},
-            intervals={"*": 300},
-            earlier_round_seconds=290,
-            starts_at=NOON + 280,
+            **LATE_IN_A_LONG_INTERVAL,
             aid="7",
             **ALL_ONLINE,
         )
