@@ -69,7 +69,8 @@ _WHERE: Final = Text("Where to go from here", "bold")
 _NEXT: Final = """\
   the same in Prefect's UI        make ui, then this page, newest first:
     http://127.0.0.1:4200/artifacts/key/endpoint-reruns-local
-  with your own token and tests   TE_TOKEN=… .venv/bin/python -m flows.rerun ID [ID …]
+  with your own token and tests   put TE_TOKEN=… into .env, then
+    .venv/bin/python -m flows.rerun ID [ID …]
   what else there is              README.md
 """
 
