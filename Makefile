@@ -11,6 +11,9 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-
 INSTALL := --quiet --disable-pip-version-check --no-deps
 STAMP := .venv/.installed
 
+# Without compiled modules each command, and each process of the tests, compiles them again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 
 .PHONY: help

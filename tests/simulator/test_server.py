@@ -9,6 +9,7 @@ import pytest
 from starlette.applications import Starlette
 
 from thousandeyes.simulator import Fault, create_app, serve
+from thousandeyes.simulator.server import bind
 
 BROKEN = ["dropped_before", "dropped_after", "half_body", "stalled"]
 HEADERS = {"Authorization": "Bearer simulator-token"}
@@ -70,19 +71,19 @@ def test_a_connection_serves_again_after_a_drop(api: httpx.Client) -> None:
     assert api.post(run_path("healthy")).status_code == 200
 
 
-def test_the_server_stops_quickly_with_stalled_replies_open() -> None:
+def test_the_server_stops_without_waiting_for_stalled_replies() -> None:
     app = create_app(tests=["1"], faults={"1": Fault(replies=["stalled"], repeat=True)})
     calls = app.state.simulator.calls
 
     with ThreadPoolExecutor() as pool:
         with serve(app) as server:
             url = server.url + run_path("1")
-            pending = [pool.submit(httpx.post, url, headers=HEADERS, timeout=30) for _ in range(3)]
+            pending = [pool.submit(httpx.post, url, headers=HEADERS, timeout=60) for _ in range(3)]
             while sum(call.applied for call in calls) < 3:
                 time.sleep(0.01)
-            began = time.monotonic()
-        assert time.monotonic() - began < 1
-        assert all(isinstance(call.exception(), httpx.TransportError) for call in pending)
+        # Their connections are closed: none has run into its timeout.
+        errors = [call.exception() for call in pending]
+        assert {type(error) for error in errors} <= {httpx.ReadError, httpx.RemoteProtocolError}
 
 
 def test_the_same_port_can_be_served_again() -> None:
@@ -102,8 +103,6 @@ def test_a_taken_port_is_an_error_at_once() -> None:
             pass
 
 
-def test_replies_on_a_kept_connection_are_not_delayed(api: httpx.Client) -> None:
-    began = time.monotonic()
-    for _ in range(20):
-        api.get("/account-groups")
-    assert time.monotonic() - began < 20 * 0.03
+def test_a_listener_names_its_protocol_without_which_replies_are_delayed() -> None:
+    with bind(0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP

@@ -326,7 +326,8 @@ class TestProblems:
             with pytest.raises(CallFailed):
                 read(reply(status, body, content_type="text/html"))
             refused(reply(500, body))
-        assert time.process_time() - began < 1
+        # What grows with the square of its length would take minutes.
+        assert time.process_time() - began < 30
 
     def test_what_can_not_be_stored_or_shown_is_taken_out(self) -> None:
         body = '{"title": "a\\ud800b\\u0000c\\u001b[31md\\u202ee"}'
