@@ -10,7 +10,7 @@ from tasks.entries import section
 from tasks.markdown import plain
 from tasks.report import failures_first
 from thousandeyes.changes import gone, is_failing
-from thousandeyes.outcomes import Ending, Outcome, in_words
+from thousandeyes.outcomes import REFUSED, Ending, Outcome, in_words
 from thousandeyes.record import Record
 from thousandeyes.standing import Change
 
@@ -59,16 +59,16 @@ _CHANGES: Final[Mapping[Change | None, Effect]] = {
     Change.RECOVERED: Effect.RECOVERED,
     Change.UNCHANGED: Effect.UNCHANGED,
 }
-_NOT_MEASURED: Final = frozenset({Outcome.NOT_ATTEMPTED, Outcome.SKIPPED, Outcome.ACCEPTED})
+_NOT_MEASURED: Final = frozenset(Outcome) - REFUSED
 """Endings that tell nothing of what laptops measured, nor that the test can't be run."""
 
 
-def effect_on(record: Record) -> Effect:
-    """Return what became of a test, by its record of the second half."""
+def effect_on(record: Record, earlier: Record | None) -> Effect:
+    """Return what became of a test, by its record of the second half and that of the first."""
     if record.ending in _NOT_MEASURED:
         return Effect.UNMEASURED
     change = record.standing.change if record.standing else None
-    if change in _CHANGES:
+    if change in _CHANGES and earlier and earlier.ending not in _NOT_MEASURED:
         return _CHANGES[change]
     return Effect.FAILS_AND_NEW if is_failing(record) else Effect.WELL_AND_NEW
 
@@ -99,7 +99,7 @@ class Difference:
         known = {record.test_id: record for record in before}
         by_effect: dict[Effect, list[Record]] = {effect: [] for effect in Effect}
         for record in failures_first(after):
-            by_effect[effect_on(record)].append(record)
+            by_effect[effect_on(record, known.get(record.test_id))].append(record)
         by_effect[Effect.GONE] = gone(after, known)
         failing = [record for record in after if fails_the_run(record, fail_on)]
         return cls(by_effect, known, failing)
@@ -112,15 +112,20 @@ class Difference:
     @property
     def sentence(self) -> str:
         """The answer, such as `1 of 9 tests broke with the change: Intranet; 8 are unchanged.`."""
-        broke = self.by_effect[Effect.BROKE]
+        broke, perhaps = self.by_effect[Effect.BROKE], self.by_effect[Effect.FAILS_AND_NEW]
         total = sum(map(len, self.by_effect.values())) - len(self.by_effect[Effect.GONE])
-        parts = [f"{len(broke) or 'None'} of {total} tests broke with the change"]
+        if broke or not perhaps:
+            parts = [f"{len(broke) or 'None'} of {total} tests broke with the change"]
+        else:
+            parts = [f"None of {total} tests is known to have broken with the change"]
         parts[0] += named(broke) if broke else ""
         for effect, (one, several) in _COUNTED.items():
-            if count := len(self.by_effect[effect]):
-                parts.append(f"{count} {one if count == 1 else several}")
-        if self.failing and not broke:
-            parts.append(f"failed by fail_on{named(self.failing)}")
+            if records := self.by_effect[effect]:
+                words = f"{len(records)} {one if len(records) == 1 else several}"
+                parts.append(words + (named(records) if records is perhaps else ""))
+        told = {record.test_id for record in (*broke, *perhaps)}
+        if others := [record for record in self.failing if record.test_id not in told]:
+            parts.append(f"failed by fail_on{named(others)}")
         return "; ".join(parts) + "."
 
     def markdown(self, reports: Mapping[str, str]) -> str:

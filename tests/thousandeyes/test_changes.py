@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.rows import from_row, row
 from thousandeyes.changes import carried, compared, gone, is_failing, sentences
 from thousandeyes.judging import judge
-from thousandeyes.outcomes import Outcome, VerdictName
+from thousandeyes.outcomes import Ending, Outcome, VerdictName
 from thousandeyes.record import Record
 from thousandeyes.standing import Change, Standing
 from thousandeyes.thresholds import Thresholds
@@ -144,9 +145,91 @@ def test_a_call_that_was_taken_is_no_recovery_of_laptops_that_failed() -> None:
 
 
 def test_a_row_of_version_0_1_0_that_failed_is_a_failure_since_then() -> None:
-    old = from_row({"test_id": "1", "outcome": "not_found", "started_at": NIGHT.isoformat()})
+    old = from_row(row(ended("1", 0, BAD)))
     now = compared(ended("1", 1, BAD), old, "run")
     assert (now.change, now.failing_since, now.failing_runs) == ("still_failing", NIGHT, 2)
+
+
+def changes(*endings: Ending) -> list[Change | None]:
+    """Return what becomes of a test that ends so, night after night."""
+    nights = []
+    for night, ending in enumerate(endings):
+        if isinstance(ending, VerdictName):
+            nights.append([ended("1", night, measured(ending))])
+        else:
+            at = NIGHT + timedelta(days=night)
+            nights.append([Record("1", outcome=ending, attempts=1, started_at=at)])
+    return [standing(night[0]).change for night in night_after_night(nights)]
+
+
+PASSED, FAILED, NO_DATA = VerdictName.PASSED, VerdictName.FAILED, VerdictName.NO_DATA
+ACCEPTED, SKIPPED, NOT_FOUND = Outcome.ACCEPTED, Outcome.SKIPPED, Outcome.NOT_FOUND
+NOT_MEASURED = [
+    *(NO_DATA, VerdictName.TIMED_OUT, Outcome.UNKNOWN, Outcome.UNREACHABLE),
+    *(Outcome.QUOTA_EXHAUSTED, Outcome.SERVER_ERROR, NOT_FOUND, SKIPPED, ACCEPTED),
+]
+
+
+@pytest.mark.parametrize("unmeasured", NOT_MEASURED)
+def test_laptops_that_fail_still_do_only_if_they_failed_when_last_measured(
+    unmeasured: Ending,
+) -> None:
+    assert changes(FAILED, unmeasured, FAILED)[-1] is Change.STILL_FAILING
+    assert changes(PASSED, unmeasured, FAILED)[-1] is Change.NEW_FAILURE
+    assert changes(PASSED, unmeasured, unmeasured, FAILED)[-1] is Change.NEW_FAILURE
+    never = changes(unmeasured, FAILED)[-1]
+    assert never in {Change.NEW, Change.NEW_FAILURE}
+
+
+def test_a_failure_after_nights_without_a_measurement_counts_from_the_first_that_failed() -> None:
+    endings = [BAD, NO_ANSWER, BAD], [NO_ANSWER, NO_ANSWER, BAD]
+    counted = []
+    for verdicts in endings:
+        nights = night_after_night([[ended("1", n, one)] for n, one in enumerate(verdicts)])
+        last = standing(nights[-1][0])
+        counted.append((last.failing_runs, last.failing_since))
+    assert counted == [(3, NIGHT), (1, NIGHT + timedelta(days=2))]
+
+
+@pytest.mark.parametrize(
+    ("endings", "change"),
+    [
+        ([NO_DATA, PASSED], Change.NEW),
+        ([Outcome.UNREACHABLE, PASSED], Change.NEW),
+        ([FAILED, NO_DATA, PASSED], Change.RECOVERED),
+        ([NOT_FOUND, PASSED], Change.RECOVERED),
+        ([NOT_FOUND, ACCEPTED], Change.RECOVERED),
+        ([Outcome.UNREACHABLE, SKIPPED, ACCEPTED], Change.RECOVERED),
+        ([FAILED, SKIPPED, ACCEPTED], Change.UNCHANGED),
+        ([FAILED, Outcome.UNREACHABLE, ACCEPTED], Change.UNCHANGED),
+        ([NO_DATA, SKIPPED, ACCEPTED], Change.UNCHANGED),
+        ([FAILED, SKIPPED, ACCEPTED, PASSED], Change.RECOVERED),
+    ],
+)
+def test_a_test_recovers_only_from_what_it_is_known_to_have_failed_by(
+    endings: list[Ending], change: Change
+) -> None:
+    assert changes(*endings)[-1] is change
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "change"),
+    [
+        (NO_DATA, NO_DATA, Change.STILL_FAILING),
+        (NO_DATA, NOT_FOUND, Change.NEW),
+        (NOT_FOUND, NOT_FOUND, Change.STILL_FAILING),
+        (NOT_FOUND, NO_DATA, Change.NEW),
+        (Outcome.UNREACHABLE, Outcome.UNKNOWN, Change.STILL_FAILING),
+        (Outcome.UNREACHABLE, NO_DATA, Change.NEW),
+        (Outcome.UNREACHABLE, NOT_FOUND, Change.NEW),
+        (FAILED, Outcome.UNREACHABLE, Change.STILL_FAILING),
+        (PASSED, Outcome.QUOTA_EXHAUSTED, Change.NEW_FAILURE),
+    ],
+)
+def test_without_a_measurement_only_the_same_once_more_is_no_news(
+    before: Ending, now: Ending, change: Change
+) -> None:
+    assert changes(before, now)[-1] is change
 
 
 def test_loss_beyond_what_is_usual_is_told_as_lossier() -> None:
