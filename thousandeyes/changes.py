@@ -21,6 +21,7 @@ from thousandeyes.text import cut, listed
 MOST_NAMED: Final = 10
 """Tests that a sentence names."""
 _LONGEST_LABEL: Final = 80
+_MEASURED: Final = (VerdictName.PASSED, VerdictName.FAILED)
 
 _WORDS: Final[Mapping[Change, str]] = {
     Change.NEW_FAILURE: "Newly failing",
@@ -49,7 +50,7 @@ def compared(record: Record, earlier: Record | None, compared_with: str | None) 
         compared_with: ID of that run, None where there is none to compare with.
     """
     before = (earlier and earlier.standing) or Standing()
-    now = {} if is_failing(record) else _values(record)
+    now = _values(record)
     change = _change(record, earlier)
     since, runs = None, 0
     if earlier and _was_failing(earlier) and change in (Change.STILL_FAILING, Change.UNCHANGED):
@@ -61,7 +62,7 @@ def compared(record: Record, earlier: Record | None, compared_with: str | None) 
         change=change if compared_with else None,
         failing_since=since,
         failing_runs=runs,
-        moved="" if change is Change.RECOVERED else drift.moved(before.recent, now),
+        moved="" if is_failing(record) else _moved(record, before, now, change),
         history=marks.continued(_history(earlier), marks.mark(record.ending)),
         recent=drift.remembered(before.recent, now),
         compared_with=compared_with,
@@ -224,14 +225,25 @@ def _last_measured(record: Record | None) -> VerdictName | None:
     """Return what laptops measured, if not in this run then when they last did; None: never."""
     if record is None:
         return None
-    for name in (VerdictName.PASSED, VerdictName.FAILED):
+    for name in _MEASURED:
         if record.ending is name:
             return name
     return record.standing and record.standing.last_measured
 
 
 def _values(record: Record) -> dict[str, float]:
-    if not record.verdict:
+    """Return what is remembered of a measurement; of one that failed, only how many answered."""
+    if not (verdict := record.verdict) or record.ending not in _MEASURED:
         return {}
-    values = {metric: getattr(record.verdict, metric).median for metric in drift.METRICS}
+    metrics = [] if is_failing(record) else drift.METRICS
+    values = {metric: getattr(verdict, metric).median for metric in metrics}
+    values[drift.AGENTS] = verdict.agents_answered
     return {metric: value for metric, value in values.items() if value is not None}
+
+
+def _moved(record: Record, before: Standing, now: Mapping[str, float], change: Change) -> str:
+    if fewer := drift.fewer(before.recent, now):
+        # Until late agents have answered, a run that is judged at once is no match for others that
+        # were judged again since.
+        return "" if record.is_provisional else fewer
+    return "" if change is Change.RECOVERED else drift.moved(before.recent, now)

@@ -1,6 +1,7 @@
 """What changed since an earlier run, over runs in a row, each read back from its rows."""
 
 import json
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.rows import from_row, row
+from thousandeyes import drift
 from thousandeyes.changes import carried, compared, gone, is_failing, sentences
 from thousandeyes.judging import judge
 from thousandeyes.outcomes import Ending, Outcome, VerdictName
@@ -236,6 +238,62 @@ def test_loss_beyond_what_is_usual_is_told_as_lossier() -> None:
     nights = [[ended("1", n, GOOD)] for n in range(6)]
     nights.append([ended("1", 6, measured(VerdictName.PASSED, loss=4))])
     assert standing(night_after_night(nights)[-1][0]).moved == "lossier: loss 4 %, usually 0 %"
+
+
+def answered(verdict: Verdict, agents: int, *, provisional: bool = False) -> Verdict:
+    return replace(verdict, agents_answered=agents, provisional=provisional)
+
+
+def moved(*verdicts: Verdict) -> str:
+    """Return what is worse than usual in the last of these nights."""
+    nights = [[ended("1", night, verdict)] for night, verdict in enumerate(verdicts)]
+    return standing(night_after_night(nights)[-1][0]).moved
+
+
+def test_a_test_that_passes_with_far_fewer_agents_than_usual_is_told_and_their_values_are_not() -> (
+    None
+):
+    usual = [answered(GOOD, 25)] * 7
+    slow = measured(VerdictName.PASSED, 180)
+    told = "fewer agents: 1 answered, usually 25"
+    assert moved(*usual, answered(slow, 1)) == told
+    assert moved(*usual, answered(slow, 20)) == "slower: latency 180 ms, usually 30 ms"
+    assert not moved(*usual, answered(slow, 1), answered(GOOD, 25)), "its value is not kept"
+    assert moved(*usual[:1], answered(GOOD, 1)) == told, "one run is enough to know"
+    assert moved(answered(BAD, 25), answered(GOOD, 1)) == told, "also where it seems to recover"
+    assert not moved(answered(GOOD, 4), answered(GOOD, 2)), "two may be off by chance"
+    assert not moved(*usual, answered(GOOD, 13))
+
+
+def test_agents_that_may_still_answer_are_not_missed_yet() -> None:
+    early = answered(measured(VerdictName.PASSED, 180), 1, provisional=True)
+    assert not moved(*[answered(GOOD, 25)] * 7, early)
+
+
+def test_tests_that_are_worse_than_usual_are_told_in_one_sentence() -> None:
+    night = night_after_night([[ended("1", 0, answered(GOOD, 25))], [ended("1", 1, GOOD)]])[-1]
+    assert sentences(night) == [
+        "Worse than usual, although passed: 1 (fewer agents: 5 answered, usually 25)."
+    ]
+
+
+@pytest.mark.parametrize("values", [6, 10, 20])
+def test_steady_noise_is_rarely_called_worse_than_usual(values: int) -> None:
+    rng = random.Random(values)
+    rounds = 2_000
+
+    def latency() -> float:
+        return max(1.0, rng.gauss(40, 8))
+
+    called = sum(
+        bool(
+            drift.moved(
+                {"latency_ms": tuple(latency() for _ in range(values))}, {"latency_ms": latency()}
+            )
+        )
+        for _ in range(rounds)
+    )
+    assert called / rounds < 0.01
 
 
 endings = st.sampled_from([GOOD, BAD, "skipped", "gone"])
