@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.rows import from_row, row
 from thousandeyes import drift
-from thousandeyes.changes import carried, compared, gone, is_failing, sentences
+from thousandeyes.changes import carried, compared, gone, is_failing
 from thousandeyes.judging import judge
 from thousandeyes.outcomes import Ending, Outcome, VerdictName
 from thousandeyes.record import Record
@@ -124,18 +124,6 @@ class TestTenNights:
         ]
         assert [number + 2 for number, tests in enumerate(lost) if tests] == [3, 7, 10]
         assert lost[1] == ["comes"]
-
-
-def test_the_sentences_name_the_tests_and_say_since_when() -> None:
-    nights = night_after_night([[ended("1", n, BAD), ended("2", n, GOOD)] for n in range(2)])
-    assert sentences(nights[-1], [Record("3", test_name="Intranet")]) == [
-        "Still failing: 1 (2 runs in a row, since 20 November 2026, 02:00 UTC).",
-        "No longer part of the run: Intranet.",
-    ]
-
-
-def test_where_nothing_changed_there_is_nothing_to_say() -> None:
-    assert sentences(night_after_night([[ended("1", n, GOOD)] for n in range(2)])[-1]) == []
 
 
 def test_a_call_that_was_taken_is_no_recovery_of_laptops_that_failed() -> None:
@@ -268,13 +256,6 @@ def test_a_test_that_passes_with_far_fewer_agents_than_usual_is_told_and_their_v
 def test_agents_that_may_still_answer_are_not_missed_yet() -> None:
     early = answered(measured(VerdictName.PASSED, 180), 1, provisional=True)
     assert not moved(*[answered(GOOD, 25)] * 7, early)
-
-
-def test_tests_that_are_worse_than_usual_are_told_in_one_sentence() -> None:
-    night = night_after_night([[ended("1", 0, answered(GOOD, 25))], [ended("1", 1, GOOD)]])[-1]
-    assert sentences(night) == [
-        "Worse than usual, although passed: 1 (fewer agents: 5 answered, usually 25)."
-    ]
 
 
 @pytest.mark.parametrize("values", [6, 10, 20])
