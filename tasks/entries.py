@@ -8,7 +8,7 @@ from tasks.links import history_link
 from tasks.markdown import plain
 from tasks.report import counts
 from thousandeyes.app_links import is_app_link
-from thousandeyes.changes import how_long
+from thousandeyes.change_words import how_long
 from thousandeyes.outcomes import in_words
 from thousandeyes.record import Record
 from thousandeyes.standing import Change

@@ -1,25 +1,23 @@
-"""What changed since an earlier run: its records and today's in, words out. Pure."""
+"""What changed since an earlier run: its records and today's in, how they stand out. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from thousandeyes import drift, marks
-from thousandeyes.outcomes import GOOD, UNTOLD, Outcome, VerdictName
+from thousandeyes.outcomes import (
+    DOWN,
+    GOOD,
+    REFUSED,
+    UNHEARD,
+    UNTOLD,
+    Outcome,
+    VerdictName,
+)
 from thousandeyes.record import Record
 from thousandeyes.standing import Change, Standing
-from thousandeyes.text import cut, listed
 
-MOST_NAMED: Final = 10
-"""Tests that a sentence names."""
-_LONGEST_LABEL: Final = 80
-
-_WORDS: Final[Mapping[Change, str]] = {
-    Change.NEW_FAILURE: "Newly failing",
-    Change.STILL_FAILING: "Still failing",
-    Change.RECOVERED: "Recovered",
-    Change.NEW: "New",
-}
+_MEASURED: Final = (VerdictName.PASSED, VerdictName.FAILED)
 
 
 def is_failing(record: Record) -> bool:
@@ -31,8 +29,9 @@ def compared(record: Record, earlier: Record | None, compared_with: str | None) 
     """Return how a test stands against its row of an earlier run.
 
     What is not known this time stays as it was: a test that was not sent, and one that was only
-    accepted after its laptops had failed, neither fails nor recovers. A test that is not in the
-    earlier run is new, also when it was in one before that.
+    accepted after its laptops had failed, neither fails nor recovers. Laptops still fail, or
+    recover, only if they failed when they were last measured. A test that is not in the earlier run
+    is new, also when it was in one before that.
 
     Args:
         record: The test as it ended now.
@@ -40,33 +39,68 @@ def compared(record: Record, earlier: Record | None, compared_with: str | None) 
         compared_with: ID of that run, None where there is none to compare with.
     """
     before = (earlier and earlier.standing) or Standing()
-    failed = _failed(earlier) if earlier else None
-    now = {} if is_failing(record) else _measured(record)
-    change: Change | None
+    now = _values(record)
+    change = _change(record, earlier)
     since, runs = None, 0
-    if _is_told(record, earlier):
-        change = _CHANGES[failed, is_failing(record)]
-        if is_failing(record):
-            began = record.started_at or record.finished_at
-            since, runs = began, 1
-            if failed and earlier:
-                since = before.failing_since or earlier.started_at or began
-                runs = max(before.failing_runs, 1) + 1
-    else:
-        change = Change.NEW if failed is None else Change.UNCHANGED
-        if failed and earlier:
-            since = before.failing_since or earlier.started_at
-            runs = max(before.failing_runs, 1)
-    passed_twice = earlier is not None and not is_failing(record) and not failed
+    if earlier and _was_failing(earlier) and change in (Change.STILL_FAILING, Change.UNCHANGED):
+        since = before.failing_since or earlier.started_at or record.started_at
+        runs = max(before.failing_runs, 1) + (change is Change.STILL_FAILING)
+    elif is_failing(record):
+        since, runs = record.started_at or record.finished_at, 1
     return Standing(
         change=change if compared_with else None,
         failing_since=since,
         failing_runs=runs,
-        moved=drift.moved(before.recent, now) if passed_twice else "",
+        moved="" if is_failing(record) else _moved(record, before, now, change),
         history=marks.continued(_history(earlier), marks.mark(record.ending)),
         recent=drift.remembered(before.recent, now),
         compared_with=compared_with,
+        last_measured=_last_measured(record) or _last_measured(earlier),
     )
+
+
+def _change(record: Record, earlier: Record | None) -> Change:
+    if earlier is None or not _tells(earlier):
+        return Change.NEW
+    if record.ending in UNTOLD:
+        return Change.UNCHANGED
+    if is_failing(record):
+        return _of_a_failing_one(record, earlier)
+    return _of_one_that_failed(record, earlier) if _was_failing(earlier) else Change.UNCHANGED
+
+
+def _of_a_failing_one(record: Record, earlier: Record) -> Change:
+    if _fails_as_before(record, earlier):
+        return Change.STILL_FAILING
+    was_well = _last_measured(earlier) is VerdictName.PASSED or not _was_failing(earlier)
+    return Change.NEW_FAILURE if was_well else Change.NEW
+
+
+def _of_one_that_failed(record: Record, earlier: Record) -> Change:
+    laptops_failed = _last_measured(earlier) is VerdictName.FAILED
+    if record.ending is Outcome.ACCEPTED:
+        # A call that was taken says nothing of laptops that failed, or of which nobody answered.
+        by_its_call = marks.last_sent(_history(earlier)) == marks.FAILED
+        return Change.RECOVERED if by_its_call and not laptops_failed else Change.UNCHANGED
+    return Change.RECOVERED if laptops_failed or earlier.ending in REFUSED else Change.NEW
+
+
+def _fails_as_before(record: Record, earlier: Record) -> bool:
+    """Tell whether a test that fails is known to have failed, and not only to have told nothing.
+
+    Where its laptops failed when they were last measured, it is. Else an outage may have begun
+    unseen while calls came to nothing or nobody answered: only the same once more is no news.
+    """
+    if _last_measured(earlier) is VerdictName.FAILED:
+        return True
+    begins_to_tell = earlier.ending in _NEVER_HEARD and record.ending not in _NEVER_HEARD
+    if record.ending is VerdictName.FAILED or begins_to_tell:
+        return False
+    return marks.mark(record.ending) == marks.last_sent(_history(earlier))
+
+
+_NEVER_HEARD: Final = DOWN | UNHEARD
+"""Outcomes that tell only that a call came to nothing."""
 
 
 def judged_anew(record: Record, known: Standing) -> Standing:
@@ -74,7 +108,11 @@ def judged_anew(record: Record, known: Standing) -> Standing:
 
     What it was found to be then stays; its newest mark is that of the verdict.
     """
-    return replace(known, history=marks.marked_anew(known.history, marks.mark(record.ending)))
+    return replace(
+        known,
+        history=marks.marked_anew(known.history, marks.mark(record.ending)),
+        last_measured=_last_measured(record) or known.last_measured,
+    )
 
 
 def _history(earlier: Record | None) -> str:
@@ -82,17 +120,6 @@ def _history(earlier: Record | None) -> str:
         return ""
     # Rows of earlier versions hold no marks, and tell of their own run alone.
     return (earlier.standing and earlier.standing.history) or marks.mark(earlier.ending)
-
-
-_CHANGES: Final[Mapping[tuple[bool | None, bool], Change]] = {
-    (False, True): Change.NEW_FAILURE,
-    (True, True): Change.STILL_FAILING,
-    (True, False): Change.RECOVERED,
-    (False, False): Change.UNCHANGED,
-    (None, True): Change.NEW,
-    (None, False): Change.NEW,
-}
-"""By whether it failed before (None: nobody knows) and whether it fails now."""
 
 
 def is_newly_failing(record: Record) -> bool:
@@ -129,74 +156,51 @@ def carried(records: Iterable[Record], earlier: Mapping[str, Record]) -> list[Re
     return kept
 
 
+def passed_over(record: Record) -> Record:
+    """Return a test of an earlier run that a later one left no record of, with a mark for that."""
+    known = record.standing or Standing()
+    record.stands(replace(known, history=marks.continued(_history(record), marks.NOT_SENT)))
+    return record
+
+
 def _absent(records: Iterable[Record], earlier: Mapping[str, Record]) -> list[Record]:
     here = {record.test_id for record in records}
     return [record for test_id, record in earlier.items() if test_id not in here]
 
 
-def sentences(records: Iterable[Record], gone: Iterable[Record] = ()) -> list[str]:
-    """Return what changed, one sentence a kind of change; none where nothing did.
-
-    Such as `Still failing: Payroll over VPN (3 runs in a row, since 26 November 2026, 02:00 UTC).`
-    """
-    lines: list[str] = []
-    standing = [(record, record.standing) for record in records if record.standing]
-    for change, words in _WORDS.items():
-        named = [_label(record, since) for record, since in standing if since.change is change]
-        lines += _told(words, named)
-    moved = [f"{_name(record)} ({since.moved})" for record, since in standing if since.moved]
-    lines += _told("Worse than usual, although passed", moved)
-    return lines + _told("No longer part of the run", [_name(record) for record in gone])
+def _was_failing(earlier: Record) -> bool:
+    return is_failing(earlier) or bool(earlier.standing and earlier.standing.failing_runs)
 
 
-def _told(words: str, names: list[str]) -> list[str]:
-    return [f"{words}: {listed(names, MOST_NAMED)}."] if names else []
-
-
-def _label(record: Record, standing: Standing) -> str:
-    name = _name(record)
-    if standing.change is Change.NEW and is_failing(record):
-        return f"{name} (fails)"
-    if standing.change is not Change.STILL_FAILING:
-        return name
-    return f"{name} ({how_long(standing)})"
-
-
-def how_long(standing: Standing) -> str:
-    """Return for how long a test has failed, such as `3 runs in a row, since 26 November 2026`."""
-    since = standing.failing_since
-    when = f", since {since.day} {since:%B %Y, %H:%M} UTC" if since else ""
-    return f"{standing.failing_runs} runs in a row{when}"
-
-
-def _name(record: Record) -> str:
-    return cut(record.test_name, _LONGEST_LABEL) or record.test_id
-
-
-def _failed(earlier: Record) -> bool | None:
-    """Tell whether a test was failing as of an earlier run; None where that run can't tell."""
-    if is_failing(earlier) or (earlier.standing and earlier.standing.failing_runs):
-        return True
-    if earlier.ending not in UNTOLD:
-        return False
+def _tells(earlier: Record) -> bool:
+    """Tell whether an earlier run says how the test was, or carries on what one before it said."""
     carried = earlier.standing and earlier.standing.change is Change.UNCHANGED
-    return False if carried else None
+    return earlier.ending not in UNTOLD or _was_failing(earlier) or bool(carried)
 
 
-def _is_told(record: Record, earlier: Record | None) -> bool:
-    """Tell whether this run says how the test is."""
-    if record.ending in UNTOLD:
-        return False
-    # A call that was taken says nothing of laptops that failed before.
-    measured_before = earlier is not None and (
-        isinstance(earlier.ending, VerdictName) or earlier.ending is Outcome.ACCEPTED
-    )
-    not_measured = record.ending is Outcome.ACCEPTED
-    return not (not_measured and measured_before and earlier is not None and _failed(earlier))
+def _last_measured(record: Record | None) -> VerdictName | None:
+    """Return what laptops measured, if not in this run then when they last did; None: never."""
+    if record is None:
+        return None
+    for name in _MEASURED:
+        if record.ending is name:
+            return name
+    return record.standing and record.standing.last_measured
 
 
-def _measured(record: Record) -> dict[str, float]:
-    if not record.verdict:
+def _values(record: Record) -> dict[str, float]:
+    """Return what is remembered of a measurement; of one that failed, only how many answered."""
+    if not (verdict := record.verdict) or record.ending not in _MEASURED:
         return {}
-    values = {metric: getattr(record.verdict, metric).median for metric in drift.METRICS}
+    metrics = [] if is_failing(record) else drift.METRICS
+    values = {metric: getattr(verdict, metric).median for metric in metrics}
+    values[drift.AGENTS] = verdict.agents_answered
     return {metric: value for metric, value in values.items() if value is not None}
+
+
+def _moved(record: Record, before: Standing, now: Mapping[str, float], change: Change) -> str:
+    if fewer := drift.fewer(before.recent, now):
+        # Until late agents have answered, a run that is judged at once is no match for others that
+        # were judged again since.
+        return "" if record.is_provisional else fewer
+    return "" if change is Change.RECOVERED else drift.moved(before.recent, now)

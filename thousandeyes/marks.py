@@ -41,6 +41,11 @@ def marked_anew(history: str, newest: str) -> str:
     return continued(history[:-1], newest)
 
 
+def last_sent(history: str) -> str:
+    """Return the mark of the newest run that sent the test, empty where none did."""
+    return history.rstrip(NOT_SENT)[-1:]
+
+
 def is_worth_keeping(history: str) -> bool:
     """Tell whether anything but not sent is in it."""
     return bool(history.strip(NOT_SENT))

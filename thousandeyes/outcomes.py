@@ -71,6 +71,9 @@ OPEN: Final = frozenset({Outcome.NOT_ATTEMPTED, VerdictName.NO_DATA, VerdictName
 UNTOLD: Final = frozenset({Outcome.NOT_ATTEMPTED, Outcome.SKIPPED})
 """Outcomes that tell nothing of how a test is, since it was not sent."""
 
+REFUSED: Final = frozenset({Outcome.NOT_FOUND, Outcome.INVALID, Outcome.FORBIDDEN})
+"""Outcomes by which the API says that the test can't be run."""
+
 KEPT: Final = frozenset({Outcome.ACCEPTED, Outcome.NOT_FOUND, Outcome.INVALID, Outcome.SKIPPED})
 """Outcomes that a retried run keeps: the same call would end the same way."""
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from thousandeyes import marks
+from thousandeyes.outcomes import VerdictName
 
 Recent = Mapping[str, tuple[float, ...]]
 """What a test measured lately, by metric, the oldest first."""
@@ -21,7 +22,7 @@ class Change(StrEnum):
     NEW_FAILURE = "new_failure"  # it was well and fails
     STILL_FAILING = "still_failing"  # it failed and fails
     RECOVERED = "recovered"  # it failed and is well
-    NEW = "new"  # nothing is known of it from before
+    NEW = "new"  # nothing is known of it from before, or nothing of what laptops measured
     GONE = "gone"  # it is no part of this run; only what is carried on from run to run says so
     UNCHANGED = "unchanged"  # it was well and is; or nothing was heard of it this time
 
@@ -32,9 +33,11 @@ class Standing:
 
     `change` is None where there was no run to compare with. `failing_since` is when the first of
     the runs in a row sent it in which it failed, in UTC; `failing_runs` is how many of them there
-    are, this one included. `moved` says in words what became slower or lossier although it passed.
-    `compared_with` is the ID of the flow run that this is measured by. `history` holds a mark for
-    each of the last runs, this one's at the right: see `thousandeyes.marks`.
+    are, this one included. `moved` says in words what became slower or lossier, or that far fewer
+    agents answered than usual, although it passed. `compared_with` is the ID of the flow run that
+    this is measured by. `history` holds a mark for each of the last runs, this one's at the right:
+    see `thousandeyes.marks`. `last_measured` is passed or failed, as its laptops last measured, be
+    it in this run or in one before; None: never.
     """
 
     change: Change | None = None
@@ -44,6 +47,7 @@ class Standing:
     history: str = ""
     recent: Recent = field(default_factory=dict)
     compared_with: str | None = None
+    last_measured: VerdictName | None = None
 
     def row(self) -> dict[str, str | int | None]:
         """Return this as columns of a table: JSON, always the same keys."""
@@ -59,6 +63,7 @@ class Standing:
                 for metric, values in self.recent.items()
             ),
             "compared_with": self.compared_with,
+            "last_measured": self.last_measured and self.last_measured.value,
         }
 
 

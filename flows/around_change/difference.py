@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from flows.runs.sentence import fails_the_run, named
+from flows.runs.sentence import MOST_NAMED, fails_the_run, named
 from tasks.entries import section
 from tasks.markdown import plain
 from tasks.report import failures_first
 from thousandeyes.changes import gone, is_failing
-from thousandeyes.outcomes import Ending, Outcome, in_words
+from thousandeyes.drift import are_far_fewer
+from thousandeyes.outcomes import REFUSED, Ending, Outcome, VerdictName, in_words
 from thousandeyes.record import Record
 from thousandeyes.standing import Change
+from thousandeyes.text import cut, listed
+
+_LONGEST_NAME: Final = 60
 
 
 class Effect(StrEnum):
@@ -59,16 +63,16 @@ _CHANGES: Final[Mapping[Change | None, Effect]] = {
     Change.RECOVERED: Effect.RECOVERED,
     Change.UNCHANGED: Effect.UNCHANGED,
 }
-_NOT_MEASURED: Final = frozenset({Outcome.NOT_ATTEMPTED, Outcome.SKIPPED, Outcome.ACCEPTED})
+_NOT_MEASURED: Final = frozenset(Outcome) - REFUSED
 """Endings that tell nothing of what laptops measured, nor that the test can't be run."""
 
 
-def effect_on(record: Record) -> Effect:
-    """Return what became of a test, by its record of the second half."""
+def effect_on(record: Record, earlier: Record | None) -> Effect:
+    """Return what became of a test, by its record of the second half and that of the first."""
     if record.ending in _NOT_MEASURED:
         return Effect.UNMEASURED
     change = record.standing.change if record.standing else None
-    if change in _CHANGES:
+    if change in _CHANGES and earlier and earlier.ending not in _NOT_MEASURED:
         return _CHANGES[change]
     return Effect.FAILS_AND_NEW if is_failing(record) else Effect.WELL_AND_NEW
 
@@ -79,6 +83,7 @@ class Difference:
 
     by_effect: Mapping[Effect, Sequence[Record]]
     before: Mapping[str, Record]
+    after: Sequence[Record]
     failing: Sequence[Record]
     """The tests that fail the run by `fail_on`."""
 
@@ -99,10 +104,10 @@ class Difference:
         known = {record.test_id: record for record in before}
         by_effect: dict[Effect, list[Record]] = {effect: [] for effect in Effect}
         for record in failures_first(after):
-            by_effect[effect_on(record)].append(record)
+            by_effect[effect_on(record, known.get(record.test_id))].append(record)
         by_effect[Effect.GONE] = gone(after, known)
         failing = [record for record in after if fails_the_run(record, fail_on)]
-        return cls(by_effect, known, failing)
+        return cls(by_effect, known, after, failing)
 
     @property
     def passed(self) -> bool:
@@ -112,16 +117,41 @@ class Difference:
     @property
     def sentence(self) -> str:
         """The answer, such as `1 of 9 tests broke with the change: Intranet; 8 are unchanged.`."""
-        broke = self.by_effect[Effect.BROKE]
-        total = sum(map(len, self.by_effect.values())) - len(self.by_effect[Effect.GONE])
-        parts = [f"{len(broke) or 'None'} of {total} tests broke with the change"]
+        broke, perhaps = self.by_effect[Effect.BROKE], self.by_effect[Effect.FAILS_AND_NEW]
+        total = len(self.after)
+        if broke or not perhaps:
+            parts = [f"{len(broke) or 'None'} of {total} tests broke with the change"]
+        else:
+            parts = [f"None of {total} tests is known to have broken with the change"]
         parts[0] += named(broke) if broke else ""
         for effect, (one, several) in _COUNTED.items():
-            if count := len(self.by_effect[effect]):
-                parts.append(f"{count} {one if count == 1 else several}")
-        if self.failing and not broke:
-            parts.append(f"failed by fail_on{named(self.failing)}")
+            if records := self.by_effect[effect]:
+                words = f"{len(records)} {one if len(records) == 1 else several}"
+                parts.append(words + (named(records) if records is perhaps else ""))
+        told = {record.test_id for record in (*broke, *perhaps)}
+        if others := [record for record in self.failing if record.test_id not in told]:
+            parts.append(f"failed by fail_on{named(others)}")
+        if quiet := [f"{_name(one)} ({self._agents(one)})" for one in self.quiet]:
+            parts.append(f"far fewer agents answered for {listed(quiet, MOST_NAMED)}")
+        halves = {"before": self.before.values(), "after": self.after}
+        early = {when: sum(one.is_provisional for one in half) for when, half in halves.items()}
+        if any(early.values()):
+            counted = [f"{count} {when}" for when, count in early.items() if count]
+            parts.append(f"provisional verdicts: {', '.join(counted)}")
         return "; ".join(parts) + "."
+
+    @property
+    def quiet(self) -> list[Record]:
+        """The tests that passed after the change, although far fewer of their agents answered."""
+        return [
+            record
+            for record in self.after
+            if record.ending is VerdictName.PASSED
+            and are_far_fewer(_answered(record), _answered(self.before.get(record.test_id)))
+        ]
+
+    def _agents(self, record: Record) -> str:
+        return f"{_answered(record)}, {_answered(self.before.get(record.test_id))} before"
 
     def markdown(self, reports: Mapping[str, str]) -> str:
         """Return the page: the sentence, the halves' own reports, and each test with an effect.
@@ -134,8 +164,18 @@ class Difference:
         lines += [f"The reports of both halves: {', '.join(links)}.", ""]
         for effect, heading in _HEADINGS.items():
             lines += section(heading, self.by_effect[effect], self._as_it_was)
+        heading = "Passed, although far fewer agents answered"
+        lines += section(heading, self.quiet, lambda one: f" ({self._agents(one)})")
         return "\n".join(lines)
 
     def _as_it_was(self, record: Record) -> str:
         earlier = self.before.get(record.test_id)
         return f" (before: {in_words(earlier.ending)})" if earlier and earlier != record else ""
+
+
+def _answered(record: Record | None) -> int:
+    return record.verdict.agents_answered if record and record.verdict else 0
+
+
+def _name(record: Record) -> str:
+    return cut(record.test_name or record.test_id, _LONGEST_NAME)

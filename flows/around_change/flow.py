@@ -71,7 +71,7 @@ async def rerun_around_change(
     Raises:
         InvalidTestIds: There is no test at all, or something that is no ID; nothing was sent.
         RerunFailed: A test ended in one of `options.fail_on`; nothing could be measured before the
-            change, or tests only after `until`; or nobody resumed the run.
+            change, or not all by `until`; or nobody resumed the run.
         RunStopped: Somebody cancelled one of the halves.
         SettingsError: `until` is over or a year away, a block is missing, or a setting is wrong.
     """
@@ -120,11 +120,10 @@ def _why_of_no_use(before: Half, until: datetime | None) -> str | None:
     if not before.has_measured:
         words = f"No test could be run before the change{named(before.records)}."
         return f"{words} Nothing is waited for: mend that, and start a new run."
-    if until and (late := before.ran_after(until)):
-        words = f"{len(late)} of {len(before.records)} tests ran only after {_clock(until)}"
+    if until and (late := before.seconds_late(until)):
         return (
-            f"{words}, perhaps with the change made{named(late)}. Start a new run, earlier or with "
-            "a later until."
+            f"The first half ended {duration(late)} after {_clock(until)}: it may have been "
+            "measured with the change made. Start a new run, earlier or with a later until."
         )
     return None
 
@@ -148,7 +147,7 @@ async def _wait(
 
     async def tell(end: datetime) -> str:
         then = (
-            f"They are measured again at {_clock(end)}."
+            f"All are measured again at {_clock(end)}."
             if until
             else f"Make the change, then resume this run by {_clock(end)}."
         )

@@ -69,10 +69,10 @@ class Half:
         """Whether any test ran at all."""
         return any(record.outcome is Outcome.ACCEPTED for record in self.records)
 
-    def ran_after(self, moment: datetime) -> list[Record]:
-        """Return the tests that ran after this moment, by when their calls were answered."""
-        ran = [record for record in self.records if record.outcome is Outcome.ACCEPTED]
-        return [one for one in ran if (one.finished_at or one.started_at or moment) > moment]
+    def seconds_late(self, moment: datetime) -> float:
+        """Return for how long it went on after this moment, its results included; 0: not at all."""
+        ended = self.run.end_time or moment
+        return max(0.0, (ended - moment).total_seconds())
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ It is, in this order: what an interrupted attempt of this run compared with alre
 deployment that tells something of the tests, and of these rather one that was asked for the same
 ones. Runs that were narrowed down are passed over there, since they tell of a few tests alone. It
 costs one call of the Prefect server to find that run (a few where an option names it), and those of
-reading its outcomes. These hold the history of each test up to then, which costs nothing more.
+reading its outcomes. These hold the history of each test up to then, which costs nothing more. Only
+where that run died before it had reached all tests, those before it are read too.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,11 +29,12 @@ from prefect.types import DateTime
 
 from flows.rerun.earlier import find_run, read_run
 from flows.rerun.parameters import FLOW, Parameters
-from flows.runs.history import recorded
+from flows.runs.history import has_reported, recorded
 from tasks.deployment import find_deployment
 from tasks.markdown import plain
 from tasks.server_calls import until_answered
-from thousandeyes.changes import carried, compared, gone, sentences
+from thousandeyes.change_words import sentences
+from thousandeyes.changes import carried, compared, gone, passed_over
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
@@ -111,10 +113,38 @@ async def comparison_of(
             earlier = await recorded(run, gone_too=True)
             if any(map(_tells, earlier.values())) and (named or earlier.keys() & set(test_ids)):
                 get_run_logger().info("Compares with the run %r", run.name)
+                earlier = await _filled_up(earlier, run, asked, test_ids)
                 return Comparison(run, earlier, narrowed=bool(asked.options.only_failed_of))
     except PrefectHTTPStatusError as error:
         get_run_logger().warning("This run is compared with none: %s", type(error).__name__)
     return Comparison()
+
+
+async def _filled_up(
+    earlier: dict[str, Record],
+    run: FlowRun,
+    asked: Parameters,
+    test_ids: Collection[str],
+    more: int = _READ,
+) -> dict[str, Record]:
+    """Return what a run recorded, and of tests that it died before, what the last ones before did.
+
+    Args:
+        earlier: What it recorded.
+        run: The run.
+        asked: What the run was given that is to be compared.
+        test_ids: The tests of that.
+        more: How many runs are read for it.
+    """
+    if not more or earlier.keys() >= set(test_ids) or await has_reported(run):
+        return earlier
+    if not (before := await _last(run.deployment_id, asked, run)):
+        return earlier
+    read = await recorded(before[0], gone_too=True)
+    known = await _filled_up(read, before[0], asked, test_ids, more - 1)
+    if earlier:
+        known = {test_id: passed_over(record) for test_id, record in known.items()}
+    return {**known, **earlier}
 
 
 async def _chosen_before(records: Mapping[str, Record]) -> list[FlowRun]:

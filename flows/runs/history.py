@@ -75,6 +75,11 @@ async def died_unseen(flow_run: FlowRun, *, under_way: bool = True) -> Died | No
     return Died(began, frozenset(record.test_id for record in told), died)
 
 
+async def has_reported(flow_run: FlowRun) -> bool:
+    """Tell whether any attempt of a run left its report, and with it a record of every test."""
+    return await count_artifacts(await runs_of(flow_run), RERUNS.summary) > 0
+
+
 async def recorded(flow_run: FlowRun, *, gone_too: bool = False) -> dict[str, Record]:
     """Return what a run has recorded, by test ID, over all its attempts.
 

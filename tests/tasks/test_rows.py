@@ -51,6 +51,7 @@ standings = st.builds(
         st.lists(st.integers(0, 999).map(float), min_size=1, max_size=20).map(tuple),
     ),
     compared_with=st.none() | st.uuids().map(str),
+    last_measured=st.sampled_from([None, VerdictName.PASSED, VerdictName.FAILED]),
 )
 records = st.builds(
     Record,

@@ -1,17 +1,20 @@
 """What changed since an earlier run, over runs in a row, each read back from its rows."""
 
 import json
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.rows import from_row, row
-from thousandeyes.changes import carried, compared, gone, is_failing, sentences
+from thousandeyes import drift
+from thousandeyes.changes import carried, compared, gone, is_failing
 from thousandeyes.judging import judge
-from thousandeyes.outcomes import Outcome, VerdictName
+from thousandeyes.outcomes import Ending, Outcome, VerdictName
 from thousandeyes.record import Record
 from thousandeyes.standing import Change, Standing
 from thousandeyes.thresholds import Thresholds
@@ -123,18 +126,6 @@ class TestTenNights:
         assert lost[1] == ["comes"]
 
 
-def test_the_sentences_name_the_tests_and_say_since_when() -> None:
-    nights = night_after_night([[ended("1", n, BAD), ended("2", n, GOOD)] for n in range(2)])
-    assert sentences(nights[-1], [Record("3", test_name="Intranet")]) == [
-        "Still failing: 1 (2 runs in a row, since 20 November 2026, 02:00 UTC).",
-        "No longer part of the run: Intranet.",
-    ]
-
-
-def test_where_nothing_changed_there_is_nothing_to_say() -> None:
-    assert sentences(night_after_night([[ended("1", n, GOOD)] for n in range(2)])[-1]) == []
-
-
 def test_a_call_that_was_taken_is_no_recovery_of_laptops_that_failed() -> None:
     nights = night_after_night(
         [[ended("1", night, verdict)] for night, verdict in enumerate([BAD, None, GOOD])]
@@ -144,15 +135,146 @@ def test_a_call_that_was_taken_is_no_recovery_of_laptops_that_failed() -> None:
 
 
 def test_a_row_of_version_0_1_0_that_failed_is_a_failure_since_then() -> None:
-    old = from_row({"test_id": "1", "outcome": "not_found", "started_at": NIGHT.isoformat()})
+    old = from_row(row(ended("1", 0, BAD)))
     now = compared(ended("1", 1, BAD), old, "run")
     assert (now.change, now.failing_since, now.failing_runs) == ("still_failing", NIGHT, 2)
+
+
+def changes(*endings: Ending) -> list[Change | None]:
+    """Return what becomes of a test that ends so, night after night."""
+    nights = []
+    for night, ending in enumerate(endings):
+        if isinstance(ending, VerdictName):
+            nights.append([ended("1", night, measured(ending))])
+        else:
+            at = NIGHT + timedelta(days=night)
+            nights.append([Record("1", outcome=ending, attempts=1, started_at=at)])
+    return [standing(night[0]).change for night in night_after_night(nights)]
+
+
+PASSED, FAILED, NO_DATA = VerdictName.PASSED, VerdictName.FAILED, VerdictName.NO_DATA
+ACCEPTED, SKIPPED, NOT_FOUND = Outcome.ACCEPTED, Outcome.SKIPPED, Outcome.NOT_FOUND
+NOT_MEASURED = [
+    *(NO_DATA, VerdictName.TIMED_OUT, Outcome.UNKNOWN, Outcome.UNREACHABLE),
+    *(Outcome.QUOTA_EXHAUSTED, Outcome.SERVER_ERROR, NOT_FOUND, SKIPPED, ACCEPTED),
+]
+
+
+@pytest.mark.parametrize("unmeasured", NOT_MEASURED)
+def test_laptops_that_fail_still_do_only_if_they_failed_when_last_measured(
+    unmeasured: Ending,
+) -> None:
+    assert changes(FAILED, unmeasured, FAILED)[-1] is Change.STILL_FAILING
+    assert changes(PASSED, unmeasured, FAILED)[-1] is Change.NEW_FAILURE
+    assert changes(PASSED, unmeasured, unmeasured, FAILED)[-1] is Change.NEW_FAILURE
+    never = changes(unmeasured, FAILED)[-1]
+    assert never in {Change.NEW, Change.NEW_FAILURE}
+
+
+def test_a_failure_after_nights_without_a_measurement_counts_from_the_first_that_failed() -> None:
+    endings = [BAD, NO_ANSWER, BAD], [NO_ANSWER, NO_ANSWER, BAD]
+    counted = []
+    for verdicts in endings:
+        nights = night_after_night([[ended("1", n, one)] for n, one in enumerate(verdicts)])
+        last = standing(nights[-1][0])
+        counted.append((last.failing_runs, last.failing_since))
+    assert counted == [(3, NIGHT), (1, NIGHT + timedelta(days=2))]
+
+
+@pytest.mark.parametrize(
+    ("endings", "change"),
+    [
+        ([NO_DATA, PASSED], Change.NEW),
+        ([Outcome.UNREACHABLE, PASSED], Change.NEW),
+        ([FAILED, NO_DATA, PASSED], Change.RECOVERED),
+        ([NOT_FOUND, PASSED], Change.RECOVERED),
+        ([NOT_FOUND, ACCEPTED], Change.RECOVERED),
+        ([Outcome.UNREACHABLE, SKIPPED, ACCEPTED], Change.RECOVERED),
+        ([FAILED, SKIPPED, ACCEPTED], Change.UNCHANGED),
+        ([FAILED, Outcome.UNREACHABLE, ACCEPTED], Change.UNCHANGED),
+        ([NO_DATA, SKIPPED, ACCEPTED], Change.UNCHANGED),
+        ([FAILED, SKIPPED, ACCEPTED, PASSED], Change.RECOVERED),
+    ],
+)
+def test_a_test_recovers_only_from_what_it_is_known_to_have_failed_by(
+    endings: list[Ending], change: Change
+) -> None:
+    assert changes(*endings)[-1] is change
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "change"),
+    [
+        (NO_DATA, NO_DATA, Change.STILL_FAILING),
+        (NO_DATA, NOT_FOUND, Change.NEW),
+        (NOT_FOUND, NOT_FOUND, Change.STILL_FAILING),
+        (NOT_FOUND, NO_DATA, Change.NEW),
+        (Outcome.UNREACHABLE, Outcome.UNKNOWN, Change.STILL_FAILING),
+        (Outcome.UNREACHABLE, NO_DATA, Change.NEW),
+        (Outcome.UNREACHABLE, NOT_FOUND, Change.NEW),
+        (FAILED, Outcome.UNREACHABLE, Change.STILL_FAILING),
+        (PASSED, Outcome.QUOTA_EXHAUSTED, Change.NEW_FAILURE),
+    ],
+)
+def test_without_a_measurement_only_the_same_once_more_is_no_news(
+    before: Ending, now: Ending, change: Change
+) -> None:
+    assert changes(before, now)[-1] is change
 
 
 def test_loss_beyond_what_is_usual_is_told_as_lossier() -> None:
     nights = [[ended("1", n, GOOD)] for n in range(6)]
     nights.append([ended("1", 6, measured(VerdictName.PASSED, loss=4))])
     assert standing(night_after_night(nights)[-1][0]).moved == "lossier: loss 4 %, usually 0 %"
+
+
+def answered(verdict: Verdict, agents: int, *, provisional: bool = False) -> Verdict:
+    return replace(verdict, agents_answered=agents, provisional=provisional)
+
+
+def moved(*verdicts: Verdict) -> str:
+    """Return what is worse than usual in the last of these nights."""
+    nights = [[ended("1", night, verdict)] for night, verdict in enumerate(verdicts)]
+    return standing(night_after_night(nights)[-1][0]).moved
+
+
+def test_a_test_that_passes_with_far_fewer_agents_than_usual_is_told_and_their_values_are_not() -> (
+    None
+):
+    usual = [answered(GOOD, 25)] * 7
+    slow = measured(VerdictName.PASSED, 180)
+    told = "fewer agents: 1 answered, usually 25"
+    assert moved(*usual, answered(slow, 1)) == told
+    assert moved(*usual, answered(slow, 20)) == "slower: latency 180 ms, usually 30 ms"
+    assert not moved(*usual, answered(slow, 1), answered(GOOD, 25)), "its value is not kept"
+    assert moved(*usual[:1], answered(GOOD, 1)) == told, "one run is enough to know"
+    assert moved(answered(BAD, 25), answered(GOOD, 1)) == told, "also where it seems to recover"
+    assert not moved(answered(GOOD, 4), answered(GOOD, 2)), "two may be off by chance"
+    assert not moved(*usual, answered(GOOD, 13))
+
+
+def test_agents_that_may_still_answer_are_not_missed_yet() -> None:
+    early = answered(measured(VerdictName.PASSED, 180), 1, provisional=True)
+    assert not moved(*[answered(GOOD, 25)] * 7, early)
+
+
+@pytest.mark.parametrize("values", [6, 10, 20])
+def test_steady_noise_is_rarely_called_worse_than_usual(values: int) -> None:
+    rng = random.Random(values)
+    rounds = 2_000
+
+    def latency() -> float:
+        return max(1.0, rng.gauss(40, 8))
+
+    called = sum(
+        bool(
+            drift.moved(
+                {"latency_ms": tuple(latency() for _ in range(values))}, {"latency_ms": latency()}
+            )
+        )
+        for _ in range(rounds)
+    )
+    assert called / rounds < 0.01
 
 
 endings = st.sampled_from([GOOD, BAD, "skipped", "gone"])

@@ -1,6 +1,7 @@
 """What the answer says of two halves."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from flows.around_change.options import AroundChangeOptions
 from tasks.markdown import plain
 from tests.thousandeyes.test_changes import measured
 from thousandeyes.changes import compared
-from thousandeyes.outcomes import Ending, Outcome, VerdictName
+from thousandeyes.outcomes import Ending, Outcome, VerdictName, in_words
 from thousandeyes.record import Record
 
 DEFAULT = AroundChangeOptions().fail_on
@@ -33,6 +34,11 @@ def halves(before: Sequence[Ending], after: Sequence[Ending]) -> tuple[list[Reco
     for one in second:
         one.stands(compared(one, known.get(one.test_id), "the first half"))
     return first, second
+
+
+def answered(record: Record, agents: int, *, provisional: bool = False) -> None:
+    assert record.verdict
+    record.judged(replace(record.verdict, agents_answered=agents, provisional=provisional))
 
 
 @pytest.mark.parametrize(
@@ -67,8 +73,8 @@ def halves(before: Sequence[Ending], after: Sequence[Ending]) -> tuple[list[Reco
             [Outcome.NOT_ATTEMPTED, Outcome.NOT_ATTEMPTED],
             [FAILED, PASSED],
             (
-                "None of 2 tests broke with the change; 1 fails and was not measured "
-                "before; 1 is well and was not measured before; failed by fail_on: test 0."
+                "None of 2 tests is known to have broken with the change; 1 fails and was not "
+                "measured before: test 0; 1 is well and was not measured before."
             ),
             False,
         ),
@@ -88,6 +94,66 @@ def test_the_sentence_tells_what_the_change_did(
 ) -> None:
     difference = Difference.of(*halves(before, after), DEFAULT)
     assert (difference.sentence, difference.passed) == (sentence, passed)
+
+
+UNMEASURED = [
+    *(VerdictName.NO_DATA, VerdictName.TIMED_OUT, Outcome.UNKNOWN, Outcome.UNREACHABLE),
+    *(Outcome.QUOTA_EXHAUSTED, Outcome.SERVER_ERROR, Outcome.ACCEPTED, Outcome.FORBIDDEN),
+]
+
+
+@pytest.mark.parametrize("before", UNMEASURED)
+def test_a_first_half_without_a_measurement_hides_no_outage(before: Ending) -> None:
+    difference = Difference.of(*halves([before] * 2, [FAILED, VerdictName.NO_DATA]), DEFAULT)
+    assert "test 0" in difference.sentence
+    assert [one.test_name for one in difference.failing][:1] == ["test 0"]
+    assert not difference.by_effect[Effect.BROKE]
+
+
+@pytest.mark.parametrize("after", UNMEASURED[2:-2])
+def test_a_test_that_was_not_measured_after_the_change_is_not_said_to_have_broken(
+    after: Ending,
+) -> None:
+    difference = Difference.of(*halves([PASSED], [after]), DEFAULT)
+    assert difference.by_effect[Effect.UNMEASURED]
+    assert difference.sentence == (
+        "None of 1 tests broke with the change; 1 was not measured after; failed by fail_on: "
+        f"test 0 ({in_words(after)})."
+    )
+
+
+@pytest.mark.parametrize("before", UNMEASURED[:-1])
+def test_a_test_that_was_not_measured_before_is_not_said_to_have_recovered(before: Ending) -> None:
+    difference = Difference.of(*halves([before], [PASSED]), DEFAULT)
+    assert difference.by_effect[Effect.WELL_AND_NEW]
+
+
+def test_a_test_that_passes_with_far_fewer_agents_is_told_by_their_numbers() -> None:
+    first, second = halves([PASSED] * 3, [PASSED] * 3)
+    answered(first[0], 25)
+    answered(second[0], 1)
+    answered(first[1], 25)
+    answered(second[1], 13)
+    answered(first[2], 3)
+    difference = Difference.of(first, second, DEFAULT)
+    assert difference.sentence == (
+        "None of 3 tests broke with the change; 3 are unchanged; far fewer agents answered for "
+        "test 0 (1, 25 before)."
+    )
+    page = difference.markdown(REPORTS)
+    assert "## Passed, although far fewer agents answered" in page
+    assert "passed (1, 25 before)" in page
+    assert "test 1" not in page
+
+
+def test_verdicts_that_late_agents_may_change_are_counted_in_both_halves() -> None:
+    first, second = halves([PASSED] * 3, [PASSED, FAILED, PASSED])
+    for record in (first[0], *second[:2]):
+        answered(record, 5, provisional=True)
+    assert Difference.of(first, second, DEFAULT).sentence == (
+        "1 of 3 tests broke with the change: test 1; 2 are unchanged; provisional verdicts: "
+        "1 before, 2 after."
+    )
 
 
 ENDINGS = st.lists(st.sampled_from([*Outcome, *VerdictName]), max_size=8)

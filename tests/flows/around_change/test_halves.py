@@ -6,26 +6,25 @@ from uuid import uuid4
 import pytest
 from prefect.client.schemas.objects import FlowRun
 
+from flows.around_change.flow import _why_of_no_use
 from flows.around_change.halves import Half
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 
 TEN = datetime(2026, 11, 28, 22, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
 
 
-@pytest.mark.parametrize(
-    ("record", "too_late"),
-    [
-        (Record("1", outcome=Outcome.ACCEPTED, started_at=TEN - MINUTE, finished_at=TEN), False),
-        (Record("1", outcome=Outcome.ACCEPTED, started_at=TEN, finished_at=TEN + MINUTE), True),
-        # Of an attempt that was killed during the call, and found out by its results.
-        (Record("1", outcome=Outcome.ACCEPTED, started_at=TEN + MINUTE), True),
-        (Record("1", outcome=Outcome.NOT_FOUND, finished_at=TEN + MINUTE), False),
-    ],
-)
-def test_a_test_ran_after_a_time_if_its_call_was_answered_after_it(
-    record: Record, *, too_late: bool
+@pytest.mark.parametrize(("seconds", "late"), [(-60, 0), (0, 0), (1, 1), (270, 270)])
+def test_a_first_half_is_late_by_when_its_results_were_in_and_not_only_its_calls_answered(
+    seconds: int, late: int
 ) -> None:
-    half = Half(FlowRun(flow_id=uuid4()), [record])
-    assert half.ran_after(TEN) == ([record] if too_late else [])
+    run = FlowRun(flow_id=uuid4(), end_time=TEN + timedelta(seconds=seconds))
+    answered = TEN - timedelta(minutes=2)
+    record = Record("1", outcome=Outcome.ACCEPTED, started_at=answered, finished_at=answered)
+    half = Half(run, [record])
+    assert half.seconds_late(TEN) == late
+    why = _why_of_no_use(half, TEN)
+    assert bool(why) == bool(late)
+    assert late != 270 or str(why).startswith(
+        "The first half ended 4 minutes after 2026-11-28 22:00 UTC: "
+    )

@@ -176,6 +176,34 @@ async def test_runs_that_died_before_they_recorded_anything_break_no_history(
     assert await histories(last) == {ids(1)[0]: "✓✓"}
 
 
+@pytest.mark.parametrize("retried", [False, True])
+async def test_a_run_that_died_midway_breaks_no_history_of_the_tests_that_it_had_not_reached(
+    simulate: Simulate, deployment: Deployment, *, retried: bool
+) -> None:
+    first, second, third = ids(3)
+    fails = {third: Fault(replies=[404], repeat=True)}
+    simulate(tests=ids(3), faults=fails)
+    await deployment.run(ids(3))
+    simulator = simulate(tests=ids(3), faults={second: Fault(replies=["stalled"])})
+    flow_run = await deployment.create(ids(3), max_in_flight=1)
+    async with process("-m", "prefect", "flow-run", "execute", str(flow_run.id)) as killed:
+        await wait_until(lambda: sent(simulator)[second] == 1)
+        os.killpg(killed.pid, signal.SIGKILL)
+        await killed.wait()
+    async with get_client() as client:
+        await client.set_flow_run_state(flow_run.id, Crashed(), force=True)
+    simulate(tests=ids(3), faults=fails | ({first: Fault(replies=[403])} if retried else {}))
+    last = await deployment.create(ids(3), fail_on=["new_failure"])
+    await execute(last)
+    if retried:
+        async with get_client() as client:
+            await client.set_flow_run_state(last.id, Scheduled(), force=True)
+            last = await client.read_flow_run(last.id)
+        await execute(last)
+    assert await histories(last.id) == {first: "✓✓✓", second: "✓·✓", third: "✗·✗"}
+    assert (await deployment.changes(last.id))[third] == "still_failing"
+
+
 async def test_a_prefect_server_that_is_away_at_the_start_is_waited_for_and_costs_no_history(
     simulate: Simulate, deployment: Deployment, read_twice: set[str]
 ) -> None:

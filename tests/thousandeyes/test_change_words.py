@@ -1,0 +1,24 @@
+"""What changed since an earlier run, as people read it."""
+
+from tests.thousandeyes.test_changes import BAD, GOOD, answered, ended, night_after_night
+from thousandeyes.change_words import sentences
+from thousandeyes.record import Record
+
+
+def test_the_sentences_name_the_tests_and_say_since_when() -> None:
+    nights = night_after_night([[ended("1", n, BAD), ended("2", n, GOOD)] for n in range(2)])
+    assert sentences(nights[-1], [Record("3", test_name="Intranet")]) == [
+        "Still failing: 1 (2 runs in a row, since 20 November 2026, 02:00 UTC).",
+        "No longer part of the run: Intranet.",
+    ]
+
+
+def test_where_nothing_changed_there_is_nothing_to_say() -> None:
+    assert sentences(night_after_night([[ended("1", n, GOOD)] for n in range(2)])[-1]) == []
+
+
+def test_tests_that_are_worse_than_usual_are_told_in_one_sentence() -> None:
+    night = night_after_night([[ended("1", 0, answered(GOOD, 25))], [ended("1", 1, GOOD)]])[-1]
+    assert sentences(night) == [
+        "Worse than usual, although passed: 1 (fewer agents: 5 answered, usually 25)."
+    ]

@@ -1,0 +1,59 @@
+"""What changed since an earlier run, in words. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from thousandeyes.changes import is_failing
+from thousandeyes.record import Record
+from thousandeyes.standing import Change, Standing
+from thousandeyes.text import cut, listed
+
+MOST_NAMED: Final = 10
+"""Tests that a sentence names."""
+_LONGEST_LABEL: Final = 80
+
+_WORDS: Final[Mapping[Change, str]] = {
+    Change.NEW_FAILURE: "Newly failing",
+    Change.STILL_FAILING: "Still failing",
+    Change.RECOVERED: "Recovered",
+    Change.NEW: "New, or not measured then",
+}
+
+
+def sentences(records: Iterable[Record], gone: Iterable[Record] = ()) -> list[str]:
+    """Return what changed, one sentence a kind of change; none where nothing did.
+
+    Such as `Still failing: Payroll over VPN (3 runs in a row, since 26 November 2026, 02:00 UTC).`
+    """
+    lines: list[str] = []
+    standing = [(record, record.standing) for record in records if record.standing]
+    for change, words in _WORDS.items():
+        named = [_label(record, since) for record, since in standing if since.change is change]
+        lines += _told(words, named)
+    moved = [f"{_name(record)} ({since.moved})" for record, since in standing if since.moved]
+    lines += _told("Worse than usual, although passed", moved)
+    return lines + _told("No longer part of the run", [_name(record) for record in gone])
+
+
+def _told(words: str, names: list[str]) -> list[str]:
+    return [f"{words}: {listed(names, MOST_NAMED)}."] if names else []
+
+
+def _label(record: Record, standing: Standing) -> str:
+    name = _name(record)
+    if standing.change is Change.NEW and is_failing(record):
+        return f"{name} (fails)"
+    if standing.change is not Change.STILL_FAILING:
+        return name
+    return f"{name} ({how_long(standing)})"
+
+
+def how_long(standing: Standing) -> str:
+    """Return for how long a test has failed, such as `3 runs in a row, since 26 November 2026`."""
+    since = standing.failing_since
+    when = f", since {since.day} {since:%B %Y, %H:%M} UTC" if since else ""
+    return f"{standing.failing_runs} runs in a row{when}"
+
+
+def _name(record: Record) -> str:
+    return cut(record.test_name, _LONGEST_LABEL) or record.test_id
