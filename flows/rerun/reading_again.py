@@ -6,6 +6,7 @@ from typing import Final
 
 from flows.rerun.baseline import Baseline
 from flows.rerun.judging import Judging
+from flows.rerun.later_runs import Others
 from flows.rerun.looking_up import ask_each
 from flows.rerun.options import RerunOptions
 from flows.runs.sending import Logger
@@ -21,9 +22,6 @@ from thousandeyes.watch import Watched
 
 _NOW: Final = 0.0
 """The only look is due, and is the last."""
-
-Others = Mapping[str, Collection[int]]
-"""The rounds after which those of other reruns begin, by test ID."""
 
 
 class ReadingAgain:
