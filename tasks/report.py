@@ -70,7 +70,7 @@ class RunReport:
 
 
 def failures_first(records: Iterable[Record]) -> list[Record]:
-    """Sort for reading: what needs a look first, then in the order asked for."""
+    """Sort for reading: those that need a look first, then in the order asked for."""
     return sorted(records, key=lambda record: _RANK[record.ending])
 
 
@@ -101,7 +101,7 @@ def table(records: Iterable[Record]) -> tuple[list[Row], str]:
             continue
         rows.append(values)
         left -= size
-    words = f"{len(ordered)} tests, what needs a look first"
+    words = f"{len(ordered)} tests, those that need a look first"
     if rest:
         words += f"; not shown: {counts(rest)}"
     return rows, words

@@ -28,22 +28,23 @@ def markdown(report: RunReport, table_link: str) -> str:
     lines += section("Needs a look", [one for one in ordered if one.ending not in GOOD])
     lines += heat_map.section(report.records)
     twice = [one for one in ordered if one.ending in GOOD and one.maybe_duplicate]
-    lines += section("Passed but perhaps run twice", twice)
+    lines += section("Ended well, but may have run twice", twice)
     lines += [f"[The tests of this run, as a table]({table_link})", ""]
     lines += [f"It took {report.took}.", "", *_counted(report.records)]
     return "\n".join(lines) + "\n"
 
 
 def _provisional(records: Iterable[Record]) -> list[str]:
-    """Return which verdicts late laptops may change, and what to do about it."""
+    """Return which verdicts may still change, and what to do about it."""
     early = [record for record in records if record.is_provisional]
     if not early:
         return []
     are, them = ("verdict is", "it") if len(early) == 1 else ("verdicts are", "them")
     names = listed([_answered(record) for record in early], MOST_PROVISIONAL)
     text = (
-        f"{len(early)} {are} provisional, since laptops may still answer: {plain(names)}. A "
-        f"quarter of an hour after the run, the deployment `judge-again` makes {them} final."
+        f"{len(early)} {are} provisional, since not all results are in: {plain(names)}. A quarter "
+        f"of an hour after the run, start the deployment `judge-again` to make {them} final, "
+        "unless an automation does so."
     )
     return [text, ""]
 

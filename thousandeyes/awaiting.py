@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
@@ -13,7 +14,7 @@ from thousandeyes.waiting import wait_for_event
 from thousandeyes.watch import Watch, Watched
 
 FAILURES_IN_A_ROW: Final = 3
-"""Looks in a row that may fail; with the next one, or a refused token, the waiting ends."""
+"""Looks at an account group in a row that may fail; with the next one its tests are let go."""
 
 LAST_LOOK: Final = 60.0
 """Seconds that a look may go on after the first deadline of its tests. The last one begins only
@@ -22,6 +23,9 @@ then, and may have to wait for the organization's next window."""
 
 class Awaiting:
     """Awaits the results of tests that are added while it goes on.
+
+    An account group whose results can't be read costs those of others nothing. A refused token ends
+    the waiting for all.
 
     Args:
         read: Makes the calls, within the quota.
@@ -46,7 +50,8 @@ class Awaiting:
         self._watch = Watch()
         self._changed = asyncio.Event()
         self._no_more = False
-        self._failures = 0
+        self._failures: Counter[str | None] = Counter()
+        self._shut: dict[str | None, str] = {}
         self._trouble = ""
         self._gave_up = False
 
@@ -69,7 +74,7 @@ class Awaiting:
             self._changed.clear()
             wait = self._watch.wait(self._clock())
             if self._gave_up and wait is not None:
-                await self._done(self._watch.give_up(), self._trouble)
+                await self._done((test, self._trouble) for test in self._watch.give_up())
             elif wait is None or wait > 0:
                 limit = math.inf if wait is None else wait
                 await wait_for_event(self._changed, limit, self._sleep)
@@ -82,24 +87,40 @@ class Awaiting:
         self._changed.set()
 
     async def _look(self) -> None:
-        due, trouble = self._watch.due(self._clock()), ""
+        """Look at each account group by itself, at those that failed lately last."""
+        due, done = self._watch.due(self._clock()), list[tuple[Watched, str]]()
+        for aid in sorted({test.aid: None for test in due}, key=self._failures.__getitem__):
+            if self._gave_up:
+                break
+            tests = [test for test in due if test.aid == aid]
+            trouble = self._shut.get(aid) or await self._read_group(aid, tests)
+            if aid in self._shut:
+                leaving = self._watch.give_up_on(aid)
+            else:
+                leaving = self._watch.looked(tests, self._clock())
+            done += [(test, trouble) for test in leaving]
+        await self._done(done)
+
+    async def _read_group(self, aid: str | None, due: Sequence[Watched]) -> str:
+        """Look for results of tests of one account group; return what kept it from the end."""
         ends_at = min(test.gives_up_at for test in due) + LAST_LOOK
         try:
             async with asyncio.timeout(ends_at - self._clock()):
                 await read_results(self._read, due)
         except TimeoutError:
-            trouble = "the time for results ran out"
+            return "the time for results ran out"
         except CallFailed as error:
-            trouble = str(error)
-            self._failures += 1
-            if self._failures > FAILURES_IN_A_ROW or isinstance(error, TokenRefused):
-                self.give_up(trouble)
-        else:
-            self._failures = 0
-        await self._done(self._watch.looked(due, self._clock()), trouble)
+            self._failures[aid] += 1
+            if isinstance(error, TokenRefused):
+                self.give_up(str(error))
+            elif self._failures[aid] > FAILURES_IN_A_ROW:
+                self._shut[aid] = str(error)
+            return str(error)
+        self._failures[aid] = 0
+        return ""
 
-    async def _done(self, tests: Iterable[Watched], trouble: str) -> None:
-        told = [(test, "" if test.complete else trouble) for test in tests]
+    async def _done(self, tests: Iterable[tuple[Watched, str]]) -> None:
+        told = [(test, "" if test.complete else trouble) for test, trouble in tests]
         await asyncio.gather(*(self._on_done(*each) for each in told))
 
 

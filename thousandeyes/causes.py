@@ -94,8 +94,8 @@ class Shared:
         if self.failed == self.laptops:
             return "every laptop failed in some test, and nothing sets apart those that failed most"
         return (
-            f"nothing that the laptops tell of themselves separates the {self.failed} that failed "
-            f"from the {self.laptops - self.failed} that passed"
+            f"nothing that the laptops report differs between the {self.failed} that failed and "
+            f"the {self.laptops - self.failed} that passed by more than chance would explain"
         )
 
     @property
@@ -104,6 +104,13 @@ class Shared:
             return ""
         if self.tests == self.tests_all_failed:
             return "every laptop failed, which tells nothing of what the failing ones share"
+        if not self.failed:  # nothing stands before this that it could speak of
+            where = f"{self.tests_all_failed} tests" if self.tests_all_failed > 1 else "one test"
+            what = "services" if self.tests_all_failed > 1 else "service"
+            return (
+                f"in {where} every laptop failed: look at the {what} or the path there, not at "
+                "single laptops"
+            )
         if self.tests_all_failed == 1:
             return "a test in which every laptop failed tells nothing of that and is left out"
         return (

@@ -191,15 +191,15 @@ class _Count:
     @property
     def unanswered(self) -> list[str]:
         """Who may still change the verdict, and who has answered in part."""
-        notes = []
-        if self.may_grow:
-            who = "they" if self.expected else "some"
-            if self.answered:
-                who = "others" if self.missing is None else f"{self.missing} more"
-            notes.append(f"provisional: {who} may still answer")
-        if self.in_part:
-            notes.append(f"{self.in_part} with network results only")
-        return notes
+        who = "they" if self.expected else "some"
+        if self.answered:
+            who = "others" if self.missing is None else f"{self.missing} more"
+        return self._and_in_part(f"provisional: {who} may still answer" if self.may_grow else "")
+
+    def _and_in_part(self, who: str) -> list[str]:
+        of_them = " of them" if who else ""
+        in_part = f"{self.in_part}{of_them} with network results only" if self.in_part else ""
+        return list(filter(None, (who, in_part)))
 
     @property
     def notes(self) -> list[str]:
@@ -207,7 +207,7 @@ class _Count:
         notes = self.unanswered
         if self.missing and not self.may_grow:
             late = "" if self.complete else " in time"
-            notes.insert(0, f"{self.missing} more did not answer{late}")
+            notes = self._and_in_part(f"{self.missing} more did not answer{late}")
         if blocked := self.blocked - len(self.errors):
             notes.append(f"{blocked} with ICMP blocked")
         if self.errors:

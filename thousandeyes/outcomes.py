@@ -42,11 +42,12 @@ MEANING: Final = MappingProxyType[Ending, str](
             "Check the token, its permission to edit endpoint tests, and the account group."
         ),
         Outcome.NOT_FOUND: "No such test in this account group: look at the ID and at `aid`.",
-        Outcome.INVALID: "The API does not take this call: its reason stands beside the test.",
+        Outcome.INVALID: "The API rejected the call; its reason is given with the test.",
         Outcome.QUOTA_EXHAUSTED: "Waited for quota as long as TE_MAX_QUOTA_WAIT allows.",
         VerdictName.TIMED_OUT: "It ran, and too few agents answered to judge it.",
         VerdictName.NO_DATA: (
-            "It was accepted, and no agent answered: check whether any agents are online."
+            "It was accepted, but there are no results to judge: check whether any agents are "
+            "online, and whether the results could be read."
         ),
         Outcome.NOT_ATTEMPTED: "The run stopped before its turn came.",
         Outcome.SKIPPED: "Left out on purpose.",

@@ -79,7 +79,7 @@ class Verdict:
         """How many agents failed, or that all passed, such as `2 of 21 failed`."""
         failed = self.agents_answered - self.agents_passed
         if not self.agents_answered:
-            return "none answered"
+            return "no results"
         if failed:
             return f"{failed} of {self.agents_answered} failed"
         return f"{self.agents_passed} of {self.agents_answered} passed"

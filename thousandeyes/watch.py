@@ -204,6 +204,10 @@ class Watch:
         """Return all tests, which leave."""
         return self._leave(self._tests.values())
 
+    def give_up_on(self, aid: str | None) -> list[Watched]:
+        """Return all tests of an account group, which leave."""
+        return self._leave(test for test in self._tests.values() if test.aid == aid)
+
     def _leave(self, tests: Iterable[Watched]) -> list[Watched]:
         done = list(tests)
         for test in done:

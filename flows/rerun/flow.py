@@ -9,6 +9,7 @@ from prefect import flow, get_run_logger
 from flows.rerun.comparison import comparison_of
 from flows.rerun.dry_run import dry_run
 from flows.rerun.failing_paths import FailingPaths
+from flows.rerun.later_runs import rounds_of_others
 from flows.rerun.naming import give_name, name_blocks, name_of
 from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import FLOW, Parameters
@@ -145,6 +146,7 @@ async def _rerun(
             return
         async with ThousandEyesClient(await load_settings(selection.credentials)) as client:
             run = Run(client, sending, artifacts, options, selection.thresholds, logger=logger)
+            others = partial(rounds_of_others, own_run.flow_run)
 
             def stop(reason: str) -> None:
                 run.stop(reason)
@@ -156,7 +158,7 @@ async def _rerun(
                 in_background(tell_plan(client.gate, to_send, options)),
                 in_background(progress.follow(client.gate, run.results)),
             ):
-                await run.execute(to_send, left_open, died)
+                await run.execute(to_send, left_open, died, others=others)
                 await paths.read(client, records)
 
     def report() -> RunReport:

@@ -86,8 +86,11 @@ class Judging:
             too_early=not trouble and self._baseline.is_too_early(record),
         )
         if trouble:
-            why = f"provisional: the results could not be read to the end: {trouble}"
-            verdict = replace(verdict, reason=f"{verdict.reason}; {why}", provisional=True)
+            why = f"no results could be read: {trouble}"  # whether anybody answered isn't known
+            if watched.rows:
+                unread = f"provisional: the results could not be read to the end: {trouble}"
+                why = f"{verdict.reason}; {unread}"
+            verdict = replace(verdict, reason=why, provisional=True)
         self.take(record, verdict)
 
     def verdict_on(

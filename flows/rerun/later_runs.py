@@ -1,6 +1,6 @@
 """Which rounds of a run's tests belong to other runs: what these noted before their own calls."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -25,24 +25,30 @@ _LONGEST_RUN: Final = timedelta(days=1)
 _LONGEST_INTERVAL: Final = timedelta(hours=1)
 _PAGE: Final = 200
 
+Others = Mapping[str, Collection[int]]
+"""The rounds after which those of other runs begin, by test ID."""
+OthersOf = Callable[[Sequence[Record], Baseline], Awaitable[Others]]
+"""Finds them out for tests: `rounds_of_others` of a run is one."""
+
 
 async def rounds_of_others(
     flow_run: FlowRun, records: Sequence[Record], baseline: Baseline
-) -> dict[str, list[int]]:
+) -> Others:
     """Return the rounds after which those of other runs begin, by test ID.
 
     Args:
-        flow_run: The run that is judged.
-        records: Its tests that matter.
+        flow_run: The run whose results are read.
+        records: Its tests that matter, which an earlier run may have sent.
         baseline: What is known of them.
     """
     owns = [own for record in records if (own := baseline.own_rounds(record))]
-    if not owns or flow_run.start_time is None:
+    starts = [flow_run.start_time, *(record.started_at for record in records)]
+    if not owns or not (known := [start for start in starts if start]):
         return {}
     last = datetime.fromtimestamp(max(own.until for own in owns), UTC) + _LONGEST_INTERVAL
     own_ids, wanted = await runs_of(flow_run), {record.test_id for record in records}
     rounds: dict[str, list[int]] = {}
-    for other in await _runs(flow_run.start_time, last):
+    for other in await _runs(min(known), last):
         if other.id in own_ids:
             continue
         for record in await read_outcomes([other.id]):

@@ -53,19 +53,21 @@ def grouped(records: Iterable[Record], by: Callable[[Record], Key]) -> dict[Key,
 
 
 async def ask_each(
-    aids: Collection[str | None], ask: Callable[[str | None], Awaitable[None]], seconds: float
+    aids: Collection[str | None],
+    ask: Callable[[str | None], Awaitable[None]],
+    seconds: float | None = None,
 ) -> str:
-    """Ask for one account group after the other, so that a failure costs its group alone.
+    """Ask for one account group after the other, so that a failure costs only its group.
 
     Args:
         aids: The account groups, each once; None is the run's own.
         ask: Asks for one.
-        seconds: The time that all of them have together.
+        seconds: The time that all of them have together; None: as long as it takes.
 
     Returns:
         Why nothing is known, and of which groups where there are several; empty where all is known.
     """
-    ends_at = asyncio.get_running_loop().time() + seconds
+    ends_at = None if seconds is None else asyncio.get_running_loop().time() + seconds
     failed: dict[str, list[str]] = {}
     for aid in aids:
         try:

@@ -6,11 +6,12 @@ from typing import Final
 
 from flows.rerun.baseline import Baseline
 from flows.rerun.judging import Judging
+from flows.rerun.later_runs import Others
+from flows.rerun.looking_up import ask_each
 from flows.rerun.options import RerunOptions
 from flows.runs.sending import Logger
 from thousandeyes.awaiting import read_results
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.errors import CallFailed
 from thousandeyes.expected import is_http, kinds_of
 from thousandeyes.outcomes import Outcome
 from thousandeyes.queries import TESTS_PER_CALL
@@ -21,9 +22,6 @@ from thousandeyes.watch import Watched
 
 _NOW: Final = 0.0
 """The only look is due, and is the last."""
-
-Others = Mapping[str, Collection[int]]
-"""The rounds after which those of other reruns begin, by test ID."""
 
 
 class ReadingAgain:
@@ -66,22 +64,29 @@ class ReadingAgain:
             others: Where the rounds of other reruns begin.
 
         Returns:
-            What kept the rest from being read, in words; empty when all were.
+            What kept the rest from being read, in words, by account group where there are several;
+            empty when all were.
         """
-        for start in range(0, len(records), TESTS_PER_CALL):
-            some = [
-                (record, test)
-                for record in records[start : start + TESTS_PER_CALL]
-                if (test := self._watched(record, others.get(record.test_id, ())))
-            ]
-            try:
-                tests = [test for _, test in some]
-                await read_results(self._client.read, tests, self._client.server_time())
-            except CallFailed as error:
-                return str(error)
-            for record, test in some:
-                await self._take(record, test)
-        return ""
+        groups: dict[str | None, list[Record]] = {}
+        for record in records:
+            groups.setdefault(record.aid, []).append(record)
+
+        async def ask(aid: str | None) -> None:
+            for start in range(0, len(groups[aid]), TESTS_PER_CALL):
+                await self._read_part(groups[aid][start : start + TESTS_PER_CALL], others)
+
+        return await ask_each(groups, ask)
+
+    async def _read_part(self, records: Sequence[Record], others: Others) -> None:
+        some = [
+            (record, test)
+            for record in records
+            if (test := self._watched(record, others.get(record.test_id, ())))
+        ]
+        tests = [test for _, test in some]
+        await read_results(self._client.read, tests, self._client.server_time())
+        for record, test in some:
+            await self._take(record, test)
 
     def _watched(self, record: Record, others: Collection[int]) -> Watched | None:
         own = self._baseline.own_rounds(record, others)

@@ -1,7 +1,7 @@
 """What comes of the results of a run: they are awaited and judged, and settle what is in doubt."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from flows.rerun.baseline import Baseline
 from flows.rerun.judging import Judging
@@ -54,19 +54,20 @@ class Results:
     def __len__(self) -> int:
         return len(self._awaiting)
 
-    def begin(self, record: Record, *, at_once: bool = False) -> bool:
+    def begin(self, record: Record, *, at_once: bool = False, others: Collection[int] = ()) -> bool:
         """Await a test's results if there is anything to learn from them; tell whether there is.
 
         Args:
             record: The test, sent.
             at_once: Whether it was sent long ago, so that the results may be there.
+            others: The rounds after which those of other runs of the test begin.
         """
         if record.outcome is Outcome.ACCEPTED:
             self._judging.link(record)
         if not wants_results(record, self._options):
             return False
-        rounds_after = self._baseline.rounds_after(record)
-        if rounds_after is None:
+        own = self._baseline.own_rounds(record, others)
+        if own is None:
             return False
         now, test = self._clock(), self._baseline.tests.get(record.test_id)
         gives_up_at = now + self._options.results_deadline_minutes * 60
@@ -74,7 +75,7 @@ class Results:
         self._awaiting.add(
             Watched(
                 record.test_id,
-                rounds_after,
+                own.after,
                 kinds_of(test),
                 gives_up_at=gives_up_at,
                 next_poll=now if at_once else min(now + watch.FIRST_POLL, gives_up_at),
@@ -82,6 +83,8 @@ class Results:
                 any_row_will_do=not self._options.wait_for_results,
                 aid=record.aid,
                 interval=self._baseline.interval(record),
+                # How long the calls of a test sent just now took is not known yet.
+                rounds_until=own.until if at_once else None,
                 is_http=is_http(test),
             )
         )

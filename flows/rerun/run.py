@@ -8,6 +8,7 @@ from typing import Any
 from prefect.context import FlowRunContext
 
 from flows.rerun.baseline import Baseline
+from flows.rerun.later_runs import OthersOf
 from flows.rerun.looking_up import look_up
 from flows.rerun.options import RerunOptions
 from flows.rerun.results import Results
@@ -74,6 +75,8 @@ class Run:
         to_send: Sequence[Record],
         left_open: Sequence[Record] = (),
         died: Died | None = None,
+        *,
+        others: OthersOf,
     ) -> None:
         """Rerun every test and record its outcome; returns when each has one.
 
@@ -81,8 +84,9 @@ class Run:
             to_send: The tests to send.
             left_open: Tests that an earlier attempt of this run sent, whose results are to be read.
             died: What is known of the run, if an attempt of it may have sent more than it recorded.
+            others: Tells of the tests left open where the rounds of other runs begin.
         """
-        sending = self._send_all(to_send, left_open, died)
+        sending = self._send_all(to_send, left_open, died, others)
         await all_or_first_error([sending, self.results.follow()])
 
     def stop(self, reason: str) -> None:
@@ -91,15 +95,20 @@ class Run:
         self.results.give_up(reason)
 
     async def _send_all(
-        self, to_send: Sequence[Record], left_open: Sequence[Record], died: Died | None
+        self,
+        to_send: Sequence[Record],
+        left_open: Sequence[Record],
+        died: Died | None,
+        others: OthersOf,
     ) -> None:
         with self._sending.through(self._client.gate, self._options.deadline_minutes):
             await self._prepare(to_send, left_open, died)
             if died:
                 at_a_time = self._options.max_in_flight
                 mark_possibly_sent(to_send, at_a_time, died, self._baseline.out_of_turn)
+            bounds = await others(left_open, self._baseline) if left_open else {}
             for record in left_open:
-                self.results.begin(record, at_once=True)
+                self.results.begin(record, at_once=True, others=bounds.get(record.test_id, ()))
             in_order = sorted(to_send, key=self._baseline.has_just_run)
             await self._sending.all(in_order, self._take_turn, self._options.max_in_flight)
         self._places.clear()  # nothing is left that could be stopped

@@ -104,7 +104,7 @@ def test_on_demand_is_started_by_its_form_and_its_report_is_read_from_the_artifa
         # A link in a Markdown artifact opens a tab of its own.
         link = page.get_by_role("link", name="The tests of this run, as a table")
         page.goto(str(link.get_attribute("href")))
-        expect(page.get_by_text("13 tests, what needs a look first").first).to_be_visible()
+        expect(page.get_by_text("13 tests, those that need a look first").first).to_be_visible()
         for test_id, ending in (
             (TEST_IDS[5], "forbidden"),
             (TEST_IDS[7], "failed"),

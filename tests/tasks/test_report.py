@@ -96,18 +96,18 @@ def test_the_table_is_capped_and_the_rest_counted() -> None:
     records = [record(str(n), Outcome.NOT_ATTEMPTED) for n in range(LARGEST_TABLE)]
     assert table(records) == (
         [in_run_table(one) for one in records],
-        "1000 tests, what needs a look first",
+        "1000 tests, those that need a look first",
     )
     rows, words = table([*records, record("x", Outcome.UNKNOWN)])
     assert (len(rows), rows[0]["test_id"]) == (LARGEST_TABLE, "x")
-    assert words == "1001 tests, what needs a look first; not shown: 1 not attempted"
+    assert words == "1001 tests, those that need a look first; not shown: 1 not attempted"
 
 
 def test_a_row_that_is_too_large_is_passed_over_and_counted() -> None:
     large = record("1", Outcome.UNKNOWN, detail="x" * LARGEST_TABLE_BYTES)
     rows, words = table([large, *(record(f"{n}", Outcome.ACCEPTED) for n in range(2, 9))])
     assert [values["test_id"] for values in rows] == [f"{n}" for n in range(2, 9)]
-    assert words == "8 tests, what needs a look first; not shown: 1 unknown"
+    assert words == "8 tests, those that need a look first; not shown: 1 unknown"
 
 
 @pytest.mark.parametrize("letter", ["x", '"', "ü", "\U0001f600"], ids=ascii)

@@ -42,7 +42,7 @@ def test_the_summary_reads_from_the_verdict_to_what_needs_a_look() -> None:
         "\n"
         "  Why: cancelled.\n"
         "\n"
-        "## Passed but perhaps run twice\n"
+        "## Ended well, but may have run twice\n"
         "\n"
         f"- [5]({TEST}5): accepted after 2 attempts (may have run twice)\n"
         "\n"
@@ -71,7 +71,7 @@ def test_what_failing_laptops_share_stands_right_after_the_sentence() -> None:
     assert text.startswith("**Failed.** Why.\n\n9 of the 10 on Guest_7\\*F\\*.\n\n[The tests")
 
 
-def test_the_summary_names_the_tests_that_late_laptops_may_change_with_how_many_answered() -> None:
+def test_the_summary_names_the_tests_whose_verdict_may_change_with_how_many_answered() -> None:
     early = judge([network("a", 0)], Thresholds(), expected=25, complete=True, too_early=True)
     unknown = replace(early, agents_expected=None)
     records = [
@@ -81,8 +81,8 @@ def test_the_summary_names_the_tests_that_late_laptops_may_change_with_how_many_
     ]
     text = markdown(report(*records), "/t")
     assert text.startswith(
-        "**Failed.** Why.\n\n2 verdicts are provisional, since laptops may still answer: "
-        "VPN \\* (1 of 25 answered), 2. A quarter of an hour after the run, the deployment "
-        "`judge-again` makes them final.\n\n"
+        "**Failed.** Why.\n\n2 verdicts are provisional, since not all results are in: "
+        "VPN \\* (1 of 25 answered), 2. A quarter of an hour after the run, start the deployment "
+        "`judge-again` to make them final, unless an automation does so.\n\n"
     )
     assert "provisional" not in markdown(report(*records[2:]), "/t")

@@ -215,11 +215,47 @@ def test_then_all_tests_are_let_go_with_what_is_known(error: CallFailed) -> None
     assert done.tests["2"][2] == str(error)
 
 
-def test_a_refused_token_is_not_tried_again() -> None:
+def test_a_refused_token_is_not_tried_again_in_any_account_group() -> None:
     api = Api(lambda *_: TokenRefused("401: who", 401))
-    done = awaited(api, watched())
+    done = awaited(api, watched(), watched("2", aid="7"))
     assert len(api.calls) == 1
-    assert done.tests["1"][2] == "401: who"
+    assert (done.tests["1"][2], done.tests["2"][2]) == ("401: who", "401: who")
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+def test_an_account_group_that_can_not_be_read_costs_the_others_nothing(error: CallFailed) -> None:
+    api = Api(lambda _, ids, __: error if ids[0] < "3" else page(*map(row, ids)))
+    shut = [watched("1", expected=1, aid="A"), watched("2", aid="A", next_poll=500.0)]
+    others = [watched("3", expected=1, aid="B"), watched("4", expected=2, aid="B")]
+    done = awaited(api, *shut, *others, watched("5", expected=1, aid="B", next_poll=600.0))
+    assert [done.tests[test_id][2] for test_id in "12345"] == [str(error)] * 2 + [""] * 3
+    assert [len(done.tests[test_id][1].rows) for test_id in "345"] == [1, 1, 1]
+    assert len([aid for *_, aid in api.calls if aid == "A"]) == FAILURES_IN_A_ROW + 1
+    assert done.tests["3"][0] == 10
+
+
+def test_a_test_that_comes_when_its_account_group_is_given_up_is_let_go_without_a_call() -> None:
+    api = Api(lambda _, ids, __: Forbidden("403", 403) if ids[0] < "3" else page(*map(row, ids)))
+    done = Done()
+
+    async def main() -> None:
+        awaiting = Awaiting(api.read, done, clock=asyncio.get_running_loop().time)
+        awaiting.add(watched("1", aid="A"))
+        following = asyncio.ensure_future(awaiting.follow())
+        await asyncio.sleep(200)
+        calls = len(api.calls)
+        awaiting.add(watched("2", aid="A", next_poll=210.0))
+        awaiting.add(watched("3", aid="B", next_poll=210.0, expected=1))
+        awaiting.close()
+        await following
+        assert len(api.calls) == calls + 1
+
+    run(main())
+    assert {test_id: trouble for test_id, (_, _, trouble) in done.tests.items()} == {
+        "1": "403",
+        "2": "403",
+        "3": "",
+    }
 
 
 def test_a_failure_on_a_later_page_keeps_the_rows_of_the_earlier_ones() -> None:

@@ -277,7 +277,10 @@ def test_the_worst_agents_come_first_with_their_worst_reason_first() -> None:
         ),
         (
             verdict_on(*good(2), http("good-0"), expected=2, is_http=True),
-            "passed: 1 of 1 agents passed (1 more did not answer, 1 with network results only)",
+            (
+                "passed: 1 of 1 agents passed (1 more did not answer, 1 of them with network "
+                "results only)"
+            ),
         ),
         (
             verdict_on(*good(2), http("good-0"), min_agents=2, is_http=True),
@@ -365,15 +368,15 @@ def test_a_verdict_says_why_in_one_line(verdict: Verdict, sentence: str) -> None
         (
             verdict_on(*good(2), http("good-0"), expected=2, too_early=True, is_http=True),
             (
-                "passed: 1 of 1 agents passed (provisional: 1 more may still answer, 1 with "
-                "network results only)"
+                "passed: 1 of 1 agents passed (provisional: 1 more may still answer, 1 of "
+                "them with network results only)"
             ),
         ),
         (
             verdict_on(*good(2), http("good-0"), expected=1, too_early=True, is_http=True),
             (
-                "passed: 1 of 1 agents passed (provisional: 1 more may still answer, 1 with "
-                "network results only)"
+                "passed: 1 of 1 agents passed (provisional: 1 more may still answer, 1 of "
+                "them with network results only)"
             ),
         ),
         (

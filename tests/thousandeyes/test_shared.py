@@ -97,13 +97,13 @@ def test_it_is_said_in_plain_words() -> None:
 def test_where_nothing_separates_them_that_is_said() -> None:
     test = group("guest", 1, 10, GUEST) + group("other", 12, 143, on("Lab"))
     assert in_common([test]).sentence() == (
-        "Nothing that the laptops tell of themselves separates the 13 that failed from the 140 "
-        "that passed."
+        "Nothing that the laptops report differs between the 13 that failed and the 140 that "
+        "passed by more than chance would explain."
     )
 
 
 def test_laptops_that_tell_nothing_have_nothing_in_common() -> None:
-    assert "Nothing that the laptops tell" in in_common([group("a", 9, 20)]).sentence()
+    assert "Nothing that the laptops report differs" in in_common([group("a", 9, 20)]).sentence()
 
 
 @pytest.mark.parametrize("tests", [[], [[]], [group("a", 0, 20, GUEST)]])
@@ -115,6 +115,21 @@ def test_where_every_laptop_failed_that_is_said() -> None:
     assert in_common([group("a", 9, 9, GUEST)]).sentence() == (
         "Every laptop failed, which tells nothing of what the failing ones share."
     )
+
+
+@pytest.mark.parametrize(
+    ("tests", "words"),
+    [
+        (1, "In one test every laptop failed: look at the service or the path there"),
+        (2, "In 2 tests every laptop failed: look at the services or the path there"),
+    ],
+)
+def test_where_every_laptop_failed_in_some_tests_alone_these_are_what_to_look_at(
+    tests: int, words: str
+) -> None:
+    down, fine = group("a", 9, 9, GUEST), group("a", 0, 9, GUEST)
+    told = in_common([*[down] * tests, fine, fine]).sentence()
+    assert told == f"{words}, not at single laptops."
 
 
 def test_one_broken_laptop_does_not_pass_for_many() -> None:

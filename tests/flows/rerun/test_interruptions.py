@@ -250,7 +250,7 @@ async def test_a_cancelled_run_of_4000_tests_still_writes_its_summary(simulate: 
     assert len(json.loads(str(table.data))) == 1000
     assert table.description == (
         "Cancelled. 3976 not attempted, 24 accepted. Warehouse terminal (Oslo): cancelled. "
-        "4000 tests, what needs a look first; not shown: 2976 not attempted, 24 accepted"
+        "4000 tests, those that need a look first; not shown: 2976 not attempted, 24 accepted"
     )
 
 

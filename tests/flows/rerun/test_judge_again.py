@@ -171,6 +171,19 @@ async def test_the_rounds_of_a_later_rerun_do_not_count(late: Late) -> None:
     assert first < second
 
 
+async def test_nor_do_they_settle_a_doubt_that_a_run_takes_over(late: Late) -> None:
+    simulator, clock = late({}, faults={"202701": Fault(replies=["dropped_before"])})
+    quick = {"delivery": "at_most_once", "wait_for_results": False}
+    _, flow_run_id = await run(ids(1), **quick)
+    clock.ahead = 180
+    await run(ids(1))
+    clock.ahead = 360
+    state, goes_on = await run([], only_failed_of=str(flow_run_id), **quick)
+    assert state.is_failed()
+    assert (await recorded_by(goes_on))["202701"].outcome == "unknown"
+    assert len(simulator.run_times["202701"]) == 1, "the other run's"
+
+
 async def test_what_can_not_be_read_leaves_the_verdict_as_it_was_and_fails_the_run(
     late: Late,
 ) -> None:

@@ -88,6 +88,18 @@ def test_many_tests_are_read_in_parts_and_a_part_that_fails_leaves_its_verdicts(
     assert len(world.result_calls) == 3
 
 
+def test_an_account_group_that_can_not_be_read_leaves_its_own_verdicts_alone() -> None:
+    world = World(tests=IDS, agents_of={"*": [LATE]}, **ALL_ONLINE)
+    records = list(world.rerun(wait_for_results=True).values())
+    for record in records[:2]:
+        record.aid = "1234"
+    world.simulator.result_faults = ResultFaults([403])
+    trouble = world.read_again(records, after=1200)
+    assert trouble.startswith("403: ")
+    assert trouble.endswith(" (account group 1234)")
+    assert [verdict_of(record).provisional for record in records] == [True, True, False, False]
+
+
 def test_a_verdict_that_was_final_stays_and_its_laptops_are_known_again() -> None:
     failing = [Behaviour(agents=[1, 2], loss=100)]
     world = World(tests=IDS, agents_of={NETWORK: failing}, **ALL_ONLINE)

@@ -345,9 +345,9 @@ async def test_a_resumed_run_passes_over_artifacts_that_are_not_ours(
     simulator = simulate(tests=ids(3), faults={"202701": Fault(replies=[500] * 4)})
     calls: list[int] = []
 
-    async def scribble(self: Run, *arguments: Any) -> None:
+    async def scribble(self: Run, *arguments: Any, **named: Any) -> None:
         calls.append(1)
-        await execute(self, *arguments)
+        await execute(self, *arguments, **named)
         if len(calls) == 1:
             await acreate_table_artifact([{"x": 1}], key="endpoint-test-x")
             await acreate_table_artifact([{"x": 1}], key=f"{OUTCOMES_KEY}x")

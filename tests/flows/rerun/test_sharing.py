@@ -43,7 +43,7 @@ def test_a_network_that_is_cut_off_is_named_and_nothing_else(seed: int) -> None:
 def test_with_noise_alone_it_says_that_nothing_separates_them(seed: int) -> None:
     _, records = rerun(seed)
     assert what_they_share(records, with_names=True).text.startswith(
-        "Nothing that the laptops tell"
+        "Nothing that the laptops report differs"
     )
 
 

@@ -89,7 +89,7 @@ async def test_verdicts_stand_in_artifacts_table_and_summary_with_failures_first
     assert told["agents_answered"] == len(answering)
     assert [row["agents"] for row in table] == [
         f"2 of {len(answering)} failed",
-        "none answered, provisional",
+        "no results, provisional",
         f"{len(answering)} of {len(answering)} passed",
         f"{len(answering)} of {len(answering)} passed",
     ]

@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import FlowRun
 from flows.rerun import RerunOptions
 from flows.rerun.baseline import Baseline
 from flows.rerun.failing_paths import FailingPaths
+from flows.rerun.later_runs import Others, OthersOf
 from flows.rerun.looking_up import look_up
 from flows.rerun.plan import plan
 from flows.rerun.reading_again import ReadingAgain
@@ -98,6 +99,7 @@ class World:
         thresholds: Mapping[str, Thresholds] = MappingProxyType({}),
         left_open: Iterable[Record] = (),
         died: datetime | None = None,
+        others: Others = MappingProxyType({}),
     ) -> None:
         loop = asyncio.get_running_loop()
         self._loop_time = loop.time
@@ -109,7 +111,8 @@ class World:
                 client, sending, artifacts, options, thresholds, logger=logger, call=send_until_told
             )
             planning = asyncio.ensure_future(self._note_plan(client.gate, len(to_send), options))
-            await run.execute(to_send, list(left_open), Died(died) if died else None)
+            dead = Died(died) if died else None
+            await run.execute(to_send, list(left_open), dead, others=_told(others))
             self.paths = FailingPaths(options, artifacts.keep, logger)
             await self.paths.read(client, to_send)
             planning.cancel()
@@ -120,7 +123,7 @@ class World:
         records: Iterable[Record],
         *,
         after: float,
-        later: Mapping[str, list[int]] = MappingProxyType({}),
+        later: Others = MappingProxyType({}),
         **options: Any,
     ) -> str:
         """Read the results of these tests as the flow that judges a run again does.
@@ -134,9 +137,7 @@ class World:
         chosen = RerunOptions.model_validate({"wait_for_results": True} | options)
         return run(self._read_again(list(records), later, chosen))
 
-    async def _read_again(
-        self, records: list[Record], later: Mapping[str, list[int]], options: RerunOptions
-    ) -> str:
+    async def _read_again(self, records: list[Record], later: Others, options: RerunOptions) -> str:
         loop, logger = asyncio.get_running_loop(), logging.getLogger("world")
         self._loop_time = loop.time
         async with self._client() as client:
@@ -157,6 +158,13 @@ class World:
         await gate.first_reply.wait()
         quota = gate.quota.families[Family.INSTANT]
         self.plan = plan(tests, quota, options.max_in_flight, sent=1)
+
+
+def _told(others: Others) -> OthersOf:
+    async def ask(*_: object) -> Others:
+        return others
+
+    return ask
 
 
 class Noted(Artifacts):
