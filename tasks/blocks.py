@@ -39,7 +39,7 @@ from thousandeyes.settings import (
 from thousandeyes.thresholds import Thresholds
 
 _STRICT: Final = ConfigDict(extra="forbid", hide_input_in_errors=True)
-_BLOCK_NAME: Final = re.compile(r"[a-z0-9-]+")
+_BLOCK_NAME: Final = re.compile(r"[a-z0-9-]{1,255}")
 
 
 class ThousandEyesCredentials(CredentialsBlock):
@@ -189,7 +189,10 @@ def by_organization(groups: Mapping[str, EndpointTestGroup]) -> dict[str | None,
 
 
 def is_block_name(text: str) -> bool:
-    """Tell whether Prefect lets a block be named so."""
+    """Tell whether Prefect lets a block be named so, and can ask its server for it.
+
+    It makes the name a part of the address, as it is.
+    """
     return bool(_BLOCK_NAME.fullmatch(text))
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
+from tasks.blocks import is_block_name
 from thousandeyes.definitions import (
     AgentToServerTest,
     HttpServerSettings,
@@ -27,7 +28,7 @@ from thousandeyes.definitions import (
 from thousandeyes.errors import InvalidDefinitions, SettingsError
 from thousandeyes.files import read_own
 from thousandeyes.mistakes import Unreadable, read_yaml, told
-from thousandeyes.text import shown
+from thousandeyes.text import quoted, shown
 
 
 class HttpServerDefinition(HttpServerSettings):
@@ -164,8 +165,9 @@ async def with_password(definition: Definition, prefix: str) -> InstantTest:
     fields = definition.model_dump(exclude={"password_block"})
     if name := definition.password_block:
         if not name.startswith(prefix):
+            # The name is not repeated: it may be the password itself.
             raise SettingsError(
-                f"the definition of {definition.test_name!r} names the Secret block {name!r}, and "
+                f"the definition of {quoted([definition.test_name])} names a Secret block, and "
                 f"only those whose names begin with {prefix!r} hold passwords of tests: see "
                 "TE_PASSWORD_BLOCK_PREFIX. Nothing was sent."
             )
@@ -175,12 +177,14 @@ async def with_password(definition: Definition, prefix: str) -> InstantTest:
 
 async def _password(block: str, test_name: str) -> SecretStr:
     value = None
-    with suppress(ValueError):  # there is none
-        secret: Secret[str] = await Secret.aload(block)
-        value = secret.value.get_secret_value()
+    if is_block_name(block):  # Prefect makes it part of an address
+        # There is none, or it can't be read: that error would show what is in it.
+        with suppress(ValueError, RuntimeError):
+            secret: Secret[str] = await Secret.aload(block)
+            value = secret.value.get_secret_value()
     if not isinstance(value, str):
         raise SettingsError(
-            f"there is no Secret block named {block!r} with a text in it, and the definition of "
-            f"{test_name!r} needs it. Nothing was sent."
+            f"there is no Secret block named {quoted([block])} with a text in it, and the "
+            f"definition of {quoted([test_name])} needs it. Nothing was sent."
         )
     return SecretStr(value)

@@ -21,6 +21,7 @@ from tasks.server_calls import until_answered
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import UNHEARD
 from thousandeyes.record import Record
+from thousandeyes.text import quoted
 
 _PAGE: Final = 50
 
@@ -113,7 +114,7 @@ async def _latest(
 ) -> tuple[FlowRun, Parameters]:
     if not (found := await find_deployment(deployment)):
         raise SettingsError(
-            f"{option}: {deployment!r} is neither the ID of a flow run nor a deployment "
+            f"{option}: {quoted([deployment])} is neither the ID of a flow run nor a deployment "
             "of this Prefect server, such as rerun-endpoint-tests/scheduled. Nothing was sent."
         )
     flow, offset = deployment.partition("/")[0], 0

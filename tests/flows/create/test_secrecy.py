@@ -3,11 +3,13 @@
 import json
 import logging
 import sqlite3
+import traceback
 from contextlib import closing
 
 import pytest
 from prefect import get_client
 from prefect.blocks.system import Secret
+from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
@@ -92,6 +94,45 @@ async def test_no_other_secret_of_the_server_is_sent_with_a_test(
     monkeypatch.setenv("TE_PASSWORD_BLOCK_PREFIX", "payroll-")
     [record] = await create_endpoint_tests("curious", [curious])
     assert record.outcome is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    "escape",
+    [
+        "/../payroll-database",
+        "/../../../../endpoint-test-group/block_documents/name/curious",
+        "?",
+        "\0",
+        "x" * 70_000,
+    ],
+    ids=["secret", "block of another kind", "query", "control character", "long"],
+)
+async def test_a_name_that_leads_elsewhere_in_an_address_is_no_password_block(
+    simulate: Simulate, escape: str
+) -> None:
+    simulator = simulate(tests=0)
+    await Secret(value=PASSWORD).save("payroll-database", overwrite=True)
+    await save_group("curious")
+    with pytest.raises(SettingsError, match="there is no Secret block named 'thousandeyes-"):
+        await create_endpoint_tests("curious", [definition("x", f"thousandeyes-{escape}")])
+    assert simulator.calls == []
+
+
+async def test_nothing_of_a_block_that_can_not_be_read_is_repeated(simulate: Simulate) -> None:
+    simulate(tests=0)
+    await Secret(value=PASSWORD).save("thousandeyes-spoilt", overwrite=True)
+    async with get_client() as client:
+        document = await client.read_block_document_by_name("thousandeyes-spoilt", "secret")
+        spoilt = BlockDocumentUpdate(
+            block_schema_id=document.block_schema_id,
+            data={"valu": PASSWORD},
+            merge_existing_data=False,
+        )
+        await client.update_block_document(document.id, spoilt)
+    await save_group("curious")
+    with pytest.raises(SettingsError, match="thousandeyes-spoilt") as refused:
+        await create_endpoint_tests("curious", [definition("x", "thousandeyes-spoilt")])
+    assert "valu" not in "".join(traceback.format_exception(refused.value))
 
 
 async def test_a_password_in_a_parameter_is_refused_and_not_repeated(simulate: Simulate) -> None:
