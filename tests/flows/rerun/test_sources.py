@@ -240,6 +240,25 @@ class TestOnlyFailed:
                 await again.result()
         assert sent(simulator) == {}
 
+    async def test_reads_a_file_that_the_earlier_run_was_given_only_inside_the_folder(
+        self, simulate: Simulate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        simulator = simulate(tests=ids(3))
+        file = tmp_path / "mine.txt"
+        file.write_text("202701")
+        earlier = str(await crashed_run(test_ids_file=str(file)))
+        again = await crashed_run(only_failed_of=earlier)
+        for reference in (earlier, str(again)):
+            state: State[Any] = await run([], only_failed_of=reference)
+            with pytest.raises(SettingsError, match=r"TE_FILES_DIR is not set.* name it again"):
+                await state.result()
+        assert sent(simulator) == {}
+        await run([], only_failed_of=earlier, test_ids_file=str(file))
+        assert sent(simulator) == {"202701": 1}
+        monkeypatch.setenv("TE_FILES_DIR", str(tmp_path))
+        await run([], only_failed_of=earlier)
+        assert sent(simulator) == {"202701": 2}
+
     async def test_of_a_run_of_another_flow_is_refused(self, simulate: Simulate) -> None:
         simulator = simulate(tests=ids(1))
         async with get_client() as client:
