@@ -36,6 +36,7 @@ from thousandeyes.settings import (
     ThousandEyesSettings,
     Token,
 )
+from thousandeyes.text import listed
 from thousandeyes.thresholds import Thresholds
 
 _STRICT: Final = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -175,8 +176,8 @@ class EndpointTestGroup(Block):
     @classmethod
     def _are_of_its_tests(cls, names: dict[str, str], info: ValidationInfo) -> dict[str, str]:
         test_ids = frozenset(info.data.get("test_ids", names))
-        if strangers := ", ".join(name for name in names if name not in test_ids):
-            raise ValueError(f"test_ids does not hold {strangers}")
+        if strangers := [name for name in names if name not in test_ids]:
+            raise ValueError(f"test_ids does not hold {listed(strangers)}")
         return names
 
 

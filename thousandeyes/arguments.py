@@ -62,3 +62,8 @@ class Together(argparse.Action):
                 raise argparse.ArgumentError(self, f"{name} is given twice")
             known[name] = value
         setattr(namespace, self.dest, known)
+
+
+def flag(name: str) -> str:
+    """Return how a command's option is written: `max_in_flight` is `--max-in-flight`."""
+    return f"--{name.replace('_', '-')}"

@@ -138,13 +138,12 @@ def check_names(definitions: Iterable[Definition], create_again: Iterable[str]) 
         raise InvalidDefinitions("no definitions given: give tests, a file, or both.")
     if twice := [name for name, count in counted.items() if count > 1]:
         raise InvalidDefinitions(
-            f"more than one definition has the name {', '.join(map(repr, twice))}: a group knows "
+            f"more than one definition has the name {quoted(twice)}: a group knows "
             "its tests by their names. Nothing was sent."
         )
     if strange := [name for name in create_again if shown(name) not in counted]:
         raise InvalidDefinitions(
-            f"create_again: no definition has the name {', '.join(map(repr, strange))}. "
-            "Nothing was sent."
+            f"create_again: no definition has the name {quoted(strange)}. Nothing was sent."
         )
 
 

@@ -17,6 +17,7 @@ from prefect.types import DateTime
 from flows.rerun.parameters import FLOW, Parameters
 from flows.runs.history import died_unseen, recorded
 from tasks.deployment import find_deployment
+from tasks.loading import refuse_known_tokens
 from tasks.server_calls import until_answered
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import UNHEARD
@@ -78,6 +79,7 @@ async def find_run(
         SettingsError: There is no such run, it sent nothing, or it has not ended; says what to do.
     """
     reference = reference.strip()
+    refuse_known_tokens([reference], f"runs that {option} names")
     try:
         flow_run_id = UUID(reference)
     except ValueError:

@@ -358,6 +358,20 @@ class TestDefinitions:
         assert "s3cret" not in str(refused.value)
         assert simulator.calls == []
 
+    async def test_of_which_very_many_are_wrong_are_told_in_a_message_of_bounded_length(
+        self,
+    ) -> None:
+        good = "- {type: agent-to-server, test_name: %s, server: x}\n"
+        for text in (
+            "- 765231567\n" * 20_000,
+            "".join(good % name for name in range(1_000)) * 2,
+            f"- {{type: agent-to-server, test_name: x, server: y, {'z' * 500_000}: 1}}",
+        ):
+            with pytest.raises(InvalidDefinitions) as refused:
+                await create_endpoint_tests.fn("any", text)
+            assert len(str(refused.value)) < 4_000
+            assert str(refused.value).endswith("Nothing was sent.")
+
     async def test_are_needed_and_so_are_their_group_and_secrets(self, simulate: Simulate) -> None:
         simulator = simulate(tests=0)
         with pytest.raises(InvalidDefinitions, match="no definitions"):

@@ -15,6 +15,7 @@ from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.sources import read_ids
 from tasks.artifacts import read_outcomes
 from tasks.blocks import EndpointTestGroup
+from tests.flows.conftest import TOKEN
 from tests.flows.rerun.test_interruptions import deployed_run
 from tests.flows.scene import NO_RUN, Simulate, id_of, ids, process, sent, wait_until
 from thousandeyes.delivery import Delivery
@@ -330,6 +331,7 @@ class TestOnlyFailed:
             (NO_RUN, "this Prefect server has no flow run"),
             ("rerun-endpoint-tests/nightly", "neither the ID of a flow run nor a deployment"),
             ("yesterday", "neither the ID of a flow run nor a deployment"),
+            (TOKEN, "^1 of the runs that only_failed_of names is an API token"),
         ],
     )
     async def test_of_no_run_at_all_is_refused(
