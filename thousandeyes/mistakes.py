@@ -65,6 +65,27 @@ def told(error: ValidationError, keys: Collection[str] | None = None) -> str:
     return listed(lines, separator="; ")
 
 
+class _WithoutAliases(yaml.SafeLoader):
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(
+                problem="aliases, such as *name, can't be used here: write out what they stand for",
+                problem_mark=self.peek_event().start_mark,
+            )
+        return super().compose_node(parent, index)
+
+
+def without_aliases(text: str) -> Any:  # noqa: ANN401
+    """Return what a YAML text holds that refers to no part of itself.
+
+    Where it does, a short text may hold more than fits the memory.
+
+    Raises:
+        MarkedYAMLError: It does, or is no YAML.
+    """
+    return _WithoutAliases(text).get_single_data()
+
+
 def read_yaml(
     path: Path,
     parse: Callable[[str], Any] = yaml.safe_load,

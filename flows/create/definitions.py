@@ -27,7 +27,7 @@ from thousandeyes.definitions import (
 )
 from thousandeyes.errors import InvalidDefinitions, SettingsError
 from thousandeyes.files import read_own
-from thousandeyes.mistakes import Unreadable, read_yaml, told
+from thousandeyes.mistakes import Unreadable, read_yaml, told, without_aliases
 from thousandeyes.text import quoted, shown
 
 
@@ -60,10 +60,13 @@ Definitions = Annotated[
     | AgentToServerTest
     | HttpServerDefinition
     | _List,
-    # What the form's tabs send; `as_definitions` tells in words what is wrong with a text.
-    WrapValidator(lambda given, check: given if isinstance(given, str) else check(given)),
+    # What the form's tabs send. `as_definitions` checks it: Prefect would repeat what is wrong.
+    WrapValidator(lambda given, _check: given),
 ]
 """Definitions of tests as a form takes them: a text in YAML, one test field by field, or a list."""
+
+_MOST: Final = 2_000
+"""Definitions of a run, which creates some 24 a minute."""
 
 _DEFINITIONS: TypeAdapter[list[Definition]] = TypeAdapter(list[Definition])
 
@@ -88,7 +91,7 @@ def read_definitions(path: Path, read: Callable[[Path, int], bytes] = read_own) 
         InvalidDefinitions: It can't be read, or holds what can't be a definition; names each.
     """
     try:
-        written = read_yaml(path, read=read)
+        written = read_yaml(path, without_aliases, read)
     except Unreadable as error:
         raise InvalidDefinitions(
             f"{error}. A run on a worker reads files of that machine, in the folder that "
@@ -103,15 +106,17 @@ def as_definitions(given: Definitions) -> list[Definition]:
 
     Raises:
         InvalidDefinitions: It is a text that is no YAML, or holds what can't be a definition; names
-            line or field.
+            line or field, and repeats no value.
     """
-    if not isinstance(given, str):
-        return [*given] if isinstance(given, list) else [given]
-    try:
-        written = read_yaml(Path("tests"), read=lambda _path, _most: given.encode())
-    except Unreadable as error:
-        raise InvalidDefinitions(f"{error}. Nothing was sent.") from None
-    return _checked([written] if isinstance(written, dict) else written or [], "tests")
+    written: object = given
+    if isinstance(given, str):
+        try:
+            written = read_yaml(Path("tests"), without_aliases, lambda _path, _most: given.encode())
+        except Unreadable as error:
+            raise InvalidDefinitions(f"{error}. Nothing was sent.") from None
+    return _checked(
+        [written] if isinstance(written, dict | InstantTest) else written or [], "tests"
+    )
 
 
 def _checked(written: object, where: str, keys: Collection[str] | None = None) -> list[Definition]:
@@ -122,7 +127,7 @@ def _checked(written: object, where: str, keys: Collection[str] | None = None) -
 
 
 def check_names(definitions: Iterable[Definition], create_again: Iterable[str]) -> None:
-    """Make sure that there is a definition, that each has a name of its own, and all are known.
+    """Make sure that there are definitions, not too many, each with a name of its own, all known.
 
     Names are compared as they are shown.
 
@@ -136,6 +141,11 @@ def check_names(definitions: Iterable[Definition], create_again: Iterable[str]) 
     counted = Counter(shown(definition.test_name) for definition in definitions)
     if not counted:
         raise InvalidDefinitions("no definitions given: give tests, a file, or both.")
+    if (count := counted.total()) > _MOST:
+        raise InvalidDefinitions(
+            f"{count:,} definitions given, and one run takes {_MOST:,}: split them into several "
+            "runs. Nothing was sent."
+        )
     if twice := [name for name, count in counted.items() if count > 1]:
         raise InvalidDefinitions(
             f"more than one definition has the name {quoted(twice)}: a group knows "

@@ -5,6 +5,7 @@ import logging
 import sqlite3
 import traceback
 from contextlib import closing
+from typing import Any
 
 import pytest
 from prefect import get_client
@@ -19,7 +20,7 @@ from tests.deployments.test_form import submit
 from tests.flows.create.scene import CREATIONS, group_of, save_group, voice
 from tests.flows.rerun.test_secrecy import forms
 from tests.flows.scene import Simulate, artifacts_of
-from thousandeyes.errors import SettingsError
+from thousandeyes.errors import InvalidDefinitions, SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.simulator import Fault
 
@@ -135,12 +136,16 @@ async def test_nothing_of_a_block_that_can_not_be_read_is_repeated(simulate: Sim
     assert "valu" not in "".join(traceback.format_exception(refused.value))
 
 
-async def test_a_password_in_a_parameter_is_refused_and_not_repeated(simulate: Simulate) -> None:
+async def test_a_password_in_a_parameter_is_refused_and_not_repeated(
+    simulate: Simulate, caplog: pytest.LogCaptureFixture
+) -> None:
     simulator = simulate(tests=0)
-    fields = definition("x").model_dump(exclude={"password_block"}) | {"password": PASSWORD}
-    with pytest.raises(Exception, match=r"password: Extra inputs") as refused:
-        await create_endpoint_tests("any", [fields])  # type: ignore[list-item]
-    assert PASSWORD not in str(refused.value)
+    fields: Any = definition("x").model_dump(exclude={"password_block"}) | {"password": PASSWORD}
+    for tests in (fields, [fields]):
+        with pytest.raises(InvalidDefinitions, match=r"password: Extra inputs") as refused:
+            await create_endpoint_tests("any", tests)
+        assert PASSWORD not in str(refused.value)
+    assert not [form for form in forms(PASSWORD) if form in caplog.text.encode()]
     assert simulator.calls == []
 
 
