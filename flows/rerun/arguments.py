@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from flows.rerun.given import Given
 from flows.rerun.options import RerunOptions
-from thousandeyes.arguments import Once, Together, flag, naming, one
+from thousandeyes.arguments import Once, Together, flag, listing, naming, one
 from thousandeyes.errors import SettingsError
 from thousandeyes.release import add_version
 from thousandeyes.thresholds import Thresholds
@@ -31,20 +31,23 @@ _GROUPS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The groups of the help, and the options in each."""
 
+_NEVER: Final = "nothing"
+"""The word for `--fail-on` with which a run never fails."""
+
 
 def _fail_on(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+    return [] if text.strip() == _NEVER else listing(f"ending, nor the word {_NEVER}")(text)
 
 
 def _thresholds(text: str) -> list[tuple[str, str]]:
-    pairs = (part.partition("=") for part in text.split(",") if part.strip())
+    pairs = (part.partition("=") for part in listing("threshold")(text))
     return [(name.strip(), value.strip()) for name, _, value in pairs]
 
 
 _NUMBER: Final[dict[str, Any]] = {"metavar": "N", "action": Once}
 _MINUTES: Final[dict[str, Any]] = {"metavar": "M", "action": Once}
 _VALUES: Final[dict[str, dict[str, Any]]] = {
-    "fail_on": {"metavar": "ENDING,…", "type": _fail_on, "action": "extend"},
+    "fail_on": {"metavar": f"ENDING,…|{_NEVER}", "type": _fail_on, "action": "extend"},
     "max_in_flight": _NUMBER,
     "deadline_minutes": _MINUTES,
     "results_deadline_minutes": _MINUTES,

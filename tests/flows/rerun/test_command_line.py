@@ -114,6 +114,10 @@ def test_a_run_that_fails_exits_with_1(
         (["--only-failed-of", "x", "--name-pattern", ""], "--name-pattern: names no pattern"),
         (["--only-failed-of", "x", "--test-ids-file", ""], "--test-ids-file: names no file"),
         (["1", "--credentials", ""], "--credentials: names no block"),
+        (["1", "--fail-on", ""], "--fail-on: names no ending, nor the word nothing: its value is"),
+        (["1", "--fail-on", " , "], "--fail-on: names no ending"),
+        (["1", "--fail-on", "failed", "--fail-on="], "--fail-on: names no ending"),
+        (["1", "--thresholds="], "--thresholds: names no threshold: its value is empty"),
         (["--name-pattern", "A*", "--name-pattern", "B*"], "--name-pattern: is given twice"),
         (["--only-failed-of", "x", "--only-failed-of", "y"], "--only-failed-of: is given twice"),
         (["--judge-again", "x", "--judge-again", "y"], "--judge-again: is given twice"),
@@ -382,7 +386,7 @@ def test_every_option_reaches_the_flow(flow: Flow) -> None:
         thresholds=Thresholds(max_loss_percent=5, min_agents=2),
         link_to_app=False,
     )
-    main(["1", "--fail-on", ""])
+    main(["1", "--fail-on", "nothing"])
     assert calls[1]["options"].fail_on == []
 
 
