@@ -36,10 +36,11 @@ from thousandeyes.settings import (
     ThousandEyesSettings,
     Token,
 )
+from thousandeyes.text import listed
 from thousandeyes.thresholds import Thresholds
 
 _STRICT: Final = ConfigDict(extra="forbid", hide_input_in_errors=True)
-_BLOCK_NAME: Final = re.compile(r"[a-z0-9-]+")
+_BLOCK_NAME: Final = re.compile(r"[a-z0-9-]{1,255}")
 
 
 class ThousandEyesCredentials(CredentialsBlock):
@@ -175,8 +176,8 @@ class EndpointTestGroup(Block):
     @classmethod
     def _are_of_its_tests(cls, names: dict[str, str], info: ValidationInfo) -> dict[str, str]:
         test_ids = frozenset(info.data.get("test_ids", names))
-        if strangers := ", ".join(name for name in names if name not in test_ids):
-            raise ValueError(f"test_ids does not hold {strangers}")
+        if strangers := [name for name in names if name not in test_ids]:
+            raise ValueError(f"test_ids does not hold {listed(strangers)}")
         return names
 
 
@@ -189,7 +190,10 @@ def by_organization(groups: Mapping[str, EndpointTestGroup]) -> dict[str | None,
 
 
 def is_block_name(text: str) -> bool:
-    """Tell whether Prefect lets a block be named so."""
+    """Tell whether Prefect lets a block be named so, and can ask its server for it.
+
+    It makes the name a part of the address, as it is.
+    """
     return bool(_BLOCK_NAME.fullmatch(text))
 
 

@@ -15,6 +15,8 @@ from prefect.exceptions import ObjectNotFound
 from tasks.server_calls import refusals_logged, until_answered, until_taken
 
 _NO_DEPLOYMENT: Final = "local"
+_NAME: Final = r"(?!\.\.?(?:/|$))[^/?#%\x00-\x1f\x7f]{1,255}"
+_FULL_NAME: Final = re.compile(rf"{_NAME}/{_NAME}")
 
 
 def deployment_id() -> UUID | None:
@@ -64,8 +66,7 @@ async def find_deployment(name: str) -> DeploymentResponse | None:
     Args:
         name: `<flow>/<deployment>`.
     """
-    flow, _, rest = name.partition("/")
-    if not flow or not rest or "/" in rest:
+    if not is_deployment_name(name):
         return None
     with suppress(ObjectNotFound):
         return await _read_by_name(name)
@@ -76,6 +77,14 @@ async def find_deployment(name: str) -> DeploymentResponse | None:
 async def _read_by_name(name: str) -> DeploymentResponse:
     async with get_client() as client:
         return await client.read_deployment_by_name(name)
+
+
+def is_deployment_name(text: str) -> bool:
+    """Tell whether a text can be `<flow>/<deployment>`, and Prefect can ask its server for it.
+
+    It makes the name a part of the address, as it is.
+    """
+    return bool(_FULL_NAME.fullmatch(text))
 
 
 def as_slug(name: str) -> str:

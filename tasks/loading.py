@@ -4,6 +4,7 @@ A server that is away is waited for.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Final, TypeVar
@@ -17,9 +18,11 @@ from pydantic import ValidationError
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials, is_block_name
 from tasks.server_calls import until_answered, until_taken
 from thousandeyes.errors import SettingsError
+from thousandeyes.lists import tokens_among
 from thousandeyes.mistakes import told
+from thousandeyes.redaction import known_tokens
 from thousandeyes.settings import ThousandEyesSettings
-from thousandeyes.text import listed
+from thousandeyes.text import listed, quoted
 
 AnyBlock = TypeVar("AnyBlock", bound=Block)
 
@@ -41,7 +44,7 @@ async def load_groups(
     if problems and credentials:
         problems += (await _load(ThousandEyesCredentials, [credentials]))[1]
     if problems:
-        raise SettingsError("; ".join(problems) + _ADVICE)
+        raise SettingsError(listed(problems, separator="; ") + _ADVICE)
     return groups
 
 
@@ -55,10 +58,11 @@ async def load_settings(credentials: str | None) -> ThousandEyesSettings:
         return ThousandEyesSettings()
     found, problems = await _load(ThousandEyesCredentials, [credentials])
     if problems:
-        raise SettingsError("; ".join(problems) + _ADVICE)
+        raise SettingsError(listed(problems, separator="; ") + _ADVICE)
     return found[credentials].settings()
 
 
+_FEW: Final = 100
 _ADVICE: Final = (
     ". Create or fix blocks in Prefect's UI. PREFECT_API_URL names the server that was asked. "
     "Nothing was sent."
@@ -70,20 +74,46 @@ async def _load(
 ) -> tuple[dict[str, AnyBlock], list[str]]:
     """Return the blocks found, and what is wrong with the others."""
     title = kind.get_block_type_name()
+    names = list(dict.fromkeys(names))
+    refuse_known_tokens(names, f"names of {title} blocks")
+    # Of many, such as IDs that were pasted here, those that are there are asked for, and not each.
+    there = names if len(names) <= _FEW else await block_names(kind)
+    asked_for = {name for name in there if is_block_name(name)}  # it becomes part of an address
     found: dict[str, AnyBlock] = {}
     problems, missing = [], []
-    for name in dict.fromkeys(names):
+    for name in names:
         try:
-            if not is_block_name(name):  # it becomes part of an address
+            if name not in asked_for:
                 raise ValueError  # noqa: TRY301 - what Prefect raises too
             found[name] = await until_taken(partial(kind.aload, name))
         except ValueError:
-            missing.append(repr(name))
+            missing.append(name)
         except RuntimeError as error:
             problems.append(f"{title} {name!r} can't be used: {why_unusable(error)}")
     if missing:
-        problems.append(f"no {title} block named {', '.join(missing)} ({await _existing(kind)})")
+        what_is_there = await _existing(kind)
+        problems.append(f"no {title} block named {quoted(missing)} ({what_is_there})")
+    if kind is EndpointTestGroup and any(name.isdecimal() for name in missing):
+        problems.append("what is a number looks like a test ID: put it into test_ids")
     return found, problems
+
+
+def refuse_known_tokens(names: Iterable[str], what: str) -> None:
+    """Make sure that no name is a token, pasted by mistake: messages repeat names.
+
+    Args:
+        names: What somebody named.
+        what: What they are called.
+
+    Raises:
+        SettingsError: One is a token of the environment, or one that this process has used; says
+            how many, and not which.
+    """
+    tokens = known_tokens()
+    with suppress(SettingsError):  # reported where it is needed
+        tokens.append(ThousandEyesSettings().token.get_secret_value())
+    if problem := tokens_among(names, tokens, what):
+        raise SettingsError(f"{problem}. Nothing was sent.")
 
 
 def why_unusable(error: RuntimeError) -> str:

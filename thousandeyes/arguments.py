@@ -29,6 +29,17 @@ def naming(what: str) -> Callable[[str], str]:
     return read
 
 
+def listing(what: str) -> Callable[[str], list[str]]:
+    """Return what reads a value that lists things, with commas, and refuses an empty one."""
+    read_one = naming(what)
+
+    def read(text: str) -> list[str]:
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        return parts or [read_one("")]
+
+    return read
+
+
 class Once(argparse.Action):
     """Stores a value, and refuses a second one."""
 
@@ -62,3 +73,8 @@ class Together(argparse.Action):
                 raise argparse.ArgumentError(self, f"{name} is given twice")
             known[name] = value
         setattr(namespace, self.dest, known)
+
+
+def flag(name: str) -> str:
+    """Return how a command's option is written: `max_in_flight` is `--max-in-flight`."""
+    return f"--{name.replace('_', '-')}"

@@ -56,14 +56,14 @@ def read_inside(folder: Path | None, path: Path, largest: int = LARGEST) -> byte
             `read_own` would not read it.
     """
     if folder is None:
-        raise NotRead("TE_FILES_DIR is not set on the worker")
+        raise NotRead("TE_FILES_DIR is not set")
     try:
         root = Path(os.path.realpath(folder))
         real = Path(os.path.realpath(root / path))
     except (OSError, ValueError):
         raise NotRead("no file has such a name") from None
     if not real.is_relative_to(root):
-        raise NotRead("it is not inside the folder that TE_FILES_DIR names on the worker")
+        raise NotRead("it is not inside the folder that TE_FILES_DIR names")
     try:
         # What was followed is a path without links now; one that came since is not followed.
         return _read(real, _FLAGS | os.O_NOFOLLOW, largest, one_name=True)

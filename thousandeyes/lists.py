@@ -164,12 +164,25 @@ def refuse_tokens(test_ids: Iterable[str], tokens: Iterable[str]) -> None:
     Raises:
         InvalidTestIds: One is; says how many, and not which.
     """
+    if problem := tokens_among(test_ids, tokens, "test IDs"):
+        raise _invalid(problem)
+
+
+def tokens_among(written: Iterable[str], tokens: Iterable[str], what: str) -> str:
+    """Return what to say of tokens that were pasted among other texts, without them; if none, "".
+
+    Args:
+        written: The texts.
+        tokens: All tokens that are known.
+        what: What the texts are called.
+    """
     secret = {token.casefold() for token in tokens}
-    if count := sum(test_id.casefold() in secret for test_id in test_ids):
-        raise _invalid(
-            f"{count} of the test IDs {'is' if count == 1 else 'are'} an API token. If it stands "
-            "in a run's parameters or in a group, others can read it there: revoke it"
-        )
+    if not (count := sum(text.strip().casefold() in secret for text in written)):
+        return ""
+    return (
+        f"{count} of the {what} {'is' if count == 1 else 'are'} an API token. If it stands in a "
+        "run's parameters or in a group, others can read it there: revoke it"
+    )
 
 
 def read_test_ids_text(content: str | bytes, where: str) -> list[str]:

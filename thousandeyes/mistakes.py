@@ -6,13 +6,16 @@ Never a value or a file's content, since either may hold a secret. PyYAML comes 
 import re
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from thousandeyes.files import LARGEST_YAML, NotRead, read_own
+from thousandeyes.text import cut, listed
+
+_LONGEST_PLACE: Final = 200
 
 
 class Unreadable(ValueError):
@@ -49,16 +52,38 @@ def _reason(one: ErrorDetails) -> str:
 
 
 def told(error: ValidationError, keys: Collection[str] | None = None) -> str:
-    """Return all mistakes that a model found in one line.
+    """Return the mistakes that a model found in one line; of very many, the first.
 
     Args:
         error: What the model found.
         keys: Unknown keys that may be told, of a file that may be no such file at all; None: all.
     """
-    return "; ".join(
-        f"{'.'.join(map(str, place))}: {reason}" if place else reason
+    lines = [
+        f"{cut('.'.join(map(str, place)), _LONGEST_PLACE)}: {reason}" if place else reason
         for place, reason, _ in mistakes(error, keys)
-    )
+    ]
+    return listed(lines, separator="; ")
+
+
+class _WithoutAliases(yaml.SafeLoader):
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(
+                problem="aliases, such as *name, can't be used here: write out what they stand for",
+                problem_mark=self.peek_event().start_mark,
+            )
+        return super().compose_node(parent, index)
+
+
+def without_aliases(text: str) -> Any:  # noqa: ANN401
+    """Return what a YAML text holds that refers to no part of itself.
+
+    Where it does, a short text may hold more than fits the memory.
+
+    Raises:
+        MarkedYAMLError: It does, or is no YAML.
+    """
+    return _WithoutAliases(text).get_single_data()
 
 
 def read_yaml(

@@ -24,7 +24,9 @@ LONGEST_LINE: Final = 10_000
 """Characters; nothing that this project says is nearly as long."""
 
 _STDERR: Final = 2
-_COLOUR: Final = r"\x1b\[(?:[0-4]|2[2-4]|[39][0-7]|39|38;5;\d{1,3}|38;2(?:;\d{1,3}){3}|;)*m"
+# Each parameter can be read in one way only, so that no text takes long.
+_PARAMETER: Final = r"(?:[0-4]|2[2-4]|[39][0-7]|39|38;5;\d{1,3}|38;2(?:;\d{1,3}){3})?"
+_COLOUR: Final = rf"\x1b\[{_PARAMETER}(?:;{_PARAMETER})*m"
 _UNFIT: Final = re.compile(
     rf"""
       ({_COLOUR})                               # which rich writes, and Prefect's log

@@ -1,13 +1,14 @@
 """What a text from anywhere looks like to a person: one line, without what can't be seen."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 _BLANK: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cs"})
 _NO_WIDTH: Final = "Cf"
 _READ: Final = 5_000
 """Characters of a text that are looked at when it is cut."""
+_LONGEST_NAME: Final = 100
 _MINUTE: Final = 60
 
 
@@ -37,6 +38,11 @@ def listed(items: Sequence[str], most: int = 20, separator: str = ", ") -> str:
     text = separator.join(items[:most])
     rest = len(items) - most
     return f"{text}{separator.strip(', ')} and {rest} more" if rest > 0 else text
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Return names for a message: each in quotes and cut, and of many the first ones."""
+    return listed([repr(cut(name, _LONGEST_NAME)) for name in names])
 
 
 def with_full_stop(text: str) -> str:

@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
+from tasks.blocks import is_block_name
 from thousandeyes.definitions import (
     AgentToServerTest,
     HttpServerSettings,
@@ -26,8 +27,8 @@ from thousandeyes.definitions import (
 )
 from thousandeyes.errors import InvalidDefinitions, SettingsError
 from thousandeyes.files import read_own
-from thousandeyes.mistakes import Unreadable, read_yaml, told
-from thousandeyes.text import shown
+from thousandeyes.mistakes import Unreadable, read_yaml, told, without_aliases
+from thousandeyes.text import quoted, shown
 
 
 class HttpServerDefinition(HttpServerSettings):
@@ -59,10 +60,13 @@ Definitions = Annotated[
     | AgentToServerTest
     | HttpServerDefinition
     | _List,
-    # What the form's tabs send; `as_definitions` tells in words what is wrong with a text.
-    WrapValidator(lambda given, check: given if isinstance(given, str) else check(given)),
+    # What the form's tabs send. `as_definitions` checks it: Prefect would repeat what is wrong.
+    WrapValidator(lambda given, _check: given),
 ]
 """Definitions of tests as a form takes them: a text in YAML, one test field by field, or a list."""
+
+_MOST: Final = 2_000
+"""Definitions of a run, which creates some 24 a minute."""
 
 _DEFINITIONS: TypeAdapter[list[Definition]] = TypeAdapter(list[Definition])
 
@@ -87,7 +91,7 @@ def read_definitions(path: Path, read: Callable[[Path, int], bytes] = read_own) 
         InvalidDefinitions: It can't be read, or holds what can't be a definition; names each.
     """
     try:
-        written = read_yaml(path, read=read)
+        written = read_yaml(path, without_aliases, read)
     except Unreadable as error:
         raise InvalidDefinitions(
             f"{error}. A run on a worker reads files of that machine, in the folder that "
@@ -102,15 +106,17 @@ def as_definitions(given: Definitions) -> list[Definition]:
 
     Raises:
         InvalidDefinitions: It is a text that is no YAML, or holds what can't be a definition; names
-            line or field.
+            line or field, and repeats no value.
     """
-    if not isinstance(given, str):
-        return [*given] if isinstance(given, list) else [given]
-    try:
-        written = read_yaml(Path("tests"), read=lambda _path, _most: given.encode())
-    except Unreadable as error:
-        raise InvalidDefinitions(f"{error}. Nothing was sent.") from None
-    return _checked([written] if isinstance(written, dict) else written or [], "tests")
+    written: object = given
+    if isinstance(given, str):
+        try:
+            written = read_yaml(Path("tests"), without_aliases, lambda _path, _most: given.encode())
+        except Unreadable as error:
+            raise InvalidDefinitions(f"{error}. Nothing was sent.") from None
+    return _checked(
+        [written] if isinstance(written, dict | InstantTest) else written or [], "tests"
+    )
 
 
 def _checked(written: object, where: str, keys: Collection[str] | None = None) -> list[Definition]:
@@ -121,7 +127,7 @@ def _checked(written: object, where: str, keys: Collection[str] | None = None) -
 
 
 def check_names(definitions: Iterable[Definition], create_again: Iterable[str]) -> None:
-    """Make sure that there is a definition, that each has a name of its own, and all are known.
+    """Make sure that there are definitions, not too many, each with a name of its own, all known.
 
     Names are compared as they are shown.
 
@@ -135,15 +141,19 @@ def check_names(definitions: Iterable[Definition], create_again: Iterable[str]) 
     counted = Counter(shown(definition.test_name) for definition in definitions)
     if not counted:
         raise InvalidDefinitions("no definitions given: give tests, a file, or both.")
+    if (count := counted.total()) > _MOST:
+        raise InvalidDefinitions(
+            f"{count:,} definitions given, and one run takes {_MOST:,}: split them into several "
+            "runs. Nothing was sent."
+        )
     if twice := [name for name, count in counted.items() if count > 1]:
         raise InvalidDefinitions(
-            f"more than one definition has the name {', '.join(map(repr, twice))}: a group knows "
+            f"more than one definition has the name {quoted(twice)}: a group knows "
             "its tests by their names. Nothing was sent."
         )
     if strange := [name for name in create_again if shown(name) not in counted]:
         raise InvalidDefinitions(
-            f"create_again: no definition has the name {', '.join(map(repr, strange))}. "
-            "Nothing was sent."
+            f"create_again: no definition has the name {quoted(strange)}. Nothing was sent."
         )
 
 
@@ -164,8 +174,9 @@ async def with_password(definition: Definition, prefix: str) -> InstantTest:
     fields = definition.model_dump(exclude={"password_block"})
     if name := definition.password_block:
         if not name.startswith(prefix):
+            # The name is not repeated: it may be the password itself.
             raise SettingsError(
-                f"the definition of {definition.test_name!r} names the Secret block {name!r}, and "
+                f"the definition of {quoted([definition.test_name])} names a Secret block, and "
                 f"only those whose names begin with {prefix!r} hold passwords of tests: see "
                 "TE_PASSWORD_BLOCK_PREFIX. Nothing was sent."
             )
@@ -175,12 +186,14 @@ async def with_password(definition: Definition, prefix: str) -> InstantTest:
 
 async def _password(block: str, test_name: str) -> SecretStr:
     value = None
-    with suppress(ValueError):  # there is none
-        secret: Secret[str] = await Secret.aload(block)
-        value = secret.value.get_secret_value()
+    if is_block_name(block):  # Prefect makes it part of an address
+        # There is none, or it can't be read: that error would show what is in it.
+        with suppress(ValueError, RuntimeError):
+            secret: Secret[str] = await Secret.aload(block)
+            value = secret.value.get_secret_value()
     if not isinstance(value, str):
         raise SettingsError(
-            f"there is no Secret block named {block!r} with a text in it, and the definition of "
-            f"{test_name!r} needs it. Nothing was sent."
+            f"there is no Secret block named {quoted([block])} with a text in it, and the "
+            f"definition of {quoted([test_name])} needs it. Nothing was sent."
         )
     return SecretStr(value)

@@ -26,14 +26,14 @@ from flows.runs.history import cancelled_before, runs_of
 from flows.runs.ownership import OwnRun
 from flows.runs.sentence import passed_and_why
 from tasks.blocks import EndpointTestGroup, by_organization, read_names
-from tasks.loading import block_names, load_groups
+from tasks.loading import block_names, load_groups, refuse_known_tokens
 from tasks.markdown import plain
 from tasks.publication import RERUNS
 from tasks.report import RunReport
 from tasks.server_calls import NoAccess, until_taken
 from thousandeyes.errors import RunStopped, SettingsError
 from thousandeyes.record import Record
-from thousandeyes.text import duration
+from thousandeyes.text import duration, quoted
 
 ENVIRONMENT = "environment"
 """What the organization is called whose token is in the workers' environment."""
@@ -171,12 +171,13 @@ def conclude(results: Sequence[Organization], took: str) -> RunReport:
 
 async def _groups(names: Sequence[str], credentials: Sequence[str]) -> dict[str, EndpointTestGroup]:
     """Return the groups named, then those of the credentials named, by name."""
+    refuse_known_tokens(credentials, "names of credentials")
     chosen = await load_groups(names)
     if credentials:
         others = await load_groups(await block_names(EndpointTestGroup))
         chosen |= {n: g for n, g in others.items() if g.credentials in credentials}
     if idle := [one for one in credentials if one not in by_organization(chosen)]:
-        raise SettingsError(f"no group names the credentials {', '.join(idle)}. Nothing was sent.")
+        raise SettingsError(f"no group names the credentials {quoted(idle)}. Nothing was sent.")
     if not chosen:
         raise SettingsError("no groups given: name groups or credentials. Nothing was sent.")
     return chosen

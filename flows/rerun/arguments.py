@@ -1,25 +1,17 @@
-"""The command line's arguments: what they are, and the flow's parameters made of them."""
+"""The command line's arguments: what they are, and how they are read."""
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
-from prefect.settings import get_current_settings
-from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from flows.rerun.given import Given
 from flows.rerun.options import RerunOptions
-from flows.rerun.parameters import Parameters
-from flows.rerun.selection import select
-from tasks.blocks import read_names
-from thousandeyes.arguments import Once, Together, naming, one
+from thousandeyes.arguments import Once, Together, flag, listing, naming, one
 from thousandeyes.errors import SettingsError
-from thousandeyes.lists import read_test_ids_text, refuse_tokens
-from thousandeyes.mistakes import Mistake, mistakes
 from thousandeyes.release import add_version
-from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.thresholds import Thresholds
 
 _WHAT, _HOW, _RESULTS, _OUTPUT = "what to run", "how to run it", "results", "output"
@@ -39,20 +31,23 @@ _GROUPS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The groups of the help, and the options in each."""
 
+_NEVER: Final = "nothing"
+"""The word for `--fail-on` with which a run never fails."""
+
 
 def _fail_on(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+    return [] if text.strip() == _NEVER else listing(f"ending, nor the word {_NEVER}")(text)
 
 
 def _thresholds(text: str) -> list[tuple[str, str]]:
-    pairs = (part.partition("=") for part in text.split(",") if part.strip())
+    pairs = (part.partition("=") for part in listing("threshold")(text))
     return [(name.strip(), value.strip()) for name, _, value in pairs]
 
 
 _NUMBER: Final[dict[str, Any]] = {"metavar": "N", "action": Once}
 _MINUTES: Final[dict[str, Any]] = {"metavar": "M", "action": Once}
 _VALUES: Final[dict[str, dict[str, Any]]] = {
-    "fail_on": {"metavar": "ENDING,…", "type": _fail_on, "action": "extend"},
+    "fail_on": {"metavar": f"ENDING,…|{_NEVER}", "type": _fail_on, "action": "extend"},
     "max_in_flight": _NUMBER,
     "deadline_minutes": _MINUTES,
     "results_deadline_minutes": _MINUTES,
@@ -66,23 +61,6 @@ _VALUES: Final[dict[str, dict[str, Any]]] = {
     "skip_if_run_within_minutes": _MINUTES,
 }
 """How argparse reads each option that takes a value. The model checks it."""
-
-
-@dataclass(frozen=True)
-class Given:
-    """The arguments as they were given: what concerns the output is known, the rest unchecked.
-
-    `every` tells to show each test, `log` to show Prefect's log; None: as the terminal has it.
-    `json_file` and `junit_file` are where the documents for other programs go. `judge_again` names
-    a run that is to be judged again, in place of a new one.
-    """
-
-    every: bool | None
-    log: bool | None
-    json_file: str | None
-    junit_file: str | None
-    judge_again: str | None
-    rest: Mapping[str, Any]
 
 
 def read_arguments(arguments: Sequence[str] | None) -> Given:
@@ -181,41 +159,16 @@ def _add_own(groups: Mapping[str, argparse._ArgumentGroup]) -> None:
     )
 
 
-def parameters(given: Given, stdin: TextIO) -> Parameters:
-    """Return the flow's parameters, checked as far as can be before Prefect is asked.
-
-    Raises:
-        InvalidTestIds: No test is named, or one that can't be, or more than Prefect takes.
-        SettingsError: An option's value or the environment is wrong.
-    """
-    rest = dict(given.rest)
-    groups, credentials = read_names(rest.pop("groups"), "--group"), rest.pop("credentials")
-    test_ids = _with_stdin(given_ids := rest.pop("test_ids"), stdin)
-    try:
-        options = RerunOptions.model_validate(rest)
-    except ValidationError as error:
-        raise SettingsError("; ".join(dict.fromkeys(map(_told, mistakes(error))))) from None
-    asked = Parameters(test_ids=test_ids, groups=groups, credentials=credentials, options=options)
-    # IDs that come to none narrow nothing down, and would leave all that failed.
-    if test_ids or not (asked.name_tests or (options.only_failed_of and not given_ids)):
-        checked = select(test_ids, {}, credentials).test_ids
-        asked = asked.model_copy(update={"test_ids": checked})
-    if not (groups or credentials or options.only_failed_of):
-        refuse_tokens(asked.test_ids, [ThousandEyesSettings().token.get_secret_value()])
-    asked.check_size(get_current_settings().server.api.max_parameter_size)
-    return asked
-
-
 def _add(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
     words = f"{field.description} (default: {_default(field.default)})"
     shared: dict[str, Any] = {"default": argparse.SUPPRESS, "help": words.replace("%", "%%")}
     kind = field.annotation
     if kind is bool:
-        group.add_argument(_flag(name), action=argparse.BooleanOptionalAction, **shared)
+        group.add_argument(flag(name), action=argparse.BooleanOptionalAction, **shared)
     elif isinstance(kind, type) and issubclass(kind, StrEnum):
-        group.add_argument(_flag(name), choices=[*map(str, kind)], action=Once, **shared)
+        group.add_argument(flag(name), choices=[*map(str, kind)], action=Once, **shared)
     else:
-        group.add_argument(_flag(name), **_VALUES[name], **shared)
+        group.add_argument(flag(name), **_VALUES[name], **shared)
 
 
 def _default(value: object) -> str:
@@ -227,23 +180,3 @@ def _default(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "none" if value is None else str(value)
-
-
-def _with_stdin(arguments: Sequence[str], stdin: TextIO) -> list[str]:
-    test_ids: list[str] = []
-    for number, argument in enumerate(arguments, 1):
-        if argument == "-":
-            test_ids += read_test_ids_text(stdin.buffer.read(), "standard input")
-        else:
-            test_ids += read_test_ids_text(argument, f"ID {number} of the command line")
-    return test_ids
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
-
-
-def _told(mistake: Mistake) -> str:
-    option, *within = map(str, mistake.place)
-    name = f" {within[0]}" if option == "thresholds" and within else ""
-    return f"{_flag(option)}{name}: {mistake.reason}"

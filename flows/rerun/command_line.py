@@ -16,8 +16,9 @@ from prefect.utilities.urls import url_for
 from rich.text import Text
 
 from flows.rerun.account import Account
-from flows.rerun.arguments import Given, parameters, read_arguments
+from flows.rerun.arguments import read_arguments
 from flows.rerun.flow import RerunFailed, rerun_endpoint_tests
+from flows.rerun.given import Given, parameters
 from flows.rerun.interruption import Abandoned, run_until_interrupted
 from flows.rerun.judge_again import judge_run_again
 from flows.rerun.looking_on import live_line, looked_on

@@ -17,10 +17,12 @@ from prefect.types import DateTime
 from flows.rerun.parameters import FLOW, Parameters
 from flows.runs.history import died_unseen, recorded
 from tasks.deployment import find_deployment
+from tasks.loading import refuse_known_tokens
 from tasks.server_calls import until_answered
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import UNHEARD
 from thousandeyes.record import Record
+from thousandeyes.text import quoted
 
 _PAGE: Final = 50
 
@@ -77,6 +79,7 @@ async def find_run(
         SettingsError: There is no such run, it sent nothing, or it has not ended; says what to do.
     """
     reference = reference.strip()
+    refuse_known_tokens([reference], f"runs that {option} names")
     try:
         flow_run_id = UUID(reference)
     except ValueError:
@@ -113,7 +116,7 @@ async def _latest(
 ) -> tuple[FlowRun, Parameters]:
     if not (found := await find_deployment(deployment)):
         raise SettingsError(
-            f"{option}: {deployment!r} is neither the ID of a flow run nor a deployment "
+            f"{option}: {quoted([deployment])} is neither the ID of a flow run nor a deployment "
             "of this Prefect server, such as rerun-endpoint-tests/scheduled. Nothing was sent."
         )
     flow, offset = deployment.partition("/")[0], 0

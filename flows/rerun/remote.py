@@ -22,11 +22,12 @@ from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import FLOW
 from tasks.artifacts import read_outcomes
 from tasks.blocks import read_names
+from tasks.deployment import is_deployment_name
 from tasks.server_calls import once, until_taken
 from thousandeyes.errors import InvalidTestIds
 from thousandeyes.lists import read_test_ids
 from thousandeyes.record import Record
-from thousandeyes.text import cut
+from thousandeyes.text import cut, quoted
 
 ON_DEMAND: Final = f"{FLOW}/on-demand"
 
@@ -95,10 +96,10 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
             server was away until `timeout`.
         SettingsError: The groups are no list of names; nothing was sent.
     """
-    flow, _, name = deployment.partition("/")
-    if flow != FLOW or not name or "/" in name:
+    if not (is_deployment_name(deployment) and deployment.startswith(f"{FLOW}/")):
         raise RerunUnfinished(
-            f"{deployment!r} is no deployment of {FLOW}, such as {ON_DEMAND}. Nothing was sent."
+            f"{quoted([deployment])} is not a deployment of {FLOW}, such as {ON_DEMAND}. "
+            "Nothing was sent."
         )
     given: dict[str, Any] = {
         "test_ids": read_test_ids(test_ids),

@@ -17,6 +17,7 @@ from thousandeyes.delivery import Delivery
 from thousandeyes.errors import InvalidTestIds, SettingsError
 from thousandeyes.outcomes import GOOD, IN_DOUBT, KEPT, Outcome
 from thousandeyes.record import Record
+from thousandeyes.text import listed
 from thousandeyes.thresholds import Thresholds
 
 Said = TypeVar("Said")
@@ -197,9 +198,11 @@ def credentials_of(groups: Mapping[str, EndpointTestGroup], credentials: str | N
         return credentials
     by_credentials = by_organization(groups)
     if len(by_credentials) > 1:
-        told = ", ".join(
-            f"{credentials or 'the environment'} for {', '.join(names)}"
-            for credentials, names in by_credentials.items()
+        told = listed(
+            [
+                f"{credentials or 'the environment'} for {listed(names)}"
+                for credentials, names in by_credentials.items()
+            ]
         )
         raise SettingsError(
             f"the groups need different credentials ({told}), and one run is one organization. "

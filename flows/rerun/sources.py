@@ -17,7 +17,7 @@ from flows.rerun.selection import (
     select,
 )
 from flows.runs.history import died_unseen, recorded
-from flows.runs.named_files import named_reader
+from flows.runs.named_files import Reader, folder_reader, named_reader
 from tasks.loading import load_groups, load_settings
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
@@ -28,12 +28,15 @@ from thousandeyes.lists import read_test_ids_text, refuse_tokens
 from thousandeyes.redaction import known_tokens
 
 
-async def read_selection(asked: Parameters, before: DateTime | None) -> Selection:
+async def read_selection(
+    asked: Parameters, before: DateTime | None, reader: Callable[[], Reader] = named_reader
+) -> Selection:
     """Return the tests that a run is about; `selection` has the rules of precedence.
 
     Args:
         asked: What the run was given.
         before: When the run began: of a deployment that it names, only earlier runs count.
+        reader: Returns what reads the file that the run was given.
 
     Raises:
         InvalidTestIds: There is no test at all, or an ID that can't be one.
@@ -41,14 +44,14 @@ async def read_selection(asked: Parameters, before: DateTime | None) -> Selectio
     """
     reference = asked.options.only_failed_of
     if not reference:
-        return await _read(asked)
+        return await _read(asked, reader)
     run, then = await find_run(reference, before)
     if asked.name_tests:
-        chosen = await _read(asked)
+        chosen = await _read(asked, reader)
     else:
         credentials = asked.credentials or then.credentials
         chosen = await read_selection(
-            then.model_copy(update={"credentials": credentials}), run.start_time
+            then.model_copy(update={"credentials": credentials}), run.start_time, folder_reader
         )
     delivery = asked.options.delivery
     if delivery is Delivery.AT_MOST_ONCE:
@@ -73,11 +76,11 @@ async def read_selection(asked: Parameters, before: DateTime | None) -> Selectio
     return left
 
 
-async def _read(asked: Parameters) -> Selection:
+async def _read(asked: Parameters, reader: Callable[[], Reader]) -> Selection:
     options = asked.options
     test_ids = list(asked.test_ids)
     if options.test_ids_file:
-        test_ids += read_ids(options.test_ids_file, named_reader())
+        test_ids += read_ids(options.test_ids_file, reader())
     groups = await load_groups(asked.groups, asked.credentials)
     found = {}
     if options.name_pattern:
@@ -96,7 +99,7 @@ async def _refuse_tokens(selection: Selection) -> None:
     refuse_tokens(selection.test_ids, tokens)
 
 
-def read_ids(path: str, read: Callable[[Path, int], bytes] = read_own) -> list[str]:
+def read_ids(path: str, read: Reader = read_own) -> list[str]:
     """Return the test IDs in a text file.
 
     Args:
@@ -112,7 +115,8 @@ def read_ids(path: str, read: Callable[[Path, int], bytes] = read_own) -> list[s
     except NotRead as error:
         raise SettingsError(
             f"test_ids_file: {path} can't be read: {error}. A run on a worker reads files of that "
-            "machine, in the folder that TE_FILES_DIR names. Nothing was sent."
+            "machine, in the folder that TE_FILES_DIR names. The same holds for a file that an "
+            "earlier run was given: on the command line, name it again. Nothing was sent."
         ) from None
     return read_test_ids_text(content, f"test_ids_file: {path}")
 

@@ -20,11 +20,13 @@ from tasks.publication import RERUNS, Place, publish, write_markdown
 from tasks.report import RunReport
 from thousandeyes.errors import ThousandEyesError
 from thousandeyes.record import Record
+from thousandeyes.text import cut
 
 P = ParamSpec("P")
 Work = Coroutine[Any, Any, list[Record]]
 
 _CANCELLED: Final = "cancelled"
+_LONGEST_SENTENCE: Final = 4_000
 _LONGEST_WORD: Final = 10.0  # seconds that the summary of a run may take which somebody ends
 
 
@@ -58,7 +60,7 @@ def telling_mistakes(flow: Flow[P, Work]) -> Flow[P, Work]:
         except ThousandEyesError as error:
             if _to_be_raised():
                 raise
-            return cast("list[Record]", Failed(message=str(error), data=error))
+            return cast("list[Record]", Failed(message=_sentence(error), data=error))
 
     flow.fn = call
     return flow
@@ -202,7 +204,12 @@ def _to_be_raised() -> bool:
 
 def _why_cut_short(error: BaseException) -> str:
     if isinstance(error, ThousandEyesError):
-        return str(error)
+        return _sentence(error)
     if isinstance(error, Exception):
         return f"unexpected {type(error).__name__}, see the log"
     return _CANCELLED
+
+
+def _sentence(error: ThousandEyesError) -> str:
+    """Return an error's words, no longer than the Prefect server takes in an event."""
+    return cut(str(error), _LONGEST_SENTENCE)

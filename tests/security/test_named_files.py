@@ -74,7 +74,7 @@ def test_without_a_folder_a_deployment_reads_no_file(
 ) -> None:
     (folder / "monday.txt").write_text("202701")
     monkeypatch.delenv("TE_FILES_DIR")
-    assert refusal(str(folder / "monday.txt")) == "TE_FILES_DIR is not set on the worker"
+    assert refusal(str(folder / "monday.txt")) == "TE_FILES_DIR is not set"
 
 
 def test_a_folder_that_would_be_another_in_each_run_is_refused(

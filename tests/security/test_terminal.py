@@ -53,6 +53,24 @@ def test_what_a_process_of_make_serve_says_is_cleaned(tmp_path: Path) -> None:
     assert said == clean(said)
 
 
+@pytest.mark.parametrize(
+    "colour",
+    ["30", "30;", "38;5;3;", "38;2;1;1;3;", ";", "\x1b[3", "\x1b]3", "\x1b[30;"],
+    ids=ascii,
+)
+def test_what_is_almost_a_colour_takes_no_long_time(colour: str) -> None:
+    # Were there two ways to read a part, the time would double with each: these would take years.
+    assert "\x1b" not in clean(f"\x1b[{colour * 5_000}X")
+
+
+@pytest.mark.parametrize(
+    "parameters", ["", "0", "1;31", ";32", "38;5;208;1", "38;2;1;22;255", "39"]
+)
+def test_colours_stay(parameters: str) -> None:
+    colour = f"\x1b[{parameters}m"
+    assert clean(f"a{colour}b") == f"a{colour}b"
+
+
 PRINTS = f"""
 import logging, sys
 from rich.console import Console

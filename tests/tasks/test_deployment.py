@@ -6,7 +6,13 @@ import pytest
 from prefect import flow, get_client
 from prefect.flow_engine import run_flow_async
 
-from tasks.deployment import as_slug, deployment_id, deployment_slug, slug_of
+from tasks.deployment import (
+    as_slug,
+    deployment_id,
+    deployment_slug,
+    is_deployment_name,
+    slug_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -15,6 +21,32 @@ from tasks.deployment import as_slug, deployment_id, deployment_slug, slug_of
 )
 def test_a_deployments_name_becomes_part_of_a_key(name: str, slug: str) -> None:
     assert as_slug(name) == slug
+
+
+@pytest.mark.parametrize(
+    ("text", "can_be"),
+    [
+        ("rerun-endpoint-tests/Nightly: München!", True),
+        ("a/..b", True),
+        ("nightly", False),
+        ("a/b/c", False),
+        ("a/", False),
+        ("a/..", False),
+        ("./b", False),
+        ("../b", False),
+        ("a/b?c", False),
+        ("a/b#c", False),
+        ("a/b%2f", False),
+        ("a/b\0", False),
+        ("a/b\n", False),
+        ("a/" + "b" * 300, False),
+    ],
+    ids=ascii,
+)
+def test_a_name_that_would_lead_elsewhere_in_an_address_is_no_deployments(
+    text: str, *, can_be: bool
+) -> None:
+    assert is_deployment_name(text) is can_be
 
 
 @flow

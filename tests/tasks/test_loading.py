@@ -13,6 +13,7 @@ import tasks.loading
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tasks.loading import block_names, load_groups, load_settings
 from thousandeyes.errors import SettingsError
+from thousandeyes.redaction import redactor_of_token
 
 TOKEN = "tkn-0f-a-block"
 
@@ -44,6 +45,42 @@ async def test_all_blocks_that_are_missing_are_told_at_once_with_what_there_is()
     assert "morning" in text.partition("this Prefect server has ")[2].partition(")")[0]
     assert "no ThousandEyes Credentials block named 'lost'" in text
     assert "PREFECT_API_URL" in text
+
+
+async def test_of_many_that_are_missing_a_few_are_told_and_none_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await EndpointTestGroup(test_ids=["1"]).save("morning", overwrite=True)
+    asked = []
+    load = EndpointTestGroup.aload
+
+    async def counted(name: str) -> Any:
+        asked.append(name)
+        return await load(name)
+
+    monkeypatch.setattr(EndpointTestGroup, "aload", counted)
+    with pytest.raises(SettingsError) as caught:
+        await load_groups([*map(str, range(765_000_000, 765_002_000)), "morning"])
+    assert asked == ["morning"]
+    text = str(caught.value)
+    assert "'765000019' and 1980 more (this Prefect server has" in text
+    assert "what is a number looks like a test ID: put it into test_ids" in text
+    assert len(text) < 2_000
+
+
+@pytest.mark.parametrize("origin", ["environment", "process"])
+async def test_a_token_in_place_of_a_name_is_refused_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, origin: str
+) -> None:
+    token = "0a1b2c3d-4e5f-6789-abcd-ef0123456789"
+    if origin == "environment":
+        monkeypatch.setenv("TE_TOKEN", token)
+    else:
+        redactor_of_token(token)
+    for load in (load_groups(["morning", f"{token} "]), load_settings(token.upper())):
+        with pytest.raises(SettingsError, match=r"^1 of the names .* revoke it") as refused:
+            await load
+        assert token not in str(refused.value).casefold()
 
 
 async def test_a_server_that_never_heard_of_a_kind_of_block_has_none() -> None:

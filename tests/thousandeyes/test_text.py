@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thousandeyes.text import cut, duration, shown
+from thousandeyes.text import cut, duration, quoted, shown
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,10 @@ def test_a_long_text_is_cut_with_a_sign() -> None:
 )
 def test_durations_are_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_message_names_the_first_of_many_names_and_shortens_each() -> None:
+    assert quoted(["a", "b c"]) == "'a', 'b c'"
+    message = quoted(["x" * 1_000_000, *map(str, range(20_000))])
+    assert len(message) < 500
+    assert message.endswith("'18' and 19981 more")

@@ -311,6 +311,7 @@ class TestDefinitions:
             ("just words", "tests: Input should be a valid list"),
             ("", "no definitions given"),
             ("{type: http-server, test_name: x, url: y, password: s3cret}", "password: Extra"),
+            ("[&a [s3cret], *a]", "line 1: aliases"),
         ],
     )
     async def test_in_a_text_that_are_wrong_are_told_by_field_or_line(
@@ -337,12 +338,13 @@ class TestDefinitions:
                 "password: Extra inputs",
             ),
             (
-                "[&test {type: agent-to-server, test_name: x, server: y}, *test]",
+                """[{type: http-server, test_name: x, url: y},
+                {type: http-server, test_name: ' x', url: y}]""",
                 "more than one definition has the name 'x'",
             ),
             (
-                "[&t {type: agent-to-server, test_name: x, server: y}, {<<: *t, test_name: ' x'}]",
-                "more than one definition has the name 'x'",
+                "[&test {type: agent-to-server, test_name: x, server: y},\n {<<: *test}]",
+                r"line 2: aliases, such as \*name, can't be used here",
             ),
             ('- {type: http-server, test_name: " \\u200b", url: y}', "that can be seen"),
         ],
@@ -357,6 +359,21 @@ class TestDefinitions:
             await create_endpoint_tests.fn("any", file=str(file))
         assert "s3cret" not in str(refused.value)
         assert simulator.calls == []
+
+    async def test_of_which_very_many_are_wrong_are_told_in_a_message_of_bounded_length(
+        self,
+    ) -> None:
+        good = "- {type: agent-to-server, test_name: %s, server: x}\n"
+        for text in (
+            "- 765231567\n" * 20_000,
+            "".join(good % name for name in range(900)) * 2,
+            "".join(good % name for name in range(2_001)),
+            f"- {{type: agent-to-server, test_name: x, server: y, {'z' * 500_000}: 1}}",
+        ):
+            with pytest.raises(InvalidDefinitions) as refused:
+                await create_endpoint_tests.fn("any", text)
+            assert len(str(refused.value)) < 4_000
+            assert str(refused.value).endswith("Nothing was sent.")
 
     async def test_are_needed_and_so_are_their_group_and_secrets(self, simulate: Simulate) -> None:
         simulator = simulate(tests=0)

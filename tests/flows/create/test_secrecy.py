@@ -3,11 +3,14 @@
 import json
 import logging
 import sqlite3
+import traceback
 from contextlib import closing
+from typing import Any
 
 import pytest
 from prefect import get_client
 from prefect.blocks.system import Secret
+from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
@@ -17,7 +20,7 @@ from tests.deployments.test_form import submit
 from tests.flows.create.scene import CREATIONS, group_of, save_group, voice
 from tests.flows.rerun.test_secrecy import forms
 from tests.flows.scene import Simulate, artifacts_of
-from thousandeyes.errors import SettingsError
+from thousandeyes.errors import InvalidDefinitions, SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.simulator import Fault
 
@@ -94,12 +97,55 @@ async def test_no_other_secret_of_the_server_is_sent_with_a_test(
     assert record.outcome is Outcome.ACCEPTED
 
 
-async def test_a_password_in_a_parameter_is_refused_and_not_repeated(simulate: Simulate) -> None:
+@pytest.mark.parametrize(
+    "escape",
+    [
+        "/../payroll-database",
+        "/../../../../endpoint-test-group/block_documents/name/curious",
+        "?",
+        "\0",
+        "x" * 70_000,
+    ],
+    ids=["secret", "block of another kind", "query", "control character", "long"],
+)
+async def test_a_name_that_leads_elsewhere_in_an_address_is_no_password_block(
+    simulate: Simulate, escape: str
+) -> None:
     simulator = simulate(tests=0)
-    fields = definition("x").model_dump(exclude={"password_block"}) | {"password": PASSWORD}
-    with pytest.raises(Exception, match=r"password: Extra inputs") as refused:
-        await create_endpoint_tests("any", [fields])  # type: ignore[list-item]
-    assert PASSWORD not in str(refused.value)
+    await Secret(value=PASSWORD).save("payroll-database", overwrite=True)
+    await save_group("curious")
+    with pytest.raises(SettingsError, match="there is no Secret block named 'thousandeyes-"):
+        await create_endpoint_tests("curious", [definition("x", f"thousandeyes-{escape}")])
+    assert simulator.calls == []
+
+
+async def test_nothing_of_a_block_that_can_not_be_read_is_repeated(simulate: Simulate) -> None:
+    simulate(tests=0)
+    await Secret(value=PASSWORD).save("thousandeyes-spoilt", overwrite=True)
+    async with get_client() as client:
+        document = await client.read_block_document_by_name("thousandeyes-spoilt", "secret")
+        spoilt = BlockDocumentUpdate(
+            block_schema_id=document.block_schema_id,
+            data={"valu": PASSWORD},
+            merge_existing_data=False,
+        )
+        await client.update_block_document(document.id, spoilt)
+    await save_group("curious")
+    with pytest.raises(SettingsError, match="thousandeyes-spoilt") as refused:
+        await create_endpoint_tests("curious", [definition("x", "thousandeyes-spoilt")])
+    assert "valu" not in "".join(traceback.format_exception(refused.value))
+
+
+async def test_a_password_in_a_parameter_is_refused_and_not_repeated(
+    simulate: Simulate, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulator = simulate(tests=0)
+    fields: Any = definition("x").model_dump(exclude={"password_block"}) | {"password": PASSWORD}
+    for tests in (fields, [fields]):
+        with pytest.raises(InvalidDefinitions, match=r"password: Extra inputs") as refused:
+            await create_endpoint_tests("any", tests)
+        assert PASSWORD not in str(refused.value)
+    assert not [form for form in forms(PASSWORD) if form in caplog.text.encode()]
     assert simulator.calls == []
 
 

@@ -186,7 +186,7 @@ class TestChoice:
         ("groups", "credentials", "reason"),
         [
             ([], [], "no groups given"),
-            ([], ["org-nobody"], "no group names the credentials org-nobody"),
+            ([], ["org-nobody"], "no group names the credentials 'org-nobody'"),
             (["org-missing"], [], "no Endpoint Test Group block named 'org-missing'"),
         ],
     )

@@ -114,6 +114,10 @@ def test_a_run_that_fails_exits_with_1(
         (["--only-failed-of", "x", "--name-pattern", ""], "--name-pattern: names no pattern"),
         (["--only-failed-of", "x", "--test-ids-file", ""], "--test-ids-file: names no file"),
         (["1", "--credentials", ""], "--credentials: names no block"),
+        (["1", "--fail-on", ""], "--fail-on: names no ending, nor the word nothing: its value is"),
+        (["1", "--fail-on", " , "], "--fail-on: names no ending"),
+        (["1", "--fail-on", "failed", "--fail-on="], "--fail-on: names no ending"),
+        (["1", "--thresholds="], "--thresholds: names no threshold: its value is empty"),
         (["--name-pattern", "A*", "--name-pattern", "B*"], "--name-pattern: is given twice"),
         (["--only-failed-of", "x", "--only-failed-of", "y"], "--only-failed-of: is given twice"),
         (["--judge-again", "x", "--judge-again", "y"], "--judge-again: is given twice"),
@@ -382,8 +386,20 @@ def test_every_option_reaches_the_flow(flow: Flow) -> None:
         thresholds=Thresholds(max_loss_percent=5, min_agents=2),
         link_to_app=False,
     )
-    main(["1", "--fail-on", ""])
+    main(["1", "--fail-on", "nothing"])
     assert calls[1]["options"].fail_on == []
+
+
+@pytest.mark.parametrize("option", ["--group", "--credentials", "--only-failed-of"])
+def test_a_token_in_place_of_a_name_never_reaches_prefect(
+    flow: Flow, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    calls = flow(accepted)
+    assert main(["1", option, TOKEN]) == 2
+    error = capsys.readouterr().err
+    assert "1 of the names of blocks and runs is an API token" in error
+    assert TOKEN not in error
+    assert calls == []
 
 
 def test_lists_may_be_given_in_parts(flow: Flow) -> None:

@@ -48,9 +48,11 @@ def test_each_says_what_happened_and_what_to_do(state: State, said: str) -> None
     assert words.endswith("It has recorded 3 outcomes so far.")
 
 
-@pytest.mark.parametrize("deployment", ["delete-everything/nightly", NO_RUN, ""])
+@pytest.mark.parametrize(
+    "deployment", ["delete-everything/nightly", NO_RUN, "", "rerun-endpoint-tests/.."]
+)
 async def test_it_starts_no_deployment_of_another_flow(deployment: str) -> None:
-    with pytest.raises(RerunUnfinished, match="is no deployment of rerun-endpoint-tests"):
+    with pytest.raises(RerunUnfinished, match="is not a deployment of rerun-endpoint-tests"):
         await rerun_by_deployment(["1"], deployment=deployment)
 
 

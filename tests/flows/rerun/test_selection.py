@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.rerun.arguments import parameters, read_arguments
+from flows.rerun.arguments import read_arguments
+from flows.rerun.given import parameters
 from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import Parameters
 from flows.rerun.selection import (

@@ -15,6 +15,7 @@ from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.sources import read_ids
 from tasks.artifacts import read_outcomes
 from tasks.blocks import EndpointTestGroup
+from tests.flows.conftest import TOKEN
 from tests.flows.rerun.test_interruptions import deployed_run
 from tests.flows.scene import NO_RUN, Simulate, id_of, ids, process, sent, wait_until
 from thousandeyes.delivery import Delivery
@@ -240,6 +241,25 @@ class TestOnlyFailed:
                 await again.result()
         assert sent(simulator) == {}
 
+    async def test_reads_a_file_that_the_earlier_run_was_given_only_inside_the_folder(
+        self, simulate: Simulate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        simulator = simulate(tests=ids(3))
+        file = tmp_path / "mine.txt"
+        file.write_text("202701")
+        earlier = str(await crashed_run(test_ids_file=str(file)))
+        again = await crashed_run(only_failed_of=earlier)
+        for reference in (earlier, str(again)):
+            state: State[Any] = await run([], only_failed_of=reference)
+            with pytest.raises(SettingsError, match=r"TE_FILES_DIR is not set.* name it again"):
+                await state.result()
+        assert sent(simulator) == {}
+        await run([], only_failed_of=earlier, test_ids_file=str(file))
+        assert sent(simulator) == {"202701": 1}
+        monkeypatch.setenv("TE_FILES_DIR", str(tmp_path))
+        await run([], only_failed_of=earlier)
+        assert sent(simulator) == {"202701": 2}
+
     async def test_of_a_run_of_another_flow_is_refused(self, simulate: Simulate) -> None:
         simulator = simulate(tests=ids(1))
         async with get_client() as client:
@@ -311,6 +331,7 @@ class TestOnlyFailed:
             (NO_RUN, "this Prefect server has no flow run"),
             ("rerun-endpoint-tests/nightly", "neither the ID of a flow run nor a deployment"),
             ("yesterday", "neither the ID of a flow run nor a deployment"),
+            (TOKEN, "^1 of the runs that only_failed_of names is an API token"),
         ],
     )
     async def test_of_no_run_at_all_is_refused(

@@ -1,0 +1,79 @@
+"""What the command line was given, and the flow's parameters made of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from prefect.settings import get_current_settings
+from pydantic import ValidationError
+
+from flows.rerun.options import RerunOptions
+from flows.rerun.parameters import Parameters
+from flows.rerun.selection import select
+from tasks.blocks import read_names
+from tasks.loading import refuse_known_tokens
+from thousandeyes.arguments import flag
+from thousandeyes.errors import SettingsError
+from thousandeyes.lists import read_test_ids_text, refuse_tokens
+from thousandeyes.mistakes import Mistake, mistakes
+from thousandeyes.settings import ThousandEyesSettings
+
+
+@dataclass(frozen=True)
+class Given:
+    """The arguments as they were given: what concerns the output is known, the rest unchecked.
+
+    `every` tells to show each test, `log` to show Prefect's log; None: as the terminal has it.
+    `json_file` and `junit_file` are where the documents for other programs go. `judge_again` names
+    a run that is to be judged again, in place of a new one.
+    """
+
+    every: bool | None
+    log: bool | None
+    json_file: str | None
+    junit_file: str | None
+    judge_again: str | None
+    rest: Mapping[str, Any]
+
+
+def parameters(given: Given, stdin: TextIO) -> Parameters:
+    """Return the flow's parameters, checked as far as can be before Prefect is asked.
+
+    Raises:
+        InvalidTestIds: No test is named, or one that can't be, or more than Prefect takes.
+        SettingsError: An option's value or the environment is wrong.
+    """
+    rest = dict(given.rest)
+    groups, credentials = read_names(rest.pop("groups"), "--group"), rest.pop("credentials")
+    test_ids = _with_stdin(given_ids := rest.pop("test_ids"), stdin)
+    try:
+        options = RerunOptions.model_validate(rest)
+    except ValidationError as error:
+        raise SettingsError("; ".join(dict.fromkeys(map(_told, mistakes(error))))) from None
+    named = [*groups, credentials, options.only_failed_of, options.compare_with]
+    refuse_known_tokens(filter(None, named), "names of blocks and runs")
+    asked = Parameters(test_ids=test_ids, groups=groups, credentials=credentials, options=options)
+    # IDs that come to none narrow nothing down, and would leave all that failed.
+    if test_ids or not (asked.name_tests or (options.only_failed_of and not given_ids)):
+        checked = select(test_ids, {}, credentials).test_ids
+        asked = asked.model_copy(update={"test_ids": checked})
+    if not (groups or credentials or options.only_failed_of):
+        refuse_tokens(asked.test_ids, [ThousandEyesSettings().token.get_secret_value()])
+    asked.check_size(get_current_settings().server.api.max_parameter_size)
+    return asked
+
+
+def _with_stdin(arguments: Sequence[str], stdin: TextIO) -> list[str]:
+    test_ids: list[str] = []
+    for number, argument in enumerate(arguments, 1):
+        if argument == "-":
+            test_ids += read_test_ids_text(stdin.buffer.read(), "standard input")
+        else:
+            test_ids += read_test_ids_text(argument, f"ID {number} of the command line")
+    return test_ids
+
+
+def _told(mistake: Mistake) -> str:
+    option, *within = map(str, mistake.place)
+    name = f" {within[0]}" if option == "thresholds" and within else ""
+    return f"{flag(option)}{name}: {mistake.reason}"
