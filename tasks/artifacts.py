@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from tasks.artifact_creation import as_json, create_table, is_by_its_own_run
 from tasks.markdown import code
 from tasks.rows import fields_of, from_row, stored_rows
-from tasks.server_calls import run_logger, until_answered, until_taken
+from tasks.server_calls import checking_changes, run_logger, until_answered, until_taken
 from thousandeyes.changes import is_gone
 from thousandeyes.outcomes import in_words
 from thousandeyes.record import Record
@@ -87,7 +87,7 @@ async def record_outcome(
         if artifact_id is None:
             return await create_table(rows, key, words, ended_run)
         async with get_client() as client:
-            await client.update_artifact(
+            await checking_changes(client).update_artifact(
                 artifact_id, ArtifactUpdate(data=as_json(rows), description=words)
             )
         return artifact_id

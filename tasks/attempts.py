@@ -44,7 +44,7 @@ def calling_task(
     # A plain function, since Prefect 3.8.8 takes any other callable for "no".
     def send_again(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001
         promise = delivery or task_context().parameters["delivery"]
-        return isinstance(state.data, CallFailed) and may_send_again(state.data, promise)
+        return isinstance(state.data, CallFailed) and may_send_again(state.data, Delivery(promise))
 
     return task(
         name=name,

@@ -14,7 +14,7 @@ from prefect import get_client
 from prefect.client.schemas.actions import BlockDocumentUpdate
 
 from tasks.blocks import EndpointTestGroup
-from tasks.server_calls import until_taken
+from tasks.server_calls import checking_changes, until_taken
 from thousandeyes.text import shown
 
 
@@ -133,7 +133,9 @@ class KnownTests:
             # in other fields, and takes a quarter of a second to describe the block's type anew.
             changed = group.model_dump(include={"test_ids", "names", "created", "creating"})
             async with get_client() as client:
-                await client.update_block_document(document_id, BlockDocumentUpdate(data=changed))
+                await checking_changes(client).update_block_document(
+                    document_id, BlockDocumentUpdate(data=changed)
+                )
 
         await until_taken(load_and_save)
 

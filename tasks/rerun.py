@@ -30,7 +30,7 @@ async def rerun_endpoint_test(
     client: ThousandEyesClient | None = None,
     *,
     aid: str | None = None,
-    delivery: Delivery = Delivery.AT_LEAST_ONCE,
+    delivery: Delivery | str = Delivery.AT_LEAST_ONCE,
     before_sending: BeforeSending | None = None,
 ) -> Record:
     """Run an endpoint instant scheduled test again.
@@ -44,7 +44,8 @@ async def rerun_endpoint_test(
         client: The run's client, so that all its tests share one connection pool and one quota;
             one of its own, from the environment, when left out.
         aid: Account group; the settings' when left out. A record has its own.
-        delivery: What may be sent again when it can't be told whether a call was carried out.
+        delivery: What may be sent again when it can't be told whether a call was carried out; the
+            word itself will do, since no task converts what it is given.
         before_sending: Awaited right before each call goes out.
 
     Returns:
@@ -53,12 +54,14 @@ async def rerun_endpoint_test(
     Raises:
         CallFailed: One of its subclasses: the last attempt's error.
         SettingsError: Without a client, and the environment lacks the token.
+        ValueError: There is no such `delivery`; nothing was sent.
     """
+    promise = Delivery(delivery)
     record = test if isinstance(test, Record) else _record_of_this_run(test, aid)
     if client:
-        return await _rerun(client, record, delivery, before_sending)
+        return await _rerun(client, record, promise, before_sending)
     async with ThousandEyesClient(ThousandEyesSettings()) as own_client:
-        return await _rerun(own_client, record, delivery, before_sending)
+        return await _rerun(own_client, record, promise, before_sending)
 
 
 def _record_of_this_run(test_id: str, aid: str | None) -> Record:

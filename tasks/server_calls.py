@@ -3,16 +3,20 @@
 import asyncio
 import json
 import logging
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from functools import partial, wraps
 from http import HTTPStatus
 from typing import Any, Final, ParamSpec, TypeVar
 
 import httpx
 from prefect import get_run_logger
+from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_logger
+from pydantic import ValidationError
 
 from thousandeyes.text import cut
 
@@ -42,6 +46,8 @@ _GONE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 """What proxies answer too, of the whole server: Traefik does while it has none to pass on to."""
 _PREFECTS_WORDS: Final = frozenset({"detail", "exception_message"})
 """Of these its server's answers to what is not there hold one: routes it lacks, or objects."""
+_LOOKING_INTO_VALUES: Final = ("pydantic", "prefect._internal.", "prefect.utilities.")
+"""Modules that find a value wrong for whoever calls them."""
 _LONGEST_REASON = 300
 
 
@@ -118,14 +124,40 @@ def until_answered(
     return call
 
 
+def checking_changes(client: PrefectClient) -> PrefectClient:
+    """Return the client, made to check the answers to its changes: Prefect's own reads none.
+
+    The server answers a change (PATCH) with 204. Anything else, such as a page with status 200 or
+    one that the client was redirected to, raises what `until_taken` takes for a server that is
+    away.
+
+    Args:
+        client: A client of the Prefect server; it stays as it is, and its connections are shared.
+    """
+    checking, request = copy(client), client.request
+
+    async def ask(method: Any, *args: Any, **kwargs: Any) -> httpx.Response:  # noqa: ANN401
+        answer = await request(method, *args, **kwargs)
+        # Redirected by a 301, 302 or 303, it has become a GET.
+        made = answer.request.method == method and answer.status_code == HTTPStatus.NO_CONTENT
+        if method == "PATCH" and not made:
+            raise httpx.HTTPStatusError("not made", request=answer.request, response=answer)
+        return answer
+
+    checking.request = ask  # type: ignore[method-assign]
+    return checking
+
+
 def _why_away(error: Exception) -> str:
     """Return what shows that the server is away or busy; empty where an error shows no such thing.
 
     Raises:
         NoAccess: The server takes no credentials of this process.
     """
-    if isinstance(error, httpx.TransportError | json.JSONDecodeError):
+    if isinstance(error, httpx.RequestError | json.JSONDecodeError | UnicodeDecodeError):
         return type(error).__name__
+    if isinstance(error, ValidationError) and _is_of_an_answer(error):
+        return "an answer that is not Prefect's"
     answer = _answer(error)
     if answer is None:
         return ""
@@ -138,6 +170,14 @@ def _why_away(error: Exception) -> str:
     if status in _REFUSED and (status not in _GONE or _is_prefects(answer)):
         return ""
     return f"status {status}"
+
+
+def _is_of_an_answer(error: ValidationError) -> bool:
+    """Tell whether Prefect's client found the value wrong: it looks at the server's answers."""
+    frames = traceback.walk_tb(error.__traceback__)
+    modules = [str(frame.f_globals.get("__name__")) for frame, _ in frames]
+    found_by = [module for module in modules if not module.startswith(_LOOKING_INTO_VALUES)]
+    return bool(found_by) and found_by[-1].startswith("prefect.client.")
 
 
 def _answer(error: BaseException | None) -> httpx.Response | None:

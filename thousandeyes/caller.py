@@ -121,7 +121,8 @@ class Caller:
         Args:
             call: The call.
             record: Is told of each time that it goes out, and of each 429.
-            before_sending: Awaited when the call may go out, right before it does.
+            before_sending: Awaited when the call may go out, right before it does; once more where
+                it takes so long that others have taken the quota meanwhile.
             on_quota_refusal: Is told each 429.
 
         Returns:
@@ -137,7 +138,12 @@ class Caller:
             ) as admission:
                 record.sending(datetime.fromtimestamp(self._clock(), UTC))
                 if before_sending:
-                    await before_sending()
+                    began = self.gate.now()
+                    may_go = await self.gate.make_ready(admission, before_sending())
+                    asked += self.gate.now() - began  # that was no wait for quota
+                    if not may_go:
+                        record.not_sent("not sent, since others took its place meanwhile")
+                        continue
                 reply = await self._send(call, admission)
             if reply.status != HTTPStatus.TOO_MANY_REQUESTS:
                 return reply

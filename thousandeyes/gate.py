@@ -20,10 +20,11 @@ from thousandeyes.waiting import wait_for_event
 
 Spends = tuple[Family, ...]
 
-
 SILENT_CALLS: Final = 10
 SILENT_SECONDS: Final = 120.0
 """So many calls in a row, over so long, without a single reply: the API does not answer."""
+KEPT_READY: Final = 5.0
+"""Seconds for which a call that is being made ready keeps its permission from others."""
 _SHORTEST: Final = 0.001
 """Seconds of the shortest wait: one too short for the clock would end at once, again and again."""
 
@@ -32,6 +33,9 @@ _SHORTEST: Final = 0.001
 class Admission:
     """Permission to send one call. Who has it notes here what came of the call."""
 
+    permit: Permit
+    since: float
+    is_lent: bool = False
     sent: bool = False
     reply: Reply | None = None
 
@@ -115,7 +119,7 @@ class QuotaGate:
         *,
         begun: bool = False,
         asked: float | None = None,
-        on_wait: Callable[[float], None] | None = None,
+        on_wait: Callable[[float], None] = lambda _: None,
     ) -> AsyncIterator[Admission]:
         """Wait for permission to send one call, and hold it while the call is out.
 
@@ -134,31 +138,55 @@ class QuotaGate:
             RunStopped: The gate was stopped.
         """
         permit = await self._permit(spends, begun=begun, asked=asked, on_wait=on_wait)
-        admission, since = Admission(), self._clock()
+        admission = Admission(permit, self._clock())
         try:
             yield admission
         finally:
-            if not (admission.reply and admission.reply.status == HTTPStatus.TOO_MANY_REQUESTS):
-                self._moved[spends] = self._clock()
-            if admission.reply:
-                self.quota.replied(permit, admission.reply, self._clock())
-                self._unanswered = 0
-                if Family.INSTANT in spends:
-                    self._tell_waiting()
-            elif admission.sent:
-                self.quota.lost(permit)
-                self._note_silence(since)
-            else:
-                self.quota.unsent(permit)
-            self._wake()
+            if not admission.is_lent:
+                self._end(admission)
+
+    async def make_ready(self, admission: Admission, work: Awaitable[None]) -> bool:
+        """Await what comes right before a call; tell whether the call may go out after that.
+
+        Work that takes longer than `KEPT_READY` lends the permission to others: reading results
+        waits for no Prefect server. At its end the call may go out if there is room for it.
+        """
+        lending = asyncio.ensure_future(self._lend(admission))
+        try:
+            await work
+        finally:
+            lending.cancel()
+        admission.since, spends = self._clock(), admission.permit.spends
+        if admission.is_lent and self.quota.wait(spends, self._clock()) <= 0:
+            admission.permit, admission.is_lent = self.quota.send(spends), False
+        return not admission.is_lent
+
+    async def _lend(self, admission: Admission) -> None:
+        await self._sleep(KEPT_READY)
+        self.quota.unsent(admission.permit)
+        admission.is_lent = True
+        self._wake()
+
+    def _end(self, admission: Admission) -> None:
+        permit, reply, now = admission.permit, admission.reply, self._clock()
+        if not (reply and reply.status == HTTPStatus.TOO_MANY_REQUESTS):
+            self._moved[permit.spends] = now
+        if reply:
+            self.quota.replied(permit, reply, now)
+            self._unanswered = 0
+            if Family.INSTANT in permit.spends:
+                self.first_reply.set()
+                if self.quota.families[Family.INSTANT].window != WINDOW:
+                    self.other_window.set()
+        elif admission.sent:
+            self.quota.lost(permit)
+            self._note_silence(admission.since)
+        else:
+            self.quota.unsent(permit)
+        self._wake()
 
     async def _permit(
-        self,
-        spends: Spends,
-        *,
-        begun: bool,
-        asked: float | None,
-        on_wait: Callable[[float], None] | None,
+        self, spends: Spends, *, begun: bool, asked: float | None, on_wait: Callable[[float], None]
     ) -> Permit:
         queue = self._queues.setdefault(spends, deque())
         place = object()
@@ -198,14 +226,8 @@ class QuotaGate:
                 await wait_for_event(self._changed, max(limit, _SHORTEST), self._sleep)
         finally:
             queue.remove(place)
-            if on_wait:
-                on_wait(self._clock() - since - awaiting_reply)
+            on_wait(self._clock() - since - awaiting_reply)
             self._wake()
-
-    def _tell_waiting(self) -> None:
-        self.first_reply.set()
-        if self.quota.families[Family.INSTANT].window != WINDOW:
-            self.other_window.set()
 
     def _note_silence(self, since: float) -> None:
         """Note that a call which went out then brought no reply; stop if that is enough."""

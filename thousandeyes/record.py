@@ -129,7 +129,7 @@ class Record:
     def taken_up(self) -> Self:
         """Make ready for this run: attempts and doubts stay, waits and rounds do not."""
         self.finished_at, self.quota_wait_seconds = None, 0.0
-        self.rounds_after = None
+        self.rounds_after, self.begun = None, False
         return self
 
     def rounds_count_after(self, round_id: int) -> None:
@@ -160,8 +160,8 @@ class Record:
         self._before = self.outcome, self.detail, self._heard, self.maybe_duplicate
         self._begun_before = self.begun, self.started_at
         self.maybe_duplicate = self.maybe_duplicate or self.in_doubt
+        self.started_at = self.started_at if self.begun else at  # as its rounds, anew in each run
         self.attempts, self.begun = self.attempts + 1, True
-        self.started_at = self.started_at or at
         self._ends(Outcome.UNKNOWN, "the call went out and nothing was heard of it")
 
     def not_sent(self, reason: str) -> None:

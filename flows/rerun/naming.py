@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 
 from flows.rerun.parameters import Parameters
-from tasks.server_calls import refusals_logged, until_taken
+from tasks.server_calls import checking_changes, refusals_logged, until_taken
 from thousandeyes.text import cut
 
 _GENERATED: Final = re.compile(
@@ -76,7 +76,7 @@ async def _change(flow_run: FlowRun, **values: Any) -> None:  # noqa: ANN401 - i
 
     async def change() -> None:
         async with get_client() as client:
-            await client.update_flow_run(flow_run.id, **values)
+            await checking_changes(client).update_flow_run(flow_run.id, **values)
 
     with refusals_logged(f"the run's {' and '.join(values)}"):
         await until_taken(change)

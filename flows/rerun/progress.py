@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence, Sized
+from functools import partial
 from typing import Final
 from uuid import UUID
 
-from prefect import get_run_logger
+from prefect import get_client, get_run_logger
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 
 from tasks.deployment import deployment_slug
 from tasks.markdown import plain
 from tasks.report import counts
-from tasks.server_calls import refusals_logged, until_taken
+from tasks.server_calls import checking_changes, refusals_logged, until_taken
 from thousandeyes.gate import QuotaGate
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
@@ -79,9 +80,14 @@ class Progress:
     async def _show(self, percent: float, text: str) -> None:
         with refusals_logged("the progress"):
             if artifact := self._artifact:
-                await until_taken(lambda: aupdate_progress_artifact(artifact, percent, text))
+                await until_taken(partial(_update, artifact, percent, text))
             else:
                 key = KEY + await deployment_slug()
                 self._artifact = await until_taken(
                     lambda: acreate_progress_artifact(percent, key=key, description=text)
                 )
+
+
+async def _update(artifact: UUID, percent: float, text: str) -> None:
+    async with get_client() as client:
+        await aupdate_progress_artifact(artifact, percent, text, checking_changes(client))

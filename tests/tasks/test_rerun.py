@@ -220,6 +220,19 @@ async def test_alone_too_it_counts_all_its_attempts_and_their_doubts(simulate: S
     ]
 
 
+@pytest.mark.usefixtures("quick_retries")
+async def test_a_promise_given_as_a_word_is_kept_and_a_misspelt_one_refused(
+    simulate: Simulate,
+) -> None:
+    simulator = simulate(tests=["1"], faults={"1": Fault(replies=["dropped_after"])})
+    with pytest.raises(ValueError, match="'at_most_one' is not a valid Delivery"):
+        await rerun_endpoint_test("1", delivery="at_most_one")
+    assert simulator.calls == []
+    with pytest.raises(ReplyLost):
+        await rerun_endpoint_test("1", delivery="at_most_once")
+    assert simulator.runs("1") == 1
+
+
 async def test_without_a_client_and_a_token_it_says_which_variable_is_missing(
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

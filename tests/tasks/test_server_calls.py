@@ -2,16 +2,28 @@
 
 import json
 import logging
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from uuid import uuid4
 
 import httpx
 import pytest
 from prefect import get_client
 from prefect.artifacts import acreate_markdown_artifact
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_CSRF_SUPPORT_ENABLED,
+    PREFECT_CLIENT_MAX_RETRIES,
+    temporary_settings,
+)
+from pydantic import ValidationError
 
-from tasks.server_calls import NoAccess, refusals_logged, until_taken
+from tasks.server_calls import NoAccess, checking_changes, refusals_logged, until_taken
+from tests.thousandeyes.wire import Answer, Wire, says, sends, wire
 
 
 def refusal(status: int, text: str = "") -> PrefectHTTPStatusError:
@@ -53,6 +65,9 @@ class Server:
         refusal(404, '{"message": "no Route matched with those values"}'),
         refusal(410, "<html>"),
         json.JSONDecodeError("a page of a proxy", "<html>", 0),
+        UnicodeDecodeError("utf-8", "Größe".encode("latin-1"), 2, 3, "a page of a proxy"),
+        httpx.TooManyRedirects("a proxy that has no session of ours"),
+        httpx.DecodingError("a page cut off within gzip"),
     ],
     ids=repr,
 )
@@ -135,13 +150,20 @@ def test_a_refusal_can_be_logged_where_nothing_may_end_for_it(
     assert caplog.text.count("Prefect refuses") == 1
 
 
+@contextmanager
+def prefect_at(port: int) -> Iterator[None]:
+    there = {
+        PREFECT_API_URL: f"http://127.0.0.1:{port}/api",
+        PREFECT_CLIENT_MAX_RETRIES: 0,
+        PREFECT_CLIENT_CSRF_SUPPORT_ENABLED: False,
+    }
+    with temporary_settings(there):
+        yield
+
+
 async def test_what_a_prefect_client_raises_without_a_server_is_waited_out(
     unused_tcp_port: int,
 ) -> None:
-    nobody = {
-        PREFECT_API_URL: f"http://127.0.0.1:{unused_tcp_port}/api",
-        PREFECT_CLIENT_MAX_RETRIES: 0,
-    }
     paused: list[float] = []
 
     async def enough(seconds: float) -> None:
@@ -152,9 +174,101 @@ async def test_what_a_prefect_client_raises_without_a_server_is_waited_out(
         async with get_client() as client:
             return await client.read_artifacts()
 
-    with temporary_settings(nobody):
+    with prefect_at(unused_tcp_port):
         with pytest.raises(KeyError):
             await until_taken(read, enough)
         with pytest.raises(KeyError), pytest.warns(FutureWarning, match="outside of a flow"):
             await until_taken(lambda: acreate_markdown_artifact("text", key="a-key"), enough)
     assert len(paused) == 2
+
+
+def page(body: bytes, status: str = "200 OK", **headers: str) -> Answer:
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    head = [f"HTTP/1.1 {status}", f"content-length: {len(body)}", *lines, "", ""]
+    return sends("\r\n".join(head).encode() + body)
+
+
+PAGES = {
+    "UTF-8": page("<html>Bitte anmelden: Größe</html>".encode()),
+    "Latin-1": page("<html>Bitte anmelden: Größe</html>".encode("latin-1")),
+    "no gzip": page(b"<html>", content_encoding="gzip"),
+    "a redirect to itself": page(b"", "302 Found", location="/login"),
+    "JSON of its own": says('{"error": "maintenance"}'),
+}
+
+
+async def read_artifacts(client: PrefectClient) -> object:
+    return await client.read_artifacts()
+
+
+async def read_flow_run(client: PrefectClient) -> object:
+    return await client.read_flow_run(uuid4())
+
+
+async def update_artifact(client: PrefectClient) -> object:
+    await checking_changes(client).update_artifact(uuid4(), ArtifactUpdate(data="[]"))
+    return None
+
+
+async def update_flow_run(client: PrefectClient) -> object:
+    return await checking_changes(client).update_flow_run(uuid4(), name="a name")
+
+
+@pytest.mark.parametrize("of", PAGES)
+@pytest.mark.parametrize("call", [read_artifacts, read_flow_run, update_artifact, update_flow_run])
+async def test_what_answers_in_place_of_prefects_server_is_waited_out(
+    of: str, call: Callable[[PrefectClient], Awaitable[object]]
+) -> None:
+    async def made() -> None:
+        async with get_client() as client:
+            await call(client)
+
+    async def enough(_: float) -> None:
+        raise KeyError
+
+    async with wire(PAGES[of]) as there:
+        with prefect_at(there.port), pytest.raises(KeyError):
+            await until_taken(made, enough)
+
+
+async def change_through(*answers: Answer) -> tuple[list[float], Wire]:
+    """Name a flow run, and return the pauses and what the server was sent."""
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def change() -> None:
+        async with get_client() as client:
+            await update_flow_run(client)
+
+    async with wire(*answers) as there:
+        with prefect_at(there.port):
+            await until_taken(change, pause)
+    return pauses, there
+
+
+async def test_a_change_counts_when_prefects_server_has_answered_it() -> None:
+    taken = page(b"", "204 No Content")
+    pauses, there = await change_through(
+        PAGES["UTF-8"], page(b"", "302 Found", location="/login"), says("log in"), taken
+    )
+    assert pauses == [1, 2]
+    methods = [request.partition(" /")[0].rpartition("}")[2] for request in there.requests]
+    assert methods == ["PATCH", "PATCH", "GET", "PATCH"]
+
+
+async def test_a_change_may_be_led_to_another_address_as_it_is() -> None:
+    moved = page(b"", "308 Permanent Redirect", location="/elsewhere")
+    pauses, there = await change_through(moved, page(b"", "204 No Content"))
+    assert (pauses, len(there.requests)) == ([], 2)
+
+
+async def test_a_value_that_the_project_finds_wrong_is_not_waited_for() -> None:
+    async def read() -> object:
+        return FlowRun.model_validate({})
+
+    server = Server()
+    with pytest.raises(ValidationError):
+        await until_taken(read, server.sleep)
+    assert server.pauses == []

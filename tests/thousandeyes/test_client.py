@@ -19,7 +19,9 @@ import pytest
 from pydantic import SecretStr
 
 from tests.thousandeyes.agents import every_agent
+from tests.thousandeyes.model_server import ModelServer
 from tests.thousandeyes.test_results import every
+from tests.thousandeyes.virtual_time import run
 from tests.thousandeyes.wire import (
     Answer,
     Wire,
@@ -50,6 +52,7 @@ from thousandeyes.errors import (
 )
 from thousandeyes.families import Family
 from thousandeyes.fleet import MOST_PAGES, Fleet
+from thousandeyes.gate import QuotaGate
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.results import Kind, rounds
@@ -68,6 +71,20 @@ def client_of(server: Wire | int | str, **options: object) -> ThousandEyesClient
         {"token": TOKEN, "base_url": url, **PATIENT, **options}
     )
     return ThousandEyesClient(chosen)
+
+
+def modelled(server: ModelServer) -> ThousandEyesClient:
+    """Return a client of a modelled server, on the loop's clock."""
+    clock = asyncio.get_running_loop().time
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        status = 200 if server.take(server.limits, clock()) else 429
+        reply = server.reply(status, clock())
+        return httpx.Response(status, headers=reply.headers, json={})
+
+    chosen = ThousandEyesSettings.model_validate({"token": TOKEN})
+    gate = QuotaGate(max_wait=600, clock=clock)
+    return ThousandEyesClient(chosen, gate=gate, transport=httpx.MockTransport(answer))
 
 
 async def failure(client: ThousandEyesClient, record: Record | None = None) -> CallFailed:
@@ -165,6 +182,48 @@ class TestTheRequest:
         async with wire(says()) as server, client_of(server) as client:
             await client.rerun(record, before_sending=write_ahead)
         assert (record.outcome, record.attempts) == (Outcome.ACCEPTED, 1)
+
+    @pytest.mark.parametrize("held_up", [1.0, 30.0])
+    def test_is_made_ready_again_where_others_have_taken_the_quota_meanwhile(
+        self, held_up: float
+    ) -> None:
+        made_ready: list[float] = []
+
+        async def main() -> None:
+            server = ModelServer({Family.INSTANT: 2}, tells=[Family.INSTANT], by_the_clock=False)
+            record = Record("1")
+            clock = asyncio.get_running_loop().time
+
+            async def write_ahead() -> None:
+                assert (record.outcome, record.attempts) == (Outcome.UNKNOWN, 1)
+                made_ready.append(clock())
+                await asyncio.sleep(held_up)
+
+            async with modelled(server) as client:
+                late = client.rerun(record, before_sending=write_ahead)
+                others = (client.rerun(Record(test_id)) for test_id in ("2", "3"))
+                await asyncio.gather(late, *others)
+            assert (record.outcome, record.attempts) == (Outcome.ACCEPTED, 1)
+            assert server.refused == 0
+
+        run(main())
+        assert len(made_ready) == (2 if held_up == 30 else 1)
+
+    def test_has_not_waited_for_quota_while_it_was_made_ready(self) -> None:
+        async def main() -> None:
+            server = ModelServer({Family.INSTANT: 0}, tells=[])
+            record = Record("1")
+
+            async def write_ahead() -> None:
+                await asyncio.sleep(700)
+                server.windows[Family.INSTANT].limit = record.attempts - 1
+
+            async with modelled(server) as client:
+                await client.rerun(record, before_sending=write_ahead)
+            assert (record.outcome, record.attempts) == (Outcome.ACCEPTED, 2)
+            assert record.quota_wait_seconds == pytest.approx(60, abs=1)
+
+        run(main())
 
     async def test_goes_out_over_ipv6_loopback_too(self) -> None:
         assert isinstance(await failure(client_of(f"http://[::1]:{unused_port()}")), Unreachable)

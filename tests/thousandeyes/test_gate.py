@@ -9,7 +9,7 @@ from tests.thousandeyes.model_server import BOTH, ModelServer
 from tests.thousandeyes.virtual_time import run
 from thousandeyes.errors import QuotaExhausted, ReplyLost, RunStopped
 from thousandeyes.families import Family
-from thousandeyes.gate import QuotaGate
+from thousandeyes.gate import KEPT_READY, QuotaGate
 from thousandeyes.replies import Reply
 
 ORGANIZATION = (Family.ORGANIZATION,)
@@ -136,6 +136,42 @@ def test_a_call_that_was_never_sent_gives_its_place_back() -> None:
         known = world.gate.quota.families[Family.INSTANT]
         assert (known.in_flight, known.lost) == (0, 0)
         await world.call("after")
+
+    run(main())
+
+
+def test_a_call_that_is_long_made_ready_for_keeps_neither_reads_nor_reruns_waiting() -> None:
+    async def main() -> None:
+        world = World()
+
+        async def held_up() -> None:
+            async with world.gate.admit(BOTH) as admission:
+                assert await world.gate.make_ready(admission, asyncio.sleep(1800))
+                world.done.append(("held up", world.now()))
+
+        await asyncio.gather(held_up(), world.call("read", ORGANIZATION), world.call("rerun"))
+        assert [(name, round(at)) for name, at in world.done] == [
+            *(("read", KEPT_READY), ("rerun", KEPT_READY), ("held up", 1800))
+        ]
+        assert all(family.in_flight == 0 for family in world.gate.quota.families.values())
+
+    run(main())
+
+
+def test_a_call_that_is_made_ready_after_all_room_has_been_taken_does_not_go_out() -> None:
+    async def main() -> None:
+        world = World(instant=4)
+
+        async def held_up(seconds: float) -> bool:
+            async with world.gate.admit(BOTH) as admission:
+                return await world.gate.make_ready(admission, asyncio.sleep(seconds))
+
+        [late] = world.start(held_up(30))
+        await asyncio.gather(*(world.call(f"{number}") for number in range(4)))
+        assert not await late
+        await asyncio.sleep(60)
+        assert await held_up(KEPT_READY - 1)
+        assert all(family.in_flight == 0 for family in world.gate.quota.families.values())
 
     run(main())
 

@@ -1,5 +1,5 @@
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -250,6 +250,19 @@ class TestGoingOn:
         taken = record.taken_up()
         assert (taken.attempts, taken.maybe_duplicate) == (3, True)
         assert (taken.quota_wait_seconds, taken.finished_at) == (0, None)
+
+    def test_what_is_sent_again_starts_anew_and_what_is_not_keeps_its_start(self) -> None:
+        record = Record("1")
+        record.sending(NOW)
+        record.failed(Forbidden("no", status=403))
+        assert record.taken_up().started_at == NOW
+        later = NOW + timedelta(hours=7)
+        record.sending(later)
+        record.failed(ServerError("busy", status=503))
+        record.sending(later + timedelta(seconds=9))
+        record.accepted(200, "fine")
+        record.finished(later + timedelta(seconds=10))
+        assert (record.started_at, record.seconds) == (later, 10)
 
 
 class TestTakenBack:
