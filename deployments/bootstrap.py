@@ -8,10 +8,10 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from typing import Final, Self
+from typing import Self
 
 from tasks.before_prefect import leave_variables_to_the_command
 
@@ -20,37 +20,34 @@ if __name__ == "__main__":
 
 import httpx
 from prefect import get_client
-from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import (
     PREFECT_CLIENT_MAX_RETRIES,
     get_current_settings,
     temporary_settings,
 )
-from pydantic import ValidationError
 
 from deployments.automations import Entry, apply_automations, read_automations
+from deployments.blocks import (
+    apply_block_type,
+    apply_credentials,
+    apply_group,
+    credentials_given,
+)
 from deployments.busy_server import waited_for
 from deployments.dead_runs import crash_dead_runs
 from deployments.deploy import apply_deployments
 from deployments.groups import GroupsError, read_groups
 from deployments.project import Deployment, read_deployments
 from deployments.server_settings import weak_settings
-from deployments.steps import BootstrapError, Found, Step
+from deployments.steps import BootstrapError, Step
 from deployments.work_pools import apply_work_pool, apply_work_queue
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
-from tasks.known_tests import keeping_created, noted_in
-from tasks.loading import why_unusable
 from thousandeyes.errors import SettingsError
-from thousandeyes.mistakes import told
 from thousandeyes.proxies import prepare
 from thousandeyes.release import add_version
-from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.terminal import status_of, verbatim_console
-
-BLOCK: Final = "thousandeyes"
-"""The name of the credentials block that is made of the environment."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,7 @@ async def _bootstrap(given: argparse.Namespace) -> None:
             "PREFECT_API_URL is not set: say which Prefect server is meant, such as "
             "http://127.0.0.1:4200/api"
         )
-    files = Files.read()
+    files, credentials = Files.read(), credentials_given()
     console = verbatim_console(soft_wrap=True)
     words = ", which stays as it is: a dry run" if given.dry_run else ""
     console.print(f"Prefect server at {api.url}{words}")
@@ -135,7 +132,8 @@ async def _bootstrap(given: argparse.Namespace) -> None:
         # The wait is ours to tell.
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}):
             async with get_client() as client:
-                async for step in waited_for(lambda: _steps(client, files, given), console.print):
+                steps = partial(_steps, client, files, credentials, given)
+                async for step in waited_for(steps, console.print):
                     console.print(step.told(dry_run=given.dry_run))
     except httpx.TransportError as error:
         raise BootstrapError(
@@ -152,7 +150,10 @@ async def _bootstrap(given: argparse.Namespace) -> None:
 
 
 async def _steps(
-    client: PrefectClient, files: Files, given: argparse.Namespace
+    client: PrefectClient,
+    files: Files,
+    credentials: ThousandEyesCredentials | None,
+    given: argparse.Namespace,
 ) -> AsyncIterator[Step]:
     dry_run, overwrite = given.dry_run, given.overwrite
     pools = list(dict.fromkeys(one.work_pool.name for one in files.deployments))
@@ -160,10 +161,10 @@ async def _steps(
         yield await apply_work_pool(client, pool, dry_run=dry_run, overwrite=overwrite)
         yield await apply_work_queue(client, pool, dry_run=dry_run, overwrite=overwrite)
     for kind in (ThousandEyesCredentials, EndpointTestGroup):
-        yield await _block_type(client, kind, dry_run=dry_run)
-    yield await _credentials(dry_run=dry_run)
+        yield await apply_block_type(client, kind, dry_run=dry_run)
+    yield await apply_credentials(credentials, dry_run=dry_run)
     for name, group in files.groups.items():
-        yield await _group(client, name, group, dry_run=dry_run)
+        yield await apply_group(client, name, group, dry_run=dry_run)
     async for step in apply_deployments(
         client, files.deployments, dry_run=dry_run, overwrite=overwrite
     ):
@@ -178,63 +179,6 @@ async def _steps(
     if given.on_this_machine:
         async for step in crash_dead_runs(client, pools, dry_run=dry_run):
             yield step
-
-
-async def _block_type(client: PrefectClient, kind: type[Block], *, dry_run: bool) -> Step:
-    """Make a type of blocks known as it is now: forms that offer such blocks break without."""
-    what = f"block type {kind.get_block_type_slug()}"
-    try:
-        await client.read_block_schema_by_checksum(kind._calculate_schema_checksum())  # noqa: SLF001
-    except ObjectNotFound:
-        if not dry_run:
-            await kind.register_type_and_schema(client=client)
-        return Step(Found.MISSING, what)
-    return Step(Found.AS_IT_SHOULD_BE, what)
-
-
-async def _credentials(*, dry_run: bool) -> Step:
-    try:
-        settings = ThousandEyesSettings()
-    except SettingsError as error:
-        what = f"block {ThousandEyesCredentials.get_block_type_slug()}/{BLOCK}"
-        return Step(Found.NOT_WANTED, what, str(error))
-    block = ThousandEyesCredentials(
-        token=settings.token, aid=settings.aid, base_url=settings.base_url, app_url=settings.app_url
-    )
-    return await _block(BLOCK, block, dry_run=dry_run)
-
-
-async def _group(
-    client: PrefectClient, name: str, group: EndpointTestGroup, *, dry_run: bool
-) -> Step:
-    slug = group.get_block_type_slug()
-    with suppress(ObjectNotFound):  # it is missing
-        document = await client.read_block_document_by_name(name, slug)
-        try:
-            group = keeping_created(group, noted_in(document.data))
-        except ValidationError as error:
-            why = f"what was created for it can't be read: {told(error)}; mend it in Prefect's UI"
-            return Step(Found.KEPT, f"block {slug}/{name}", why)
-    return await _block(name, group, dry_run=dry_run)
-
-
-async def _block(name: str, block: Block, *, dry_run: bool) -> Step:
-    what = f"block {block.get_block_type_slug()}/{name}"
-    why = ""
-    try:
-        there: Block = await type(block).aload(name)
-    except ValueError:
-        found = Found.MISSING
-    except RuntimeError as error:  # Prefect's UI knows none of our rules
-        found, why = Found.DIFFERENT, f"could not be used: {why_unusable(error)}"
-    else:
-        same = all(
-            getattr(there, field) == getattr(block, field) for field in type(block).model_fields
-        )
-        found = Found.AS_IT_SHOULD_BE if same else Found.DIFFERENT
-    if found is not Found.AS_IT_SHOULD_BE and not dry_run:
-        await block.save(name, overwrite=True)
-    return Step(found, what, why)
 
 
 if __name__ == "__main__":

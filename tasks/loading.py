@@ -3,7 +3,7 @@
 A server that is away is waited for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -126,15 +126,31 @@ def why_unusable(error: RuntimeError) -> str:
     return told(cause) if isinstance(cause, ValidationError) else type(cause).__name__
 
 
+async def groups_naming(credentials: Collection[str]) -> list[str]:
+    """Return the names of the groups that name one of these credentials, in alphabetical order.
+
+    They are not loaded: one of another organization may be unusable.
+    """
+    documents = await _documents(EndpointTestGroup)
+    return sorted(
+        document.name
+        for document in documents
+        if document.name and str(document.data.get("credentials")).strip() in credentials
+    )
+
+
 async def block_names(kind: type[Block]) -> list[str]:
     """Return the names of all blocks of this kind, in alphabetical order."""
+    return sorted(document.name for document in await _documents(kind) if document.name)
+
+
+async def _documents(kind: type[Block]) -> list[BlockDocument]:
     try:
-        documents = await _read_documents(kind)
+        return await _read_documents(kind)
     except PrefectHTTPStatusError as error:
         if error.response.status_code != HTTPStatus.NOT_FOUND:
             raise
         return []  # not one was ever saved
-    return sorted(document.name for document in documents if document.name)
 
 
 @until_answered

@@ -4,18 +4,16 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from prefect import get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterIdempotencyKey,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterIdempotencyKey
+from prefect.client.schemas.objects import FlowRun
 
+from flows.rerun.remote import RerunUnfinished
 from tasks.server_calls import until_answered
 
 
-async def key_of(organization: str, attempts: Sequence[UUID], cancelled: Sequence[UUID]) -> str:
+async def key_of(
+    organization: str, groups: Sequence[str], attempts: Sequence[UUID], cancelled: Sequence[UUID]
+) -> str:
     """Return the idempotency key of an organization's run, which finds it if there is one.
 
     Below a cancelled attempt Prefect cancels, for ever, whatever is started again: of what that
@@ -23,22 +21,30 @@ async def key_of(organization: str, attempts: Sequence[UUID], cancelled: Sequenc
 
     Args:
         organization: Its name.
+        groups: Its groups, as they are now.
         attempts: All attempts of the run, the oldest first; this one is among them.
         cancelled: Those among them that were cancelled.
+
+    Raises:
+        RerunUnfinished: There is one, which was started with other groups.
     """
-    if completed := await _completed([f"{one} {organization}" for one in cancelled]):
-        return completed
-    return f"{next(one for one in attempts if one not in cancelled)} {organization}"
+    key = f"{next(one for one in attempts if one not in cancelled)} {organization}"
+    of_cancelled = [f"{one} {organization}" for one in cancelled]
+    found = {str(run.idempotency_key): run for run in await _runs([key, *of_cancelled])}
+    for one in of_cancelled:
+        if one in found and (state := found[one].state) and state.is_completed():
+            key = one
+    if key in found and set(begun := found[key].parameters.get("groups") or []) != set(groups):
+        raise RerunUnfinished(
+            f"it was started with the groups {', '.join(begun)}, and now has {', '.join(groups)}: "
+            "start a new run for these. Nothing more was sent.",
+            found[key],
+        )
+    return key
 
 
 @until_answered
-async def _completed(keys: list[str]) -> str | None:
-    if not keys:
-        return None
-    wanted = FlowRunFilter(
-        idempotency_key=FlowRunFilterIdempotencyKey(any_=keys),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.COMPLETED])),
-    )
+async def _runs(keys: list[str]) -> list[FlowRun]:
+    wanted = FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=keys))
     async with get_client() as client:
-        found = await client.read_flow_runs(flow_run_filter=wanted, limit=1)
-    return found[0].idempotency_key if found else None
+        return await client.read_flow_runs(flow_run_filter=wanted)

@@ -26,7 +26,7 @@ from flows.runs.history import cancelled_before, runs_of
 from flows.runs.ownership import OwnRun
 from flows.runs.sentence import passed_and_why
 from tasks.blocks import EndpointTestGroup, by_organization, read_names
-from tasks.loading import block_names, load_groups, refuse_known_tokens
+from tasks.loading import groups_naming, load_groups, refuse_known_tokens
 from tasks.markdown import plain
 from tasks.publication import RERUNS
 from tasks.report import RunReport
@@ -67,7 +67,8 @@ async def rerun_organizations(
     Quotas are the organizations' own, so that each gets a run of its own, on any worker; the limit
     of the work queue `organizations` says how many run at once. One that fails does not stop the
     others. When this run is retried, those that passed are left alone, and the others go on where
-    they stood; called by a flow that is retried after this run was cancelled, they begin anew.
+    they stood; called by a flow that is retried after this run was cancelled, they begin anew. One
+    whose groups have changed since its run was started fails, and says so.
 
     Args:
         groups: Endpoint Test Group blocks, by name, of any organization.
@@ -114,7 +115,7 @@ async def rerun_organizations(
     async def run(name: str) -> None:
         # Called by a flow that is retried, this is another run, which goes on with the same ones.
         async def begin(groups: Sequence[str]) -> list[Record]:
-            key = await key_of(name, own_runs, cancelled)
+            key = await key_of(name, groups, own_runs, cancelled)
             return await start(groups=groups, idempotency_key=key)
 
         ended[name] = await _run(name, organizations[name], begin, options)
@@ -174,8 +175,7 @@ async def _groups(names: Sequence[str], credentials: Sequence[str]) -> dict[str,
     refuse_known_tokens(credentials, "names of credentials")
     chosen = await load_groups(names)
     if credentials:
-        others = await load_groups(await block_names(EndpointTestGroup))
-        chosen |= {n: g for n, g in others.items() if g.credentials in credentials}
+        chosen |= await load_groups(await groups_naming(credentials))
     if idle := [one for one in credentials if one not in by_organization(chosen)]:
         raise SettingsError(f"no group names the credentials {quoted(idle)}. Nothing was sent.")
     if not chosen:

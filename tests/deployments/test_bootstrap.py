@@ -12,10 +12,8 @@ from uuid import UUID
 
 import pytest
 from prefect import get_client
-from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import (
-    BlockDocumentUpdate,
     DeploymentScheduleCreate,
     DeploymentUpdate,
     GlobalConcurrencyLimitCreate,
@@ -23,11 +21,10 @@ from prefect.client.schemas.actions import (
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from deployments.bootstrap import _credentials, _group, main
+from deployments.bootstrap import main
 from deployments.deploy import apply_deployments
 from deployments.project import FILE, ROOT, read_deployments
 from deployments.steps import Found
-from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tests.deployments.scene import bootstrap, client_of, shown
 from tests.deployments.topology import TOKEN, Topology
 
@@ -274,88 +271,3 @@ def test_a_server_that_does_not_answer_is_an_error_and_not_another_server(
     with temporary_settings(restore_defaults={PREFECT_API_URL}):
         assert main([]) == 1
     assert "PREFECT_API_URL is not set" in capsys.readouterr().err
-
-
-@pytest.mark.usefixtures("prefect_server")
-async def test_a_group_of_the_file_keeps_the_tests_that_were_created_for_it() -> None:
-    there = {"test_ids": ["9"], "names": {"9": "Voice"}, "created": ["9"]}
-    await EndpointTestGroup.model_validate(there).save("kept", overwrite=True)
-    of_the_file = EndpointTestGroup(test_ids=["1"])
-    async with get_client() as client:
-        steps = [await _group(client, "kept", of_the_file, dry_run=False) for _ in range(2)]
-    assert [step.found for step in steps] == [Found.DIFFERENT, Found.AS_IT_SHOULD_BE]
-    group: EndpointTestGroup = await EndpointTestGroup.aload("kept")
-    assert (group.test_ids, group.names) == (["1", "9"], {"9": "Voice"})
-
-
-async def set_in_the_ui(client: PrefectClient, block: Block, name: str, **values: Any) -> None:
-    """Save a block, and change it as the UI does, which knows none of our rules."""
-    await block.save(name, overwrite=True)
-    document = await client.read_block_document_by_name(name, block.get_block_type_slug())
-    update = BlockDocumentUpdate(
-        block_schema_id=document.block_schema_id, data=document.data | values
-    )
-    await client.update_block_document(document.id, update)
-
-
-@pytest.mark.usefixtures("prefect_server")
-async def test_a_group_that_people_made_unusable_is_mended_and_keeps_what_was_created() -> None:
-    made = {"test_ids": ["7", "9"], "names": {"7": "Mail", "9": "Voice"}, "created": ["9"]}
-    spoilt = EndpointTestGroup.model_validate(made | {"creating": {"Web": "a-run"}})
-    async with get_client() as client:
-        await set_in_the_ui(client, spoilt, "spoilt", test_ids=["9"])
-        of_the_file = EndpointTestGroup(test_ids=["1"])
-        steps = [
-            await _group(client, "spoilt", of_the_file, dry_run=dry_run)
-            for dry_run in (True, False, False)
-        ]
-    why = "could not be used: names: test_ids does not hold 7"
-    assert [(step.found, step.detail) for step in steps] == [
-        (Found.DIFFERENT, why),
-        (Found.DIFFERENT, why),
-        (Found.AS_IT_SHOULD_BE, ""),
-    ]
-    group: EndpointTestGroup = await EndpointTestGroup.aload("spoilt")
-    assert (group.test_ids, group.names) == (["1", "9"], {"9": "Voice"})
-    assert (group.created, group.creating) == (["9"], {"Web": "a-run"})
-
-
-@pytest.mark.usefixtures("prefect_server")
-@pytest.mark.parametrize("names", [None, 5, {"Berlin VPN": "9"}, {"7": None}])
-async def test_so_is_one_whose_names_are_none(names: object) -> None:
-    made = EndpointTestGroup(test_ids=["9"], created=["9"])
-    async with get_client() as client:
-        await set_in_the_ui(client, made, "nameless", names=names)
-        step = await _group(client, "nameless", EndpointTestGroup(test_ids=["1"]), dry_run=False)
-    group: EndpointTestGroup = await EndpointTestGroup.aload("nameless")
-    assert step.found is Found.DIFFERENT
-    assert (group.test_ids, group.names, group.created) == (["1"], {}, ["9"])
-
-
-@pytest.mark.usefixtures("prefect_server")
-async def test_a_group_whose_notes_of_creations_can_not_be_read_is_left_and_told() -> None:
-    group = EndpointTestGroup(test_ids=["9"], names={"9": "Voice"}, created=["9"])
-    async with get_client() as client:
-        await set_in_the_ui(client, group, "unreadable", created=["no ID!"])
-        step = await _group(client, "unreadable", EndpointTestGroup(), dry_run=False)
-        document = await client.read_block_document_by_name("unreadable", "endpoint-test-group")
-    assert step.found is Found.KEPT
-    assert step.detail.startswith("what was created for it can't be read: created.0: ")
-    assert step.detail.endswith("; mend it in Prefect's UI")
-    assert document.data["test_ids"] == ["9"]
-
-
-@pytest.mark.usefixtures("prefect_server")
-async def test_credentials_that_can_not_be_used_are_set_by_the_environment_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("TE_TOKEN", TOKEN)
-    async with get_client() as client:
-        await _credentials(dry_run=False)
-        block = await ThousandEyesCredentials.aload("thousandeyes")
-        spoilt = {"token": "5ecret token", "base_url": "http://api.example.net"}
-        await set_in_the_ui(client, block, "thousandeyes", **spoilt)
-        steps = [await _credentials(dry_run=False) for _ in range(2)]
-    assert [step.found for step in steps] == [Found.DIFFERENT, Found.AS_IT_SHOULD_BE]
-    assert steps[0].detail.startswith("could not be used: token: contains a space")
-    assert "5ecret" not in steps[0].detail

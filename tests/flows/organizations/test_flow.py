@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prefect import flow, get_client
+from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled, Completed
 
@@ -140,13 +141,56 @@ class TestChoice:
                     ends: dict[str, State[Any]] = {"org-east": Completed(), "org-west": Cancelled()}
                     for name, state in ends.items():
                         await client.create_flow_run_from_deployment(
-                            deployed, idempotency_key=self.keys[name][0], state=state
+                            deployed,
+                            idempotency_key=self.keys[name][0],
+                            parameters={"groups": self.started[name]},
+                            state=state,
                         )
             await called.aresult()
 
         with pytest.raises(RerunFailed):
             await calls()
         assert [len(set(self.keys[name])) for name in ("org-east", "org-west")] == [1, 2]
+
+    async def test_retried_after_its_groups_changed_an_organization_fails_and_says_so(
+        self,
+    ) -> None:
+        states: list[State[Any]] = []
+
+        @flow(retries=1)
+        async def calls() -> None:
+            states.append(await rerun_organizations(["org-a", "org-b"], return_state=True))
+            if len(states) == 1:
+                async with get_client() as client:
+                    deployed = await client.create_deployment(await client.create_flow(calls), "y")
+                    await client.create_flow_run_from_deployment(
+                        deployed,
+                        idempotency_key=self.keys["org-east"][0],
+                        parameters={"groups": ["org-a"]},
+                    )
+            await states[-1].aresult()
+            assert len(states) > 1
+
+        with pytest.raises(RerunFailed):
+            await calls()
+        assert len(self.keys["org-east"]) == 1
+        assert states[1].message == (
+            "0 of 1 organizations passed; org-east: it was started with the groups org-a, and now "
+            "has org-a, org-b: start a new run for these. Nothing more was sent."
+        )
+
+    async def test_a_group_that_can_not_be_used_is_the_trouble_of_its_own_organization(
+        self,
+    ) -> None:
+        broken = EndpointTestGroup(test_ids=["1"], credentials="org-broken")
+        broken_id = await broken.save("org-e", overwrite=True)
+        async with get_client() as client:
+            update = BlockDocumentUpdate(data={"names": {"999": "Nobody"}})
+            await client.update_block_document(broken_id, update)
+        await rerun_organizations(credentials=["org-east"])
+        assert self.started == {"org-east": ["org-a", "org-b"]}
+        with pytest.raises(SettingsError, match="'org-e' can't be used: names: "):
+            await rerun_organizations(credentials=["org-broken"])
 
     async def test_one_that_can_not_read_its_own_runs_says_so_in_its_summary(
         self, monkeypatch: pytest.MonkeyPatch
