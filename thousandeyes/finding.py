@@ -12,11 +12,12 @@ from thousandeyes.text import shown
 
 
 def is_named(name: str, pattern: str) -> bool:
-    """Tell whether a name, as it is shown, fits a shell pattern such as `Payroll*`.
+    """Tell whether a name, as it is shown, fits a shell pattern such as `Payroll*`, or equals it.
 
-    The whole name counts, in any case.
+    The whole name counts, in any case. As a pattern alone, `[EU] Payroll` would not fit itself.
     """
-    return fnmatchcase(shown(name).casefold(), shown(pattern).casefold())
+    name, pattern = shown(name).casefold(), shown(pattern).casefold()
+    return name == pattern or fnmatchcase(name, pattern)
 
 
 def matching(

@@ -38,7 +38,7 @@ def prepare(environ: MutableMapping[str, str]) -> None:
         environ.update(in_full(environ))
         httpx.Client(verify=trusted()).close()
     except UNUSABLE:
-        raise unusable() from None
+        raise unusable(environ) from None
 
 
 def trusted() -> ssl.SSLContext:
@@ -97,6 +97,28 @@ def direct_to_loopback(environ: Mapping[str, str]) -> dict[str, str]:
     return dict.fromkeys(("no_proxy", "NO_PROXY"), ",".join(dict.fromkeys(hosts)))
 
 
-def unusable() -> SettingsError:
-    """Return the error for a variable that can't be used; a proxy's address may hold a password."""
-    return SettingsError(f"one of these variables has an unusable value: {VARIABLES}")
+def unusable(environ: Mapping[str, str] = os.environ) -> SettingsError:
+    """Return the error that names what can't be used; a proxy's address may hold a password."""
+    wrong = [name for name, value in environ.items() if name.lower() in _NAMES and _fails(value)]
+    try:
+        trusted()
+    except OSError:
+        # Of both, httpx reads the file.
+        wrong += [one for one in ("SSL_CERT_FILE", "SSL_CERT_DIR") if environ.get(one)][:1]
+    if not wrong and environ.get("NO_PROXY"):  # the last that is left
+        return SettingsError(
+            "NO_PROXY has an unusable value: it takes addresses and names of hosts, such as "
+            ".example.org, without brackets, and names in other letters as xn--…"
+        )
+    names = " or ".join(wrong) or f"one of the variables {VARIABLES}"
+    return SettingsError(f"{names} has an unusable value")
+
+
+def _fails(proxy: str) -> bool:
+    try:
+        if proxy.strip():
+            without_certificates = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            httpx.HTTPTransport(proxy=_in_full(proxy), verify=without_certificates).close()
+    except UNUSABLE:
+        return True
+    return False

@@ -25,6 +25,7 @@ Prefect's workers execute runs in directories of their own, where no `.env` lies
 """
 
 _LAST_PORT = 65535
+_VERSION: Final = re.compile(r"(?:/+v7)?/*$", re.IGNORECASE)
 APP_ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 """What the app's address looks like: nothing in it ends a link in Markdown."""
 _WHERE = (
@@ -55,7 +56,7 @@ def _clean_token(token: SecretStr) -> SecretStr:
 
 def _clean_base_url(url: str) -> str:
     # The vendor's command line takes the address without /v7, its Terraform provider with it.
-    parts = _address(url.strip().rstrip("/").removesuffix("/v7").rstrip("/"), API_URL)
+    parts = _address(_VERSION.sub("", url.strip()), API_URL)
     if parts.scheme == "http" and not is_loopback(parts.host):
         raise ValueError("must be https: with http the token would cross the network in clear")
     return f"{parts}".rstrip("/") + "/v7"
@@ -80,7 +81,13 @@ def _address(url: str, example: str) -> httpx.URL:
         parts = httpx.URL(url)
     except httpx.InvalidURL:  # it quotes what it can't read
         parts = httpx.URL()
-    if not parts.host or parts.scheme not in ("http", "https") or not _is_port(parts.port):
+    # It would take a blank for a part of the host's name.
+    if (
+        " " in url
+        or not parts.host
+        or parts.scheme not in ("http", "https")
+        or not _is_port(parts.port)
+    ):
         raise ValueError(f"must be an address like {example}")
     if "@" in url or "?" in url or "#" in url:
         raise ValueError("must hold neither credentials nor a query")

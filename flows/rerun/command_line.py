@@ -66,9 +66,10 @@ def main(arguments: Sequence[str] | None = None, stdin: TextIO | None = None) ->
     """Run the flow as the arguments say, tell its outcomes, return the exit status."""
     began = datetime.now(UTC)
     try:
-        given = read_arguments(arguments)
-        with OutputFiles.opened(given.json_file, given.junit_file) as files, watching() as seen:
-            end = _to_its_end(given, stdin or sys.stdin, seen)
+        given, stdin = read_arguments(arguments), stdin or sys.stdin
+        opened = OutputFiles.opened(given.json_file, given.junit_file, given.inputs(stdin))
+        with opened as files, watching() as seen:
+            end = _to_its_end(given, stdin, seen)
             try:
                 files.write(_account(end, seen, began))
             except OutputError as error:

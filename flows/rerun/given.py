@@ -1,6 +1,7 @@
 """What the command line was given, and the flow's parameters made of it."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -34,6 +35,14 @@ class Given:
     junit_file: str | None
     judge_again: str | None
     rest: Mapping[str, Any]
+
+    def inputs(self, stdin: TextIO) -> list[str | int]:
+        """Return the files that the tests may be read from, by name or by descriptor."""
+        file = self.rest.get("test_ids_file")
+        files = [file] if file else []
+        with suppress(OSError):  # what a program puts in its place has none
+            files.append(stdin.fileno())
+        return files
 
 
 def parameters(given: Given, stdin: TextIO) -> Parameters:

@@ -1,7 +1,8 @@
 """The files that a run leaves for other programs: opened before it begins, written when it ends."""
 
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,16 +35,21 @@ class OutputFiles:
 
     @classmethod
     @contextmanager
-    def opened(cls, json_file: str | None, junit_file: str | None) -> Iterator[Self]:
+    def opened(
+        cls, json_file: str | None, junit_file: str | None, inputs: Iterable[str | int] = ()
+    ) -> Iterator[Self]:
         """Open what is asked for, each emptied; in the block, nothing else is on standard output.
 
         Args:
             json_file: Where the JSON document goes; `-` is standard output.
             junit_file: Where the JUnit document goes.
+            inputs: Files that the tests are read from, by name or by descriptor.
 
         Raises:
-            OutputError: One of them can't be written, or both are the same.
+            OutputError: One of them can't be written, or is an input, or both are the same.
         """
+        for name in (json_file, junit_file):
+            _spare(name, inputs)
         with ExitStack() as stack:
             files = []
             if json_file == STANDARD_OUTPUT:
@@ -87,6 +93,20 @@ def _open(stack: ExitStack, name: str, form: Form) -> _File:
 def _close(stream: BinaryIO) -> None:
     with suppress(OSError):  # told when it was written
         stream.close()
+
+
+def _spare(name: str | None, inputs: Iterable[str | int]) -> None:
+    """Make sure that a list which is still to be read is not emptied."""
+    if name is None:
+        return
+    for one in inputs:
+        with suppress(OSError, ValueError):  # one of them is not there
+            same = os.path.samefile(name, one)  # noqa: PTH121 - takes descriptors too
+            if same and Path(name).is_file():
+                raise OutputError(
+                    f"{name} is the file that the test IDs are read from: write the outcomes to "
+                    "another one. Nothing was sent."
+                )
 
 
 def _differ(one: str, other: str) -> None:

@@ -131,10 +131,7 @@ def test_a_run_reaches_loopback_past_every_proxy_and_all_of_it_is_recorded(tmp_p
     assert states == ("Completed",)
 
 
-UNUSABLE = (
-    "error: one of these variables has an unusable value: HTTPS_PROXY, HTTP_PROXY, "
-    "ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR\n"
-)
+UNUSABLE = "error: {} has an unusable value\n"
 
 
 def refusal(directory: Path, *command: str, **variables: str) -> str:
@@ -166,14 +163,16 @@ def refusal(directory: Path, *command: str, **variables: str) -> str:
 def test_a_variable_that_no_client_can_use_is_told_before_anything_starts(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    assert refusal(tmp_path, *command, https_proxy="gopher://user:s3cret@proxy") == UNUSABLE
+    said = refusal(tmp_path, *command, https_proxy="gopher://user:s3cret@proxy")
+    assert said == UNUSABLE.format("https_proxy")
 
 
 @pytest.mark.parametrize("command", [("flows.rerun", "1"), ("deployments.bootstrap", "--dry-run")])
 def test_so_is_one_that_prefect_stumbles_over_when_it_is_imported(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    assert refusal(tmp_path, *command, SSL_CERT_FILE="/nowhere/s3cret.pem") == UNUSABLE
+    said = refusal(tmp_path, *command, SSL_CERT_FILE="/nowhere/s3cret.pem")
+    assert said == UNUSABLE.format("SSL_CERT_FILE")
 
 
 def test_a_home_that_is_no_folder_is_told(tmp_path: Path) -> None:

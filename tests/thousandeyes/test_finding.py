@@ -56,3 +56,8 @@ def test_blanks_before_a_name_do_not_change_its_place() -> None:
 @given(st.text())
 def test_every_name_fits_the_star(name: str) -> None:
     assert is_named(name, "*")
+
+
+@given(st.text())
+def test_every_name_fits_itself_also_with_what_patterns_are_made_of(name: str) -> None:
+    assert is_named(f"[EU] {name}", f"[eu] {name}")

@@ -81,6 +81,9 @@ def test_a_proxy_as_people_write_it_is_one_for_both_libraries(
         ("http_proxy", "http://user:s3cret/@proxy:port"),
         ("ALL_PROXY", "socks5://user:s3cret@proxy:1080"),
         ("no_proxy", "[::1"),
+        ("NO_PROXY", "example.org,[::1]"),
+        ("NO_PROXY", "fe80::/10"),
+        ("NO_PROXY", "münchen.de"),
         ("SSL_CERT_FILE", "/nowhere/s3cret.pem"),
     ],
 )
@@ -88,7 +91,8 @@ def test_a_value_that_no_client_can_use_is_told_without_it(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match=r"value: HTTPS_PROXY, .* and SSL_CERT_DIR$") as caught:
+    told = "NO_PROXY" if name == "no_proxy" else name
+    with pytest.raises(SettingsError, match=f"^{told} has an unusable value") as caught:
         prepare({name: value})
     assert "s3cret" not in str(caught.value)
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -400,6 +401,26 @@ def test_a_token_in_place_of_a_name_never_reaches_prefect(
     assert "1 of the names of blocks and runs is an API token" in error
     assert TOKEN not in error
     assert calls == []
+
+
+@pytest.mark.parametrize("output", ["--json", "--junit"])
+def test_a_list_that_is_to_be_read_is_not_emptied_for_the_outcomes(
+    flow: Flow, capsys: pytest.CaptureFixture[str], tmp_path: Path, output: str
+) -> None:
+    calls = flow(accepted)
+    file, link = tmp_path / "ids.txt", tmp_path / "link"
+    file.write_text("202701")
+    link.symlink_to(file)
+    assert main(["--test-ids-file", str(file), output, str(link)]) == 2
+    with file.open() as read:
+        assert main(["-", output, str(file)], read) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("is the file that the test IDs are read from") == 2
+    assert file.read_text() == "202701"
+    assert calls == []
+    with file.open() as read:
+        assert main(["-", output, str(tmp_path / "outcomes")], read) == 0
+    assert calls[0]["test_ids"] == ["202701"]
 
 
 def test_lists_may_be_given_in_parts(flow: Flow) -> None:
