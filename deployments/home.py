@@ -4,8 +4,11 @@ Source of the settings: https://docs.prefect.io/v3/advanced/security-settings. A
 them lets a page of any site read its API.
 """
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from thousandeyes.errors import SettingsError
 
@@ -31,6 +34,33 @@ def make_private(home: Path) -> None:
         home.chmod(0o700)
     except OSError as error:
         raise SettingsError(f"{home} can't be used: {error.strerror}") from None
+
+
+@contextmanager
+def reserved(home: Path) -> Iterator[IO[str]]:
+    """Reserve the home for one server until the block ends, and its processes with it.
+
+    Args:
+        home: A home that is there.
+
+    Yields:
+        The file that holds the lock. A process that inherits it keeps the home reserved for as
+        long as it lives, also where this one is killed; what is written there names it to others.
+
+    Raises:
+        SettingsError: A process holds it; the message has what was written.
+    """
+    with (home / "server.lock").open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise SettingsError(
+                f"a Prefect server already uses {home}: {lock.read().strip() or 'it is starting'}. "
+                "Use that one, or end it first"
+            ) from None
+        lock.truncate(0)
+        yield lock
 
 
 def guarded(port: int) -> dict[str, str]:

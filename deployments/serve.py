@@ -23,7 +23,7 @@ from typing import IO, Final, NoReturn
 from rich.console import Console
 
 from deployments.environments import env_file, of_all, of_the_runs, of_the_server
-from deployments.home import HOME, guarded, make_private
+from deployments.home import HOME, guarded, make_private, reserved
 from tasks.server import ServerNotStarted, wait_until_up
 from thousandeyes.errors import SettingsError
 from thousandeyes.ports import port_of
@@ -92,19 +92,19 @@ def _ending_signals() -> list[int]:
 
 
 def _serve(port: int, home: Path, console: Console) -> NoReturn:
-    with socket.socket() as there:
-        if not there.connect_ex(("127.0.0.1", port)):
-            raise ServeError(f"port {port} is taken: choose another one with PORT=N")
     make_private(home)
     url = f"http://127.0.0.1:{port}"
     file = env_file()
     server_env = of_all(url, home) | guarded(port) | of_the_server(file)
     env = server_env | of_the_runs(file)
     with ExitStack() as stack:
+        lock = stack.enter_context(reserved(home))
+        _refuse_taken(port)
         log = stack.enter_context((home / _LOG).open("w+b"))
         console.print(f"Prefect starts at {url}, which takes some seconds …")
         command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-        server = stack.enter_context(_running(command, server_env, log, home))
+        server = stack.enter_context(_running(command, server_env, log, home, lock))
+        print(f"process {server.pid}, port {port}", end="", file=lock, flush=True)
         wait_until_up(url, server, log, console.print)
         with _running(_bootstrap(), env, None, home) as bootstrap:
             if bootstrap.wait():
@@ -114,13 +114,20 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
             f"Start runs at {url}/deployments, read them at {url}/artifacts. Ctrl-C ends it."
         )
         worker = stack.enter_context(
-            _running(("prefect", "worker", "start", "--pool", _POOL), env, None, home)
+            _running(("prefect", "worker", "start", "--pool", _POOL), env, None, home, lock)
         )
+        print(f"; its worker is process {worker.pid}", end="", file=lock, flush=True)
         while True:
             for process, name in ((server, f"server, see {log.name}"), (worker, "worker")):
                 if process.poll() is not None:
                     raise ServeError(f"the {name} has ended with status {process.returncode}")
             time.sleep(0.5)
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as there:
+        if not there.connect_ex(("127.0.0.1", port)):
+            raise ServeError(f"port {port} is taken: choose another one with PORT=N")
 
 
 def _bootstrap() -> tuple[str, ...]:
@@ -132,9 +139,13 @@ def _bootstrap() -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _running(
-    module: Sequence[str], env: Mapping[str, str], log: IO[bytes] | None, home: Path
+    module: Sequence[str],
+    env: Mapping[str, str],
+    log: IO[bytes] | None,
+    home: Path,
+    *inherited: IO[str],
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a module until the block ends. A Ctrl-C reaches it through us alone, in our order."""
+    """Run a module until the block ends. A Ctrl-C reaches it only through us, in our order."""
     with ExitStack() as stack:
         with _no_interrupt():  # one in between would leave a process that nobody ends
             process = subprocess.Popen(  # noqa: S603 - our own commands
@@ -145,6 +156,7 @@ def _running(
                 stdout=log or subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=[file.fileno() for file in inherited],
             )
             telling = Thread(target=_tell, args=(process.stdout,), daemon=True)
             if process.stdout:

@@ -1,0 +1,27 @@
+"""One home, one server."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deployments.home import reserved
+from thousandeyes.errors import SettingsError
+
+
+def test_a_home_is_one_servers_for_as_long_as_a_process_that_inherited_it_lives(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "server.lock").write_text("what a server that ended left behind")
+    with reserved(tmp_path) as lock:
+        print("process 17, port 4200", end="", file=lock, flush=True)
+        waits = (sys.executable, "-c", "input()")
+        server = subprocess.Popen(waits, stdin=subprocess.PIPE, pass_fds=[lock.fileno()])
+    with server:
+        with pytest.raises(SettingsError, match=r"already uses .*: process 17, port 4200\. Use"):
+            reserved(tmp_path).__enter__()
+        server.kill()
+    with reserved(tmp_path) as lock:
+        assert os.fstat(lock.fileno()).st_size == 0
