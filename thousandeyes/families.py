@@ -83,8 +83,9 @@ class FamilyQuota:
     era: int = 0
     """Goes up when the family becomes unknown. Calls of an earlier era tell nothing of this one."""
     asking: int = 0
+    """Calls under way that are to find out the numbers."""
     silent: int = 0
-    """Whether the call that is to find out is under way."""
+    """Calls in a row that brought no reply: after some of them, several may ask at a time."""
     last_reset: float = -math.inf
     window: float = WINDOW
     """Seconds in a window, as far as Resets show: a minute until two of them are less apart."""

@@ -20,6 +20,10 @@ GRACE: Final = 1.0
 DOCUMENTED: Final = 240
 """Calls in a window of the organization's, where no reply tells: whoever reads page after page
 from an API without headers must end somewhere."""
+DOCUMENTED_INSTANT: Final = 24
+"""Instant calls in a window, and no more are tried where no reply tells."""
+_STEP: Final = 6
+"""Instant calls that are tried beyond an assumed limit, after a window without a 429."""
 
 
 class Permit(NamedTuple):
@@ -34,8 +38,9 @@ class Quota:
     """Both families, and the closed times that a 429 brings.
 
     `reserve` is the fraction of each window left to other users, `chance` draws the lots for a
-    window's last calls. `assumed` is the instant limit concluded from a 429 where no reply tells
-    it, None as long as there is none.
+    window's last calls. `assumed` is the instant limit where no reply tells it: what was accepted
+    until a 429 came, and more after each window without one, since others may have used the rest.
+    It is None as long as there was no 429, and grows no further than the documented limit.
     """
 
     reserve: float = 0.0
@@ -45,6 +50,7 @@ class Quota:
     assumed: int | None = None
     _accepted: int = 0
     _shut: bool = False
+    _refused: bool = False
     _by_headers: bool = False
     _by_the_book: int = 0
 
@@ -120,7 +126,7 @@ class Quota:
             waits.append(retry_after)
         wait = max(GRACE, *waits) if waits else WINDOW
         self.closed_until = max(self.closed_until, now + wait)
-        self._shut = True
+        self._shut = self._refused = True
 
     def _documented(self, now: float) -> dict[Family, Told]:
         """Count an answered call that no header tells of; tell what is left by the documents."""
@@ -134,7 +140,7 @@ class Quota:
     def _assume(self) -> None:
         """Take what was accepted since the last opening as the limit that no header tells."""
         instant = self.families[Family.INSTANT]
-        if instant.told is None and self._accepted:
+        if self._accepted and (instant.told is None or self.assumed is not None):
             self.assumed = self._accepted
             instant.last_reset = -math.inf  # from now on Resets are by our own clock
         instant.forget()
@@ -154,6 +160,9 @@ class Quota:
             self.assumed = max(self.assumed, self._accepted)
             return {}
         if instant.told is None:
+            if not self._refused:
+                self.assumed = max(self.assumed, min(self.assumed + _STEP, DOCUMENTED_INSTANT))
+            self._refused = False
             self._accepted, instant.rolls_over_at = 1, now + WINDOW
         left, end = max(0, self.assumed - self._accepted), instant.rolls_over_at
         return {Family.INSTANT: Told(self.assumed, left, end, end - now)}

@@ -18,6 +18,7 @@ from tasks.deployment import deployment_slug
 from tasks.markdown import plain
 from tasks.publication import RERUNS, Place, publish, write_markdown
 from tasks.report import RunReport
+from tasks.server_calls import NoAccess
 from thousandeyes.errors import ThousandEyesError
 from thousandeyes.record import Record
 from thousandeyes.text import cut
@@ -203,7 +204,7 @@ def _to_be_raised() -> bool:
 
 
 def _why_cut_short(error: BaseException) -> str:
-    if isinstance(error, ThousandEyesError):
+    if isinstance(error, ThousandEyesError | NoAccess):
         return _sentence(error)
     if isinstance(error, Exception):
         return f"unexpected {type(error).__name__}, see the log"

@@ -283,9 +283,37 @@ def test_after_an_unexplained_429_what_was_accepted_is_taken_as_the_limit(
     for _ in range(10):
         quota.replied(quota.send(BOTH), reply(), 63)
     assert quota.wait(BOTH, 63) == 59, "counted from the answer that opened the window"
-    [asks] = sent_at_once(quota, 122)
-    quota.replied(asks, reply(), 122)
-    assert quota.families[INSTANT].free == 10
+
+
+def window_without_headers(quota: Quota, now: float, accepted: int, then: int = 200) -> None:
+    """Let calls be accepted from that second on, and one more be answered so."""
+    for second in range(accepted + 1):
+        answer = reply(then if second == accepted else 200)
+        [call] = sent_at_once(quota, now + second, 1)
+        quota.replied(call, answer, now + second)
+
+
+def test_an_assumed_limit_grows_with_each_window_without_a_429_up_to_the_documented_one() -> None:
+    quota = begun(reply())
+    window_without_headers(quota, 0, accepted=3, then=429)
+    assumed = []
+    for window in range(1, 7):
+        window_without_headers(quota, 100 * window, accepted=0)
+        assumed.append(quota.assumed)
+    assert assumed == [4, 10, 16, 22, 24, 24]
+    window_without_headers(quota, 700, accepted=7, then=429)
+    window_without_headers(quota, 800, accepted=0)
+    assert quota.assumed == 7, "others use the rest now"
+    window_without_headers(quota, 900, accepted=0)
+    assert quota.assumed == 13
+
+
+def test_an_assumed_limit_above_the_documented_one_stays() -> None:
+    quota = begun(reply())
+    window_without_headers(quota, 0, accepted=39, then=429)
+    for window in (1, 2, 3):
+        window_without_headers(quota, 100 * window, accepted=0)
+    assert quota.assumed == 40
 
 
 def test_headers_overrule_the_assumed_limit() -> None:

@@ -198,6 +198,22 @@ def test_without_headers_one_flood_of_429s_teaches_the_limit() -> None:
     assert api.by_status[429] <= 20, "what was in flight when the window was used up, once"
 
 
+@pytest.mark.parametrize(("others", "minutes"), [(0, 3), (12, 5), (23, 7)])
+def test_without_headers_a_minute_in_which_others_had_the_quota_costs_minutes_and_no_more(
+    others: int, minutes: int
+) -> None:
+    api = Api(server(tells=()))
+
+    async def main() -> None:
+        for _ in range(others):
+            assert api.server.windows[Family.INSTANT].take(0)
+        await whole_run(api, ids(87))
+        assert asyncio.get_running_loop().time() < minutes * 60 + 20
+
+    run(main())
+    assert sorted(set(api.refused_in)) == [1]
+
+
 def test_with_the_organization_s_headers_alone_the_instant_limit_is_learned() -> None:
     api = Api(server(tells=(Family.ORGANIZATION,)))
     records = run(whole_run(api, ids(96)))

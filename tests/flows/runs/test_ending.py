@@ -67,6 +67,7 @@ async def test_so_it_is_in_the_caller_of_its_function() -> None:
     ("error", "told"),
     [
         (SettingsError("no group named 'x'."), ["**Failed.** no group named 'x'.\n"]),
+        (NoAccess("not let in (401)"), ["**Failed.** not let in (401)\n"]),
         (ValueError("a secret"), ["**Failed.** unexpected ValueError, see the log\n"]),
         (asyncio.CancelledError(), ["**Cancelled.**\n"]),
         (Abort("it is another process's by now"), []),
