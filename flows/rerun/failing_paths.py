@@ -10,7 +10,7 @@ from flows.runs.sending import Logger
 from tasks.server_calls import NoAccess
 from thousandeyes.caller import READING
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.errors import CallFailed, InvalidCall, NotFound
+from thousandeyes.errors import CallFailed, Forbidden, InvalidCall, NotFound
 from thousandeyes.outcomes import VerdictName
 from thousandeyes.path_words import words
 from thousandeyes.paths import path_of
@@ -47,6 +47,7 @@ class FailingPaths:
         self._keep = keep
         self._logger = logger
         self._stopped = ""
+        self._shut: dict[str | None, str] = {}
         self._calls = 0
         self._left_out = 0
         self._in_a_row = 0
@@ -67,10 +68,10 @@ class FailingPaths:
         try:
             async with asyncio.timeout(LONGEST):
                 for record, agent in asked:
-                    if not client.gate.has_spare(READING, LEFT_TO_OTHERS):
-                        self.stop("less than half of the organization's quota is left")
-                    if self._stopped:
+                    if self._has_to_stop(client):
                         break
+                    if record.aid in self._shut:
+                        continue
                     told.setdefault(record.test_id, []).append(
                         await self._words(client, record, agent)
                     )
@@ -100,15 +101,21 @@ class FailingPaths:
         if self._left_out:
             paths, were = ("path", "was") if self._left_out == 1 else ("paths", "were")
             paths += "" if told else " of failing laptops"
-            told.append(f"{self._left_out} {paths} {were} left out: {self._stopped}")
+            why = "; ".join(filter(None, (*self._shut.values(), self._stopped)))
+            told.append(f"{self._left_out} {paths} {were} left out: {why}")
         return ", and ".join(told)
+
+    def _has_to_stop(self, client: ThousandEyesClient) -> bool:
+        if not client.gate.has_spare(READING, LEFT_TO_OTHERS):
+            self.stop("less than half of the organization's quota is left")
+        return bool(self._stopped)
 
     async def _words(self, client: ThousandEyesClient, record: Record, agent: FailingAgent) -> str:
         self._calls += 1
         try:
             reply = await client.path(record.test_id, agent.agent_id, agent.round_id, record.aid)
         except CallFailed as error:
-            self._note(error)
+            self._note(error, record.aid)
             why = cut(str(error), _LONGEST_ERROR)
             return f"The path of {agent.name} could not be read: {why}"
         self._in_a_row = 0
@@ -118,10 +125,12 @@ class FailingPaths:
         named = self._options.name_laptops_and_networks
         return f"The path of {agent.name} {words(path, with_addresses=named)}"
 
-    def _note(self, error: CallFailed) -> None:
-        """Stop where the next call would not fare better either."""
+    def _note(self, error: CallFailed, aid: str | None) -> None:
+        """Stop where the next call would not fare better either, be it in one account group."""
         self._in_a_row += error.may_pass
-        if self._in_a_row >= FAILURES_IN_A_ROW or not (
+        if isinstance(error, Forbidden):
+            self._shut[aid] = str(error)
+        elif self._in_a_row >= FAILURES_IN_A_ROW or not (
             error.may_pass or isinstance(error, NotFound | InvalidCall)
         ):
             self.stop(str(error))

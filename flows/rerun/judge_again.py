@@ -15,6 +15,7 @@ from flows.rerun.comparison import Comparison, comparison_of
 from flows.rerun.earlier import find_run, naming_tests
 from flows.rerun.failing_paths import FailingPaths
 from flows.rerun.flow import RerunFailed
+from flows.rerun.judging import Judging
 from flows.rerun.later_runs import rounds_of_others
 from flows.rerun.looking_up import look_up
 from flows.rerun.open_verdicts import is_open, what_became
@@ -141,14 +142,8 @@ class _JudgedRun:
         logger.info("Reads the results of %d tests of run %r again", len(tests), self._run.name)
         baseline = Baseline(client, options, logger)
         await baseline.read(await look_up(client, tests, logger, for_rounds=True), (), tests)
-        reading = ReadingAgain(
-            client,
-            options,
-            selection.thresholds,
-            baseline,
-            on_known=self.artifacts.keep,
-            logger=logger,
-        )
+        judging = Judging(client, options, selection.thresholds, baseline, logger)
+        reading = ReadingAgain(judging, on_known=self.artifacts.keep)
         others = await rounds_of_others(self._run, tests, baseline)
         self._trouble = await reading.read(tests, others)
         await self._paths.read(client, filter(_lacks_paths, tests))

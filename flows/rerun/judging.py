@@ -1,7 +1,7 @@
 """What the results of one test come to for its record: a doubt settled, a link, a verdict."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from flows.rerun.baseline import Baseline
@@ -19,6 +19,7 @@ from thousandeyes.verdict import Verdict
 from thousandeyes.watch import Watched
 
 
+@dataclass(frozen=True)
 class Judging:
     """Brings records up to date by what was read of their tests.
 
@@ -30,19 +31,11 @@ class Judging:
         logger: Where the person on call looks.
     """
 
-    def __init__(
-        self,
-        client: ThousandEyesClient,
-        options: RerunOptions,
-        thresholds: Mapping[str, Thresholds],
-        baseline: Baseline,
-        logger: Logger,
-    ) -> None:
-        self._client = client
-        self._options = options
-        self._thresholds = thresholds
-        self._baseline = baseline
-        self._logger = logger
+    client: ThousandEyesClient
+    options: RerunOptions
+    thresholds: Mapping[str, Thresholds]
+    baseline: Baseline
+    logger: Logger
 
     def settle(self, record: Record, watched: Watched, trouble: str = "") -> None:
         """Note whether a test that is in doubt has run.
@@ -57,22 +50,22 @@ class Judging:
         elif trouble:
             record.noted(f"its results can't be read: {trouble}")
         else:
-            minutes = self._options.results_deadline_minutes
+            minutes = self.options.results_deadline_minutes
             record.noted(f"no results appeared within {minutes:g} minutes; it may still have run")
-        self._logger.info("Test %s: %s, %s", record.test_id, record.outcome, record.detail)
+        self.logger.info("Test %s: %s, %s", record.test_id, record.outcome, record.detail)
 
     def link(self, record: Record, watched: Watched | None = None) -> None:
         """Link to what is known of the test, unless that isn't wanted."""
-        if not self._options.link_to_app:
+        if not self.options.link_to_app:
             return
         rows = watched.rows if watched else []
         has_http = any(isinstance(row, HttpRound) for row in rows)
         record.linked(
             app_link(
                 record.test_id,
-                app=self._client.settings.app,
+                app=self.client.settings.app,
                 kind=Kind.HTTP_SERVER if has_http else Kind.NETWORK,
-                aid=record.aid or self._client.settings.aid,
+                aid=record.aid or self.client.settings.aid,
                 round_id=max((row.round_id for row in rows), default=None),
             )
         )
@@ -83,7 +76,7 @@ class Judging:
             record,
             watched,
             complete=watched.complete,
-            too_early=not trouble and self._baseline.is_too_early(record),
+            too_early=not trouble and self.baseline.is_too_early(record),
         )
         if trouble:
             why = f"no results could be read: {trouble}"  # whether anybody answered isn't known
@@ -97,19 +90,19 @@ class Judging:
         self, record: Record, watched: Watched, *, complete: bool, too_early: bool
     ) -> Verdict:
         """Return the verdict on a test; `thousandeyes.judging.judge` tells of the flags."""
-        named = self._options.name_laptops_and_networks
+        named = self.options.name_laptops_and_networks
         return judge(
             watched.rows,
-            self._thresholds.get(record.test_id, self._options.thresholds),
+            self.thresholds.get(record.test_id, self.options.thresholds),
             expected=watched.expected,
             complete=complete,
             too_early=too_early,
             is_http=watched.is_http,
-            agent_names=self._baseline.agent_names if named else {},
+            agent_names=self.baseline.agent_names if named else {},
         )
 
     def take(self, record: Record, verdict: Verdict) -> None:
         """Note a verdict, and tell of it."""
         record.judged(verdict)
-        log = self._logger.info if verdict.name is VerdictName.PASSED else self._logger.warning
+        log = self.logger.info if verdict.name is VerdictName.PASSED else self.logger.warning
         log("Test %s: %s", record.test_id, verdict.sentence)

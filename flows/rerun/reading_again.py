@@ -1,22 +1,17 @@
 """The results of a run that is over: read once more, and its tests judged by them."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
-from flows.rerun.baseline import Baseline
 from flows.rerun.judging import Judging
 from flows.rerun.later_runs import Others
 from flows.rerun.looking_up import ask_each
-from flows.rerun.options import RerunOptions
-from flows.runs.sending import Logger
 from thousandeyes.awaiting import read_results
-from thousandeyes.client import ThousandEyesClient
 from thousandeyes.expected import is_http, kinds_of
 from thousandeyes.outcomes import Outcome
 from thousandeyes.queries import TESTS_PER_CALL
 from thousandeyes.record import Record
-from thousandeyes.thresholds import Thresholds
 from thousandeyes.verdict import Verdict
 from thousandeyes.watch import Watched
 
@@ -28,30 +23,18 @@ class ReadingAgain:
     """Reads results of a run that is over, and brings its records up to date.
 
     Args:
-        client: The client.
-        options: The run's.
-        thresholds: What the results of a test must keep to, by its ID; else the options'.
-        baseline: What is known of the tests.
+        judging: Judges a test by what was read; knows the run's options and its baseline.
         on_known: Is awaited with each record that changed.
-        logger: Where the person on call looks.
     """
 
     def __init__(
         self,
-        client: ThousandEyesClient,
-        options: RerunOptions,
-        thresholds: Mapping[str, Thresholds],
-        baseline: Baseline,
+        judging: Judging,
         *,
         on_known: Callable[[Record], Awaitable[None]],
-        logger: Logger,
     ) -> None:
-        self._client = client
-        self._options = options
-        self._baseline = baseline
-        self._judging = Judging(client, options, thresholds, baseline, logger)
+        self._judging = judging
         self._on_known = on_known
-        self._logger = logger
 
     async def read(self, records: Sequence[Record], others: Others) -> str:
         """Read what there is of the tests' own rounds, and judge by it.
@@ -84,16 +67,18 @@ class ReadingAgain:
             if (test := self._watched(record, others.get(record.test_id, ())))
         ]
         tests = [test for _, test in some]
-        await read_results(self._client.read, tests, self._client.server_time())
+        client = self._judging.client
+        await read_results(client.read, tests, client.server_time())
         for record, test in some:
             await self._take(record, test)
 
     def _watched(self, record: Record, others: Collection[int]) -> Watched | None:
-        own = self._baseline.own_rounds(record, others)
+        baseline = self._judging.baseline
+        own = baseline.own_rounds(record, others)
         if own is None:
             return None
         before = record.verdict.agents_expected if record.verdict else None
-        test = self._baseline.tests.get(record.test_id)
+        test = baseline.tests.get(record.test_id)
         return Watched(
             record.test_id,
             own.after,
@@ -101,9 +86,9 @@ class ReadingAgain:
             gives_up_at=_NOW,
             next_poll=_NOW,
             # Those that are online now need not be those that were.
-            expected=self._options.expected_agents or before,
+            expected=self._judging.options.expected_agents or before,
             aid=record.aid,
-            interval=self._baseline.interval(record),
+            interval=baseline.interval(record),
             rounds_until=own.until,
             is_http=is_http(test),
         )
@@ -114,7 +99,7 @@ class ReadingAgain:
             self._judging.settle(record, watched)
         if record.outcome is not Outcome.ACCEPTED:
             return
-        too_early = self._baseline.is_too_early(record)
+        too_early = self._judging.baseline.is_too_early(record)
         found = self._judging.verdict_on(record, watched, complete=True, too_early=too_early)
         # Of which some have not answered an HTTP test: that it is one may not have been known.
         told = len({row.agent_id for row in watched.rows})
@@ -128,7 +113,7 @@ class ReadingAgain:
 
     def _keep(self, record: Record, before: Verdict, found: Verdict, told: int) -> None:
         if told < before.agents_answered:
-            self._logger.warning(
+            self._judging.logger.warning(
                 "Test %s: the API tells of %d agents by now, and told of %d: the verdict stays",
                 record.test_id,
                 told,

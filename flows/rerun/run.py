@@ -8,6 +8,7 @@ from typing import Any
 from prefect.context import FlowRunContext
 
 from flows.rerun.baseline import Baseline
+from flows.rerun.judging import Judging
 from flows.rerun.later_runs import OthersOf
 from flows.rerun.looking_up import look_up
 from flows.rerun.options import RerunOptions
@@ -60,12 +61,8 @@ class Run:
         self._call = partial(call, client=client, delivery=options.delivery)
         self._baseline = Baseline(client, options, logger)
         self.results = Results(
-            client,
-            options,
-            thresholds,
-            self._baseline,
+            Judging(client, options, thresholds, self._baseline, logger),
             on_known=self._take_results,
-            logger=logger,
             clock=asyncio.get_running_loop().time,
         )
         self._places: dict[str, int] = {}

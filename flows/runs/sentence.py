@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from tasks.report import counts
+from tasks.report import counts, failures_first
 from thousandeyes.changes import is_failing, is_newly_failing
 from thousandeyes.outcomes import GOOD, Ending, Outcome, VerdictName, in_words
 from thousandeyes.record import Record
@@ -75,17 +75,17 @@ def _failed(bad: Sequence[Record]) -> str:
     """
     failing = [record for record in bad if is_failing(record)]
     new = [record for record in failing if is_newly_failing(record)]
+    how = "did not end well" if _are_counted(bad) else "failed"
     if not any(record.standing and record.standing.change for record in failing):
-        return f"failed{named(bad)}"
+        return f"{how}{named(bad)}"
     if len(new) == len(bad):
         words = {1: "and it is new", 2: "both new"}.get(len(new), "all new")
-        return f"failed, {words}{named(bad)}"
+        return f"{how}, {words}{named(bad)}"
     if not new:
         words = {1: ", as before", 2: ", both as before"}.get(len(bad), ", all as before")
-        return f"failed{words if failing == list(bad) else ''}{named(bad)}"
+        return f"{how}{words if failing == list(bad) else ''}{named(bad)}"
     new_ids = {record.test_id for record in new}
-    new_first = [*new, *(record for record in bad if record.test_id not in new_ids)]
-    return f"failed, {len(new)} of them new{named(new_first, new_ids)}"
+    return f"{how}, {len(new)} of them new{named(bad, new_ids)}"
 
 
 def _all_passed(records: Sequence[Record]) -> bool:
@@ -101,7 +101,9 @@ def _good(records: Sequence[Record], done: str) -> str:
 
 
 def named(records: Sequence[Record], new: Collection[str] = ()) -> str:
-    """Return tests by name behind a colon, each with its ending; of many, endings are counted.
+    """Return tests by name behind a colon, each with its ending, new ones first.
+
+    Of many, of which not all are named, the worst come first, and their endings are counted.
 
     `failed` is not said again, since that is what the sentence says of them.
 
@@ -111,13 +113,19 @@ def named(records: Sequence[Record], new: Collection[str] = ()) -> str:
     """
     many = len(records) > MOST_NAMED
     names = []
-    for record in records:
+    ordered = failures_first(records) if many else records
+    for record in sorted(ordered, key=lambda record: record.test_id not in new):
         notes = [] if many or record.ending is VerdictName.FAILED else [in_words(record.ending)]
         notes += ["new"] if record.test_id in new else []
         names.append(_name(record) + (f" ({', '.join(notes)})" if notes else ""))
-    all_failed = all(record.ending is VerdictName.FAILED for record in records)
-    counted = f" ({counts(records)})" if many and not all_failed else ""
+    counted = f" ({counts(records)})" if _are_counted(records) else ""
     return f"{counted}: {listed(names, MOST_NAMED)}"
+
+
+def _are_counted(records: Sequence[Record]) -> bool:
+    """Tell whether there are many, which did not all end as `failed`."""
+    all_failed = all(record.ending is VerdictName.FAILED for record in records)
+    return len(records) > MOST_NAMED and not all_failed
 
 
 def _name(record: Record) -> str:

@@ -81,7 +81,9 @@ async def test_each_goes_at_its_own_pace_and_a_retry_resends_no_accepted_test(
             "rerun-organizations/organizations", {"groups": [f"{name}-tests" for name in served]}
         )
         sentence = await ended(parent.id)
-        assert sentence.startswith("2 of 3 organizations passed; west: 24 of 24 tests failed (")
+        assert sentence.startswith(
+            "2 of 3 organizations passed; west: 24 of 24 tests did not end well ("
+        )
         assert {name: ran(simulator) for name, (simulator, _) in served.items()} == {
             **{name: dict.fromkeys(ids_of(name), 1) for name in QUOTAS},
             DEAD: {},

@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -150,6 +151,19 @@ def test_a_refusal_that_holds_for_all_ends_it(status: int) -> None:
     world, _ = rerun(3, result_replies=replies_to_paths(status), **ALL_FAIL)
     assert len(world.path_calls) == 1
     assert f"and 11 paths were left out: {status}: " in world.paths.spent
+
+
+def test_one_that_holds_for_an_account_group_leaves_those_of_the_others_to_be_read() -> None:
+    def paths_of(most: int, replies: Sequence[Any] = ()) -> World:
+        world = World(tests=IDS, result_replies=list(replies), **ALL_ONLINE, **ALL_FAIL)
+        records = [Record(one, aid="1234" if one == NETWORK else None) for one in IDS]
+        options = RerunOptions(wait_for_results=True, paths_of_failing_agents=most)
+        run(world.execute(records, options))
+        return world
+
+    world = paths_of(3, [200] * len(paths_of(0).result_calls) + [403])
+    assert len(world.path_calls) == 10
+    assert "and 2 paths were left out: 403: " in world.paths.spent
 
 
 def test_an_api_that_does_not_answer_costs_a_minute() -> None:

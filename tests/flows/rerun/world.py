@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import FlowRun
 from flows.rerun import RerunOptions
 from flows.rerun.baseline import Baseline
 from flows.rerun.failing_paths import FailingPaths
+from flows.rerun.judging import Judging
 from flows.rerun.later_runs import Others, OthersOf
 from flows.rerun.looking_up import look_up
 from flows.rerun.plan import plan
@@ -145,7 +146,8 @@ class World:
             listed = await look_up(client, records, logger, for_rounds=True)
             await baseline.read(listed, (), records)
             keep = Noted(self.known).keep
-            reading = ReadingAgain(client, options, {}, baseline, on_known=keep, logger=logger)
+            judging = Judging(client, options, {}, baseline, logger)
+            reading = ReadingAgain(judging, on_known=keep)
             return await reading.read(records, later)
 
     def _client(self) -> ThousandEyesClient:

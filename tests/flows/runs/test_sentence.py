@@ -90,7 +90,15 @@ def test_the_tests_that_failed_are_named_up_to_five() -> None:
     )
     many = [failed(str(number)) for number in range(6)]
     assert passed_and_why([*many, *records(Outcome.FORBIDDEN)], DEFAULT)[1] == (
-        "7 of 7 tests failed (6 failed, 1 forbidden): 0, 1, 2, 3, 4 and 2 more."
+        "7 of 7 tests did not end well (6 failed, 1 forbidden): 0, 1, 2, 3, 4 and 2 more."
+    )
+
+
+def test_of_many_the_worst_are_named_first() -> None:
+    unsent = [Record(f"Later {number}") for number in range(8)]
+    assert passed_and_why([*unsent, failed("Payroll")], DEFAULT)[1] == (
+        "9 of 9 tests did not end well (1 failed, 8 not attempted): "
+        "Payroll, Later 0, Later 1, Later 2, Later 3 and 4 more."
     )
 
 
