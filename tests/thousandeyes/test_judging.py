@@ -408,7 +408,7 @@ def test_when_all_have_answered_it_is_final_however_early(expected: int) -> None
 
 
 def test_a_score_beside_an_error_is_a_measurement_and_judged_as_one() -> None:
-    told = {"error_details": "No host", "score": Score(application_score=50)}
+    told: dict[str, Any] = {"error_details": "No host", "score": Score(application_score=50)}
     assert verdict_on(network(**told)).agents_icmp_blocked == 0
     assert verdict_on(network(**told), min_score=50).name is VerdictName.PASSED
     assert verdict_on(network(**told), min_score=51).name is VerdictName.FAILED

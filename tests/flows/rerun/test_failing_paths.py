@@ -226,7 +226,8 @@ async def read_paths(reader: Any, record: Record, keep: Any) -> None:
 async def test_an_id_that_would_name_another_address_is_passed_over_and_long_reasons_are_cut() -> (
     None
 ):
-    reader, known = Reader(), []
+    reader = Reader()
+    known: list[str] = []
     record = failed("a-1", "../a-2", "a 3", "a?4")
     await read_paths(reader, record, Noted(known).keep)
     assert reader.asked == ["a-1"]
