@@ -20,7 +20,9 @@ _TAKEN: Final = re.compile(
 )
 _NUMBER: Final = re.compile(r"^(\d{1,9})([.)])(?!\S)")
 """Begins a numbered list; a longer number begins none."""
-_ADDRESS: Final = re.compile(r"(?<=\w:)(?=//)|(?<=www)(?=\.)|(?<=[\w.+-])(?=@[\w-])", re.IGNORECASE)
+_ADDRESS: Final = re.compile(
+    r"(?<=\w:)(?=//)|(?<=www)(?=\.)|(?<=[\w.+-])(?=@[\\\w-])", re.IGNORECASE
+)
 _UNSEEN: Final = "\u2060"
 """Stands in an address, so that it is no link. A backslash does not: the second UI looks for
 addresses in what it has unescaped."""

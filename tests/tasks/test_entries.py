@@ -12,6 +12,7 @@ from tasks.report import counts, failures_first
 from tasks.summary import markdown
 from tests.tasks.reports import HOSTILE, TEST, judged, network, record, report
 from thousandeyes.outcomes import Outcome
+from thousandeyes.standing import Standing
 from thousandeyes.text import with_full_stop
 
 pytestmark = pytest.mark.usefixtures("prefect_ui")
@@ -40,6 +41,16 @@ def test_what_was_measured_stands_before_what_became_of_the_call() -> None:
     told = "laptop-0, laptop-1, laptop-2, laptop-3, laptop-4"
     assert laptops == f"Laptops that failed: {told}."
     assert results == f"[Results in ThousandEyes]({link})"
+
+
+def test_a_link_to_results_and_last_runs_are_told_where_there_are_any() -> None:
+    link = "https://app.thousandeyes.com/view/endpoint-agent?testId=1"
+    once, twice = record("1", Outcome.NOT_FOUND, app_link=link), record("2", Outcome.NOT_FOUND)
+    once.stands(Standing(history="✗"))
+    twice.stands(Standing(history="✓✗"))
+    text = markdown(report(once, twice), "/t").partition("## History")[0]
+    assert link not in text, "nothing was measured"
+    assert text.count("Last ") == text.count("Last 2 runs, the newest at the right: ✓✗") == 1
 
 
 @given(st.text() | st.just(HOSTILE))

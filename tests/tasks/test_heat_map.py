@@ -4,6 +4,7 @@ import base64
 import re
 from xml.etree import ElementTree
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,8 +68,22 @@ def test_failing_tests_come_first_and_then_those_that_failed_most_often() -> Non
         told("2", "✓✗✓✓", "once"),
         told("3", "✗✗✓✓", "twice"),
         told("4", "✗", "now"),
+        told("5", "✗✗✗✗", "always"),
+        Record("6", "not compared"),
     ]
-    assert read(shown(section(records)))[0] == ["now", "twice", "once", "never"]
+    assert read(shown(section(records)))[0] == ["now", "always", "twice", "once", "never"]
+
+
+def test_the_newest_runs_of_all_tests_stand_below_each_other() -> None:
+    root = ElementTree.fromstring(picture([told("1", "✓✗"), told("2", "✗")], 2))
+    failed = str(root.findall(f"{SVG}path")[list(marks.MEANING).index(marks.FAILED)].get("d"))
+    (newest, _), (other, _), *_ = re.findall(r"M(\d+) (\d+)", failed)
+    assert newest == other
+
+
+@pytest.mark.parametrize("letter", ["\ufffe", "\uffff"], ids=ascii)
+def test_a_letter_that_no_xml_may_hold_breaks_no_picture(letter: str) -> None:
+    assert read(picture([told("1", "✓✗", f"VPN{letter}")], 2))[0] == ["VPN?"]
 
 
 def test_the_words_say_what_the_picture_says() -> None:

@@ -4,7 +4,7 @@ import re
 from html import unescape
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -48,6 +48,7 @@ def test_a_text_is_shown_as_it_is(text: str) -> None:
 
 
 @given(texts)
+@example("a@_b.example.com")
 def test_no_address_becomes_a_link(text: str) -> None:
     assert not _LINKS.search(unescape(str(_markdown.render(plain(text)))))
 
@@ -69,6 +70,7 @@ def test_a_cell_is_read_back_as_it_was(text: str) -> None:
 def test_a_cell_of_version_0_1_0_is_read_as_it_stands(text: str) -> None:
     """It was cut for a log, and began with no tab."""
     assert from_cell(shown(text)) == shown(text)
+    assert from_cell("\tBerlin") == "\tBerlin", "nothing of it would have been altered"
 
 
 @pytest.mark.parametrize("text", HOSTILE + OF_MANY_LINES)

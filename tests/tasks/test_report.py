@@ -64,7 +64,7 @@ def test_those_that_stand_in_no_table_are_told_together_by_their_outcome() -> No
         for test_id, outcome in (
             ("1_", Outcome.SKIPPED),
             ("2", Outcome.NOT_ATTEMPTED),
-            ("3", Outcome.SKIPPED),
+            ("3_", Outcome.SKIPPED),
         )
     )
     sent = record("4", Outcome.NOT_FOUND)
@@ -74,6 +74,22 @@ def test_those_that_stand_in_no_table_are_told_together_by_their_outcome() -> No
         {"outcome": "skipped", "test_ids": "\t1_"},
     ]
     assert [from_row(one).test_id for one in stored_rows(rows)] == ["2", "1_"]
+
+
+def test_the_first_reason_is_that_of_the_worst_test_cut_short() -> None:
+    well = record("1", Outcome.ACCEPTED, detail="fine")
+    assert report().first_reason == report(well).first_reason == ""
+    lost = record("2", Outcome.NOT_FOUND, test_name="Intranet", detail="404: Not Found")
+    assert report(well, lost).first_reason == "Intranet: 404: Not Found."
+    unsent = record("3", Outcome.NOT_ATTEMPTED)
+    assert report(unsent).first_reason == "3: not attempted."
+    assert report(unsent, replace(lost, detail="x" * 400)).first_reason.endswith("xx…")
+
+
+def test_a_run_has_passed_or_failed_unless_another_word_or_none_is_set() -> None:
+    well = report(record("1", Outcome.ACCEPTED), passed=True)
+    assert (well.ended, replace(well, passed=False).ended) == ("Passed.", "Failed.")
+    assert [replace(well, word=word).ended for word in ("Judged", "")] == ["Judged.", ""]
 
 
 def test_what_ended_well_fills_up_the_table_unless_it_has_no_artifact_of_its_own() -> None:

@@ -10,10 +10,12 @@ from pydantic import ValidationError
 
 from tasks.rows import carried_on, fields_of, from_row, in_run_table, row, stored_rows
 from thousandeyes.app_links import app_link
-from thousandeyes.judging import NO_VERDICT
+from thousandeyes.judging import NO_VERDICT, judge
 from thousandeyes.outcomes import Outcome, VerdictName
 from thousandeyes.record import Record
+from thousandeyes.rounds import NetworkRound
 from thousandeyes.standing import Change, Standing
+from thousandeyes.thresholds import Thresholds
 from thousandeyes.verdict import FailingAgent, Spread, Verdict
 
 moments = st.none() | st.datetimes(timezones=st.just(UTC)).map(
@@ -149,6 +151,27 @@ def test_a_row_of_what_was_not_sent_tells_how_the_test_stands(record: Record) ->
         record.outcome,
         record.standing,
     )
+
+
+def test_what_late_laptops_may_change_is_called_provisional_in_the_runs_table() -> None:
+    rounds = [NetworkRound(test_id="1", agent_id="a", round_id=60, loss=0)]
+    early, late = (
+        judge(rounds, Thresholds(), expected=2, complete=True, too_early=too_early)
+        for too_early in (True, False)
+    )
+    told = [
+        in_run_table(Record("1", outcome=Outcome.ACCEPTED, verdict=verdict))["agents"]
+        for verdict in (early, late, None)
+    ]
+    assert told == ["1 of 1 passed, provisional", "1 of 1 passed", None]
+
+
+def test_the_wait_for_quota_is_told_in_tenths_of_a_second() -> None:
+    assert row(Record("1", quota_wait_seconds=1.26))["quota_wait_seconds"] == 1.3
+
+
+def test_an_empty_table_has_no_rows() -> None:
+    assert stored_rows([]) == []
 
 
 def test_without_results_the_columns_of_a_verdict_are_empty() -> None:

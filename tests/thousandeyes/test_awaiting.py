@@ -322,6 +322,33 @@ def test_the_newest_round_of_each_test_is_found_before_anything_is_sent() -> Non
     assert run(newest_rounds(api.read, ["1", "2", "3"], since=60)) == {"1": 120, "2": 180}
 
 
+def test_of_several_rounds_the_newest_counts_in_whatever_order_they_come() -> None:
+    api = Api(lambda *_: page(row("1", round_id=180), row("1", "b", 120), row("1", "c", 60)))
+    assert run(newest_rounds(api.read, ["1"], since=60)) == {"1": 180}
+
+
+def test_who_gives_up_while_nothing_is_due_waits_no_longer() -> None:
+    done = Done()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        awaiting = Awaiting(Api(lambda *_: page()).read, done, clock=loop.time)
+        awaiting.add(watched())
+        following = asyncio.ensure_future(awaiting.follow())
+        await asyncio.sleep(1)
+        awaiting.give_up("the run was stopped")
+        await asyncio.sleep(1)
+        awaiting.add(watched("2"))
+        awaiting.close()
+        await following
+
+    run(main())
+    assert {test_id: (at, why) for test_id, (at, _, why) in done.tests.items()} == {
+        "1": (1, "the run was stopped"),
+        "2": (2, "the run was stopped"),
+    }
+
+
 def test_the_newest_round_of_a_longer_interval_may_have_begun_before_the_moment() -> None:
     api = Api(lambda *_: page(row("1", round_id=240), row("1", round_id=300)))
     assert run(newest_rounds(api.read, ["1"], since=599, interval=300)) == {"1": 300}

@@ -128,16 +128,27 @@ class TestTenNights:
 
 def test_a_call_that_was_taken_is_no_recovery_of_laptops_that_failed() -> None:
     nights = night_after_night(
-        [[ended("1", night, verdict)] for night, verdict in enumerate([BAD, None, GOOD])]
+        [[ended("1", night, verdict)] for night, verdict in enumerate([BAD, None, None, GOOD])]
     )
-    assert [standing(night[0]).change for night in nights] == [None, "unchanged", "recovered"]
-    assert [standing(night[0]).failing_runs for night in nights] == [1, 1, 0]
+    assert [standing(night[0]).change for night in nights] == [
+        *(None, "unchanged", "unchanged", "recovered")
+    ]
+    assert [standing(night[0]).failing_runs for night in nights] == [1, 1, 1, 0]
 
 
 def test_a_row_of_version_0_1_0_that_failed_is_a_failure_since_then() -> None:
     old = from_row(row(ended("1", 0, BAD)))
     now = compared(ended("1", 1, BAD), old, "run")
     assert (now.change, now.failing_since, now.failing_runs) == ("still_failing", NIGHT, 2)
+    assert now.history == "✗✗"
+    skipped = compared(Record("1", outcome=Outcome.SKIPPED), old, "run")
+    assert (skipped.change, skipped.failing_since, skipped.failing_runs) == ("unchanged", NIGHT, 1)
+    assert skipped.history == "✗·"
+
+
+def test_a_failure_that_made_no_call_is_one_since_its_end() -> None:
+    record = Record("1", outcome=Outcome.QUOTA_EXHAUSTED, finished_at=NIGHT)
+    assert compared(record, None, None).failing_since == NIGHT
 
 
 def changes(*endings: Ending) -> list[Change | None]:
@@ -275,6 +286,49 @@ def test_steady_noise_is_rarely_called_worse_than_usual(values: int) -> None:
         for _ in range(rounds)
     )
     assert called / rounds < 0.01
+
+
+@pytest.mark.parametrize(
+    ("usual", "now", "told"),
+    [
+        ([100] * 6, 110, ""),
+        ([100] * 6, 111, "slower: latency 111 ms, usually 100 ms"),
+        ([20] * 6, 25, ""),
+        ([20] * 6, 26, "slower: latency 26 ms, usually 20 ms"),
+        ([100, 110] * 3, 173, ""),
+        ([100, 110] * 3, 174, "slower: latency 174 ms, usually 100 ms"),
+        ([10, 10, 10, 90, 90, 90, 90], 30, "slower: latency 30 ms, usually 10 ms"),
+        ([20] * 5, 90, ""),
+    ],
+)
+def test_a_value_is_worse_beyond_what_steps_share_and_spread_allow(
+    usual: list[float], now: float, told: str
+) -> None:
+    assert drift.moved({"latency_ms": tuple(usual)}, {"latency_ms": now}) == told
+
+
+def test_of_what_was_measured_the_latest_values_are_kept() -> None:
+    recent = {"loss": tuple(map(float, range(drift.MOST_KEPT)))}
+    kept = drift.remembered(recent, {"loss": 99.0})
+    assert kept == {"loss": (*recent["loss"][1:], 99.0)}
+
+
+def test_what_failed_is_not_usual_and_a_test_that_recovers_is_not_called_slower() -> None:
+    slow, slow_and_bad = (measured(name, 90) for name in (VerdictName.PASSED, VerdictName.FAILED))
+    nights = [*[GOOD] * 6, slow_and_bad, slow, slow]
+    told = night_after_night([[ended("1", n, verdict)] for n, verdict in enumerate(nights)])
+    assert standing(told[6][0]).recent["latency_ms"] == (30.0,) * 6
+    assert [standing(night[0]).moved for night in told[6:]] == [
+        *("", "", "slower: latency 90 ms, usually 30 ms")
+    ]
+
+
+def test_a_test_is_gone_once_and_then_carried_on_in_silence() -> None:
+    missing = ended("1", 0, GOOD)
+    missing.stands(compared(missing, None, None))
+    assert gone([], {"1": missing}) == [missing]
+    [kept] = carried([], {"1": missing})
+    assert gone([], {"1": kept}) == []
 
 
 endings = st.sampled_from([GOOD, BAD, "skipped", "gone"])

@@ -67,6 +67,20 @@ def test_calls_go_out_first_come_first_served() -> None:
     run(main())
 
 
+def test_who_asks_just_as_a_place_gets_free_goes_behind_those_that_wait_for_it() -> None:
+    async def main() -> None:
+        world = World()
+
+        async def twice() -> None:
+            await world.call("first")
+            await world.call("asks again at once")
+
+        await asyncio.gather(*world.start(twice(), world.call("waits")))
+        assert [name for name, _ in world.done] == ["first", "waits", "asks again at once"]
+
+    run(main())
+
+
 def test_there_is_a_call_to_spare_only_while_a_share_of_the_window_is_left() -> None:
     async def main() -> None:
         world = World()
@@ -411,6 +425,17 @@ class TestAnApiThatSaysNothing:
             world.is_silent = False
             await asyncio.sleep(300)
             await world.call("after")
+            assert world.gate.silence is None
+
+        run(main())
+
+    def test_is_not_one_that_answers_between_calls_that_are_lost(self) -> None:
+        async def main() -> None:
+            world = World()
+            for number in range(30):
+                world.is_silent = number % 3 > 0
+                await asyncio.wait(world.start(world.call(f"{number}")))
+                await asyncio.sleep(60)
             assert world.gate.silence is None
 
         run(main())

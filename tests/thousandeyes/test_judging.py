@@ -12,7 +12,7 @@ from tests.thousandeyes.steady import steady
 from thousandeyes.judging import judge
 from thousandeyes.laptop import Attribute, Fact, Laptop
 from thousandeyes.outcomes import VerdictName
-from thousandeyes.rounds import HttpRound, Measured, NetworkRound, rows_of
+from thousandeyes.rounds import HttpRound, Measured, NetworkRound, Score, rows_of
 from thousandeyes.text import shown
 from thousandeyes.thresholds import Thresholds
 from thousandeyes.verdict import Sighting, Spread, Verdict
@@ -408,6 +408,47 @@ def test_when_all_have_answered_it_is_final_however_early(expected: int) -> None
     verdict = verdict_on(*good(expected), expected=expected, too_early=True)
     assert not verdict.provisional
     assert verdict == verdict_on(*good(expected), expected=expected)
+
+
+def test_a_score_beside_an_error_is_a_measurement_and_judged_as_one() -> None:
+    told: dict[str, Any] = {"error_details": "No host", "score": Score(application_score=50)}
+    assert verdict_on(network(**told)).agents_icmp_blocked == 0
+    assert verdict_on(network(**told), min_score=50).name is VerdictName.PASSED
+    assert verdict_on(network(**told), min_score=51).name is VerdictName.FAILED
+    assert verdict_on(network(error_details="No host", score=Score())).agents_icmp_blocked == 1
+
+
+@pytest.mark.parametrize(
+    ("worse", "less_bad"),
+    [
+        ({"loss": 15}, {"avg_latency": 150}),
+        ({"avg_latency": 400}, {"loss": 15}),
+        ({"score": Score(application_score=20)}, {"avg_latency": 150}),
+        ({"score": Score(application_score=0)}, {"avg_latency": 900}),
+    ],
+    ids=str,
+)
+def test_of_two_agents_the_one_that_is_further_beyond_its_limit_is_the_worse(
+    worse: dict[str, Any], less_bad: dict[str, Any]
+) -> None:
+    rows = [network("a", **less_bad), network("b", **worse)]
+    verdict = judge(rows, LIMITS, expected=2, complete=True)
+    assert [agent.name for agent in verdict.failing] == ["b", "a"]
+
+
+def test_an_agent_without_a_name_goes_by_its_id() -> None:
+    verdict = judge(bad(1), Thresholds(), expected=1, complete=True, agent_names={"bad-0": ""})
+    assert verdict.failing[0].name == "bad-0"
+
+
+def test_in_short_it_tells_how_many_failed_or_that_all_passed_or_that_none_answered() -> None:
+    told = [verdict_on(*rows).in_short for rows in ([], good(2), [*good(1), *bad(1)])]
+    assert told == ["none answered", "2 of 2 passed", "1 of 2 failed"]
+
+
+def test_all_that_failed_are_named_where_there_are_more_than_the_reason_names() -> None:
+    assert verdict_on(*bad(3)).all_that_failed == ""
+    assert verdict_on(*bad(4)).all_that_failed == "bad-0, bad-1, bad-2, bad-3"
 
 
 def test_a_row_has_the_same_keys_always() -> None:

@@ -1,7 +1,7 @@
 """A test's last runs as a row of marks."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from thousandeyes import marks
@@ -25,6 +25,7 @@ newest = st.sampled_from(list(marks.MEANING))
 
 
 @given(histories, newest)
+@example(marks.FAILED + marks.PASSED * (marks.MOST_RUNS - 1), marks.PASSED)
 def test_the_newest_stands_at_the_right_and_the_oldest_of_many_goes(
     history: str, mark: str
 ) -> None:

@@ -316,6 +316,21 @@ def test_an_assumed_limit_above_the_documented_one_stays() -> None:
     assert quota.assumed == 40
 
 
+def test_a_429_for_a_call_that_reads_says_nothing_of_the_limit_of_instant_tests() -> None:
+    quota = begun(reply())
+    quota.replied(quota.send(ORGANIZATION), reply(429), 1)
+    assert quota.assumed is None
+    assert quota.wait(BOTH, 1) == 60
+
+
+def test_a_reply_that_is_not_the_apis_own_opens_no_window_of_the_organizations() -> None:
+    quota = Quota()
+    quota.replied(quota.send(ORGANIZATION), reply(502), 0)
+    assert quota.families[Family.ORGANIZATION].told is None
+    quota.send(ORGANIZATION)
+    assert quota.wait(ORGANIZATION, 1) == math.inf, "one call alone finds out"
+
+
 def test_headers_overrule_the_assumed_limit() -> None:
     quota = begun(reply())
     quota.replied(quota.send(BOTH), reply(429), 0)

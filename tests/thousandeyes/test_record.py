@@ -200,6 +200,25 @@ class TestOutcomes:
         assert (record.outcome, record.http_status) == (Outcome.SERVER_ERROR, 500)
         assert record.detail == "500: sorry; then waited 600 s"
 
+    def test_of_what_kept_it_from_being_sent_again_the_latest_is_told(self) -> None:
+        record = Record("1")
+        for event in (ServerError("500: sorry", 500), *[Unreachable("no connection")] * 2):
+            play(record, event)
+        record.failed(QuotaExhausted("waited 600 s"))
+        assert record.detail == "500: sorry; then waited 600 s"
+
+    def test_of_a_test_that_is_sent_again_the_first_start_and_the_first_end_count(self) -> None:
+        record, later = Record("1"), NOW + timedelta(seconds=90)
+        for at in (NOW, later):
+            record.sending(at)
+        assert record.started_at == NOW
+        for at in (later, later + timedelta(minutes=5)):
+            record.finished(at)
+        assert (record.finished_at, record.seconds) == (later, 90)
+
+    def test_an_end_before_the_start_took_no_time(self) -> None:
+        assert Record("1", started_at=NOW, finished_at=NOW - timedelta(days=1)).seconds == 0
+
     def test_a_stopped_run_names_only_what_was_not_attempted(self) -> None:
         untouched, failed = Record("1"), Record("2")
         play(failed, Unreachable("no connection"))
@@ -224,6 +243,19 @@ class TestResults:
     def test_what_was_measured_is_how_an_accepted_test_ended(self, name: VerdictName) -> None:
         record = Record("1", outcome=Outcome.ACCEPTED, detail="fine", verdict=verdict(name))
         assert (record.ending, record.why) == (name, "no agent answered")
+
+    def test_a_verdict_says_nothing_of_a_test_that_is_in_doubt(self) -> None:
+        record = Record("1", outcome=Outcome.UNKNOWN, verdict=verdict(VerdictName.PASSED))
+        assert record.ending is Outcome.UNKNOWN
+
+    def test_what_is_known_of_paths_stays_as_long_as_the_verdict_does(self) -> None:
+        record = Record("1", outcome=Outcome.ACCEPTED)
+        record.judged(verdict(VerdictName.FAILED))
+        record.traced("The path of a ends at hop 2")
+        record.judged(verdict(VerdictName.FAILED))
+        assert record.paths
+        record.judged(verdict(VerdictName.PASSED))
+        assert record.paths is None
 
     @pytest.mark.parametrize("outcome", Outcome)
     def test_without_a_verdict_its_outcome_is(self, outcome: Outcome) -> None:

@@ -58,8 +58,8 @@ def test_a_secret_of_any_letters_is_masked_however_it_is_written(way: str, secre
 
 
 def test_each_of_several_secrets_is_masked_and_an_empty_one_masks_nothing() -> None:
-    text = f"{TOKEN} and {NASTY} and more"
-    assert Redactor(TOKEN, "", NASTY)(text) == f"{MASK} and {MASK} and more"
+    text = f'{TOKEN} and {NASTY} and "" more'
+    assert Redactor(TOKEN, "", NASTY)(text) == f'{MASK} and {MASK} and "" more'
     assert Redactor("")(text) == Redactor()(text) == text
 
 

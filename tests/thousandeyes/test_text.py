@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thousandeyes.text import cut, duration, quoted, shown
+from thousandeyes.text import cut, duration, quoted, shown, with_full_stop
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,16 @@ def test_a_cut_text_is_its_beginning(text: str, length: int) -> None:
 
 def test_a_long_text_is_cut_with_a_sign() -> None:
     assert cut("Berlin VPN gateway", 7) == "Berlin…"
+
+
+def test_blanks_before_a_text_take_nothing_of_its_length() -> None:
+    assert cut(" " * 10_000 + "Berlin", 7) == "Berlin"
+
+
+@pytest.mark.parametrize("text", ["gone.", "right?", "no!", "the path of a laptop…"])
+def test_a_sentence_has_one_mark_at_its_end(text: str) -> None:
+    assert with_full_stop(text) == text
+    assert with_full_stop("gone") == "gone."
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,13 @@ import pytest
 from prefect.client.schemas.objects import FlowRun, State
 
 from flows.rerun import RerunOptions, rerun_endpoint_tests
-from flows.rerun.comparison import choose
+from flows.rerun.comparison import Comparison, choose
 from flows.rerun.parameters import Parameters
 from tasks.artifacts import NOT_SENT_KEY
 from tests.flows.scene import NO_RUN, SUMMARY, Simulate, artifacts_of, fields, rows
 from thousandeyes.errors import SettingsError
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 from thousandeyes.simulator import Fault
 
 BROKEN = {"2": Fault(replies=[404], repeat=True)}
@@ -166,3 +168,29 @@ def test_of_a_deployments_runs_the_last_that_sent_the_same_tests_counts(
     before = runs(["1"])
     assert choose([*passed_over, others, same, before], asked) == [same, before, others]
     assert choose(passed_over, asked) == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"groups": ["offices"]},
+        {"options": {"test_ids_file": "a.txt"}},
+        {"options": {"name_pattern": "A*"}},
+    ],
+    ids=["groups", "a file", "names"],
+)
+def test_and_the_same_are_those_that_were_asked_for_in_the_same_way(given: dict[str, Any]) -> None:
+    same, other = (FlowRun(flow_id=uuid4(), parameters=asked) for asked in (given, {}))
+    assert choose([other, same], Parameters.read(**given)) == [same, other]
+
+
+def test_a_run_in_which_all_is_as_before_says_that_nothing_changed(
+    runs: Callable[..., FlowRun],
+) -> None:
+    run = runs(["1"])
+    comparison = Comparison(run, {"1": Record("1", outcome=Outcome.ACCEPTED)})
+    now = Record("1", outcome=Outcome.ACCEPTED)
+    comparison.note(now)
+    assert comparison.markdown([now]) == (
+        f"## What changed\n\nSince the run {run.name}, nothing changed."
+    )

@@ -9,11 +9,17 @@ import pytest
 
 from flows.rerun import RerunOptions, failing_paths
 from flows.rerun.failing_paths import FailingPaths
+from tasks.server_calls import NoAccess
 from tests.flows.rerun.test_results import ALL_ONLINE, HTTP, IDS, NETWORK
 from tests.flows.rerun.world import Noted, World
 from tests.thousandeyes.virtual_time import run
+from thousandeyes.errors import NotFound
+from thousandeyes.judging import judge
+from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
+from thousandeyes.rounds import NetworkRound
 from thousandeyes.simulator import Behaviour, Cause
+from thousandeyes.thresholds import Thresholds
 
 CUT_OFF = Behaviour(agents=[1, 2, 3, 4, 5], loss=100)
 ALL_FAIL: dict[str, Any] = {"agents_of": {"*": [CUT_OFF]}}
@@ -202,3 +208,53 @@ def test_a_mistake_of_ours_costs_the_paths_and_not_the_run(monkeypatch: pytest.M
     world, records = rerun(1, **ALL_FAIL)
     assert {record.ending for record in records.values()} == {"failed"}
     assert "4 paths were left out: unexpected ZeroDivisionError, see the log" in world.paths.spent
+
+
+class Reader:
+    """A client that knows no path, and says so at length."""
+
+    def __init__(self) -> None:
+        self.gate = self
+        self.asked: list[str] = []
+
+    def has_spare(self, *_: object) -> bool:
+        return True
+
+    async def path(self, _test_id: str, agent_id: str, *_: object) -> object:
+        self.asked.append(agent_id)
+        raise NotFound(f"404: {'x' * 400}", 404)
+
+
+def failed(*agents: str) -> Record:
+    """Return a test in which these agents lost everything."""
+    rounds = [NetworkRound(test_id="1", agent_id=agent, round_id=60, loss=100) for agent in agents]
+    verdict = judge(rounds, Thresholds(), expected=None, complete=True)
+    return Record("1", outcome=Outcome.ACCEPTED, verdict=verdict)
+
+
+async def read_paths(reader: Any, record: Record, keep: Any) -> None:
+    options = RerunOptions(paths_of_failing_agents=3)
+    await FailingPaths(options, keep, logging.getLogger("world")).read(reader, [record])
+
+
+async def test_an_id_that_would_name_another_address_is_passed_over_and_long_reasons_are_cut() -> (
+    None
+):
+    reader = Reader()
+    known: list[str] = []
+    record = failed("a-1", "../a-2", "a 3", "a?4")
+    await read_paths(reader, record, Noted(known).keep)
+    assert reader.asked == ["a-1"]
+    assert str(record.paths).endswith("xx…")
+    assert len(str(record.paths)) < 300
+    assert known == ["1"]
+
+
+async def test_a_prefect_server_that_lets_nobody_in_costs_the_paths_and_not_the_run(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def keep(_: Record) -> None:
+        raise NoAccess("no entry (401)")
+
+    await read_paths(Reader(), failed("a-1"), keep)
+    assert "Paths are not recorded: no entry (401)" in caplog.text

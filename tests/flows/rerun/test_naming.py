@@ -8,8 +8,8 @@ import pytest
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
 
-from flows.rerun import rerun_endpoint_tests
-from flows.rerun.naming import name_of
+from flows.rerun import naming, rerun_endpoint_tests
+from flows.rerun.naming import give_name, name_of
 from flows.rerun.parameters import Parameters
 from tasks.blocks import EndpointTestGroup
 from tests.flows.rerun.test_interruptions import latest_run
@@ -72,3 +72,18 @@ async def test_a_name_that_somebody_chose_stays(simulate: Simulate) -> None:
     name = f"Change 42 {uuid4()}"
     run = await run_of(name, ["offices"])
     assert (run.name, run.tags) == (name, ["offices"])
+
+
+@pytest.mark.parametrize("name", ["nightly-run of 7", "Mu-metal lab", "xi-beam: 41 tests"])
+async def test_what_only_begins_like_a_name_that_nobody_chose_stays_and_so_do_tags_in_their_order(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed: dict[str, Any] = {}
+
+    async def change(_: FlowRun, **values: Any) -> None:
+        changed.update(values)
+
+    monkeypatch.setattr(naming, "_change", change)
+    run = FlowRun(flow_id=uuid4(), name=name, tags=["urgent", "offices"])
+    await give_name(run, "offices: 41 tests", ["offices"])
+    assert changed == {"name": name, "tags": ["urgent", "offices"]}

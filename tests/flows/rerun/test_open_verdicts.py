@@ -57,6 +57,11 @@ def test_a_verdict_is_open_where_results_may_tell_something_new(
             "2 of 2 open verdicts are final now: Test 1 (accepted before, passed now).",
         ),
         (
+            {"1": Outcome.ACCEPTED},
+            [Record("1", outcome=Outcome.ACCEPTED)],
+            "0 of 1 open verdicts are final now; none changed.",
+        ),
+        (
             {str(number): PASSED for number in range(7)},
             [judged(str(number), FAILED) for number in range(7)],
             "7 of 7 provisional verdicts are final now: "

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from flows.rerun import RerunOptions, rerun_endpoint_tests
 from thousandeyes.delivery import Delivery
 from thousandeyes.outcomes import GOOD, Outcome, VerdictName
+from thousandeyes.thresholds import Thresholds
 
 SCHEMA = RerunOptions.model_json_schema()
 
@@ -62,6 +63,8 @@ def test_one_runs_list_is_not_anothers() -> None:
         {"skip_if_run_within_minutes": 1e11},
         {"deadline_minutes": 366 * 24 * 60},
         {"expected_agents": 0},
+        {"paths_of_failing_agents": -1},
+        {"paths_of_failing_agents": 11},
         {"thresholds": {"max_lost": 1}},
         {"delivery": "exactly_once"},
         {"retries": 3},
@@ -71,3 +74,8 @@ def test_one_runs_list_is_not_anothers() -> None:
 def test_what_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         RerunOptions.model_validate(wrong)
+
+
+def test_without_thresholds_the_usual_ones_hold() -> None:
+    """Prefect's form sends null for what was cleared."""
+    assert RerunOptions.model_validate({"thresholds": None}).thresholds == Thresholds()

@@ -73,13 +73,40 @@ def test_a_long_table_is_capped_and_the_rest_counted() -> None:
     lines = shown([*records, Record("x", outcome=Outcome.UNKNOWN)], 80)
     assert lines[-1].split() == ["unknown", "x"]
     assert lines[0] == "4 more: 4 accepted. Prefect's artifacts tell each."
+    endings = [line.split()[0] for line in lines]
+    assert endings.count("accepted") + endings.count("unknown") == LARGEST_TABLE
+
+
+def test_a_wait_of_less_than_a_second_is_none() -> None:
+    [*_, line] = shown([Record("1", outcome=Outcome.NOT_FOUND, quota_wait_seconds=0.9)], 200)
+    assert line.split() == ["not_found", "1"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "colour"),
+    [
+        (Outcome.ACCEPTED, "32"),
+        (Outcome.SKIPPED, "2"),
+        (Outcome.NOT_ATTEMPTED, "33"),
+        (Outcome.NOT_FOUND, "31"),
+    ],
+)
+def test_a_colour_tells_good_from_open_and_bad(outcome: Outcome, colour: str) -> None:
+    console = Console(
+        width=80, file=io.StringIO(), force_terminal=True, color_system="standard", _environ={}
+    )
+    show([Record("1", outcome=outcome)], console)
+    assert isinstance(console.file, io.StringIO)
+    assert f"\x1b[{colour}m{outcome}\x1b[0m" in console.file.getvalue()
 
 
 def test_tests_that_need_nobody_are_counted_unless_asked_for() -> None:
     console = Console(width=80, file=io.StringIO())
-    show(RECORDS, console, every=False)
+    twice = Record("765231571", outcome=Outcome.ACCEPTED, maybe_duplicate=True)
+    show([*RECORDS, twice], console, every=False)
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     assert "1 accepted: not listed here; --all lists them." in text
     assert "765231567" not in text
     assert "765231568" in text
+    assert "765231571" in text, "it may have run twice"

@@ -1,11 +1,17 @@
+import asyncio
+import logging
 import re
 from collections.abc import Sequence
 
 import pytest
 
-from flows.rerun.plan import documented_plan, plan
+from flows.rerun import plan as planning
+from flows.rerun.options import RerunOptions
+from flows.rerun.plan import documented_plan, plan, tell_plan
 from tests.flows.rerun.world import NOON, World
-from thousandeyes.families import FamilyQuota, Mark, Told
+from thousandeyes.families import Family, FamilyQuota, Mark, Told
+from thousandeyes.gate import QuotaGate
+from thousandeyes.record import Record
 
 
 def told(limit: int, remaining: int, seconds_left: float = 60.0, reset: float = NOON) -> Told:
@@ -124,3 +130,36 @@ def test_in_every_phase_of_the_minute_the_plan_is_within_a_window_of_the_truth(
     before = re.search(r"about (\d+) minutes", documented_plan(tests, 0))
     assert before
     assert 0 <= 60 * int(before[1]) - world.took + 5 <= 65
+
+
+async def test_the_plan_is_told_once_where_the_first_reply_shows_the_window(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(planning, "get_run_logger", lambda: logging.getLogger("plan"))
+    caplog.set_level(logging.INFO, "plan")
+    gate, records = QuotaGate(), [Record(str(number)) for number in range(50)]
+    gate.quota.families[Family.INSTANT] = quota(told(24, 23, 600.0))
+    gate.first_reply.set()
+    gate.other_window.set()
+    await tell_plan(gate, records, RerunOptions())
+    assert caplog.messages == ["50 tests, 24 every 600 s: about 20 minutes"]
+
+
+async def test_and_anew_for_what_is_left_once_resets_show_another_window(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(planning, "get_run_logger", lambda: logging.getLogger("plan"))
+    caplog.set_level(logging.INFO, "plan")
+    gate, records = QuotaGate(), [Record(str(number)) for number in range(87)]
+    gate.quota.families[Family.INSTANT] = known = quota(told(24, 23))
+    gate.first_reply.set()
+    task = asyncio.ensure_future(tell_plan(gate, records, RerunOptions(wait_for_results=True)))
+    await asyncio.sleep(0)
+    known.window = 10.0
+    records[0].begun = True
+    gate.other_window.set()
+    await task
+    assert caplog.messages == [
+        "87 tests, 24 a minute: about 3 minutes; then up to 5 minutes for results",
+        f"The quota's window is no minute. {plan(86, known, 20)}",
+    ]

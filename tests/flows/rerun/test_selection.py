@@ -146,6 +146,15 @@ class TestRecords:
         earlier = {"1": Record("1", outcome=Outcome.UNKNOWN, aid="7")}
         assert chosen.take_up(earlier, Delivery.AT_MOST_ONCE)[0].aid == "7"
 
+    def test_that_this_run_left_count_before_those_of_the_run_that_it_narrows(self) -> None:
+        before, settled = (
+            Record("1", outcome=Outcome.UNKNOWN),
+            Record("1", outcome=Outcome.ACCEPTED),
+        )
+        chosen = replace(of({}, "1"), carried={"1": before})
+        assert chosen.take_up({}, Delivery.AT_MOST_ONCE) == [before]
+        assert chosen.take_up({"1": settled}, Delivery.AT_MOST_ONCE) == [settled]
+
 
 PASSED = VerdictName.PASSED
 ENDINGS: list[Ending] = [*Outcome, *VerdictName]
@@ -179,6 +188,13 @@ class TestOnlyFailed:
         else:
             assert records == {"1": Record("1", "Berlin", aid="7")}, "a fresh record"
             assert records["1"].needs_call(delivery)
+
+    def test_has_the_names_and_account_groups_of_the_groups_before_those_of_that_run(self) -> None:
+        chosen = of({"a": group("1", "2", names={"1": "Vienna", "2": "Paris"}, aid="8")})
+        before = {"1": ended(Outcome.NOT_FOUND)}
+        left = only_failed(chosen, before, RerunOptions(), Delivery.AT_LEAST_ONCE)
+        assert left.names == {"1": "Vienna", "2": "Paris"}
+        assert left.aids == {"1": "8", "2": "8"}
 
     @given(
         st.sampled_from(ENDINGS),

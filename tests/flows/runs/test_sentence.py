@@ -20,6 +20,10 @@ def test_a_run_passes_when_all_is_accepted_or_skipped() -> None:
         True,
         "1 of 2 tests accepted, 1 skipped.",
     )
+    assert passed_and_why(records(Outcome.SKIPPED, Outcome.SKIPPED), DEFAULT) == (
+        True,
+        "0 of 2 tests accepted, 2 skipped.",
+    )
 
 
 def test_with_nothing_left_to_run_a_run_passes_and_says_so() -> None:
@@ -82,7 +86,11 @@ def failed(test_id: str, name: str = "") -> Record:
     )
 
 
-def test_the_tests_that_failed_are_named_up_to_five() -> None:
+def test_the_tests_that_failed_are_named_up_to_five_each_with_its_ending() -> None:
+    five = [failed("1"), *(Record(str(number), outcome=Outcome.NOT_FOUND) for number in (2, 3, 4))]
+    assert passed_and_why([*five, failed("5")], DEFAULT)[1] == (
+        "5 of 5 tests failed: 1, 2 (not found), 3 (not found), 4 (not found), 5."
+    )
     named = [failed("1", "Payroll over VPN (Berlin)"), failed("2", "Intranet (Vienna)")]
     good = Record("3", outcome=Outcome.ACCEPTED, verdict=verdict(VerdictName.PASSED))
     assert passed_and_why([*named, good], DEFAULT)[1] == (
@@ -123,6 +131,22 @@ def test_it_tells_which_failures_are_new() -> None:
     )
 
 
+def test_where_no_run_was_compared_it_says_nothing_of_what_is_new() -> None:
+    bad = failed("1")
+    bad.stands(Standing(failing_runs=1))
+    assert passed_and_why([bad], DEFAULT)[1] == "1 of 1 tests failed: 1."
+
+
+def test_a_failure_from_before_is_let_pass_where_new_ones_alone_fail_the_run() -> None:
+    bad = failed("1")
+    bad.stands(Standing(Change.STILL_FAILING, compared_with="before"))
+    assert passed_and_why([bad], [Change.NEW_FAILURE]) == (
+        True,
+        "0 of 1 tests passed; tolerated by fail_on: 1.",
+    )
+    assert not passed_and_why([failed("2")], [Change.NEW_FAILURE])[0], "nobody knows that it is old"
+
+
 def test_of_tests_that_did_not_run_it_does_not_tell_that() -> None:
     unsent = Record("x")
     unsent.stands(Standing(Change.UNCHANGED, compared_with="before"))
@@ -138,6 +162,8 @@ def test_of_tests_that_did_not_run_it_does_not_tell_that() -> None:
 def test_a_run_in_which_all_passed_says_that() -> None:
     good = Record("1", outcome=Outcome.ACCEPTED, verdict=verdict(VerdictName.PASSED))
     assert passed_and_why([good, good], DEFAULT) == (True, "2 of 2 tests passed.")
+    unmeasured = records(Outcome.ACCEPTED)
+    assert passed_and_why([good, *unmeasured], DEFAULT) == (True, "2 of 2 tests accepted.")
 
 
 def test_verdicts_that_late_laptops_may_change_are_counted() -> None:
