@@ -50,9 +50,8 @@ def name_of(asked: Parameters, tests: int, at: datetime) -> str:
 
 def called(flow_run: FlowRun) -> str:
     """Return a run as a text names it: quoted, and with its time where its name tells none."""
-    began = flow_run.start_time
-    dated = began is None or _DATED.search(flow_run.name)
-    return f'"{flow_run.name}"' + ("" if dated else f" of {clock(began)}")
+    name, began = f'"{flow_run.name}"', flow_run.start_time
+    return name if began is None or _DATED.search(flow_run.name) else f"{name} of {clock(began)}"
 
 
 async def name_blocks(flow_run: FlowRun, asked: Parameters) -> None:
