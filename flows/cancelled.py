@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Cancelled, Completed
 
 from flows.restart import OURS
+from thousandeyes.text import clock
 
 PLACE_TAKEN: Final = "Deployment concurrency limit reached"
 """How Prefect's server begins what it says of a run that it cancels for another one."""
@@ -54,7 +55,7 @@ def explanation(holders: Sequence[FlowRun]) -> str:
 def _told(holder: FlowRun) -> str:
     state = holder.state
     assert state  # noqa: S101 - they were chosen by it
-    return f"run {holder.name!r} ({state.name} since {state.timestamp:%Y-%m-%d %H:%M} UTC)"
+    return f"run {holder.name!r} ({state.name} since {clock(state.timestamp)})"
 
 
 @flow(name="explain-cancelled-run", persist_result=False)

@@ -6,7 +6,7 @@ from typing import Final
 from thousandeyes.changes import is_failing
 from thousandeyes.record import Record
 from thousandeyes.standing import Change, Standing
-from thousandeyes.text import cut, listed
+from thousandeyes.text import clock, cut, listed
 
 MOST_NAMED: Final = 10
 """Tests that a sentence names."""
@@ -23,7 +23,7 @@ _WORDS: Final[Mapping[Change, str]] = {
 def sentences(records: Iterable[Record], gone: Iterable[Record] = ()) -> list[str]:
     """Return what changed, one sentence a kind of change; none where nothing did.
 
-    Such as `Still failing: Payroll over VPN (3 runs in a row, since 26 November 2026, 02:00 UTC).`
+    Such as `Still failing: Payroll over VPN (3 runs in a row, since 2026-11-26 02:00 UTC).`
     """
     lines: list[str] = []
     standing = [(record, record.standing) for record in records if record.standing]
@@ -49,9 +49,9 @@ def _label(record: Record, standing: Standing) -> str:
 
 
 def how_long(standing: Standing) -> str:
-    """Return for how long a test has failed, such as `3 runs in a row, since 26 November 2026`."""
+    """Return how long a test has failed: `3 runs in a row, since 2026-11-26 02:00 UTC`."""
     since = standing.failing_since
-    when = f", since {since.day} {since:%B %Y, %H:%M} UTC" if since else ""
+    when = f", since {clock(since)}" if since else ""
     return f"{standing.failing_runs} runs in a row{when}"
 
 

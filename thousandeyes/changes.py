@@ -185,7 +185,7 @@ def _last_measured(record: Record | None) -> VerdictName | None:
     for name in _MEASURED:
         if record.ending is name:
             return name
-    return record.standing and record.standing.last_measured
+    return record.standing.last_measured if record.standing else None
 
 
 def _values(record: Record) -> dict[str, float]:

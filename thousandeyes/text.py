@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 _BLANK: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cs"})
@@ -58,3 +59,8 @@ def duration(seconds: float) -> str:
     if minutes < _MINUTE:
         return f"{minutes} minutes"
     return f"{minutes // _MINUTE} h {minutes % _MINUTE} min"
+
+
+def clock(moment: datetime) -> str:
+    """Return a time for people: `2026-11-28 22:00 UTC`."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

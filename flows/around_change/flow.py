@@ -27,7 +27,7 @@ from tasks.publication import RERUNS, write_markdown
 from tasks.report import RunReport
 from tasks.server_calls import until_answered
 from thousandeyes.record import Record
-from thousandeyes.text import duration
+from thousandeyes.text import clock, duration
 
 SUMMARY: Final = "endpoint-changes-"
 """What the key of the summary begins with; the deployment's slug follows."""
@@ -122,7 +122,7 @@ def _why_of_no_use(before: Half, until: datetime | None) -> str | None:
         return f"{words} Nothing is waited for: mend that, and start a new run."
     if until and (late := before.seconds_late(until)):
         return (
-            f"The first half ended {duration(late)} after {_clock(until)}: it may have been "
+            f"The first half ended {duration(late)} after {clock(until)}: it may have been "
             "measured with the change made. Start a new run, earlier or with a later until."
         )
     return None
@@ -130,7 +130,7 @@ def _why_of_no_use(before: Half, until: datetime | None) -> str | None:
 
 async def _measured_after(halves: Halves, before: Half) -> RunReport:
     """Measure the second half, and tell the difference."""
-    await _tell(f"Measuring again after the change since {_clock(datetime.now(UTC))}.", before)
+    await _tell(f"Measuring again after the change since {clock(datetime.now(UTC))}.", before)
     records = await halves.measure_after(before)
     difference = Difference.of(before.records, records, halves.options.fail_on)
     reports = {"before the change": await _report_of(before.run)}
@@ -147,9 +147,9 @@ async def _wait(
 
     async def tell(end: datetime) -> str:
         then = (
-            f"All are measured again at {_clock(end)}."
+            f"All are measured again at {clock(end)}."
             if until
-            else f"Make the change, then resume this run by {_clock(end)}."
+            else f"Make the change, then resume this run by {clock(end)}."
         )
         words = f"Measured before the change: {before.sentence} {then}"
         late = "" if until else f"After that it fails. {_RETRY}"
@@ -180,7 +180,3 @@ async def _report_of(half: FlowRun) -> str:
     """Return the address of a half's own summary, or of its run where that has none."""
     artifact = await newest_artifact(await runs_of(half), RERUNS.summary)
     return ui_link(f"artifacts/artifact/{artifact.id}" if artifact else f"runs/flow-run/{half.id}")
-
-
-def _clock(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -21,6 +21,7 @@ from prefect.states import Paused, Scheduled, Suspended
 
 from tasks.server_calls import until_answered, until_taken
 from thousandeyes.errors import SettingsError
+from thousandeyes.text import clock
 
 KEY: Final = "around-change"
 """What Prefect tells this wait by from one that somebody orders in the UI."""
@@ -46,9 +47,7 @@ def check_until(until: datetime | None, now: datetime, sent: str = "Nothing was 
     """
     if until and not now < until <= now + _LONGEST:
         wrong = "is over" if until <= now else "is more than a year away"
-        raise SettingsError(
-            f"until: {until.isoformat()} {wrong}, it is {now:%Y-%m-%d %H:%M} UTC. {sent}."
-        )
+        raise SettingsError(f"until: {until.isoformat()} {wrong}, it is {clock(now)}. {sent}.")
 
 
 def is_over(states: Sequence[State], until: datetime | None, now: datetime) -> bool:

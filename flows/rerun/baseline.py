@@ -114,10 +114,11 @@ class Baseline:
         latest = self.latest_round(record)
         if minutes is None or now is None or not latest or record.attempts:
             return None
-        age = (now - latest) / _MINUTE
+        age = max(0.0, now - latest) / _MINUTE
         if age >= minutes:
             return None
-        return f"its latest round began {age:.0f} minutes ago, and those of {minutes:g} are skipped"
+        option = "skip_if_run_within_minutes"
+        return f"it ran {int(age)} min ago, less than the {minutes:g} min of {option}"
 
     def latest_round(self, record: Record) -> int:
         """Return the test's latest round of those that `read` asked for; 0 where there is none."""

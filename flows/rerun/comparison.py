@@ -28,6 +28,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.types import DateTime
 
 from flows.rerun.earlier import find_run, read_run
+from flows.rerun.naming import called
 from flows.rerun.parameters import FLOW, Parameters
 from flows.runs.history import has_reported, recorded
 from tasks.deployment import find_deployment
@@ -52,12 +53,14 @@ _READ: Final = 3
 class Comparison:
     """An earlier run and its records by test ID; without a run, nothing changes.
 
-    `narrowed` tells that this run leaves out tests on purpose, so that none of them is gone.
+    `narrowed` tells that this run leaves out tests on purpose, so that none of them is gone. `none`
+    is why there is no run although one was named, for people.
     """
 
     run: FlowRun | None = None
     earlier: Mapping[str, Record] = field(default_factory=dict)
     narrowed: bool = False
+    none: str = ""
 
     def note(self, record: Record) -> None:
         """Note in a record how it stands against the earlier run."""
@@ -75,11 +78,9 @@ class Comparison:
     def markdown(self, records: Sequence[Record]) -> str:
         """Return what changed under a heading of its own; empty where nothing was compared."""
         if not self.run:
-            return ""
-        began = self.run.start_time
-        when = f" of {began.day} {began:%B %Y, %H:%M} UTC" if began else ""
+            return f"## What changed\n\n{plain(self.none)}" if self.none else ""
         told = [f"- {plain(line)}" for line in sentences(records, self.gone(records))]
-        since = f"Since the run {plain(self.run.name)}{when}"
+        since = f"Since the run {plain(called(self.run))}"
         lines = [f"{since}:", "", *told] if told else [f"{since}, nothing changed."]
         return "\n".join(["## What changed", "", *lines])
 
@@ -101,10 +102,13 @@ async def comparison_of(
     Raises:
         SettingsError: `compare_with` names no run that can be compared with; nothing was sent.
     """
-    named = asked.options.compare_with
+    named = (asked.options.compare_with or "").strip()
     try:
-        if any(record.standing for record in recorded_before.values()):
-            runs = await _chosen_before(recorded_before)
+        standings = [record.standing for record in recorded_before.values() if record.standing]
+        if chosen := {known.compared_with for known in standings if known.compared_with}:
+            runs = await _chosen_before(chosen)
+        elif standings:
+            runs = []
         elif reference := named or asked.options.only_failed_of:
             runs = await _named(reference.strip(), asked, flow_run)
         else:
@@ -117,7 +121,12 @@ async def comparison_of(
                 return Comparison(run, earlier, narrowed=bool(asked.options.only_failed_of))
     except PrefectHTTPStatusError as error:
         get_run_logger().warning("This run is compared with none: %s", type(error).__name__)
-    return Comparison()
+        return Comparison()
+    if not named or named == NOTHING or chosen:
+        return Comparison()
+    none = f"Compared with nothing: {named}, which compare_with names, has no outcomes yet."
+    get_run_logger().warning(none)
+    return Comparison(none=none)
 
 
 async def _filled_up(
@@ -147,9 +156,8 @@ async def _filled_up(
     return {**known, **earlier}
 
 
-async def _chosen_before(records: Mapping[str, Record]) -> list[FlowRun]:
-    chosen = {record.standing.compared_with for record in records.values() if record.standing}
-    for run_id in filter(None, chosen):
+async def _chosen_before(run_ids: Iterable[str]) -> list[FlowRun]:
+    for run_id in run_ids:
         try:
             return [await read_run(UUID(run_id))]
         except (ObjectNotFound, ValueError):

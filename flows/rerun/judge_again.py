@@ -1,5 +1,6 @@
 """The flow `judge-run-again`: read the results of a run that has ended, and judge it by them."""
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from flows.rerun.flow import RerunFailed
 from flows.rerun.judging import Judging
 from flows.rerun.later_runs import rounds_of_others
 from flows.rerun.looking_up import look_up
+from flows.rerun.naming import called
 from flows.rerun.open_verdicts import is_open, what_became
 from flows.rerun.parameters import Parameters
 from flows.rerun.reading_again import ReadingAgain
@@ -42,6 +44,8 @@ from thousandeyes.outcomes import VerdictName
 from thousandeyes.record import Record
 from thousandeyes.text import duration
 
+_STOPPED: Final = re.compile(r"; stopped early: (.+?)[.?](?: |$)")
+"""In the sentence of a run that ended, why it stopped early."""
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -156,25 +160,30 @@ class _JudgedRun:
     def report(self) -> RunReport:
         """Return how the run stands now."""
         options = self._asked.options
-        passed, sentence = passed_and_why(self._records, options.fail_on)
+        stopped = _STOPPED.search((self._run.state and self._run.state.message) or "")
+        why = stopped and stopped.group(1)
+        passed, sentence = passed_and_why(self._records, options.fail_on, why)
         news = what_became(self.before, self._records, self._trouble)
         told = what_they_share(self._records, with_names=options.name_laptops_and_networks)
         lasted = duration(self._run.total_run_time.total_seconds())
         again = f"{lasted}, and judging it again {duration(time.monotonic() - self._began)}"
-        began = self._run.start_time or datetime.now(UTC)
         return RunReport(
             self._records,
             passed and not self._trouble,
             f"{news} {sentence}",
             "; ".join(filter(None, (again, self._paths.spent))),
-            preface=f"This is the run {plain(self._run.name)} of {began.day} {began:%B %Y, %H:%M} "
-            "UTC, judged again.",
+            preface=f"This is the run {plain(called(self._run))}, judged again.",
             in_common=told.text,
             what_changed=self._comparison.markdown(self._records),
             cause=told.headline,
             # Trouble fails the flow that judges, and not the run that ended before.
-            word="Passed" if passed else "Failed",
+            word=self._word(passed),
         )
+
+    def _word(self, passed: bool) -> str:  # noqa: FBT001
+        if self._run.state and self._run.state.is_cancelled():
+            return "Cancelled"
+        return "Passed" if passed else "Failed"
 
     def _note(self, record: Record) -> None:
         # Where the run that it was compared with is gone, what it was found to be then stays.

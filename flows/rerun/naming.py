@@ -11,7 +11,7 @@ from prefect.context import FlowRunContext
 
 from flows.rerun.parameters import Parameters
 from tasks.server_calls import checking_changes, refusals_logged, until_taken
-from thousandeyes.text import cut
+from thousandeyes.text import clock, cut
 
 _GENERATED: Final = re.compile(
     r"[a-z]+-[a-z]+"
@@ -22,6 +22,7 @@ _GENERATED: Final = re.compile(
 )
 """What Prefect calls a run that nobody named: merry-fox; and what its two forms fill in, such as
 mu879-angmar and Rustic-Wasp."""
+_DATED: Final = re.compile(r" \d{4}-\d\d-\d\d \d\d:\d\d$")
 _GROUPS_NAMED: Final = 3
 _LONGEST: Final = 120
 
@@ -45,6 +46,12 @@ def name_of(asked: Parameters, tests: int, at: datetime) -> str:
     if asked.options.dry_run:
         what = f"dry run of {what}"
     return cut(f"{what}, {at:%Y-%m-%d %H:%M}", _LONGEST)
+
+
+def called(flow_run: FlowRun) -> str:
+    """Return a run as a text names it: quoted, and with its time where its name tells none."""
+    name, began = f'"{flow_run.name}"', flow_run.start_time
+    return name if began is None or _DATED.search(flow_run.name) else f"{name} of {clock(began)}"
 
 
 async def name_blocks(flow_run: FlowRun, asked: Parameters) -> None:

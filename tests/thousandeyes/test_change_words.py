@@ -8,7 +8,7 @@ from thousandeyes.record import Record
 def test_the_sentences_name_the_tests_and_say_since_when() -> None:
     nights = night_after_night([[ended("1", n, BAD), ended("2", n, GOOD)] for n in range(2)])
     assert sentences(nights[-1], [Record("3", test_name="Intranet")]) == [
-        "Still failing: 1 (2 runs in a row, since 20 November 2026, 02:00 UTC).",
+        "Still failing: 1 (2 runs in a row, since 2026-11-20 02:00 UTC).",
         "No longer part of the run: Intranet.",
     ]
 

@@ -219,6 +219,18 @@ async def test_a_prefect_server_that_is_away_at_the_start_is_waited_for_and_cost
     assert any("/deployments/name/" in call for call in read_twice)
 
 
+async def test_a_deployment_without_a_run_is_compared_with_nothing_and_the_summary_says_so(
+    simulate: Simulate, deployment: Deployment
+) -> None:
+    simulate(tests=ids(1))
+    name = f"rerun-endpoint-tests/{deployment.name}"
+    first = await deployment.run(ids(1), compare_with=name)
+    told = f"Compared with nothing: {name}, which compare_with names, has no outcomes yet."
+    assert f"## What changed\n\n{told}\n" in await deployment.summary(first)
+    second = await deployment.run(ids(1), compare_with=name)
+    assert "Compared with nothing" not in await deployment.summary(second)
+
+
 @pytest.mark.parametrize("compared_with_is_gone", [False, True])
 async def test_a_run_that_is_judged_again_replaces_its_mark(
     simulate: Simulate, deployment: Deployment, *, compared_with_is_gone: bool

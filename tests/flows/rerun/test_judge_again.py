@@ -14,6 +14,7 @@ import pytest
 from prefect import flow, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.client.schemas.objects import Artifact, FlowRun, State
+from prefect.states import Cancelled
 
 from flows.rerun import RerunOptions, judge_run_again, rerun_endpoint_tests
 from flows.rerun.account import SCHEMA
@@ -182,6 +183,22 @@ async def test_nor_do_they_settle_a_doubt_that_a_run_takes_over(late: Late) -> N
     assert state.is_failed()
     assert (await recorded_by(goes_on))["202701"].outcome == "unknown"
     assert len(simulator.run_times["202701"]) == 1, "the other run's"
+
+
+async def test_that_a_run_was_cancelled_and_stopped_early_stays_told(late: Late) -> None:
+    _, clock = late({"202701": [LATE]})
+    _, flow_run_id = await run(ids(1))
+    told = "1 of 1 tests passed; stopped early: the 5.5 minutes were over. None of them share more."
+    async with get_client() as client:
+        await client.set_flow_run_state(flow_run_id, Cancelled(message=told), force=True)
+    clock.ahead = 1200
+    again = await judge_run_again(str(flow_run_id), return_state=True)
+    assert again.message == (
+        "1 of 1 provisional verdicts are final now; none changed. 1 of 1 tests passed; stopped "
+        "early: the 5.5 minutes were over."
+    )
+    summary = str((await artifacts_of(flow_run_id))[SUMMARY].data)
+    assert summary.startswith("**Cancelled.** 1 of 1 provisional verdicts")
 
 
 async def test_what_can_not_be_read_leaves_the_verdict_as_it_was_and_fails_the_run(

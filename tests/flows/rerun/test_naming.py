@@ -9,7 +9,7 @@ from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
 
 from flows.rerun import naming, rerun_endpoint_tests
-from flows.rerun.naming import give_name, name_of
+from flows.rerun.naming import called, give_name, name_of
 from flows.rerun.parameters import Parameters
 from tasks.blocks import EndpointTestGroup
 from tests.flows.rerun.test_interruptions import latest_run
@@ -36,6 +36,17 @@ AT = datetime(2026, 11, 28, 10, 0, tzinfo=UTC)
 )
 def test_a_name_tells_groups_count_and_time(asked: dict[str, Any], tests: int, name: str) -> None:
     assert name_of(Parameters.read(**asked), tests, AT) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("offices: 6 tests, 2026-11-28 10:00", '"offices: 6 tests, 2026-11-28 10:00"'),
+        ("Change 42", '"Change 42" of 2026-11-28 10:00 UTC'),
+    ],
+)
+def test_in_a_text_a_run_is_quoted_and_its_time_told_once(name: str, words: str) -> None:
+    assert called(FlowRun(flow_id=uuid4(), name=name, start_time=AT)) == words
 
 
 async def run_of(name: str | None, groups: list[str]) -> FlowRun:

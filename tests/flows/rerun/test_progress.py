@@ -100,7 +100,7 @@ async def standing_of(records: list[Record]) -> str:
 async def test_tests_that_were_skipped_are_done() -> None:
     records = [Record(str(number)) for number in range(4)]
     end(records[0])
-    records[1].skipped("its latest round began 2 minutes ago")
+    records[1].skipped("it ran 2 min ago")
     told = await standing_of(records)
     assert told == "2 of 4 tests done: 1 skipped, 1 accepted"
 
