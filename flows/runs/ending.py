@@ -211,6 +211,6 @@ def _why_cut_short(error: BaseException) -> str:
     return _CANCELLED
 
 
-def _sentence(error: ThousandEyesError) -> str:
+def _sentence(error: Exception) -> str:
     """Return an error's words, no longer than the Prefect server takes in an event."""
     return cut(str(error), _LONGEST_SENTENCE)
