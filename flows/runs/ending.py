@@ -10,10 +10,10 @@ import anyio
 from prefect import Flow
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
-from prefect.exceptions import PrefectSignal
+from prefect.exceptions import Abort, Pause, PrefectSignal
 from prefect.states import Cancelled, Completed, Failed
 
-from flows.runs.ownership import OwnRun
+from flows.runs.ownership import SUSPENDED, OwnRun
 from tasks.deployment import deployment_slug
 from tasks.markdown import plain
 from tasks.publication import RERUNS, Place, publish, write_markdown
@@ -27,6 +27,7 @@ P = ParamSpec("P")
 Work = Coroutine[Any, Any, list[Record]]
 
 _CANCELLED: Final = "cancelled"
+_WORDS: Final = {_CANCELLED: "Cancelled", SUSPENDED: "Suspended"}
 _LONGEST_SENTENCE: Final = 4_000
 _LONGEST_WORD: Final = 10.0  # seconds that the summary of a run may take which somebody ends
 
@@ -126,20 +127,24 @@ async def to_its_end(
 
     Raises:
         RunFailed: The run did not pass, and Prefect has to see it.
+        Abort: The run was suspended: Prefect's engine leaves it so.
         BaseException: Whatever cut the work short, after the report.
     """
     try:
         await work
         await own_run.confirm_or_abort()
-        ended = await _publish(report(), close, place, cancelled=own_run.cancelled)
+        why = _CANCELLED if own_run.cancelled else SUSPENDED if own_run.suspended else ""
+        ended = await _publish(report(), close, place, _WORDS.get(why))
     except BaseException as error:
         if not await _is_lost(own_run):
             cut_short(why := _why_cut_short(error))
-            await _publish(report(), close, place, cancelled=why == _CANCELLED, cut_short=True)
+            await _publish(report(), close, place, _WORDS.get(why), cut_short=True)
         raise
     if own_run.cancelled:
         # Prefect takes no other end of a run that somebody cancels.
         return cast("list[Record]", Cancelled(message=ended.message))
+    if own_run.suspended:  # so it stays, until somebody resumes it
+        raise Abort("Suspended: what is left is sent when the run is resumed")
     return as_state(ended, failure)
 
 
@@ -168,14 +173,14 @@ async def _publish(
     report: RunReport,
     close: Callable[[], Awaitable[None]],
     place: Place,
+    word: str | None,
     *,
-    cancelled: bool,
     cut_short: bool = False,
 ) -> RunReport:
     # A run that ended before was neither cancelled nor cut short when this one is.
     own = place.ended_run is None
-    if cancelled and own:
-        report = replace(report, word="Cancelled")
+    if word and own:
+        report = replace(report, word=word)
     with anyio.CancelScope(shield=True):  # also while it is being cancelled
         try:
             if own or not cut_short:
@@ -206,6 +211,8 @@ def _to_be_raised() -> bool:
 def _why_cut_short(error: BaseException) -> str:
     if isinstance(error, ThousandEyesError | NoAccess):
         return _sentence(error)
+    if isinstance(error, Pause):
+        return SUSPENDED
     if isinstance(error, Exception):
         return f"unexpected {type(error).__name__}, see the log"
     return _CANCELLED

@@ -1,4 +1,4 @@
-"""Whether this process may send for its flow run: not when it was taken for dead or cancelled."""
+"""Whether this process may send for its flow run: not once it is taken for dead or told to end."""
 
 import asyncio
 import math
@@ -21,6 +21,8 @@ TRUSTED: Final = 10.0
 """Seconds for which an answer counts. A run that was found dead is started again after 30."""
 PROMPT: Final = 2.0
 """Seconds that a write may take. If it takes longer, the server may have been out of reach."""
+SUSPENDED: Final = "suspended"
+"""Why a run stops that somebody suspends."""
 _LATE: Final = 5.0
 """Seconds that an answer may take, to count as how the run stands now."""
 _MOST_ASKED: Final = 3
@@ -39,7 +41,9 @@ class OwnRun:
 
     A run whose process is silent for long is taken for dead, and goes on elsewhere. When the
     process was only cut off, there are two; the one that Prefect doesn't count any more stops.
-    `flow_run` is the run as it was at the start; `lost` tells that it is this process's no more.
+    `flow_run` is the run as it was at the start; `lost` tells that it is this process's no more,
+    `cancelled` and `suspended` that somebody wants it to end, or to wait. It is still this
+    process's to report then.
     """
 
     def __init__(
@@ -49,7 +53,7 @@ class OwnRun:
         read: Callable[[UUID], Awaitable[FlowRun]] = _read,
     ) -> None:
         self.flow_run = flow_run
-        self.lost = self.cancelled = False
+        self.lost = self.cancelled = self.suspended = False
         self._clock = clock
         self._read = read
         self._confirmed = clock()
@@ -74,7 +78,7 @@ class OwnRun:
 
         Raises:
             NoAccess: The Prefect server does not let this process in.
-            RunStopped: It may not: the run is lost, or is being cancelled.
+            RunStopped: It may not: the run is lost, or is being cancelled, or is suspended.
         """
         asked = self._clock()
         if not self._is_known(asked, trusted):
@@ -85,6 +89,8 @@ class OwnRun:
             raise RunStopped("Prefect took this process for dead: the run is no longer its own")
         if self.cancelled:
             raise RunStopped("cancelled")
+        if self.suspended:
+            raise RunStopped(SUSPENDED)
 
     @contextmanager
     def doubted_if_slow(self) -> Iterator[None]:
@@ -114,7 +120,7 @@ class OwnRun:
                 return
 
     async def confirm_or_abort(self) -> None:
-        """Return when the run is this process's at this moment, or is known to be cancelled.
+        """Return when the run is this process's at this moment, also to end or to suspend.
 
         Raises:
             Abort: It is not. Prefect's engine ends without a word to the server: the run's state
@@ -152,8 +158,9 @@ class OwnRun:
             return
         self.lost = not self._is_ours(now)
         self.cancelled = bool(now.state and now.state.is_cancelling())
+        self.suspended = bool(now.state and now.state.is_paused())
 
     def _is_ours(self, now: FlowRun) -> bool:
         state = now.state
-        under_way = bool(state and (state.is_running() or state.is_cancelling()))
-        return under_way and now.run_count == self.flow_run.run_count
+        under_way = state and (state.is_running() or state.is_cancelling() or state.is_paused())
+        return bool(under_way) and now.run_count == self.flow_run.run_count

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from prefect.exceptions import Pause
+
 from flows.runs.breaker import Breaker
 from flows.runs.concurrency import all_or_first_error
-from flows.runs.ownership import TRUSTED, OwnRun
+from flows.runs.ownership import SUSPENDED, TRUSTED, OwnRun
 from tasks.server_calls import NoAccess
 from thousandeyes.clock import elapsed
 from thousandeyes.errors import CallFailed, RunStopped, TokenRefused
@@ -130,8 +132,9 @@ class Sending:
             self.stop("the token was refused (401): is it expired, or its user locked?")
         except CallFailed:
             pass  # the record holds it, and the task has logged it
-        except NoAccess as error:
-            self.stop(str(error), begun_too=True)
+        except (NoAccess, Pause) as error:
+            # Of a suspended run Prefect begins no task, and what is out may end.
+            self.stop(SUSPENDED if isinstance(error, Pause) else str(error), begun_too=True)
         except Exception as error:
             test = record.test_id or repr(record.test_name)
             self._logger.exception("Test %s: unexpected error", test)

@@ -180,7 +180,7 @@ def test_a_call_that_is_made_ready_after_all_room_has_been_taken_does_not_go_out
             async with world.gate.admit(BOTH) as admission:
                 return await world.gate.make_ready(admission, asyncio.sleep(seconds))
 
-        [late] = world.start(held_up(30))
+        late = asyncio.ensure_future(held_up(30))
         await asyncio.gather(*(world.call(f"{number}") for number in range(4)))
         assert not await late
         await asyncio.sleep(60)

@@ -18,9 +18,10 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.flow_engine import run_flow_async
 from prefect.settings import get_current_settings
-from prefect.states import Cancelling, Crashed, Running, Scheduled
+from prefect.states import Cancelling, Crashed, Running, Scheduled, Suspended
 
 from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
+from flows.runs.sending import Sending
 from tasks.artifacts import count_artifacts, read_outcomes
 from tasks.loading import load_groups
 from tests.flows.scene import (
@@ -291,6 +292,36 @@ async def test_a_run_that_no_worker_cancels_sees_it_and_ends_cancelled(simulate:
     async with get_client() as client:
         assert (await client.read_flow_run(run_ids[0])).state_name == "Cancelled"
     assert SUMMARY in await artifacts_of(run_ids[0])
+
+
+async def test_a_run_that_is_suspended_by_hand_says_so_and_goes_on_without_a_doubt(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Sending.confirm, "__defaults__", (0.0,))  # looks before each call
+    simulator = simulate(tests=ids(9), latency_seconds=0.3)
+    given = {"test_ids": ids(9), "options": {"max_in_flight": 2}}
+    flow_run_id = await deployed_run(ids(9), {"max_in_flight": 2})
+
+    async def attempt() -> None:
+        async with get_client() as client:
+            flow_run = await client.read_flow_run(flow_run_id)
+        await run_flow_async(rerun_endpoint_tests, flow_run, given, return_type="state")
+
+    async with get_client() as client:
+        running = asyncio.ensure_future(attempt())
+        await wait_until(lambda: len(sent(simulator)) >= 3)
+        await client.set_flow_run_state(flow_run_id, Suspended(timeout_seconds=600), force=True)
+        await asyncio.gather(running, return_exceptions=True)  # an Abort, as Prefect has it
+        assert (await client.read_flow_run(flow_run_id)).state_name == "Suspended"
+        assert "The run stops early: suspended" in caplog.text
+        summary = (await artifacts_of(flow_run_id))["endpoint-reruns-interrupted"]
+        assert str(summary.data).startswith("**Suspended.** ")
+        await client.set_flow_run_state(flow_run_id, Scheduled(), force=True)
+    await attempt()
+    assert sent(simulator) == dict.fromkeys(ids(9), 1)
+    recorded = await outcomes_of(flow_run_id)
+    assert {record.outcome for record in recorded.values()} == {Outcome.ACCEPTED}
+    assert not any(record.maybe_duplicate for record in recorded.values())
 
 
 async def test_a_prefect_server_that_lets_nobody_in_ends_the_run_at_once(

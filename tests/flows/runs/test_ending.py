@@ -6,7 +6,7 @@ import pytest
 from prefect import flow
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import Abort, TerminationSignal
-from prefect.states import Running
+from prefect.states import Running, Suspended
 
 from flows.create import CreationFailed
 from flows.rerun import RerunFailed
@@ -112,6 +112,31 @@ async def test_a_run_that_goes_on_elsewhere_is_that_process_s_to_report(
             report=lambda: pytest.fail("reported"),
             failure=RerunFailed,
         )
+
+
+async def test_a_run_that_is_suspended_reports_how_it_stands_and_stays_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = []
+
+    async def read(_: UUID) -> FlowRun:
+        return FlowRun(flow_id=uuid4(), state=Suspended(), run_count=1)
+
+    async def work() -> None: ...
+
+    async def publish(report: RunReport, *_: object) -> None:
+        told.append(f"{report.ended} {report.message}")
+
+    monkeypatch.setattr("flows.runs.ending.publish", publish)
+    with pytest.raises(Abort, match="when the run is resumed"):
+        await to_its_end(
+            work(),
+            own_run=OwnRun(FlowRun(flow_id=uuid4(), run_count=1), read=read),
+            cut_short=pytest.fail,
+            report=lambda: RunReport([], passed=False, sentence="2 of 4 tests left.", took=""),
+            failure=RerunFailed,
+        )
+    assert told == ["Suspended. 2 of 4 tests left."]
 
 
 async def test_what_ended_a_run_is_raised_whatever_goes_wrong_at_its_end(

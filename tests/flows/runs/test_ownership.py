@@ -8,7 +8,15 @@ import httpx
 import pytest
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Abort, ObjectNotFound
-from prefect.states import AwaitingRetry, Cancelling, Completed, Crashed, Pending, Running
+from prefect.states import (
+    AwaitingRetry,
+    Cancelling,
+    Completed,
+    Crashed,
+    Pending,
+    Running,
+    Suspended,
+)
 
 from flows.runs.ownership import PROMPT, TRUSTED, OwnRun
 from thousandeyes.errors import RunStopped
@@ -173,6 +181,19 @@ async def test_a_run_that_is_being_cancelled_sends_nothing_and_is_still_its_proc
         await own_run.confirm(trusted=0)
     assert (own_run.cancelled, own_run.lost) == (True, False)
     await own_run.confirm_or_abort()
+
+
+async def test_a_run_that_is_suspended_sends_nothing_and_is_still_its_process_own() -> None:
+    server = Server()
+    own_run = server.own_run()
+    server.state, server.now = Suspended(), server.now + 1
+    with pytest.raises(RunStopped, match="suspended"):
+        await own_run.confirm(trusted=0)
+    await own_run.confirm_or_abort()
+    assert (own_run.suspended, own_run.lost) == (True, False)
+    server.state, server.now = Pending(), server.now + 1  # resumed, for another process
+    with pytest.raises(Abort):
+        await own_run.confirm_or_abort()
 
 
 async def test_it_is_watched_until_nothing_more_may_be_sent() -> None:
