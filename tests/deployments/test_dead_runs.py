@@ -126,11 +126,12 @@ async def test_one_that_was_being_cancelled_is_cancelled_and_one_that_has_ended_
     with client_of(one_machine):
         async with get_client() as client:
             there = await client.read_deployment_by_name("rerun-endpoint-tests/on-demand")
+            under_way: list[State[None]] = [Cancelling(), Running(), Running()]
             runs = [
                 await client.create_flow_run_from_deployment(
                     there.id, parameters={"test_ids": ["1"]}, state=state
                 )
-                for state in (Cancelling(), Running(), Running())
+                for state in under_way
             ]
             ended = runs[-1].id
             monkeypatch.setattr("tasks.pages.PAGE", 2)
