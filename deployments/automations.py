@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deployments.ownership import NOT_THERE, automation_differences, mended, renamed
 from deployments.steps import BootstrapError, Found, Step, check_unique, left
+from tasks.pages import all_of
 from thousandeyes.mistakes import Unreadable, read_yaml, told
 
 FILE: Final = Path(__file__).with_name("automations.yaml")
@@ -77,7 +78,7 @@ async def apply_automations(
         BootstrapError: One names a deployment that isn't there, or is to be switched on and names
             a block that isn't there.
     """
-    names, on_the_server = [entry.name for entry in entries], await client.read_automations()
+    names, on_the_server = [entry.name for entry in entries], await all_of(client.read_automations)
     for entry in entries:
         what = f"automation {entry.name}"
         ids = {name: await _look_up(client, entry, name, planned) for name in _references(entry)}
@@ -97,7 +98,9 @@ async def apply_automations(
                 _check_that_it_can_tell(entry, result)
             if not dry_run:
                 await client.update_automation(there.id, result)
-            yield Step(Found.DIFFERENT, what, ", ".join(changed))
+            switched = f"switched {'on' if result.enabled else 'off'}"
+            fields = (switched if field == "enabled" else field for field in changed)
+            yield Step(Found.DIFFERENT, what, ", ".join(fields))
         if kept := automation_differences(result, by_the_file):
             yield left(what, FILE.name, kept, *filter(None, [_state(result)]))
         elif not changed:

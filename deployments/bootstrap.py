@@ -6,6 +6,7 @@ What is there and as it should be stays untouched, so it can be run as often as 
 import argparse
 import asyncio
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -109,12 +110,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prepare(os.environ)
         asyncio.run(_bootstrap(given))
     except SettingsError as error:
-        verbatim_console(stderr=True, soft_wrap=True).print(f"error: {error}")
+        verbatim_console(stderr=True, soft_wrap=True).print(_public(f"error: {error}"))
         return 2
     except BootstrapError as error:
-        verbatim_console(stderr=True, soft_wrap=True).print(f"error: {error}")
+        verbatim_console(stderr=True, soft_wrap=True).print(_public(f"error: {error}"))
         return 1
     return 0
+
+
+def _public(text: str) -> str:
+    """Return a text without the user and password that a server's address in it may hold."""
+    return re.sub(r"(?<=://)[^/?#\s]*@", "", text)
 
 
 async def _bootstrap(given: argparse.Namespace) -> None:
@@ -127,7 +133,7 @@ async def _bootstrap(given: argparse.Namespace) -> None:
     files, credentials = Files.read(), credentials_given()
     console = verbatim_console(soft_wrap=True)
     words = ", which stays as it is: a dry run" if given.dry_run else ""
-    console.print(f"Prefect server at {api.url}{words}")
+    console.print(_public(f"Prefect server at {api.url}{words}"))
     try:
         # The wait is ours to tell.
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}):

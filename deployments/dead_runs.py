@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -22,11 +23,12 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.states import Crashed
+from prefect.states import Cancelled, Crashed
 
 from deployments.steps import BootstrapError, Found, Step
+from tasks.pages import all_of
 
 _UNDER_WAY: Final = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 _PROCESSES: Final = Path("/proc")
@@ -85,9 +87,10 @@ async def crash_dead_runs(
 ) -> AsyncIterator[Step]:
     """Mark runs of these work pools as crashed that have no process, and say so of each.
 
-    Their places under a concurrency limit are free then, and a retry goes on where they stood. A
-    process that is alive after all stops before its next call: its run is no longer its own. Where
-    it can't be known whether a run has a process, it is left.
+    Their places under a concurrency limit are free then, and a retry goes on where they stood; one
+    that was being cancelled is cancelled. A process that is alive after all stops before its next
+    call: its run is no longer its own. Where it can't be known whether a run has a process, it is
+    left.
     """
     under_way = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY))
@@ -95,9 +98,12 @@ async def crash_dead_runs(
     runs = [
         run
         for pool in pools
-        for run in await client.read_flow_runs(
-            flow_run_filter=under_way,
-            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])),
+        for run in await all_of(
+            partial(
+                client.read_flow_runs,
+                flow_run_filter=under_way,
+                work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])),
+            )
         )
     ]
     # Asked after the runs: a process that began in between is seen.
@@ -109,15 +115,26 @@ async def crash_dead_runs(
         if why := _why_not(run, living):
             yield Step(Found.KEPT, what, why)
             continue
-        was = run.state.name if run.state else "without a state"
+        state = _ended(run)
         if not dry_run:
-            answer: OrchestrationResult[None] = await client.set_flow_run_state(
-                run.id,
-                Crashed(message=f"Was {was}, and no process executes it any more."),
-            )
+            answer: OrchestrationResult[None] = await client.set_flow_run_state(run.id, state)
             if answer.status is not SetStateStatus.ACCEPT:
-                continue  # it has ended by now
-        yield Step(Found.DIFFERENT, what, f"was {was} without a process: crashed")
+                yield Step(Found.KEPT, what, f"Prefect leaves it as it is: {_reason(answer)}")
+                continue
+        was = run.state.name if run.state else "without a state"
+        yield Step(Found.DIFFERENT, what, f"was {was} without a process: {str(state.name).lower()}")
+
+
+def _ended(run: FlowRun) -> State[None]:
+    """Return how a run ends whose process is gone; one that is Cancelling can only be cancelled."""
+    was = run.state.name if run.state else "without a state"
+    end = Cancelled if run.state and run.state.is_cancelling() else Crashed
+    ended: State[None] = end(message=f"Was {was}, and no process executes it any more.")
+    return ended
+
+
+def _reason(answer: OrchestrationResult[None]) -> str:
+    return getattr(answer.details, "reason", None) or "it does not say why"
 
 
 def _why_not(run: FlowRun, living: Processes) -> str:

@@ -93,12 +93,9 @@ def main() -> int:
         return _demonstrate(console)
     except KeyboardInterrupt:
         return 130
-    except SettingsError as error:
-        console.print(f"error: {error}", soft_wrap=True)
-        return 2
-    except ServerNotStarted as error:
-        console.print(f"error: {error}", soft_wrap=True)
-        return 3
+    except (SettingsError, ServerNotStarted) as error:
+        verbatim_console(stderr=True, soft_wrap=True).print(f"error: {error}")
+        return 2 if isinstance(error, SettingsError) else 3
 
 
 def _demonstrate(console: Console) -> int:

@@ -51,12 +51,21 @@ async def apply_deployments(
         if plan.update:
             if not dry_run:
                 await _update(client, one, there, plan.update)
-            yield Step(Found.DIFFERENT, what, ", ".join(plan.changed))
+            yield Step(Found.DIFFERENT, what, _told(one, plan.changed))
         if plan.kept or plan.misfits:
             fail = [f"its runs fail: {where}: {why}" for where, why in plan.misfits.items()]
             yield left(what, FILE.name, plan.kept, *fail)
         elif not plan.update:
             yield Step(Found.AS_IT_SHOULD_BE, what)
+
+
+def _told(one: Deployment, changed: Sequence[str]) -> str:
+    """Return what changes, and of a switch which way."""
+    switches = {"paused": "resumed"}
+    for schedule in one.schedules:
+        name = f"schedule {schedule.slug}"
+        switches[f"{name} active"] = f"{name} switched {'on' if schedule.active else 'off'}"
+    return ", ".join(switches.get(field, field) for field in changed)
 
 
 async def _read(client: PrefectClient, full_name: str) -> DeploymentResponse | None:

@@ -1,4 +1,8 @@
-"""What the processes of `make serve` have in their environment."""
+"""What the processes of `make serve` have in their environment.
+
+Source of what guards the server: https://docs.prefect.io/v3/advanced/security-settings. Without it
+a page of any site can read its API.
+"""
 
 import os
 from pathlib import Path
@@ -19,6 +23,10 @@ _PASSED_ON: Final = (
 )
 """Variables of Prefect that reach the server; all others are the user's own Prefect's."""
 
+_LEASES: Final = "prefect.server.concurrency.lease_storage.filesystem"
+"""Where a run's place under a concurrency limit survives a restart of the server; Prefect's own
+default is the server's memory, and a run whose lease is gone ends as crashed."""
+
 
 def of_all(url: str, home: Path) -> dict[str, str]:
     """Return the environment of all processes: nothing of the user's Prefect, no token."""
@@ -30,6 +38,16 @@ def of_all(url: str, home: Path) -> dict[str, str]:
         "PREFECT_SERVER_UI_API_URL": f"{url}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
+    }
+
+
+def guarded(port: int) -> dict[str, str]:
+    """Return the settings of a server that answers only its own pages on this machine."""
+    own = (f"http://{host}:{port}" for host in ("127.0.0.1", "localhost"))
+    return {
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(own),
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
     }
 
 

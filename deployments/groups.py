@@ -1,4 +1,4 @@
-"""The groups of tests that stand in `groups.yaml`: read strictly, every mistake told at once."""
+"""The groups of tests in `groups.yaml`: read strictly, every mistake told at once."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -79,7 +79,7 @@ class _Document:
         seen: set[str] = set()
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self.mistake(place, "holds a key that is no text")
+                self.mistake(place, "has a key that is not text")
                 continue
             inside = (*place, key.value)
             self._lines[inside] = key.start_mark.line + 1
@@ -98,7 +98,7 @@ def _groups(document: _Document) -> Iterator[tuple[str, EndpointTestGroup]]:
         if not is_block_name(name):
             document.mistake((name,), _NAME)
         if not isinstance(values, dict):
-            document.mistake((name,), "a group has test_ids at least")
+            document.mistake((name,), "a group needs test_ids")
             continue
         try:
             yield name, EndpointTestGroup.model_validate(values)

@@ -1,8 +1,4 @@
-"""The home of the servers that this project starts on one machine, and what guards them.
-
-Source of the settings: https://docs.prefect.io/v3/advanced/security-settings. A server without
-them lets a page of any site read its API.
-"""
+"""The home of the servers that this project starts on one machine."""
 
 import fcntl
 from collections.abc import Iterator
@@ -17,10 +13,6 @@ ROOT: Final = _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cw
 """The folder with `.env`: that of the project, or where it is installed from a wheel, the one in
 which the command was started."""
 HOME: Final = ROOT / ".prefect"
-
-LEASES: Final = "prefect.server.concurrency.lease_storage.filesystem"
-"""Where a run's place under a concurrency limit survives a restart of the server; Prefect's own
-default is the server's memory, and a run whose lease is gone ends as crashed."""
 
 
 def make_private(home: Path) -> None:
@@ -61,13 +53,3 @@ def reserved(home: Path) -> Iterator[IO[str]]:
             ) from None
         lock.truncate(0)
         yield lock
-
-
-def guarded(port: int) -> dict[str, str]:
-    """Return the settings of a server that answers only its own pages on this machine."""
-    own = (f"http://{host}:{port}" for host in ("127.0.0.1", "localhost"))
-    return {
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(own),
-        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
-    }

@@ -22,8 +22,8 @@ from typing import IO, Final, NoReturn
 
 from rich.console import Console
 
-from deployments.environments import env_file, of_all, of_the_runs, of_the_server
-from deployments.home import HOME, guarded, make_private, reserved
+from deployments.environments import env_file, guarded, of_all, of_the_runs, of_the_server
+from deployments.home import HOME, make_private, reserved
 from tasks.server import ServerNotStarted, wait_until_up
 from thousandeyes.errors import SettingsError
 from thousandeyes.ports import port_of
@@ -57,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     _end_by_signals()
     console = verbatim_console(soft_wrap=True)
+    errors = verbatim_console(stderr=True, soft_wrap=True)
     try:
         prepare(os.environ)
         _serve(given.port, given.home, console)
@@ -64,13 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print("Stopped.")
         return 0
     except SettingsError as error:
-        console.print(f"error: {error}")
+        errors.print(f"error: {error}")
         return 2
     except ServerNotStarted as error:
-        console.print(f"error: {error}; all it said stands in {given.home / _LOG}")
+        errors.print(f"error: {error}; its full output is in {given.home / _LOG}")
         return 1
     except ServeError as error:
-        console.print(f"error: {error}")
+        errors.print(f"error: {error}")
         return 1
 
 
@@ -101,7 +102,7 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
         lock = stack.enter_context(reserved(home))
         _refuse_taken(port)
         log = stack.enter_context((home / _LOG).open("w+b"))
-        console.print(f"Prefect starts at {url}, which takes some seconds …")
+        console.print(f"Starting Prefect at {url}; this takes a few seconds …")
         command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
         server = stack.enter_context(_running(command, server_env, log, home, lock))
         print(f"process {server.pid}, port {port}", end="", file=lock, flush=True)

@@ -41,8 +41,8 @@ def _weak(concurrency: Mapping[str, Any], api: Mapping[str, Any]) -> Iterator[St
     if concurrency.get("lease_storage") == _IN_MEMORY:
         yield _step(
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE",
-            "leases lie in its memory: when it is restarted, a run of scheduled ends as crashed "
-            "minutes later",
+            "concurrency leases are kept in memory: after a restart, a run of the deployment "
+            "`scheduled` ends as crashed",
         )
     open_to_all = api.get("cors_allowed_origins") == "*" and not api.get("csrf_protection_enabled")
     if open_to_all and not api.get("auth_string"):

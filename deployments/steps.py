@@ -12,13 +12,13 @@ class BootstrapError(Exception):
 
 
 def check_unique(path: Path, names: Iterable[str]) -> None:
-    """Make sure that nothing stands in a file twice.
+    """Make sure that nothing is defined twice in a file.
 
     Raises:
         BootstrapError: Something does.
     """
     if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise BootstrapError(f"{path.name}: stands there more than once: {', '.join(twice)}")
+        raise BootstrapError(f"{path.name}: defined more than once: {', '.join(twice)}")
 
 
 class Found(StrEnum):
@@ -46,7 +46,8 @@ class Step:
         return f"{verb:17}{self.what}{f' ({self.detail})' if self.detail else ''}"
 
 
-def left(what: str, file: str, differing: Sequence[str], *more: str) -> Step:
-    """Return the step for what people set in the UI other than the file has it."""
-    unlike = f"differs from {file}: {', '.join(differing)}; --overwrite restores the file's value"
+def left(what: str, file: str | None, differing: Sequence[str], *more: str) -> Step:
+    """Return the step for what people set in the UI other than a file, or our default, has it."""
+    ours, value = (file, "the file's value") if file else ("this project's default", "it")
+    unlike = f"differs from {ours}: {', '.join(differing)}; --overwrite restores {value}"
     return Step(Found.KEPT, what, "; ".join([unlike, *more] if differing else more))

@@ -5,7 +5,6 @@ process (`job_variables`), and so have the worker's token sent elsewhere. Source
 form: https://docs.prefect.io/v3/concepts/work-pools#base-job-template.
 """
 
-from pathlib import Path
 from typing import Any, Final
 
 from prefect.client.orchestration import PrefectClient
@@ -82,7 +81,7 @@ async def apply_work_queue(
     if not different:
         return Step(Found.AS_IT_SHOULD_BE, what, at_once(there.concurrency_limit))
     if not overwrite:
-        return left(what, Path(__file__).name, different, at_once(there.concurrency_limit))
+        return left(what, None, different, at_once(there.concurrency_limit))
     if not dry_run:
         await client.update_work_queue(there.id, **_QUEUE)
     return Step(Found.DIFFERENT, what, ", ".join(different))

@@ -47,7 +47,7 @@ def explanation(holders: Sequence[FlowRun]) -> str:
     first = holders[0].id
     return (
         f"Not started: its place is held by {told}. While that goes on, start this one later. "
-        f"If nothing executes it any more, free the place: `prefect flow-run cancel {first}`, "
+        f"If nothing is executing that run, free the place: `prefect flow-run cancel {first}`, "
         f"and where it stays Cancelling `prefect flow-run delete {first}`."
     )
 

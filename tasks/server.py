@@ -124,7 +124,7 @@ def _keep_up(temporary: "SubprocessASGIServer", ending: threading.Event, say: Sa
         say(f"Prefect's temporary server ended with status {status}, and is started again …")
         with tempfile.TemporaryFile() as log:
             temporary.server_process = _launch(temporary.port, log)
-    say(f"Prefect's temporary server ended {_RESTARTS} times. Stop the run: it waits in vain")
+    say(f"Prefect's temporary server ended {_RESTARTS} times. Stop the run: it can't finish")
 
 
 def _launch(port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -162,7 +162,7 @@ def _one_at_a_time(home: Path, say: Say) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"Another one is being started on {home}, and waited for …")
+            say(f"Another server is starting on {home}; waiting for it …")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -16,6 +16,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
 from tasks.deployment import find_deployment
+from tasks.pages import PAGE
 from tasks.server_calls import until_answered
 from thousandeyes.errors import SettingsError
 
@@ -70,11 +71,19 @@ async def cancel_waiting(parents: list[UUID]) -> None:
         parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=parents),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
     )
+    seen: set[UUID] = set()
     async with get_client() as client:
-        for run in await client.read_flow_runs(flow_run_filter=waiting):
-            await client.set_flow_run_state(
-                run.id, Cancelled(message="The run that started it was cancelled.")
-            )
+        # Those that were cancelled are not in the next page; any that Prefect left are.
+        while page := [
+            run.id
+            for run in await client.read_flow_runs(flow_run_filter=waiting, limit=PAGE)
+            if run.id not in seen
+        ]:
+            for run_id in page:
+                await client.set_flow_run_state(
+                    run_id, Cancelled(message="The run that started it was cancelled.")
+                )
+            seen.update(page)
 
 
 def is_closed(queue: WorkQueue | None) -> bool:

@@ -156,7 +156,7 @@ async def test_what_is_set_in_the_ui_stays_until_the_file_is_to_count(copied: li
         assert there
         assert automation_differences(there, by_hand) == []
 
-        changed = [("changed", "name, enabled, action 1 subject")]
+        changed = [("changed", "name, switched off, action 1 subject")]
         assert await applied(entry, dry_run=True, overwrite=True) == changed
         assert await applied(entry, overwrite=True) == changed
         # The block that the file names isn't there, so the one that was chosen stays.

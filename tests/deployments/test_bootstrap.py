@@ -113,10 +113,10 @@ async def test_a_schedule_that_was_switched_on_in_the_ui_stays_on() -> None:
         ) in said
         assert await active()
         said = await asyncio.to_thread(bootstrap, "--overwrite", "--dry-run")
-        assert f"would be changed {name} (schedule weekdays-at-10 active)" in said
+        assert f"would be changed {name} (schedule weekdays-at-10 switched off)" in said
         assert await active()
         assert await applied(overwrite=True) == [
-            f"changed          {name} (schedule weekdays-at-10 active)"
+            f"changed          {name} (schedule weekdays-at-10 switched off)"
         ]
         assert not await active()
 
@@ -161,7 +161,7 @@ async def test_what_people_set_stays_and_what_the_file_owns_is_mended(
         assert await there() == by_people
 
         [said] = await applied(overwrite=True)
-        assert said.startswith(f"changed          {name} (description, tags, paused, ")
+        assert said.startswith(f"changed          {name} (description, tags, resumed, ")
         assert without_times(await there()) == without_times(made)
         assert await applied() == []
 
@@ -271,3 +271,13 @@ def test_a_server_that_does_not_answer_is_an_error_and_not_another_server(
     with temporary_settings(restore_defaults={PREFECT_API_URL}):
         assert main([]) == 1
     assert "PREFECT_API_URL is not set" in capsys.readouterr().err
+
+
+def test_a_password_in_the_address_of_the_server_is_not_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with temporary_settings({PREFECT_API_URL: "http://me:5ecret@127.0.0.1:9/api"}):
+        assert main([]) == 1
+    said = capsys.readouterr()
+    assert said.out == "Prefect server at http://127.0.0.1:9/api\n"
+    assert said.err.startswith("error: no Prefect server answers at http://127.0.0.1:9/api (")

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,7 +14,7 @@ from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments import arun_deployment
-from prefect.states import Pending, Running
+from prefect.states import Cancelling, Completed, Pending, Running
 
 from deployments import dead_runs
 from deployments.dead_runs import Processes, crash_dead_runs, runs_with_a_process
@@ -117,6 +118,43 @@ async def test_a_run_that_a_worker_has_just_taken_is_left_time_to_begin(
             [late] = await of("Pending", client, Processes(take_runs=True))
     assert (step.found, step.detail) == (Found.KEPT, "a worker has just taken it")
     assert (nobodys.found, late.found) == (Found.DIFFERENT, Found.DIFFERENT)
+
+
+async def test_one_that_was_being_cancelled_is_cancelled_and_one_that_has_ended_is_told(
+    one_machine: Topology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client_of(one_machine):
+        async with get_client() as client:
+            there = await client.read_deployment_by_name("rerun-endpoint-tests/on-demand")
+            under_way: list[State[None]] = [Cancelling(), Running(), Running()]
+            runs = [
+                await client.create_flow_run_from_deployment(
+                    there.id, parameters={"test_ids": ["1"]}, state=state
+                )
+                for state in under_way
+            ]
+            ended = runs[-1].id
+            monkeypatch.setattr("tasks.pages.PAGE", 2)
+            steps = {}
+            set_state = client.set_flow_run_state
+
+            async def after_its_end(flow_run_id: UUID, state: State[None]) -> Any:
+                if flow_run_id == ended:
+                    await set_state(ended, Completed())
+                return await set_state(flow_run_id, state)
+
+            monkeypatch.setattr(client, "set_flow_run_state", after_its_end)
+            async for step in crash_dead_runs(client, ["thousandeyes"], Processes, dry_run=False):
+                steps[step.what.rpartition(" ")[2]] = step
+            states = [await name_of_state(run.id) for run in runs]
+            for run in runs:
+                await client.delete_flow_run(run.id)
+    assert states == ["Cancelled", "Crashed", "Completed"]
+    assert [steps[str(run.id)].detail for run in runs] == [
+        "was Cancelling without a process: cancelled",
+        "was Running without a process: crashed",
+        "Prefect leaves it as it is: Run is already in terminal state COMPLETED.",
+    ]
 
 
 @pytest.fixture

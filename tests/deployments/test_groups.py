@@ -112,7 +112,7 @@ def test_all_mistakes_are_told_at_once_with_their_lines() -> None:
         "line 8: evening.thresholds.max_loss: Extra inputs are not permitted",
         f"line 9: evening.thresholds.min_agents: {integer}, unable to parse string as an integer",
         "line 10: evening.threshold: Extra inputs are not permitted",
-        "line 13: empty: a group has test_ids at least",
+        "line 13: empty: a group needs test_ids",
         "line 16: night.aid: neither text nor a whole number",
     ]
 
@@ -156,7 +156,7 @@ def test_a_group_that_holds_itself_is_told() -> None:
 
 def test_a_key_that_is_no_text_is_told() -> None:
     assert mistakes("a:\n  test_ids: [1]\n  ? [x]\n  : y") == [
-        "line 1: a: holds a key that is no text"
+        "line 1: a: has a key that is not text"
     ]
 
 

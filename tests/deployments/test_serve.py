@@ -137,7 +137,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path, one_machine: Topology) -> 
         cwd=tmp_path,
     )
     assert done.returncode == 1
-    assert f"port {one_machine.port} is taken" in done.stdout
+    assert f"port {one_machine.port} is taken" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -158,7 +158,7 @@ def test_in_the_background_of_a_script_it_ends_by_any_signal_and_takes_its_serve
     ) as serving:
         try:
             assert serving.stdout
-            assert "Prefect starts" in serving.stdout.readline()
+            assert "Starting Prefect at" in serving.stdout.readline()
             while not servers(home):
                 assert serving.poll() is None
                 time.sleep(0.1)

@@ -23,7 +23,7 @@ def test_a_server_with_prefects_own_settings_is_warned_of(
     # Other tests may have put deployments on it.
     warned = [line for line in capsys.readouterr().out.splitlines() if " setting " in line]
     assert len(warned) == 2
-    assert f"setting {LEASES} (leases lie in its memory: when it is restarted" in warned[0]
+    assert f"setting {LEASES} (concurrency leases are kept in memory: after a restart" in warned[0]
     assert "a page of any site that somebody here visits can read its API" in warned[1]
     assert all("see docs/several-machines.md" in line for line in warned)
 

@@ -105,8 +105,8 @@ async def test_the_queue_of_the_organizations_is_made_once_and_then_peoples(
     there = await client.read_work_queue_by_name(QUEUE, pool)
     await client.update_work_queue(there.id, concurrency_limit=3)
     assert await apply() == (
-        f"left             {name} (differs from work_pools.py: concurrency_limit; --overwrite "
-        "restores the file's value; at most 3 at once)"
+        f"left             {name} (differs from this project's default: concurrency_limit; "
+        "--overwrite restores it; at most 3 at once)"
     )
     assert await limit() == 3
     await apply(dry_run=True, overwrite=True)

@@ -23,7 +23,7 @@ from typing import Any, Final, Self
 
 import httpx
 
-from deployments.home import guarded
+from deployments.environments import guarded
 from tests.benchmarks.processes import environment, free_port, running, tail
 
 TOKEN: Final = "tkn-0f-the-workers-environment"

@@ -46,7 +46,7 @@ def test_the_run_that_holds_the_place_is_named_with_the_remedy() -> None:
     running: State[None] = Running(timestamp=datetime(2026, 11, 27, 2, 0, tzinfo=UTC))
     assert explanation([run(running)]) == (
         "Not started: its place is held by run 'merry-fox' (Running since 2026-11-27 02:00 UTC). "
-        "While that goes on, start this one later. If nothing executes it any more, "
+        "While that goes on, start this one later. If nothing is executing that run, "
         f"free the place: `prefect flow-run cancel {HOLDER}`, and where it stays Cancelling "
         f"`prefect flow-run delete {HOLDER}`."
     )

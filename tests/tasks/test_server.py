@@ -217,7 +217,7 @@ def test_two_runs_that_start_at_once_on_a_new_home_both_pass(tmp_path: Path) -> 
         runs = [rerun(tmp_path, "202701", **variables) for _ in range(2)]
         said = [run.communicate()[1] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], said
-    assert sum("Another one is being started on" in words for words in said) == 1
+    assert sum("Another server is starting on" in words for words in said) == 1
 
 
 @pytest.mark.servers

@@ -74,7 +74,10 @@ def test_a_run_elsewhere_or_without_a_queue_has_its_place() -> None:
     check_place(run_in(None), None)
 
 
-async def test_of_a_cancelled_runs_own_runs_those_that_wait_are_cancelled_and_no_others() -> None:
+async def test_of_a_cancelled_runs_own_runs_those_that_wait_are_cancelled_and_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("flows.organizations.work_queue.PAGE", 2)
     async with get_client() as client:
         there = await client.read_deployment_by_name(await deployed(client, "children", None))
         first, again, other = [await client.create_flow_run(rerun_endpoint_tests) for _ in range(3)]
@@ -89,12 +92,13 @@ async def test_of_a_cancelled_runs_own_runs_those_that_wait_are_cancelled_and_no
         runs = [
             await started(first, Scheduled()),
             await started(again, Scheduled()),
+            await started(again, Scheduled()),
             await started(again, Running()),
             await started(other, Scheduled()),
         ]
         await cancel_waiting([first.id, again.id])
         states = [(await client.read_flow_run(one)).state_name for one in runs]
-    assert states == ["Cancelled", "Cancelled", "Running", "Scheduled"]
+    assert states == ["Cancelled", "Cancelled", "Cancelled", "Running", "Scheduled"]
 
 
 @pytest.mark.parametrize(
