@@ -36,7 +36,7 @@ def shortened(schema: Mapping[str, Any]) -> Schema:
         if name and "usual" in definitions[name]:
             _fold(field, name, definitions)
     if {"test_ids", "groups"} <= form.get("properties", {}).keys():
-        form |= _that_tests_are_named()
+        form |= _that_tests_are_named(definitions)
     return form
 
 
@@ -63,16 +63,24 @@ def other_than(values: Mapping[str, Any], usual: Mapping[str, Any]) -> Schema:
     return other
 
 
-def _that_tests_are_named() -> Schema:
+def _that_tests_are_named(definitions: Mapping[str, Schema]) -> Schema:
     """Return the rule that keeps a run from being scheduled for which nobody named a test.
 
-    Made of what the server passes over where it checks a deployment, which may leave that open.
+    Made of what the server passes over where it checks a deployment, which may leave that open. The
+    server says that a field is required, of which the name tells people what there is to give; a
+    form says it at the field that the first word names.
     """
-    rule: Schema = {"required": ["test_ids"]}
-    for name in ("only_failed_of", "name_pattern", "test_ids_file"):
+    known = {name for one in definitions.values() for name in one.get("properties", {})}
+    ways = ("only_failed_of", "name_pattern", "test_ids_file")
+    options = [name for name in ways if name in known]
+    rule: Schema = {"required": [f"test_ids or groups (or an option: {', '.join(options)})"]}
+    for name in options:
         chosen = {"required": ["options"], "properties": {"options": {"required": [name]}}}
         rule = {"if": {"not": chosen}, "then": rule}
-    return {"if": {"not": {"required": ["groups"]}}, "then": rule}
+    for name in ("test_ids", "groups"):
+        named = {"required": [name], "properties": {name: {"minItems": 1}}}
+        rule = {"if": {"not": named}, "then": rule}
+    return rule
 
 
 def _leave_empty(field: Schema) -> None:

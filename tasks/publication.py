@@ -69,11 +69,16 @@ def described(report: RunReport, *sentences: str) -> str:
     return plain(" ".join(filter(None, (report.ended, sentences[0], reason, *sentences[1:]))))
 
 
-async def write_markdown(what: str, key: str, text: str, description: str) -> None:
-    """Write a Markdown artifact; one that the server refuses is left out, and `what` is told."""
-    await _write(what, key, text, plain(description), None)
+async def write_markdown(what: str, key: str, text: str, description: str) -> str:
+    """Write a Markdown artifact, and return the address of its page.
+
+    One that the server refuses is left out, and `what` is told; the page then lists older ones.
+    """
+    return await _write(what, key, text, plain(description), None)
 
 
-async def _write(what: str, key: str, text: str, description: str, ended_run: UUID | None) -> None:
+async def _write(what: str, key: str, text: str, description: str, ended_run: UUID | None) -> str:
     with refusals_logged(what):
-        await until_taken(lambda: create_markdown(text, key, description, ended_run))
+        made = await until_taken(lambda: create_markdown(text, key, description, ended_run))
+        return ui_link(f"artifacts/artifact/{made}")
+    return history_link(key)

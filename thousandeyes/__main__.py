@@ -22,7 +22,7 @@ from thousandeyes.proxies import prepare
 from thousandeyes.release import add_version
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.terminal import LONGEST_CELL, LONGEST_SENTENCE, status_of, verbatim_console
-from thousandeyes.text import cut
+from thousandeyes.text import counted, cut
 
 _Value = str | bool | datetime | None
 _Row = dict[str, _Value]
@@ -100,7 +100,7 @@ async def _tests(client: ThousandEyesClient, given: argparse.Namespace) -> _List
         }
         for test in found
     ]
-    return _Listing(rows, f"{len(rows)} tests. {_NOT_LISTED}")
+    return _Listing(rows, f"{counted(len(rows), 'test')}. {_NOT_LISTED}")
 
 
 async def _agents(client: ThousandEyesClient, given: argparse.Namespace) -> _Listing:
@@ -193,9 +193,8 @@ def _parser() -> argparse.ArgumentParser:
     groups.set_defaults(answer=_account_groups)
     for listing in (tests, agents, groups):
         form = listing.add_mutually_exclusive_group()
-        form.add_argument(
-            "--ids", action="store_true", help="print IDs alone, such as for flows.rerun -"
-        )
+        use = ", such as for python -m flows.rerun -" if listing is tests else ""
+        form.add_argument("--ids", action="store_true", help=f"print only IDs{use}")
         form.add_argument("--json", action="store_true", help="print a JSON array of objects")
     return parser
 

@@ -15,7 +15,11 @@ from pydantic_core import ErrorDetails
 from thousandeyes.files import LARGEST_YAML, NotRead, read_own
 from thousandeyes.text import cut, listed
 
+Place = tuple[str | int, ...]
+
 _LONGEST_PLACE: Final = 200
+_PLAIN_KEY: Final = re.compile(r"(?=.{1,30}\Z)[A-Za-z]+([_ -][A-Za-z]+)*")
+"""What a misspelt key looks like, and most secrets don't."""
 
 
 class Unreadable(ValueError):
@@ -25,7 +29,7 @@ class Unreadable(ValueError):
 class Mistake(NamedTuple):
     """One value that a model does not take; `missing` tells that there is none."""
 
-    place: tuple[str | int, ...]
+    place: Place
     reason: str
     missing: bool
 
@@ -38,28 +42,41 @@ def mistakes(error: ValidationError, keys: Collection[str] | None = None) -> lis
     ]
 
 
-def _place(one: ErrorDetails, keys: Collection[str] | None) -> tuple[str | int, ...]:
+def _place(one: ErrorDetails, keys: Collection[str] | None) -> Place:
     *before, last = one["loc"] or ("",)
     if keys is not None and one["type"] == "extra_forbidden" and last not in keys:
-        return (*before, "?")
+        return (*before, last if _PLAIN_KEY.fullmatch(str(last)) else "?")
     return one["loc"]
 
 
 def _reason(one: ErrorDetails) -> str:
     if one["type"] == "union_tag_invalid":  # pydantic quotes what it was given
         return f"{one['ctx']['discriminator']} must be one of {one['ctx']['expected_tags']}"
+    if one["type"] == "union_tag_not_found":
+        return f"{one['ctx']['discriminator']} is missing"
     return one["msg"].removeprefix("Value error, ")
 
 
-def told(error: ValidationError, keys: Collection[str] | None = None) -> str:
+def dotted(place: Place) -> str:
+    """Return a place as people write it, such as `deployments.0.name`."""
+    return ".".join(map(str, place))
+
+
+def told(
+    error: ValidationError,
+    keys: Collection[str] | None = None,
+    written: Callable[[Place], str] = dotted,
+) -> str:
     """Return the mistakes that a model found in one line; of very many, the first.
 
     Args:
         error: What the model found.
-        keys: Unknown keys that may be told, of a file that may be no such file at all; None: all.
+        keys: Unknown keys that may be told whatever they look like, of a file that may be no such
+            file at all; of others only plain words are. None: all.
+        written: Returns how a place is written.
     """
     lines = [
-        f"{cut('.'.join(map(str, place)), _LONGEST_PLACE)}: {reason}" if place else reason
+        f"{cut(written(place), _LONGEST_PLACE)}: {reason}" if place else reason
         for place, reason, _ in mistakes(error, keys)
     ]
     return listed(lines, separator="; ")

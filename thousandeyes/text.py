@@ -46,6 +46,11 @@ def quoted(names: Iterable[str]) -> str:
     return listed([repr(cut(name, _LONGEST_NAME)) for name in names])
 
 
+def counted(count: int, thing: str) -> str:
+    """Return how many there are of a thing, such as `1 test` or `12 tests`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def with_full_stop(text: str) -> str:
     """Return a sentence with the point at its end, where it has no mark of its own there."""
     return text if text.endswith((".", "?", "!", "…")) else f"{text}."

@@ -7,12 +7,12 @@ from uuid import UUID
 import prefect.runtime
 from prefect import flow, get_client, get_run_logger
 from prefect.client.schemas.objects import FlowRun
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from flows.around_change.difference import Difference
 from flows.around_change.halves import Half, Halves
 from flows.around_change.options import AroundChangeOptions
-from flows.around_change.waiting import NobodyResumed, check_until, wait_for_change
+from flows.around_change.waiting import NobodyResumed, Until, check_until, wait_for_change
 from flows.rerun import RerunFailed
 from flows.rerun.parameters import Parameters
 from flows.runs.ending import as_state, reporting_mistakes, telling_mistakes
@@ -43,7 +43,7 @@ async def rerun_around_change(
     test_ids: PastedIds = [],  # noqa: B006 - never changed; the form shows it
     groups: GroupNames = [],  # noqa: B006
     credentials: OneCredentials = None,
-    until: AwareDatetime | None = None,
+    until: Until = None,
     longest_wait_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 24,
     options: AroundChangeOptions = AroundChangeOptions(),  # noqa: B008 - frozen
 ) -> list[Record]:
@@ -61,8 +61,8 @@ async def rerun_around_change(
             that the groups name, else the worker's environment.
         until: When to measure again, such as 2026-11-28T22:00+01:00, without anybody resuming the
             run. Empty: when somebody resumes it.
-        longest_wait_hours: How long somebody has time to resume the run. After that it fails, and
-            what was measured before stands.
+        longest_wait_hours: How long somebody has time to resume the run. If nobody does, it fails,
+            and what was measured before stands.
         options: How to go about it, in both halves.
 
     Returns:
@@ -152,7 +152,7 @@ async def _wait(
             else f"Make the change, then resume this run by {clock(end)}."
         )
         words = f"Measured before the change: {before.sentence} {then}"
-        late = "" if until else f"After that it fails. {_RETRY}"
+        late = "" if until else f"If nobody resumes it by then, it fails. {_RETRY}"
         await _tell(f"{words} {late}".strip(), before)
         return words
 

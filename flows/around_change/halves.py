@@ -61,8 +61,10 @@ class Half:
     def sentence(self) -> str:
         """How many tests passed, and which did not."""
         others = [record for record in failures_first(self.records) if record.ending not in GOOD]
-        passed = f"{len(self.records) - len(others)} of {len(self.records)} tests passed"
-        return f"{passed}; the others did not{named(others)}." if others else f"{passed}."
+        passed = len(self.records) - len(others)
+        sentence = f"{passed or 'None'} of {len(self.records)} tests passed"
+        left = "; the others did not" if passed else ""
+        return f"{sentence}{left}{named(others)}." if others else f"{sentence}."
 
     @property
     def has_measured(self) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from prefect import get_client
@@ -18,6 +18,12 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import Abort, Pause
 from prefect.states import Paused, Scheduled, Suspended
+from pydantic import (
+    AwareDatetime,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from tasks.server_calls import until_answered, until_taken
 from thousandeyes.errors import SettingsError
@@ -28,6 +34,20 @@ KEY: Final = "around-change"
 POLL: Final = 5.0
 """Seconds between two looks of a run that waits where it is."""
 _LONGEST: Final = timedelta(days=365)
+
+
+def _in_words(given: object, read: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401
+    try:
+        return read(given)
+    except ValidationError:
+        raise ValueError(
+            "takes a date and a time with its zone, such as 2026-11-28T22:00+01:00. "
+            "Nothing was sent."
+        ) from None
+
+
+Until = Annotated[AwareDatetime | None, WrapValidator(_in_words)]
+"""When to measure again; None: when somebody resumes the run."""
 
 
 class NobodyResumed(Exception):

@@ -1,8 +1,9 @@
 """The definitions that a run is given: as parameters, from a file, and never with a password."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Self
 
@@ -27,7 +28,7 @@ from thousandeyes.definitions import (
 )
 from thousandeyes.errors import InvalidDefinitions, SettingsError
 from thousandeyes.files import read_own
-from thousandeyes.mistakes import Unreadable, read_yaml, told, without_aliases
+from thousandeyes.mistakes import Place, Unreadable, dotted, read_yaml, told, without_aliases
 from thousandeyes.text import quoted, shown
 
 
@@ -123,7 +124,19 @@ def _checked(written: object, where: str, keys: Collection[str] | None = None) -
     try:
         return _DEFINITIONS.validate_python(written)
     except ValidationError as error:
-        raise InvalidDefinitions(f"{where}: {told(error, keys)}. Nothing was sent.") from None
+        words = told(error, keys, partial(_test_and_field, written))
+        raise InvalidDefinitions(f"{where}: {words}. Nothing was sent.") from None
+
+
+def _test_and_field(written: object, place: Place) -> str:
+    """Return a place such as `test 2 'Intranet', url`: people count from 1."""
+    number, *within = place
+    if not (isinstance(number, int) and isinstance(written, Sequence)):
+        return dotted(place)
+    one = written[number]
+    name = (one.get("test_name") or one.get("testName")) if isinstance(one, Mapping) else None
+    test = f"test {number + 1}" + (f" {quoted([name])}" if isinstance(name, str) else "")
+    return ", ".join(filter(None, (test, dotted(tuple(within[1:])))))  # after the type
 
 
 def check_names(definitions: Iterable[Definition], create_again: Iterable[str]) -> None:

@@ -137,12 +137,14 @@ def _add_own(groups: Mapping[str, argparse._ArgumentGroup]) -> None:
         "--all",
         dest="every",
         action=argparse.BooleanOptionalAction,
-        help="show every test, not only those that need a look (default: off on a terminal)",
+        help="show every test, not only those that need a look (default: off on a terminal, else "
+        "on)",
     )
     output.add_argument(
         "--log",
         action=argparse.BooleanOptionalAction,
-        help="show Prefect's log instead of one live line (default: off on a terminal)",
+        help="show Prefect's log; without, only what is amiss of it, and on a terminal one live "
+        "line (default: off on a terminal, else on)",
     )
     output.add_argument(
         "--json",

@@ -15,7 +15,7 @@ from thousandeyes.errors import CallFailed, TokenRefused, Unreachable
 from thousandeyes.fleet import Fleet
 from thousandeyes.models import AccountGroup, EndpointTest
 from thousandeyes.record import Record
-from thousandeyes.text import listed
+from thousandeyes.text import counted, listed
 
 KEY: Final = "endpoint-rerun-plan-"
 _SHOWN: Final = 20
@@ -102,13 +102,13 @@ def markdown(records: Sequence[Record], known: Known, plan: str) -> str:
     """Return the plan for people. Pure."""
     fleet = known.fleet
     online = f"{len(fleet.online)} of {len(fleet.names)}" if fleet else "not known"
-    calls = len(records)
+    calls = counted(len(records), "call")
     lines = [
         f"**Dry run.** {plain(plan)}. Nothing was sent.",
         "",
         "| | |",
         "| --- | --- |",
-        f"| quota it spends | {calls} calls of instant tests, {calls + 1} of the organization |",
+        f"| quota it spends | {calls} of instant tests, {len(records) + 1} of the organization |",
         f"| agents online | {online} |",
         f"| account group | {_account_group(known)} |",
         "",
@@ -127,8 +127,8 @@ def markdown(records: Sequence[Record], known: Known, plan: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def dry_run(client: ThousandEyesClient, records: Sequence[Record]) -> str:
-    """Find out and record what a run would do; return it in one sentence.
+async def dry_run(client: ThousandEyesClient, records: Sequence[Record]) -> tuple[str, str]:
+    """Find out and record what a run would do; return it in one sentence, and the plan's address.
 
     The records end as `skipped`.
 
@@ -146,9 +146,9 @@ async def dry_run(client: ThousandEyesClient, records: Sequence[Record]) -> str:
         if test := _listed(record, known):
             record.named(record.test_name or test.test_name)
     key = KEY + await deployment_slug()
-    await write_markdown("the plan", key, markdown(records, known, plan), plan)
+    link = await write_markdown("the plan", key, markdown(records, known, plan), plan)
     problems = f"; what looks wrong: {' '.join(wrong)}" if wrong else "."
-    return f"Dry run: {plan}{problems} Nothing was sent."
+    return f"Dry run: {plan}{problems} Nothing was sent.", link
 
 
 def _listed(record: Record, known: Known) -> EndpointTest | None:

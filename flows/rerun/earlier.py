@@ -71,7 +71,7 @@ async def find_run(
 
     Args:
         reference: The ID of a flow run, or a deployment as `<flow>/<deployment>`: its latest run
-            that sent something, or was about to.
+            that sent something, or was about to. One that failed before that is passed over.
         before: Only runs of the deployment that began before this count.
         option: The option that names the run, for what an error says.
 
@@ -108,6 +108,11 @@ async def _named(flow_run_id: UUID, option: str) -> tuple[FlowRun, Parameters]:
             f"{option}: {run.name!r} was a dry run, in which nothing can fail: name one that "
             "sent tests. Nothing was sent."
         )
+    if await _was_refused(run):
+        raise SettingsError(
+            f"{option}: {run.name!r} failed before it sent anything, so it tells nothing of any "
+            "test: name an earlier run. Nothing was sent."
+        )
     return run, asked
 
 
@@ -127,19 +132,24 @@ async def _latest(
             try:
                 asked = Parameters.of(run, flow, option)
             except SettingsError:
-                if flow != FLOW or not await _sent_nothing(run):
+                if flow != FLOW or not await _was_refused(run):
                     raise
                 continue
-            if not asked.options.dry_run:
+            if not (asked.options.dry_run or await _was_refused(run)):
                 return run, asked
         offset += len(page)
-    raise SettingsError(f"{option}: {deployment} has not run yet. Nothing was sent.")
+    raise SettingsError(
+        f"{option}: {deployment} has no run yet that sent anything. Nothing was sent."
+    )
 
 
-async def _sent_nothing(run: FlowRun) -> bool:
-    """Tell whether a run is known to have ended before it sent anything, as for a mistake in it."""
-    ended = run.state and run.state.is_final()
-    return bool(ended and not await recorded(run) and not await died_unseen(run, under_way=False))
+async def _was_refused(run: FlowRun) -> bool:
+    """Tell whether a run is known to have failed before it sent anything, as for a mistake in it.
+
+    One that was stopped or that crashed first is none of these: its tests had no turn.
+    """
+    failed = run.state and run.state.is_failed()
+    return bool(failed and not await recorded(run) and not await died_unseen(run, under_way=False))
 
 
 @until_answered

@@ -86,11 +86,14 @@ async def rerun_endpoint_tests(
         asked = Parameters.read(
             test_ids=test_ids, groups=groups, credentials=credentials, options=options
         )
+        options.check_results_are_awaited()
         await name_blocks(flow_run, asked)
         selection = await read_selection(asked, flow_run.start_time)
         due = flow_run.expected_start_time or datetime.now(UTC)
         await give_name(flow_run, name_of(asked, len(selection.test_ids), due), asked.groups)
         if options.dry_run:
+            if options.compare_with:  # what can't be right is refused here, too
+                await comparison_of(asked, flow_run, {}, selection.test_ids)
             return await _look_ahead(selection, began)
     return await _rerun(selection, asked, own_run, began)
 
@@ -101,9 +104,10 @@ async def _look_ahead(selection: Selection, began: float) -> list[Record]:
     seen = watched()
     seen.records = records
     async with ThousandEyesClient(await load_settings(selection.credentials)) as client:
-        sentence = await dry_run(client, records)
+        sentence, plan = await dry_run(client, records)
     took = duration(time.monotonic() - began)
-    report = RunReport(records, passed=True, sentence=sentence, took=took, word="")
+    more = f"[The plan: what is wrong, and what would run]({plan})"
+    report = RunReport(records, passed=True, sentence=sentence, took=took, preface=more, word="")
     seen.report = report
     await publish(report, await deployment_slug(), DRY_RUNS)
     return as_state(report, RerunFailed)

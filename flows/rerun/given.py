@@ -18,6 +18,7 @@ from thousandeyes.errors import SettingsError
 from thousandeyes.lists import read_test_ids_text, refuse_tokens
 from thousandeyes.mistakes import Mistake, mistakes
 from thousandeyes.settings import ThousandEyesSettings
+from thousandeyes.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def parameters(given: Given, stdin: TextIO) -> Parameters:
         options = RerunOptions.model_validate(rest)
     except ValidationError as error:
         raise SettingsError("; ".join(dict.fromkeys(map(_told, mistakes(error))))) from None
+    options.check_results_are_awaited(flag)
     named = [*groups, credentials, options.only_failed_of, options.compare_with]
     refuse_known_tokens(filter(None, named), "names of blocks and runs")
     asked = Parameters(test_ids=test_ids, groups=groups, credentials=credentials, options=options)
@@ -84,5 +86,8 @@ def _with_stdin(arguments: Sequence[str], stdin: TextIO) -> list[str]:
 
 def _told(mistake: Mistake) -> str:
     option, *within = map(str, mistake.place)
-    name = f" {within[0]}" if option == "thresholds" and within else ""
-    return f"{flag(option)}{name}: {mistake.reason}"
+    if option != "thresholds" or not within:
+        return f"{flag(option)}: {mistake.reason}"
+    known = Thresholds.model_fields
+    reason = mistake.reason if within[0] in known else f"unknown, takes {', '.join(known)}"
+    return f"{flag(option)} {within[0]}: {reason}"

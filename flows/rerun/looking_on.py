@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Final, TypeVar
 
 from prefect.logging.handlers import PrefectConsoleHandler
@@ -39,10 +39,23 @@ def live_line(log: bool | None) -> LiveLine | None:  # noqa: FBT001 - the option
     return LiveLine(sys.stderr, lambda: console.width)
 
 
-async def looked_on(run: Awaitable[Result], seen: Watched, line: LiveLine | None) -> Result:
-    """Await a run, and show meanwhile where it stands."""
+async def looked_on(
+    run: Awaitable[Result],
+    seen: Watched,
+    line: LiveLine | None,
+    log: bool | None = None,  # noqa: FBT001 - the option --log
+) -> Result:
+    """Await a run, and show meanwhile where it stands, or its log, or of that only what is amiss.
+
+    Args:
+        run: The run.
+        seen: What is seen of it.
+        line: The line that stands for the log, if there is one.
+        log: Whether the log is asked for; None: where there is no line.
+    """
     if line is None:
-        return await run
+        with _quiet_log() if log is False else nullcontext():
+            return await run
     began = time.monotonic()
 
     async def tell() -> None:
@@ -61,7 +74,7 @@ async def looked_on(run: Awaitable[Result], seen: Watched, line: LiveLine | None
 
 
 @contextmanager
-def _quiet_log(line: LiveLine) -> Iterator[None]:
+def _quiet_log(line: LiveLine | None = None) -> Iterator[None]:
     """Keep from the terminal what Prefect logs, but for what nobody says otherwise."""
 
     def fit(record: logging.LogRecord) -> bool:
@@ -69,7 +82,8 @@ def _quiet_log(line: LiveLine) -> Iterator[None]:
             return False
         if record.getMessage().startswith(_SAYS_HOW_IT_ENDED):
             return False
-        line.clear()
+        if line:
+            line.clear()
         return True
 
     handlers = _console_handlers()

@@ -11,7 +11,7 @@ from prefect.context import FlowRunContext
 
 from flows.rerun.parameters import Parameters
 from tasks.server_calls import checking_changes, refusals_logged, until_taken
-from thousandeyes.text import clock, cut
+from thousandeyes.text import clock, counted, cut
 
 _GENERATED: Final = re.compile(
     r"[a-z]+-[a-z]+"
@@ -39,8 +39,7 @@ def name_of(asked: Parameters, tests: int, at: datetime) -> str:
     named = ", ".join(groups[:_GROUPS_NAMED])
     if len(groups) > _GROUPS_NAMED:
         named += f" and {len(groups) - _GROUPS_NAMED} more"
-    counted = f"{tests} test{'' if tests == 1 else 's'}"
-    what = f"{named}: {counted}" if named else counted
+    what = f"{named}: {counted(tests, 'test')}" if named else counted(tests, "test")
     if asked.options.only_failed_of:
         what += " that failed"
     if asked.options.dry_run:

@@ -1,11 +1,13 @@
 """What the person who starts a run may choose; each description stands in the UI's form."""
 
+from collections.abc import Callable
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from thousandeyes.connection import MOST_CALLS
 from thousandeyes.delivery import Delivery
+from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import GOOD, Ending, Outcome, VerdictName
 from thousandeyes.standing import Change
 from thousandeyes.thresholds import Thresholds
@@ -51,7 +53,8 @@ class RerunOptions(BaseModel):
         default=False,
         description=(
             "Whether to wait for what the agents measure, and to judge it: each test that was "
-            "accepted then passed, failed, had no_data or timed_out."
+            "accepted then passed, failed, had no_data or timed_out. Without it nothing is judged, "
+            "and options for that, such as thresholds, are refused."
         ),
     )
     thresholds: Annotated[Thresholds, BeforeValidator(_usual_ones)] = Field(
@@ -62,10 +65,10 @@ class RerunOptions(BaseModel):
         default=None,
         description=(
             "Run only what did not end well in an earlier run: a flow run's ID, or a deployment "
-            "such as rerun-endpoint-tests/scheduled for its latest run. A test ended well when it "
-            "was accepted and, where that run waited for results, passed, or when it was skipped. "
-            "A test that made that run fail never counts as having ended well. If you name tests "
-            "too, only those among them are run."
+            "such as rerun-endpoint-tests/scheduled for its last run that sent something. A test "
+            "ended well when it was accepted and, where that run waited for results, passed, or "
+            "when it was skipped. A test that made that run fail never counts as having ended "
+            "well. If you name tests too, only those among them are run."
         ),
     )
     dry_run: bool = Field(
@@ -79,7 +82,7 @@ class RerunOptions(BaseModel):
         default=[ending for ending in ENDINGS if ending not in GOOD],
         description=(
             "The run fails when a test ends in one of these; with an empty list, never. Passed, "
-            "failed, no_data and timed_out come with wait_for_results alone. new_failure: it did "
+            "failed, no_data and timed_out come only with wait_for_results. new_failure: it did "
             "not end well, and is not known to have failed in the earlier run."
         ),
     )
@@ -184,3 +187,31 @@ class RerunOptions(BaseModel):
             "while at least half of the organization's quota is left. 0: none."
         ),
     )
+
+    def check_results_are_awaited(self, written: Callable[[str], str] = str) -> None:
+        """Refuse what a test's results are to be judged by, in a run that doesn't wait for them.
+
+        A form sends what it fills in, so that only values other than the defaults were chosen. How
+        long to wait changes no ending, and may be set all the same.
+
+        Args:
+            written: Returns how an option is written where these were given.
+
+        Raises:
+            SettingsError: Something was; names it.
+        """
+        if self.wait_for_results:
+            return
+        needs = ["thresholds", "paths_of_failing_agents"]
+        if self.delivery is Delivery.AT_LEAST_ONCE:  # else results may settle a doubt
+            needs.append("expected_agents")
+        usual = RerunOptions()
+        given = [name for name in needs if getattr(self, name) != getattr(usual, name)]
+        if self.fail_on and {*self.fail_on} <= {*VerdictName}:
+            given.append("fail_on")
+        if given:
+            it = "it" if len(given) == 1 else "them"
+            raise SettingsError(
+                f"{', '.join(map(written, given))}: no effect in a run that does not wait for "
+                f"results. Add {written('wait_for_results')}, or leave {it} out. Nothing was sent."
+            )

@@ -10,7 +10,7 @@ from flows.rerun.options import RerunOptions
 from thousandeyes.families import WINDOW, Family, FamilyQuota, Told
 from thousandeyes.gate import QuotaGate
 from thousandeyes.record import Record
-from thousandeyes.text import duration
+from thousandeyes.text import counted, duration
 
 DOCUMENTED_LIMIT: Final = 24
 """Reruns and creations a minute, for an organization. Replies tell the real one."""
@@ -52,14 +52,14 @@ def plan(tests: int, quota: FamilyQuota, max_in_flight: int, *, sent: int = 0) -
     """
     told = quota.told
     if told is None or told.limit < 1:
-        return f"{tests} tests, no limit told: up to {max_in_flight} at a time"
+        return f"{counted(tests, 'test')}, no limit told: up to {max_in_flight} at a time"
     # A Date is cut to its second: with one left by it, there may be none.
     room = max(0, quota.free) if told.seconds_left > 1 else 0
     left = tests - sent - room
     windows = math.ceil(max(0, left) / max(1, told.limit - quota.kept_back))
     seconds = told.seconds_left + (windows - 1) * quota.window if windows else 0.0
     rate = "a minute" if quota.window == WINDOW else f"every {quota.window:.0f} s"
-    return f"{tests} tests, {told.limit} {rate}: about {duration(seconds)}"
+    return f"{counted(tests, 'test')}, {told.limit} {rate}: about {duration(seconds)}"
 
 
 def documented_plan(tests: int, quota_reserve: float) -> str:

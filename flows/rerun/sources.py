@@ -21,11 +21,12 @@ from flows.runs.named_files import Reader, folder_reader, named_reader
 from tasks.loading import load_groups, load_settings
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
-from thousandeyes.errors import CallFailed, SettingsError
+from thousandeyes.errors import CallFailed, InvalidTestIds, SettingsError
 from thousandeyes.files import LARGEST, NotRead, read_own
 from thousandeyes.finding import matching
 from thousandeyes.lists import read_test_ids_text, refuse_tokens
 from thousandeyes.redaction import known_tokens
+from thousandeyes.text import counted, quoted
 
 
 async def read_selection(
@@ -85,7 +86,8 @@ async def _read(asked: Parameters, reader: Callable[[], Reader]) -> Selection:
     found = {}
     if options.name_pattern:
         credentials = credentials_of(groups, asked.credentials)
-        found = await _find(options.name_pattern, credentials)
+        others = bool(test_ids or any(group.test_ids for group in groups.values()))
+        found = await _find(options.name_pattern, credentials, others=others)
     selection = select(test_ids, groups, asked.credentials, found)
     await _refuse_tokens(selection)
     return selection
@@ -121,8 +123,8 @@ def read_ids(path: str, read: Reader = read_own) -> list[str]:
     return read_test_ids_text(content, f"test_ids_file: {path}")
 
 
-async def _find(pattern: str, credentials: str | None) -> dict[str, str]:
-    """Return the names of the listed tests that fit, by ID."""
+async def _find(pattern: str, credentials: str | None, *, others: bool) -> dict[str, str]:
+    """Return the names of the listed tests that fit, by ID; none only beside other tests."""
     async with ThousandEyesClient(await load_settings(credentials)) as client:
         try:
             tests = await client.tests()
@@ -132,9 +134,11 @@ async def _find(pattern: str, credentials: str | None) -> dict[str, str]:
             ) from None
     found = {test.test_id: test.test_name for test in matching(tests, name=pattern)}
     if not found:
-        get_run_logger().warning(
-            "None of the %d tests that the API lists is named %r; it may not list instant tests",
-            len(tests),
-            pattern,
+        words = (
+            f"none of the {counted(len(tests), 'test')} that the API lists has a name that fits "
+            f"{quoted([pattern])}; it may not list instant tests"
         )
+        if not others:
+            raise InvalidTestIds(f"no tests given: name_pattern: {words}. Nothing was sent.")
+        get_run_logger().warning("name_pattern: %s", words)
     return found

@@ -23,6 +23,8 @@ DEPLOYMENTS = {one.name: one for one in read_deployments()}
 FORM = DEPLOYMENTS["on-demand"].form
 ALL = FORM["definitions"]["RerunOptions"]["properties"]
 
+NOTHING_NAMED = r"'test_ids or groups \(or an option: only_failed_of, .*\)' is a required property"
+
 every_deployment = pytest.mark.parametrize("one", DEPLOYMENTS.values(), ids=[*DEPLOYMENTS])
 
 
@@ -128,6 +130,8 @@ def test_what_is_one_of_a_few_is_offered_as_a_choice() -> None:
         {"groups": ["morning-checks", "a, b", "['a', \"b\"] # Berlin"]},
         {"options": {"only_failed_of": "rerun-endpoint-tests/scheduled"}},
         {"options": {"name_pattern": "Payroll*"}},
+        {"test_ids": [], "options": {"name_pattern": "Payroll*"}},
+        {"test_ids": [], "groups": ["morning-checks"]},
         {"options": {"test_ids_file": "ids.txt"}},
         {"groups": None, "credentials": {"$ref": "6f2c4b9e-6a0b-4f5e-8f0c-3f1d2c4b5a69"}},
         {"test_ids": ["1"], "credentials": "production"},
@@ -151,8 +155,11 @@ async def test_what_people_fill_in_is_taken(deployment: UUID, parameters: dict[s
         ({"groups": ["Morning Checks"]}, r"groups\[0\].*Morning Checks.* does not match"),
         ({"groups": "Morning Checks"}, "groups.*Morning Checks.* does not match"),
         ({"groups": {"name": "morning-checks"}}, "'groups'.*'\\$ref' is a required property"),
-        ({}, "'test_ids' is a required property"),
-        ({"options": {"wait_for_results": True}}, "'test_ids' is a required property"),
+        ({}, NOTHING_NAMED),
+        ({"test_ids": []}, NOTHING_NAMED),
+        ({"test_ids": [], "groups": []}, NOTHING_NAMED),
+        ({"options": {"wait_for_results": True}}, NOTHING_NAMED),
+        ({"options": {"only_failed_off": "x"}}, NOTHING_NAMED),
         ({"groups": "a", "credentials": "Production"}, "credentials.*Production.* does not match"),
         (
             {"groups": "a", "options": {"delivery": "twice"}},

@@ -28,3 +28,17 @@ def test_a_first_half_is_late_by_when_its_results_were_in_and_not_only_its_calls
     assert late != 270 or str(why).startswith(
         "The first half ended 4 minutes after 2026-11-28 22:00 UTC: "
     )
+
+
+@pytest.mark.parametrize(
+    ("passed", "said"),
+    [
+        (0, "None of 2 tests passed: 0 (not found), 1 (not found)."),
+        (1, "1 of 2 tests passed; the others did not: 1 (not found)."),
+        (2, "2 of 2 tests passed."),
+    ],
+)
+def test_how_many_passed_is_said_in_a_sentence(passed: int, said: str) -> None:
+    outcomes = [Outcome.ACCEPTED] * passed + [Outcome.NOT_FOUND] * (2 - passed)
+    records = [Record(str(number), outcome=outcome) for number, outcome in enumerate(outcomes)]
+    assert Half(FlowRun(flow_id=uuid4()), records).sentence == said

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prefect.client.schemas.objects import State
+from prefect.exceptions import ParameterTypeError
 from prefect.states import (
     AwaitingRetry,
     Completed,
@@ -19,6 +20,7 @@ from prefect.states import (
     Suspended,
 )
 
+from flows.around_change import rerun_around_change
 from flows.around_change.waiting import KEY, check_until, is_over
 from thousandeyes.errors import SettingsError
 
@@ -84,3 +86,9 @@ def test_a_time_that_no_run_lives_to_see_is_refused_before_anything_is_sent() ->
     last = datetime.max.replace(tzinfo=timezone(timedelta(hours=-5)))
     with pytest.raises(SettingsError, match=r"is more than a year away.* Nothing was sent\."):
         check_until(last, NOON)
+
+
+@pytest.mark.parametrize("until", ["23:30", "2026-11-28T22:00", "tonight", ""])
+def test_a_time_that_is_none_is_told_with_what_one_looks_like(until: str) -> None:
+    with pytest.raises(ParameterTypeError, match=r"until: .*22:00\+01:00. Nothing was sent\.$"):
+        rerun_around_change.validate_parameters({"until": until})

@@ -305,7 +305,7 @@ class TestDefinitions:
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
-            ("- {type: agent-to-server, test_name: x}", "tests: 0.agent-to-server.server: Field"),
+            ("- {type: agent-to-server, test_name: x}", "^tests: test 1 'x', server: Field"),
             ("{type: http-server, test_name: x, url: y, portt: 1}", "portt: Extra inputs"),
             ("{type: http-server, test_name: x, port: 1", "tests, line 1: expected ',' or '}'"),
             ("just words", "tests: Input should be a valid list"),
@@ -324,8 +324,18 @@ class TestDefinitions:
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
-            ("- type: agent-to-server\n  server: x", "0.agent-to-server.test_name: Field required"),
-            ("- type: page-load\n  test_name: x", "'type' must be one of 'agent-to-server'"),
+            ("- type: agent-to-server\n  server: x", ": test 1, test_name: Field required"),
+            (
+                """[{type: http-server, test_name: x, url: y},
+                {type: agent-to-server, testName: Voice gateway, sever: z}]""",
+                "test 2 'Voice gateway', server: Field .*; test 2 'Voice gateway', sever: Extra",
+            ),
+            (
+                "- {type: http-server, test_name: x, url: y, s3cret: z}",
+                r": test 1 'x', \?: Extra inputs",
+            ),
+            ("- {test_name: x, url: y}", ": test 1 'x': 'type' is missing"),
+            ("- type: page-load\n  test_name: x", "test 1 'x': 'type' must be one of 'agent"),
             ("test_name: x", "valid list"),
             ("[", r"line 1: expected the node content"),
             ("", "valid list"),

@@ -167,7 +167,14 @@ def test_wrong_usage_exits_with_2(
         ),
         (["1", "--expected-agents", "0"], "error: --expected-agents: Input should be greater"),
         (["1", "--thresholds", "max_loss_percent=x"], "error: --thresholds max_loss_percent: "),
-        (["1", "--thresholds", "max_lost=5"], "error: --thresholds max_lost: Extra inputs are"),
+        (
+            ["1", "--thresholds", "max_lost=5"],
+            f"error: --thresholds max_lost: unknown, takes {', '.join(Thresholds.model_fields)}\n",
+        ),
+        (
+            ["1", "--thresholds", "max_loss_percent=1", "--fail-on", "failed", "--dry-run"],
+            "error: --thresholds, --fail-on: no effect in a run that does not wait for results. ",
+        ),
         (["1", "--fail-on", "unknown,bad,worse"], f"error: --fail-on: takes {CHOICES_IN_WORDS}\n"),
     ],
 )
@@ -427,9 +434,10 @@ def test_lists_may_be_given_in_parts(flow: Flow) -> None:
     calls = flow(accepted)
     options = ["--fail-on", "failed", "--fail-on", "no_data,timed_out"]
     options += ["--thresholds", "max_loss_percent=5", "--thresholds", "max_latency_ms=100"]
-    main(["--group", "a", "--group", "b", *options])
+    main(["--group", "a", "--group", "b", "--wait-for-results", *options])
     assert calls[0]["groups"] == ["a", "b"]
     assert calls[0]["options"] == RerunOptions(
+        wait_for_results=True,
         fail_on=[VerdictName.FAILED, VerdictName.NO_DATA, VerdictName.TIMED_OUT],
         thresholds=Thresholds(max_loss_percent=5, max_latency_ms=100),
     )

@@ -13,7 +13,7 @@ from flows.rerun.dry_run import KEY, Known, findings, markdown
 from flows.rerun.plan import documented_plan
 from tasks.publication import DRY_RUNS
 from tests.flows.scene import SUMMARY, Simulate, artifacts_of, ids, sent
-from thousandeyes.errors import TokenRefused
+from thousandeyes.errors import SettingsError, TokenRefused
 from thousandeyes.fleet import AgentsPage, Fleet
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.outcomes import Outcome
@@ -103,6 +103,7 @@ def test_the_plan_counts_with_the_documented_limit_and_the_reserve() -> None:
         "the API documents"
     )
     assert "about 7 minutes" in documented_plan(96, 0.5)
+    assert documented_plan(1, 0).startswith("1 test, ")
 
 
 async def test_a_dry_run_records_its_plan_and_sends_no_rerun(simulate: Simulate) -> None:
@@ -126,9 +127,33 @@ async def test_a_dry_run_records_its_plan_and_sends_no_rerun(simulate: Simulate)
     assert "perhaps gone: 404404" in plan
     assert "31 calls of instant tests" in plan
     assert simulator.tests["202701"].name.partition(" (")[0] in plan
-    assert str(artifacts[f"{DRY_RUNS.summary}local"].data).startswith("Dry run: 31 tests")
+    summary = str(artifacts[f"{DRY_RUNS.summary}local"].data)
+    assert summary.startswith("Dry run: 31 tests")
+    assert f"artifacts/artifact/{artifacts[KEY + 'local'].id})" in summary, "it leads to the plan"
     assert SUMMARY not in artifacts, "the newest report is still that of a run"
     assert not any(key.startswith("endpoint-test-") for key in artifacts)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"compare_with": "yesterday"}, "'yesterday' is neither the ID of a flow run nor a"),
+        ({"compare_with": "rerun-endpoint-tests/gone"}, "server has no deployment"),
+        ({"only_failed_of": "yesterday"}, "'yesterday' is neither the ID of a flow run nor a"),
+        ({"thresholds": {"max_loss_percent": 1}}, "thresholds: no effect in a run that does not"),
+    ],
+    ids=str,
+)
+async def test_a_dry_run_refuses_what_a_run_would_refuse(
+    simulate: Simulate, options: dict[str, Any], reason: str
+) -> None:
+    simulator = simulate(tests=ids(1))
+    for dry_run in (True, False):
+        with pytest.raises(SettingsError, match=reason):
+            await rerun_endpoint_tests(
+                ids(1), options=RerunOptions.model_validate(options | {"dry_run": dry_run})
+            )
+    assert sent(simulator) == {}
 
 
 async def test_a_refused_token_fails_a_dry_run(

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from flows.rerun import RerunOptions, rerun_endpoint_tests
 from thousandeyes.delivery import Delivery
+from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import GOOD, Outcome, VerdictName
 from thousandeyes.thresholds import Thresholds
 
@@ -79,3 +80,35 @@ def test_what_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
 def test_without_thresholds_the_usual_ones_hold() -> None:
     """Prefect's form sends null for what was cleared."""
     assert RerunOptions.model_validate({"thresholds": None}).thresholds == Thresholds()
+
+
+FOR_RESULTS: list[dict[str, object]] = [
+    {"thresholds": {"max_loss_percent": 1}},
+    {"paths_of_failing_agents": 2},
+    {"expected_agents": 3},
+    {"fail_on": ["failed", "no_data"]},
+]
+
+
+@pytest.mark.parametrize("chosen", FOR_RESULTS, ids=str)
+def test_what_is_for_results_is_refused_where_none_are_awaited(chosen: dict[str, object]) -> None:
+    [name] = chosen
+    with pytest.raises(SettingsError, match=rf"^{name}: no effect .* Nothing was sent\.$"):
+        RerunOptions.model_validate(chosen).check_results_are_awaited()
+    RerunOptions.model_validate(chosen | {"wait_for_results": True}).check_results_are_awaited()
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        RerunOptions().model_dump(),  # as a form sends it
+        {"thresholds": None, "results_deadline_minutes": 3},
+        {"expected_agents": 3, "delivery": "at_most_once"},
+        {"fail_on": []},
+        {"fail_on": ["failed", "unknown"]},
+        {"fail_on": ["new_failure"]},
+    ],
+    ids=str,
+)
+def test_what_has_an_effect_all_the_same_is_taken(chosen: dict[str, object]) -> None:
+    RerunOptions.model_validate(chosen).check_results_are_awaited()

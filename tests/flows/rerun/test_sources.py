@@ -111,7 +111,7 @@ class TestName:
         self, simulate: Simulate
     ) -> None:
         simulator = simulate(tests=ids(2), hide_instant_tests=True)
-        with pytest.raises(InvalidTestIds, match="no tests given"):
+        with pytest.raises(InvalidTestIds, match=r"no tests given: .* none of the 0 tests .*'\*'"):
             await rerun_endpoint_tests(options=RerunOptions(name_pattern="*"))
         assert sent(simulator) == {}
         await run(ids(1), name_pattern="*")
@@ -296,15 +296,29 @@ class TestOnlyFailed:
         else:
             assert set(sent(simulator).values()) == {1}, "what was under way is left in doubt"
 
+    @pytest.mark.parametrize("refused", [["no ID!"], []], ids=["no ID", "no tests"])
+    @pytest.mark.parametrize("named", [[], ids(3)], ids=["all", "narrowed down"])
     async def test_of_a_deployment_passes_over_runs_that_failed_for_a_mistake_in_them(
-        self, simulate: Simulate
+        self, simulate: Simulate, refused: list[str], named: list[str]
     ) -> None:
         simulator = simulate(tests=ids(6), faults=ANSWERS)
         await executed(await deployed_run(ids(3), {}))
-        await executed(await deployed_run(["no ID!"], {}))
+        await executed(await deployed_run(refused, {}))
         already = sent(simulator)
-        await run([], only_failed_of="rerun-endpoint-tests/interrupted")
+        await run(named, only_failed_of="rerun-endpoint-tests/interrupted")
         assert set(sent(simulator) - already) == {"202702", "202703"}
+
+    @pytest.mark.parametrize("option", ["only_failed_of", "compare_with"])
+    async def test_of_a_run_that_failed_before_it_sent_anything_is_refused(
+        self, simulate: Simulate, option: str
+    ) -> None:
+        simulator = simulate(tests=ids(2))
+        refused = await run([])
+        for named in ([], ids(2)) if option == "only_failed_of" else (ids(2),):
+            again: State[Any] = await run(named, **{option: str(id_of(refused))})
+            with pytest.raises(SettingsError, match=rf"{option}: .* failed before it sent any"):
+                await again.result()
+        assert sent(simulator) == {}
 
     @pytest.mark.parametrize("died", [False, True])
     async def test_of_a_deployment_passes_over_no_run_that_may_have_sent_something(
