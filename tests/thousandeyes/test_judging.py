@@ -441,9 +441,9 @@ def test_an_agent_without_a_name_goes_by_its_id() -> None:
     assert verdict.failing[0].name == "bad-0"
 
 
-def test_in_short_it_tells_how_many_failed_or_that_all_passed_or_that_none_answered() -> None:
+def test_in_short_it_tells_how_many_failed_or_that_all_passed_or_that_there_are_no_results() -> None:
     told = [verdict_on(*rows).in_short for rows in ([], good(2), [*good(1), *bad(1)])]
-    assert told == ["none answered", "2 of 2 passed", "1 of 2 failed"]
+    assert told == ["no results", "2 of 2 passed", "1 of 2 failed"]
 
 
 def test_all_that_failed_are_named_where_there_are_more_than_the_reason_names() -> None:
