@@ -10,9 +10,10 @@ from pydantic import TypeAdapter, ValidationError
 from thousandeyes.laptop import Laptop
 from thousandeyes.outcomes import VerdictName
 from thousandeyes.rounds import HttpRound, Measured, NetworkRound
+from thousandeyes.thresholds import Reason
 
 WORST_TOLD: Final = 3
-"""Failing agents that a verdict's sentence tells one by one."""
+"""Failing agents that a verdict's sentence tells one by one; of more it counts the reasons."""
 
 
 class Spread(NamedTuple):
@@ -29,7 +30,7 @@ class FailingAgent:
     agent_id: str
     name: str
     """Its ID where the name is not known."""
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     round_id: int = 0
     """The newest round in which it failed, in epoch seconds."""
 

@@ -14,6 +14,7 @@ from thousandeyes.judging import NO_VERDICT
 from thousandeyes.outcomes import Outcome, VerdictName
 from thousandeyes.record import Record
 from thousandeyes.standing import Change, Standing
+from thousandeyes.thresholds import Reason
 from thousandeyes.verdict import FailingAgent, Spread, Verdict
 
 moments = st.none() | st.datetimes(timezones=st.just(UTC)).map(
@@ -36,7 +37,7 @@ verdicts = st.builds(
     total_time_ms=spreads,
     http_status_worst=st.none() | st.integers(200, 599),
     error_types=st.lists(st.sampled_from(["dns", "ssl", "http"]), unique=True).map(tuple),
-    failing=st.just((FailingAgent("a", "laptop", ("100 % loss",)),)),
+    failing=st.just((FailingAgent("a", "laptop", (Reason(1, "100 % loss"),)),)),
     provisional=st.booleans(),
 )
 standings = st.builds(
