@@ -9,13 +9,13 @@ from typing import Final
 from thousandeyes.laptop import Laptop, merged
 from thousandeyes.outcomes import VerdictName
 from thousandeyes.rounds import HttpRound, Measured, NetworkRound
-from thousandeyes.text import cut
+from thousandeyes.text import cut, listed
 from thousandeyes.thresholds import Reason, Thresholds, is_measured, reasons
 from thousandeyes.verdict import METRICS, FailingAgent, Sighting, Spread, Verdict
 from thousandeyes.verdict_words import Count, because
 
 _LONGEST_NAME: Final = 60
-_LONGEST_NAMES: Final = 400
+_MOST_NAMES: Final = 200
 _LONGEST_REASON: Final = 1_500
 _MOST_ERROR_TYPES: Final = 10  # the API has six
 _NAMELESS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -73,7 +73,8 @@ def judge(
         agents_answered=count.answered,
         agents_passed=count.answered - len(failing),
         agents_icmp_blocked=count.blocked,
-        agents_failed=cut(", ".join(agent.name for agent in failing), _LONGEST_NAMES) or None,
+        # No name holds what stands between names.
+        agents_failed=listed([one.name.replace(", ", ",") for one in failing], _MOST_NAMES) or None,
         failing=failing,
         sightings=tuple(_sightings(measured, thresholds)),
         **{metric: _spread(measured.values(), metric) for metric in METRICS},

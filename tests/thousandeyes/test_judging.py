@@ -638,7 +638,24 @@ def test_however_much_the_api_tells_a_verdict_stays_short() -> None:
         verdict = verdict_on(*measured)
         assert verdict.name is VerdictName.FAILED
         assert len(verdict.sentence) < 2_000
-        assert len(json.dumps(verdict.row())) < 4_000
+        assert len(json.dumps(verdict.row())) < 20_000
+        assert len(verdict.all_that_failed) < 450
+
+
+def test_all_agents_that_failed_are_in_the_row_and_a_text_names_whole_ones() -> None:
+    ids = [f"b41c08e0-{number:04}-4a53-9d60-000000000000" for number in range(27)]
+    verdict = verdict_on(*(network(agent, loss=100) for agent in ids))
+    assert verdict.known_to_have_failed == ids
+    assert verdict.row()["agents_failed"] == ", ".join(ids)
+    assert verdict.all_that_failed == f"{', '.join(ids[:10])} and 17 more"
+    as_before = replace(verdict, agents_failed=f"{', '.join(ids)[:399]}…")
+    assert as_before.all_that_failed == verdict.all_that_failed
+
+
+def test_a_name_with_a_comma_is_one_name() -> None:
+    names = {"bad-0": "Smith, John"}
+    verdict = judge(bad(4), Thresholds(), expected=4, complete=True, agent_names=names)
+    assert verdict.known_to_have_failed == ["Smith,John", "bad-1", "bad-2", "bad-3"]
 
 
 def test_a_verdict_tells_each_laptop_that_measured_and_all_that_it_told() -> None:
