@@ -101,8 +101,23 @@ class Verdict:
         return names[:-1] if is_cut else names
 
     @property
+    def tells_all_that_failed(self) -> bool:
+        """Whether it has failed, and for which agents is known."""
+        return self.name is VerdictName.FAILED and len(self.known_to_have_failed) == self.failed
+
+    def failed_newly(self, before: "Verdict | None") -> list[str]:
+        """Return the agents that failed and had not before.
+
+        None where it did not fail both times, or not all agents that failed are known.
+        """
+        if before is None or not (self.tells_all_that_failed and before.tells_all_that_failed):
+            return []
+        then = set(before.known_to_have_failed)
+        return [name for name in self.known_to_have_failed if name not in then]
+
+    @property
     def all_that_failed(self) -> str:
-        """Who failed, where the reason does not tell of each: of many the first, and how many more."""
+        """Who failed, where the reason does not tell of each: of many the first, and how many."""
         if self.failed <= WORST_TOLD:
             return ""
         return fitted(self.known_to_have_failed, _LONGEST_NAMES, self.failed)
