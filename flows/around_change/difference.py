@@ -65,11 +65,14 @@ _CHANGES: Final[Mapping[Change | None, Effect]] = {
 }
 _NOT_MEASURED: Final = frozenset(Outcome) - REFUSED
 """Endings that tell nothing of what laptops measured, nor that the test can't be run."""
+_UNANSWERED: Final = (VerdictName.NO_DATA, VerdictName.TIMED_OUT)
+"""Endings that break a test which passed. Of one that had failed they tell nothing."""
 
 
 def effect_on(record: Record, earlier: Record | None) -> Effect:
     """Return what became of a test, by its record of the second half and that of the first."""
-    if record.ending in _NOT_MEASURED:
+    had_failed = earlier is not None and earlier.ending is VerdictName.FAILED
+    if record.ending in _NOT_MEASURED or (record.ending in _UNANSWERED and had_failed):
         return Effect.UNMEASURED
     change = record.standing.change if record.standing else None
     if change in _CHANGES and earlier and earlier.ending not in _NOT_MEASURED:
@@ -106,7 +109,10 @@ class Difference:
         for record in failures_first(after):
             by_effect[effect_on(record, known.get(record.test_id))].append(record)
         by_effect[Effect.GONE] = gone(after, known)
-        failing = [record for record in after if fails_the_run(record, fail_on)]
+        # The half's own report takes what failed before and tells nothing now for no new failure.
+        unknown = by_effect[Effect.UNMEASURED] if Change.NEW_FAILURE in fail_on else []
+        lost = {record.test_id for record in unknown if is_failing(record)}
+        failing = [one for one in after if fails_the_run(one, fail_on) or one.test_id in lost]
         return cls(by_effect, known, after, failing)
 
     @property

@@ -174,6 +174,18 @@ def test_a_test_that_was_not_measured_after_the_change_is_not_said_to_have_broke
     )
 
 
+@pytest.mark.parametrize("after", UNMEASURED[:-2])
+def test_a_test_that_failed_before_and_was_not_measured_after_fails_the_run(after: Ending) -> None:
+    difference = Difference.of(*halves([FAILED], [after]), DEFAULT)
+    assert difference.sentence == (
+        "None of 1 tests broke with the change; 1 was not measured after; failed by fail_on: "
+        f"test 0 ({in_words(after)})."
+    )
+    assert not difference.passed
+    assert "## Not measured after the change\n" in difference.markdown(REPORTS)
+    assert Difference.of(*halves([FAILED], [after]), []).passed
+
+
 @pytest.mark.parametrize("before", UNMEASURED[:-1])
 def test_a_test_that_was_not_measured_before_is_not_said_to_have_recovered(before: Ending) -> None:
     difference = Difference.of(*halves([before], [PASSED]), DEFAULT)
