@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -62,6 +63,31 @@ class Thresholds(BaseModel):
             "never answered don't count. 100 unless set: a single bad agent fails the test."
         ),
     )
+
+    @property
+    def words(self) -> str:
+        """Those that are set, such as `loss at most 5 %`; empty where none is."""
+        told = {name: getattr(self, name) for name in _WORDS}
+        fields = type(self).model_fields
+        return ", ".join(
+            _WORDS[name].replace(_VALUE, _number(value))
+            for name, value in told.items()
+            if value != fields[name].default
+        )
+
+
+_WORDS: Final = MappingProxyType(
+    {
+        "max_loss_percent": f"loss at most {_VALUE} %",
+        "max_latency_ms": f"latency at most {_VALUE} ms",
+        "max_jitter_ms": f"jitter at most {_VALUE} ms",
+        "max_response_time_ms": f"response time at most {_VALUE} ms",
+        "max_total_time_ms": f"total time at most {_VALUE} ms",
+        "min_score": f"score at least {_VALUE}",
+        "min_agents": f"at least {_VALUE} agents answering",
+        "min_agents_passing_percent": f"at least {_VALUE} % of the agents passing",
+    }
+)
 
 
 class Reason(NamedTuple):

@@ -73,6 +73,8 @@ class Verdict:
     """HTTP error types other than none, in alphabetical order."""
     provisional: bool = False
     """Whether answers that were still to come may change it. Rows of version 0.1.0 don't tell."""
+    thresholds: str | None = None
+    """What the measurements had to keep to, in words; None where that is only what always fails."""
     failing: tuple[FailingAgent, ...] = field(default=(), compare=False)
     """The worst first. Not in the row: a verdict that was read back has none."""
     sightings: tuple[Sighting, ...] = field(default=(), compare=False, repr=False)
@@ -145,6 +147,7 @@ class Verdict:
             },
             "http_status_worst": self.http_status_worst,
             "error_types": ", ".join(self.error_types) or None,
+            "thresholds": self.thresholds,
         }
 
 

@@ -9,6 +9,7 @@ from prefect import flow, get_run_logger
 from flows.rerun.comparison import comparison_of
 from flows.rerun.dry_run import dry_run
 from flows.rerun.failing_paths import FailingPaths
+from flows.rerun.judging import judged_otherwise
 from flows.rerun.later_runs import rounds_of_others
 from flows.rerun.naming import give_name, name_blocks, name_of
 from flows.rerun.options import RerunOptions
@@ -171,6 +172,7 @@ async def _rerun(
             passed,
             sentence,
             "; ".join(filter(None, (duration(time.monotonic() - began), paths.spent))),
+            preface=judged_otherwise(records, selection.thresholds, options.thresholds),
             in_common=told.text,
             what_changed=comparison.markdown(records),
             cause=told.headline,

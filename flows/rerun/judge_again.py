@@ -1,7 +1,7 @@
 """The flow `judge-run-again`: read the results of a run that has ended, and judge it by them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -15,6 +15,7 @@ from flows.rerun.comparison import Comparison, comparison_of
 from flows.rerun.earlier import find_run, naming_tests
 from flows.rerun.failing_paths import FailingPaths
 from flows.rerun.flow import RerunFailed
+from flows.rerun.judging import judged_otherwise
 from flows.rerun.later_runs import rounds_of_others
 from flows.rerun.looking_up import look_up
 from flows.rerun.open_verdicts import is_open, what_became
@@ -40,6 +41,7 @@ from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import VerdictName
 from thousandeyes.record import Record
 from thousandeyes.text import duration
+from thousandeyes.thresholds import Thresholds
 
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -128,10 +130,12 @@ class _JudgedRun:
         self._comparison = comparison
         self._began = time.monotonic()
         self._trouble = ""
+        self._of_groups: Mapping[str, Thresholds] = {}
 
     async def execute(self, client: ThousandEyesClient, selection: Selection) -> None:
         """Read what results there are by now, judge by them, and write down what changes."""
         options, logger = self._asked.options, get_run_logger()
+        self._of_groups = selection.thresholds
         # Those that failed for good are read too: the summary tells what their laptops share.
         tests = [
             record
@@ -167,13 +171,14 @@ class _JudgedRun:
         lasted = duration(self._run.total_run_time.total_seconds())
         again = f"{lasted}, and judging it again {duration(time.monotonic() - self._began)}"
         began = self._run.start_time or datetime.now(UTC)
+        when = f"{began.day} {began:%B %Y, %H:%M} UTC"
+        otherwise = judged_otherwise(self._records, self._of_groups, options.thresholds)
         return RunReport(
             self._records,
             passed and not self._trouble,
             f"{news} {sentence}",
             "; ".join(filter(None, (again, self._paths.spent))),
-            preface=f"This is the run {plain(self._run.name)} of {began.day} {began:%B %Y, %H:%M} "
-            "UTC, judged again.",
+            preface=f"This is the run {plain(self._run.name)} of {when}, judged again. {otherwise}",
             in_common=told.text,
             what_changed=self._comparison.markdown(self._records),
             cause=told.headline,

@@ -484,6 +484,7 @@ def test_a_row_has_the_same_keys_always() -> None:
         "total_time_ms_median": None,
         "http_status_worst": None,
         "error_types": None,
+        "thresholds": None,
     }
     assert list(full.row()) == list(verdict_on().row())
     assert (full.row()["loss_worst"], full.row()["error_types"]) == (1, "dns")
@@ -497,6 +498,18 @@ def test_every_threshold_is_optional_described_and_bounded(name: str) -> None:
     for wrong in (-1, math.inf, math.nan, "much"):
         with pytest.raises(ValidationError):
             Thresholds(**{name: wrong})
+
+
+def test_a_verdict_tells_the_thresholds_that_were_set() -> None:
+    assert verdict_on(max_loss_percent=5, max_latency_ms=150.5).row()["thresholds"] == (
+        "loss at most 5 %, latency at most 150.5 ms"
+    )
+    told: dict[str, Any] = dict.fromkeys(Thresholds.model_fields, 7)
+    assert verdict_on(**told).thresholds == (
+        "loss at most 7 %, latency at most 7 ms, jitter at most 7 ms, response time at most 7 ms, "
+        "total time at most 7 ms, score at least 7, at least 7 agents answering, at least 7 % of "
+        "the agents passing"
+    )
 
 
 def test_a_threshold_that_does_not_exist_is_refused() -> None:
