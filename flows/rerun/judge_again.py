@@ -130,6 +130,7 @@ class _JudgedRun:
         self._comparison = comparison
         self._began = time.monotonic()
         self._trouble = ""
+        self._fewer: Mapping[str, tuple[int, int]] = {}
         self._of_groups: Mapping[str, Thresholds] = {}
 
     async def execute(self, client: ThousandEyesClient, selection: Selection) -> None:
@@ -154,6 +155,7 @@ class _JudgedRun:
             logger=logger,
         )
         others = await rounds_of_others(self._run, tests, baseline)
+        self._fewer = reading.fewer
         self._trouble = await reading.read(tests, others)
         await self._paths.read(client, filter(_lacks_paths, tests))
 
@@ -166,7 +168,7 @@ class _JudgedRun:
         """Return how the run stands now."""
         options = self._asked.options
         passed, sentence = passed_and_why(self._records, options.fail_on)
-        news = what_became(self.before, self._records, self._trouble)
+        news = what_became(self.before, self._records, self._trouble, self._fewer)
         told = what_they_share(self._records, with_names=options.name_laptops_and_networks)
         lasted = duration(self._run.total_run_time.total_seconds())
         again = f"{lasted}, and judging it again {duration(time.monotonic() - self._began)}"

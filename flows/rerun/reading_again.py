@@ -27,6 +27,9 @@ _NOW: Final = 0.0
 class ReadingAgain:
     """Reads results of a run that is over, and brings its records up to date.
 
+    `fewer` is of how many agents the API tells by now, and told then, by the ID of each test whose
+    open verdict stays for that.
+
     Args:
         client: The client.
         options: The run's.
@@ -52,6 +55,7 @@ class ReadingAgain:
         self._judging = Judging(client, options, thresholds, baseline, logger)
         self._on_known = on_known
         self._logger = logger
+        self.fewer: dict[str, tuple[int, int]] = {}
 
     async def read(self, records: Sequence[Record], others: Others) -> str:
         """Read what there is of the tests' own rounds, and judge by it.
@@ -128,6 +132,8 @@ class ReadingAgain:
 
     def _keep(self, record: Record, before: Verdict, found: Verdict, told: int) -> None:
         if told < before.agents_answered:
+            if before.provisional:
+                self.fewer[record.test_id] = told, before.agents_answered
             self._logger.warning(
                 "Test %s: the API tells of %d agents by now, and told of %d: the verdict stays",
                 record.test_id,
