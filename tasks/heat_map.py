@@ -25,6 +25,8 @@ _LONGEST_NAME: Final = 60
 
 # In pixels. The page of an artifact has some 580 for its text where the window has 1280.
 _NAMES, _COLUMN, _ROW, _HEAD, _MARGIN = 196, 12, 16, 26, 8
+_HEADINGS: Final = 84
+"""Pixels that both headings need; over fewer columns they would overlap."""
 _FORMS: Final = {
     marks.PASSED: ((2, 4), "h8v8h-8z", 'fill="#57ab5a"'),
     marks.FAILED: ((0, 1), "h11v14h-11z", 'fill="#b3111d"'),
@@ -63,6 +65,7 @@ def picture(records: Sequence[Record], runs: int) -> str:
     """
     left, width = _MARGIN + _NAMES, 2 * _MARGIN + _NAMES + _COLUMN * marks.MOST_RUNS
     right = left + _COLUMN * runs
+    older = f'<text x="{left}" y="17">older</text>' if right - left >= _HEADINGS else ""
     height = _HEAD + _ROW * (len(records) + 2)
     drawn: dict[str, list[str]] = {mark: [] for mark in _FORMS}
     names = []
@@ -82,7 +85,7 @@ def picture(records: Sequence[Record], runs: int) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11" fill="#1f2328">'
         f'<rect width="{width}" height="{height}" rx="6" fill="#f6f8fa"/>'
-        f'<text x="{left}" y="17">older</text>'
+        f"{older}"
         f'<text x="{right}" y="17" text-anchor="end">this run</text>'
         # A picture in the picture cuts off what is wider than it.
         f'<svg x="{_MARGIN}" width="{_NAMES - 6}" height="{height}">{"".join(names)}</svg>'

@@ -30,7 +30,11 @@ def sentences(records: Iterable[Record], gone: Iterable[Record] = ()) -> list[st
     for change, words in _WORDS.items():
         named = [_label(record, since) for record, since in standing if since.change is change]
         lines += _told(words, named)
-    moved = [f"{_name(record)} ({since.moved})" for record, since in standing if since.moved]
+    moved = [
+        f"{_name(record)} ({since.moved})"
+        for record, since in standing
+        if since.moved and not is_failing(record)
+    ]
     lines += _told("Worse than usual, although passed", moved)
     return lines + _told("No longer part of the run", [_name(record) for record in gone])
 
@@ -49,10 +53,14 @@ def _label(record: Record, standing: Standing) -> str:
 
 
 def how_long(standing: Standing) -> str:
-    """Return how long a test has failed: `3 runs in a row, since 2026-11-26 02:00 UTC`."""
+    """Return for how long a test has failed, and for how many other laptops than before.
+
+    Such as `2 runs in a row, since 2026-11-26 02:00 UTC; 1 laptop fails that did not before`.
+    """
     since = standing.failing_since
     when = f", since {clock(since)}" if since else ""
-    return f"{standing.failing_runs} runs in a row{when}"
+    others = f"; {standing.moved}" if standing.moved else ""
+    return f"{standing.failing_runs} runs in a row{when}{others}"
 
 
 def _name(record: Record) -> str:

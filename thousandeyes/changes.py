@@ -1,6 +1,6 @@
 """What changed since an earlier run: its records and today's in, how they stand out. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -51,7 +51,9 @@ def compared(record: Record, earlier: Record | None, compared_with: str | None) 
         change=change if compared_with else None,
         failing_since=since,
         failing_runs=runs,
-        moved="" if is_failing(record) else _moved(record, before, now, change),
+        moved=_others_fail(record, earlier)
+        if is_failing(record)
+        else _moved(record, before, now, change),
         history=marks.continued(_history(earlier), marks.mark(record.ending)),
         recent=drift.remembered(before.recent, now),
         compared_with=compared_with,
@@ -196,6 +198,23 @@ def _values(record: Record) -> dict[str, float]:
     values = {metric: getattr(verdict, metric).median for metric in metrics}
     values[drift.AGENTS] = verdict.agents_answered
     return {metric: value for metric, value in values.items() if value is not None}
+
+
+def newly_failing_laptops(record: Record, earlier: Record | None) -> list[str]:
+    """Return the laptops for which a test fails that failed before, though not for these."""
+    return record.verdict.failed_newly(earlier.verdict) if record.verdict and earlier else []
+
+
+def in_numbers(laptops: Collection[str]) -> str:
+    """Return how many laptops fail that did not before; nothing where none does."""
+    if not laptops:
+        return ""
+    return f"{len(laptops)} laptops fail" if len(laptops) > 1 else "1 laptop fails"
+
+
+def _others_fail(record: Record, earlier: Record | None) -> str:
+    words = in_numbers(newly_failing_laptops(record, earlier))
+    return words and f"{words} that did not before"
 
 
 def _moved(record: Record, before: Standing, now: Mapping[str, float], change: Change) -> str:

@@ -1,7 +1,6 @@
 """Judges one test by what its agents measured: rows in, a verdict out. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from statistics import median
 from types import MappingProxyType
@@ -12,10 +11,11 @@ from thousandeyes.outcomes import VerdictName
 from thousandeyes.rounds import HttpRound, Measured, NetworkRound
 from thousandeyes.text import cut, listed
 from thousandeyes.thresholds import Reason, Thresholds, is_measured, reasons
-from thousandeyes.verdict import METRICS, WORST_TOLD, FailingAgent, Sighting, Spread, Verdict
+from thousandeyes.verdict import METRICS, FailingAgent, Sighting, Spread, Verdict
+from thousandeyes.verdict_words import Count, because
 
 _LONGEST_NAME: Final = 60
-_LONGEST_NAMES: Final = 400
+_MOST_NAMES: Final = 200
 _LONGEST_REASON: Final = 1_500
 _MOST_ERROR_TYPES: Final = 10  # the API has six
 _NAMELESS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -57,7 +57,7 @@ def judge(
     name = _name(len(agents), len(agents) - len(failing), thresholds)
     measured = {agent: [r for r in rows if is_measured(r)] for agent, rows in agents.items()}
     http = [row for rows in measured.values() for row in rows if isinstance(row, HttpRound)]
-    count = _Count(
+    count = Count(
         answered=len(agents),
         blocked=sum(len(measured[agent]) < len(rows) for agent, rows in agents.items()),
         in_part=len(known) - len(agents),
@@ -68,18 +68,20 @@ def judge(
     )
     return Verdict(
         name=name,
-        reason=cut(_because(name, count, failing, thresholds), _LONGEST_REASON),
+        reason=cut(because(name, count, failing, thresholds), _LONGEST_REASON),
         agents_expected=expected,
         agents_answered=count.answered,
         agents_passed=count.answered - len(failing),
         agents_icmp_blocked=count.blocked,
-        agents_failed=cut(", ".join(agent.name for agent in failing), _LONGEST_NAMES) or None,
+        # No name holds what stands between names.
+        agents_failed=listed([one.name.replace(", ", ",") for one in failing], _MOST_NAMES) or None,
         failing=failing,
         sightings=tuple(_sightings(measured, thresholds)),
         **{metric: _spread(measured.values(), metric) for metric in METRICS},
         http_status_worst=max((r.response_code for r in http if r.response_code), default=None),
         error_types=tuple(sorted({row.error for row in http if row.error}))[:_MOST_ERROR_TYPES],
         provisional=count.may_grow,
+        thresholds=thresholds.words or None,
     )
 
 
@@ -111,7 +113,7 @@ def _failing(
         if whys:
             worst_first = sorted(whys, key=lambda why: (-why.weight, why.text))
             name = cut(names.get(agent_id) or agent_id, _LONGEST_NAME)
-            agent = FailingAgent(agent_id, name, tuple(why.text for why in worst_first), round_id)
+            agent = FailingAgent(agent_id, name, tuple(worst_first), round_id)
             found.append((worst_first[0].weight, agent))
     found.sort(key=lambda item: (-item[0], item[1].name, item[1].agent_id))
     return tuple(agent for _, agent in found)
@@ -166,80 +168,6 @@ def _spread(agents: Iterable[list[Measured]], metric: str) -> Spread:
         if known := [value for value in told if value is not None]:
             values.append(max(known))
     return Spread(max(values), median(values)) if values else Spread()
-
-
-@dataclass(frozen=True)
-class _Count:
-    answered: int
-    blocked: int
-    in_part: int
-    errors: list[str]
-    expected: int | None
-    complete: bool
-    too_early: bool
-
-    @property
-    def missing(self) -> int | None:
-        """How many more should answer; None where it isn't known."""
-        return None if self.expected is None else max(self.expected - self.answered, self.in_part)
-
-    @property
-    def may_grow(self) -> bool:
-        """Whether more may answer, which may change the verdict."""
-        return self.too_early and self.missing != 0
-
-    @property
-    def unanswered(self) -> list[str]:
-        """Who may still change the verdict, and who has answered in part."""
-        who = "they" if self.expected else "some"
-        if self.answered:
-            who = "others" if self.missing is None else f"{self.missing} more"
-        return self._and_in_part(f"provisional: {who} may still answer" if self.may_grow else "")
-
-    def _and_in_part(self, who: str) -> list[str]:
-        of_them = " of them" if who else ""
-        in_part = f"{self.in_part}{of_them} with network results only" if self.in_part else ""
-        return list(filter(None, (who, in_part)))
-
-    @property
-    def notes(self) -> list[str]:
-        """What the reader should know of those that don't count."""
-        notes = self.unanswered
-        if self.missing and not self.may_grow:
-            late = "" if self.complete else " in time"
-            notes = self._and_in_part(f"{self.missing} more did not answer{late}")
-        if blocked := self.blocked - len(self.errors):
-            notes.append(f"{blocked} with ICMP blocked")
-        if self.errors:
-            told = listed(sorted(set(self.errors)), WORST_TOLD, "; ")
-            notes.append(f"{len(self.errors)} measured nothing: {told}")
-        return notes
-
-
-def _because(
-    name: VerdictName, count: _Count, failing: tuple[FailingAgent, ...], thresholds: Thresholds
-) -> str:
-    of = "" if count.expected is None else f" of {count.expected} expected"
-    if name is VerdictName.NO_DATA:
-        text = f"none{of} agents answered" if count.expected else "no agent answered"
-        return text + _in_brackets(*count.unanswered)
-    if name is VerdictName.TIMED_OUT:
-        when = "so far" if count.may_grow else "and no more came"
-        return (
-            f"{count.answered}{of} agents answered {when if count.complete else 'by the deadline'}"
-            f", at least {thresholds.min_agents} needed{_in_brackets(*count.unanswered)}"
-        )
-    if name is VerdictName.PASSED:
-        text = f"{count.answered - len(failing)} of {count.answered} agents passed"
-    else:
-        text = f"{len(failing)} of {count.answered} agents failed"
-    text += _in_brackets(*count.notes)
-    worst = [f"{agent.name}: {', '.join(agent.reasons)}" for agent in failing]
-    return f"{text}, {listed(worst, WORST_TOLD, '; ')}" if worst else text
-
-
-def _in_brackets(*notes: str) -> str:
-    return f" ({', '.join(notes)})" if any(notes) else ""
 
 
 NO_VERDICT: Final = MappingProxyType(

@@ -33,8 +33,9 @@ class Standing:
 
     `change` is None where there was no run to compare with. `failing_since` is when the first of
     the runs in a row sent it in which it failed, in UTC; `failing_runs` is how many of them there
-    are, this one included. `moved` says in words what became slower or lossier, or that far fewer
-    agents answered than usual, although it passed. `compared_with` is the ID of the flow run that
+    are, this one included. `moved` says in words what became worse: slower or lossier, or far fewer
+    agents answered than usual, although it passed; or for how many other laptops it still fails.
+    `compared_with` is the ID of the flow run that
     this is measured by. `history` holds a mark for each of the last runs, this one's at the right:
     see `thousandeyes.marks`. `last_measured` is passed or failed, as its laptops last measured, be
     it in this run or in one before; None: never.

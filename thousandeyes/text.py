@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Final
 
 _BLANK: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cs"})
@@ -39,6 +40,19 @@ def listed(items: Sequence[str], most: int = 20, separator: str = ", ") -> str:
     text = separator.join(items[:most])
     rest = len(items) - most
     return f"{text}{separator.strip(', ')} and {rest} more" if rest > 0 else text
+
+
+def fitted(items: Sequence[str], length: int, count: int) -> str:
+    """Return as many whole items as fit in a text, one at least, and how many of `count` it lacks.
+
+    Args:
+        items: All of them, or the first ones.
+        length: The characters that the items may take.
+        count: How many there are.
+    """
+    most = max(1, sum(end <= length for end in accumulate(len(item) + 2 for item in items)))
+    text = ", ".join(items[:most])
+    return f"{text} and {count - most} more" if text and count > most else text
 
 
 def quoted(names: Iterable[str]) -> str:

@@ -1,7 +1,8 @@
 """What a round must keep to, and why one does not. Pure."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +12,7 @@ from thousandeyes.rounds import HttpRound, Measured
 _ALL_LOST: Final = 100
 _FIRST_ERROR_STATUS: Final = 400
 _CERTAIN: Final = math.inf
+_VALUE: Final = "#"
 
 
 class Thresholds(BaseModel):
@@ -62,12 +64,59 @@ class Thresholds(BaseModel):
         ),
     )
 
+    @property
+    def words(self) -> str:
+        """Those that are set, such as `loss at most 5 %`; empty where none is."""
+        told = {name: getattr(self, name) for name in _WORDS}
+        fields = type(self).model_fields
+        return ", ".join(
+            _WORDS[name].replace(_VALUE, _number(value))
+            for name, value in told.items()
+            if value != fields[name].default
+        )
+
+
+_WORDS: Final = MappingProxyType(
+    {
+        "max_loss_percent": f"loss at most {_VALUE} %",
+        "max_latency_ms": f"latency at most {_VALUE} ms",
+        "max_jitter_ms": f"jitter at most {_VALUE} ms",
+        "max_response_time_ms": f"response time at most {_VALUE} ms",
+        "max_total_time_ms": f"total time at most {_VALUE} ms",
+        "min_score": f"score at least {_VALUE}",
+        "min_agents": f"at least {_VALUE} agents answering",
+        "min_agents_passing_percent": f"at least {_VALUE} % of the agents passing",
+    }
+)
+
 
 class Reason(NamedTuple):
-    """Why a round fails; the heavier, the worse."""
+    """Why a round fails; the heavier, the worse. Reasons of one kind differ in the rest only."""
 
     weight: float
-    text: str
+    kind: str
+    """Such as `# % loss (at most 5)`, with the measured value where the mark is."""
+    value: float | None = None
+    details: str = ""
+
+    @property
+    def text(self) -> str:
+        """The reason for a person."""
+        text = _filled(self.kind, [self.value])
+        return f"{text} ({self.details})" if self.details else text
+
+
+def in_one(reasons: Sequence[Reason]) -> str:
+    """Return reasons of one kind as one, such as `6 to 8 % loss (at most 5)`."""
+    if len({reason.text for reason in reasons}) == 1:
+        return reasons[0].text
+    return _filled(reasons[0].kind, [reason.value for reason in reasons])
+
+
+def _filled(kind: str, values: Iterable[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    ends = dict.fromkeys(_number(end(known)) for end in (min, max)) if known else ()
+    return kind.replace(_VALUE, " to ".join(ends), 1) if ends else kind
 
 
 def is_measured(row: Measured) -> bool:
@@ -94,7 +143,7 @@ def reasons(row: Measured, thresholds: Thresholds) -> Iterator[Reason]:
         yield from _below("HTTP score", score, thresholds.min_score)
     else:
         if row.is_icmp_blocked is False and row.only_error:
-            yield Reason(_CERTAIN, f"network error ({row.only_error})")
+            yield Reason(_CERTAIN, "network error", details=row.only_error)
         if row.loss is not None and row.loss >= _ALL_LOST:
             yield Reason(_CERTAIN, "100 % loss")
         else:
@@ -106,8 +155,7 @@ def reasons(row: Measured, thresholds: Thresholds) -> Iterator[Reason]:
 
 def _errors(row: HttpRound) -> Iterator[Reason]:
     if error := row.error or ("HTTP" if row.only_error else None):
-        details = f" ({row.details})" if row.details else ""
-        yield Reason(_CERTAIN, f"{error} error{details}")
+        yield Reason(_CERTAIN, f"{error} error", details=row.details)
     if row.response_code is not None and row.response_code >= _FIRST_ERROR_STATUS:
         yield Reason(_CERTAIN, f"HTTP status {row.response_code}")
 
@@ -115,13 +163,13 @@ def _errors(row: HttpRound) -> Iterator[Reason]:
 def _above(name: str, value: float | None, most: float | None) -> Iterator[Reason]:
     if value is not None and most is not None and value > most:
         weight = value / most if most else _CERTAIN
-        yield Reason(weight, f"{_number(value)} {name} (at most {_number(most)})")
+        yield Reason(weight, f"{_VALUE} {name} (at most {_number(most)})", value)
 
 
 def _below(name: str, value: float | None, least: float | None) -> Iterator[Reason]:
     if value is not None and least is not None and value < least:
         weight = least / value if value else _CERTAIN
-        yield Reason(weight, f"{name} {_number(value)} (at least {_number(least)})")
+        yield Reason(weight, f"{name} {_VALUE} (at least {_number(least)})", value)
 
 
 def _number(value: float) -> str:

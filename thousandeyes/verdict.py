@@ -10,9 +10,13 @@ from pydantic import TypeAdapter, ValidationError
 from thousandeyes.laptop import Laptop
 from thousandeyes.outcomes import VerdictName
 from thousandeyes.rounds import HttpRound, Measured, NetworkRound
+from thousandeyes.text import fitted
+from thousandeyes.thresholds import Reason
 
 WORST_TOLD: Final = 3
-"""Failing agents that a verdict's sentence tells one by one."""
+"""Failing agents that a verdict's sentence tells one by one; of more it counts the reasons."""
+_LONGEST_NAMES: Final = 400
+"""Characters of their names in a text for people."""
 
 
 class Spread(NamedTuple):
@@ -29,7 +33,7 @@ class FailingAgent:
     agent_id: str
     name: str
     """Its ID where the name is not known."""
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     round_id: int = 0
     """The newest round in which it failed, in epoch seconds."""
 
@@ -57,7 +61,7 @@ class Verdict:
     agents_icmp_blocked: int
     """Agents whose network rows measured nothing, such as where ICMP is blocked."""
     agents_failed: str | None
-    """The names of those that failed, the worst first; None when none did."""
+    """The names of those that failed, the worst first, up to 200; None when none did."""
     loss: Spread
     """Percent."""
     latency_ms: Spread
@@ -69,26 +73,56 @@ class Verdict:
     """HTTP error types other than none, in alphabetical order."""
     provisional: bool = False
     """Whether answers that were still to come may change it. Rows of version 0.1.0 don't tell."""
+    thresholds: str | None = None
+    """What the measurements had to keep to, in words; None where that is only what always fails."""
     failing: tuple[FailingAgent, ...] = field(default=(), compare=False)
     """The worst first. Not in the row: a verdict that was read back has none."""
     sightings: tuple[Sighting, ...] = field(default=(), compare=False, repr=False)
     """The agents that measured anything, each once, by ID. Not in the row either."""
 
     @property
+    def failed(self) -> int:
+        """How many agents failed."""
+        return self.agents_answered - self.agents_passed
+
+    @property
     def in_short(self) -> str:
         """How many agents failed, or that all passed, such as `2 of 21 failed`."""
-        failed = self.agents_answered - self.agents_passed
         if not self.agents_answered:
             return "no results"
-        if failed:
-            return f"{failed} of {self.agents_answered} failed"
+        if self.failed:
+            return f"{self.failed} of {self.agents_answered} failed"
         return f"{self.agents_passed} of {self.agents_answered} passed"
 
     @property
+    def known_to_have_failed(self) -> list[str]:
+        """The names of the agents that failed, the worst first: all, or of very many the first."""
+        names = self.agents_failed.split(", ") if self.agents_failed else []
+        # Earlier versions cut the text off in the midst of a name.
+        is_cut = names and names[-1].endswith("…") and len(names) < self.failed
+        return names[:-1] if is_cut else names
+
+    @property
+    def tells_all_that_failed(self) -> bool:
+        """Whether it has failed, and for which agents is known."""
+        return self.name is VerdictName.FAILED and len(self.known_to_have_failed) == self.failed
+
+    def failed_newly(self, before: "Verdict | None") -> list[str]:
+        """Return the agents that failed and had not before.
+
+        None where it did not fail both times, or not all agents that failed are known.
+        """
+        if before is None or not (self.tells_all_that_failed and before.tells_all_that_failed):
+            return []
+        then = set(before.known_to_have_failed)
+        return [name for name in self.known_to_have_failed if name not in then]
+
+    @property
     def all_that_failed(self) -> str:
-        """The names of the agents that failed, where the reason does not tell of them all."""
-        more = self.agents_answered - self.agents_passed > WORST_TOLD
-        return self.agents_failed or "" if more else ""
+        """Who failed, where the reason does not tell of each: of many the first, and how many."""
+        if self.failed <= WORST_TOLD:
+            return ""
+        return fitted(self.known_to_have_failed, _LONGEST_NAMES, self.failed)
 
     @property
     def sentence(self) -> str:
@@ -113,6 +147,7 @@ class Verdict:
             },
             "http_status_worst": self.http_status_worst,
             "error_types": ", ".join(self.error_types) or None,
+            "thresholds": self.thresholds,
         }
 
 

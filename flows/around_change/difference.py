@@ -9,7 +9,7 @@ from flows.runs.sentence import MOST_NAMED, fails_the_run, named
 from tasks.entries import section
 from tasks.markdown import plain
 from tasks.report import failures_first
-from thousandeyes.changes import gone, is_failing
+from thousandeyes.changes import gone, in_numbers, is_failing, newly_failing_laptops
 from thousandeyes.drift import are_far_fewer
 from thousandeyes.outcomes import REFUSED, Ending, Outcome, VerdictName, in_words
 from thousandeyes.record import Record
@@ -65,11 +65,14 @@ _CHANGES: Final[Mapping[Change | None, Effect]] = {
 }
 _NOT_MEASURED: Final = frozenset(Outcome) - REFUSED
 """Endings that tell nothing of what laptops measured, nor that the test can't be run."""
+_UNANSWERED: Final = (VerdictName.NO_DATA, VerdictName.TIMED_OUT)
+"""Endings that break a test which passed. Of one that had failed they tell nothing."""
 
 
 def effect_on(record: Record, earlier: Record | None) -> Effect:
     """Return what became of a test, by its record of the second half and that of the first."""
-    if record.ending in _NOT_MEASURED:
+    had_failed = earlier is not None and earlier.ending is VerdictName.FAILED
+    if record.ending in _NOT_MEASURED or (record.ending in _UNANSWERED and had_failed):
         return Effect.UNMEASURED
     change = record.standing.change if record.standing else None
     if change in _CHANGES and earlier and earlier.ending not in _NOT_MEASURED:
@@ -106,7 +109,10 @@ class Difference:
         for record in failures_first(after):
             by_effect[effect_on(record, known.get(record.test_id))].append(record)
         by_effect[Effect.GONE] = gone(after, known)
-        failing = [record for record in after if fails_the_run(record, fail_on)]
+        # The half's own report takes what failed before and tells nothing now for no new failure.
+        unknown = by_effect[Effect.UNMEASURED] if Change.NEW_FAILURE in fail_on else []
+        lost = {record.test_id for record in unknown if is_failing(record)}
+        failing = [one for one in after if fails_the_run(one, fail_on) or one.test_id in lost]
         return cls(by_effect, known, after, failing)
 
     @property
@@ -127,6 +133,7 @@ class Difference:
         for effect, (one, several) in _COUNTED.items():
             if records := self.by_effect[effect]:
                 words = f"{len(records)} {one if len(records) == 1 else several}"
+                words += self._for_others(records) if effect is Effect.STILL_FAILING else ""
                 parts.append(words + (named(records) if records is perhaps else ""))
         told = {record.test_id for record in (*broke, *perhaps)}
         if others := [record for record in self.failing if record.test_id not in told]:
@@ -139,6 +146,13 @@ class Difference:
             counted = [f"{count} {when}" for when, count in early.items() if count]
             parts.append(f"provisional verdicts: {', '.join(counted)}")
         return "; ".join(parts) + "."
+
+    def _for_others(self, records: Sequence[Record]) -> str:
+        """Return in how many tests that fail as before laptops fail that did not."""
+        found = [newly_failing_laptops(one, self.before.get(one.test_id)) for one in records]
+        laptops = {name for names in found for name in names}
+        tests = "" if len(records) == 1 else f"in {sum(map(bool, found))} of them "
+        return f", but {tests}{in_numbers(laptops)} that did not" if laptops else ""
 
     @property
     def quiet(self) -> list[Record]:
@@ -170,7 +184,11 @@ class Difference:
 
     def _as_it_was(self, record: Record) -> str:
         earlier = self.before.get(record.test_id)
-        return f" (before: {in_words(earlier.ending)})" if earlier and earlier != record else ""
+        if not earlier or earlier == record:
+            return ""
+        failed = earlier.ending is VerdictName.FAILED and earlier.verdict
+        told = f"{failed.failed} of {failed.agents_answered} agents " if failed else ""
+        return f" (before: {told}{in_words(earlier.ending)})"
 
 
 def _answered(record: Record | None) -> int:

@@ -33,7 +33,8 @@ class AroundChangeOptions(RerunOptions):
         default=[Change.NEW_FAILURE, Outcome.NOT_ATTEMPTED],
         description=(
             "The run fails when a test ends in one of these after the change; with an empty list, "
-            "never. new_failure: it fails, and is not known to have failed before the change."
+            "never. new_failure: it fails, and is not known to have failed before the change, "
+            "or it could not be measured after it."
         ),
     )
 

@@ -9,6 +9,7 @@ from prefect import flow, get_run_logger
 from flows.rerun.comparison import comparison_of
 from flows.rerun.dry_run import dry_run
 from flows.rerun.failing_paths import FailingPaths
+from flows.rerun.judging import judged_otherwise
 from flows.rerun.later_runs import rounds_of_others
 from flows.rerun.naming import give_name, name_blocks, name_of
 from flows.rerun.options import RerunOptions
@@ -117,13 +118,13 @@ async def _rerun(
     selection: Selection, asked: Parameters, own_run: OwnRun, began: float
 ) -> list[Record]:
     """Run the tests, going on where an earlier attempt stood, and report in every ending."""
-    logger, options = get_run_logger(), asked.options
+    logger, options, flow_run = get_run_logger(), asked.options, own_run.flow_run
     died = None
     async with reporting_mistakes(RERUNS.summary):
-        earlier = await recorded(own_run.flow_run)
+        earlier = await recorded(flow_run)
         if options.delivery is Delivery.AT_LEAST_ONCE:
-            died = await died_unseen(own_run.flow_run)
-        comparison = await comparison_of(asked, own_run.flow_run, earlier, selection.test_ids)
+            died = await died_unseen(flow_run)
+        comparison = await comparison_of(asked, flow_run, earlier, selection.test_ids)
     records = selection.take_up(earlier, options.delivery)
     seen = watched()
     seen.records = records
@@ -150,7 +151,7 @@ async def _rerun(
             return
         async with ThousandEyesClient(await load_settings(selection.credentials)) as client:
             run = Run(client, sending, artifacts, options, selection.thresholds, logger=logger)
-            others = partial(rounds_of_others, own_run.flow_run)
+            others = partial(rounds_of_others, flow_run)
 
             def stop(reason: str) -> None:
                 run.stop(reason)
@@ -169,12 +170,18 @@ async def _rerun(
         for record in records:
             comparison.note(record)
         passed, sentence = passed_and_why(records, options.fail_on, sending.stopped)
+        if earlier and not (passed or to_send or left_open):
+            sentence += (
+                " Nothing was left to send: to run again what failed, start a run with "
+                f"only_failed_of={flow_run.id}."
+            )
         told = what_they_share(records, with_names=options.name_laptops_and_networks)
         seen.report = RunReport(
             records,
             passed,
             sentence,
             "; ".join(filter(None, (duration(time.monotonic() - began), paths.spent))),
+            preface=judged_otherwise(records, selection.thresholds, options.thresholds),
             in_common=told.text,
             what_changed=comparison.markdown(records),
             cause=told.headline,

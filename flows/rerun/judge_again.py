@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -16,7 +16,7 @@ from flows.rerun.comparison import Comparison, comparison_of
 from flows.rerun.earlier import find_run, naming_tests
 from flows.rerun.failing_paths import FailingPaths
 from flows.rerun.flow import RerunFailed
-from flows.rerun.judging import Judging
+from flows.rerun.judging import Judging, judged_otherwise
 from flows.rerun.later_runs import rounds_of_others
 from flows.rerun.looking_up import look_up
 from flows.rerun.naming import called
@@ -43,6 +43,7 @@ from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import VerdictName
 from thousandeyes.record import Record
 from thousandeyes.text import duration
+from thousandeyes.thresholds import Thresholds
 
 _STOPPED: Final = re.compile(r"; stopped early: (.+?)[.?](?: |$)")
 """In the sentence of a run that ended, why it stopped early."""
@@ -133,10 +134,13 @@ class _JudgedRun:
         self._comparison = comparison
         self._began = time.monotonic()
         self._trouble = ""
+        self._fewer: Mapping[str, tuple[int, int]] = {}
+        self._of_groups: Mapping[str, Thresholds] = {}
 
     async def execute(self, client: ThousandEyesClient, selection: Selection) -> None:
         """Read what results there are by now, judge by them, and write down what changes."""
         options, logger = self._asked.options, get_run_logger()
+        self._of_groups = selection.thresholds
         # Those that failed for good are read too: the summary tells what their laptops share.
         tests = [
             record
@@ -149,6 +153,7 @@ class _JudgedRun:
         judging = Judging(client, options, selection.thresholds, baseline, logger)
         reading = ReadingAgain(judging, on_known=self.artifacts.keep)
         others = await rounds_of_others(self._run, tests, baseline)
+        self._fewer = reading.fewer
         self._trouble = await reading.read(tests, others)
         await self._paths.read(client, filter(_lacks_paths, tests))
 
@@ -163,16 +168,17 @@ class _JudgedRun:
         stopped = _STOPPED.search((self._run.state and self._run.state.message) or "")
         why = stopped and stopped.group(1)
         passed, sentence = passed_and_why(self._records, options.fail_on, why)
-        news = what_became(self.before, self._records, self._trouble)
+        news = what_became(self.before, self._records, self._trouble, self._fewer)
         told = what_they_share(self._records, with_names=options.name_laptops_and_networks)
         lasted = duration(self._run.total_run_time.total_seconds())
         again = f"{lasted}, and judging it again {duration(time.monotonic() - self._began)}"
+        otherwise = judged_otherwise(self._records, self._of_groups, options.thresholds)
         return RunReport(
             self._records,
             passed and not self._trouble,
             f"{news} {sentence}",
             "; ".join(filter(None, (again, self._paths.spent))),
-            preface=f"This is the run {plain(called(self._run))}, judged again.",
+            preface=f"This is the run {plain(called(self._run))}, judged again. {otherwise}",
             in_common=told.text,
             what_changed=self._comparison.markdown(self._records),
             cause=told.headline,

@@ -1,6 +1,6 @@
 """What the results of one test come to for its record: a doubt settled, a link, a verdict."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -106,3 +106,25 @@ class Judging:
         record.judged(verdict)
         log = self.logger.info if verdict.name is VerdictName.PASSED else self.logger.warning
         log("Test %s: %s", record.test_id, verdict.sentence)
+
+
+def judged_otherwise(
+    records: Iterable[Record], of_groups: Mapping[str, Thresholds], of_the_run: Thresholds
+) -> str:
+    """Return how many tests were not judged by the thresholds that the run was given.
+
+    Nothing where it was given none, or they judged all its tests.
+
+    Args:
+        records: The tests.
+        of_groups: What the results of a test must keep to, by its ID; else what the run says.
+        of_the_run: What the run says.
+    """
+    if of_the_run == Thresholds():
+        return ""
+    count = sum(
+        record.verdict is not None and of_groups.get(record.test_id, of_the_run) != of_the_run
+        for record in records
+    )
+    tests, their = ("1 test was", "its") if count == 1 else (f"{count} tests were", "their")
+    return f"{tests} judged by thresholds of {their} group, not by this run's." if count else ""

@@ -93,7 +93,9 @@ def _kind(account: Account, record: Record) -> str | None:
 
 
 def _lines(record: Record) -> list[str]:
-    lines = [f"{record.ending}: {record.why}" if record.why else str(record.ending)]
+    lines = [f"{record.ending}: {record.reason}" if record.reason else str(record.ending)]
+    if record.verdict and record.laptops:
+        lines.append(f"agents that failed: {record.verdict.agents_failed}")
     lines += [f"attempts: {record.attempts}"] if record.attempts > 1 else []
     lines += ["it may have run twice"] if record.maybe_duplicate else []
     lines += [record.paths] if record.paths else []

@@ -1,6 +1,7 @@
 """The verdicts of a run that results may still change, and what became of them. Pure."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from thousandeyes.delivery import Delivery
@@ -9,6 +10,7 @@ from thousandeyes.record import Record
 from thousandeyes.text import cut, listed
 
 MOST_NAMED: Final = 5
+_NONE: Final[Mapping[str, tuple[int, int]]] = MappingProxyType({})
 _LONGEST_NAME: Final = 60
 
 
@@ -24,7 +26,12 @@ def is_open(record: Record, delivery: Delivery) -> bool:
     return record.needs_settling(delivery)
 
 
-def what_became(before: Mapping[str, Ending], records: Iterable[Record], trouble: str = "") -> str:
+def what_became(
+    before: Mapping[str, Ending],
+    records: Iterable[Record],
+    trouble: str = "",
+    fewer: Mapping[str, tuple[int, int]] = _NONE,
+) -> str:
     """Return in a sentence what became of open verdicts.
 
     Such as `2 of 3 provisional verdicts are final now: VPN gateway (no data before, passed now).`
@@ -33,6 +40,8 @@ def what_became(before: Mapping[str, Ending], records: Iterable[Record], trouble
         before: How the tests stood whose verdict was open, by ID.
         records: All tests of the run, as they stand now.
         trouble: What kept results from being read, if anything did.
+        fewer: Of how many agents the API tells by now, and told then, by the ID of each test whose
+            verdict stays for that.
     """
     if not before:
         return "No verdict was provisional."
@@ -46,6 +55,14 @@ def what_became(before: Mapping[str, Ending], records: Iterable[Record], trouble
     judged = all(ending in list(VerdictName) for ending in before.values())
     text = f"{len(final)} of {len(opened)} {'provisional' if judged else 'open'} verdicts are final"
     text += f" now: {listed(changed, MOST_NAMED)}" if changed else " now; none changed"
+    if kept := [
+        f"{_name(record)} ({fewer[record.test_id][0]}, {fewer[record.test_id][1]} then)"
+        for record in opened
+        if record.test_id in fewer
+    ]:
+        stay = "1 stays" if len(kept) == 1 else f"{len(kept)} stay"
+        text += f"; {stay} as judged, since the API tells of fewer agents by now: "
+        text += listed(kept, MOST_NAMED)
     text += f"; the results could not be read to the end: {trouble.rstrip('. ')}" if trouble else ""
     return f"{text}."
 

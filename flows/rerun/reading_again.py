@@ -22,6 +22,9 @@ _NOW: Final = 0.0
 class ReadingAgain:
     """Reads results of a run that is over, and brings its records up to date.
 
+    `fewer` is of how many agents the API tells by now, and told then, by the ID of each test whose
+    open verdict stays for that.
+
     Args:
         judging: Judges a test by what was read; knows the run's options and its baseline.
         on_known: Is awaited with each record that changed.
@@ -35,6 +38,7 @@ class ReadingAgain:
     ) -> None:
         self._judging = judging
         self._on_known = on_known
+        self.fewer: dict[str, tuple[int, int]] = {}
 
     async def read(self, records: Sequence[Record], others: Others) -> str:
         """Read what there is of the tests' own rounds, and judge by it.
@@ -113,6 +117,8 @@ class ReadingAgain:
 
     def _keep(self, record: Record, before: Verdict, found: Verdict, told: int) -> None:
         if told < before.agents_answered:
+            if before.provisional:
+                self.fewer[record.test_id] = told, before.agents_answered
             self._judging.logger.warning(
                 "Test %s: the API tells of %d agents by now, and told of %d: the verdict stays",
                 record.test_id,

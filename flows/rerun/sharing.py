@@ -31,9 +31,17 @@ def what_they_share(records: Iterable[Record], *, with_names: bool) -> Told:
     forgotten = [verdict for verdict in verdicts if _is_forgotten(verdict)]
     if not forgotten or not (text or any(map(_has_failures, forgotten))):
         return Told(headline, text)
-    tests = "one test that was" if len(forgotten) == 1 else f"{len(forgotten)} tests that were"
-    text = f"{text} The laptops of {tests} judged earlier don't count here."
-    return Told(headline, text.strip())
+    earlier, fresh = len(forgotten), sum(bool(verdict.sightings) for verdict in verdicts)
+    where = "see an earlier version of this report."
+    if text:
+        only = "the one test" if fresh == 1 else f"the {fresh} tests"
+        before = "the one" if earlier == 1 else f"the {earlier}"
+        return Told(
+            headline,
+            f"{text} This covers only {only} judged now; for {before} judged earlier, {where}",
+        )
+    tests = "the one test" if earlier == 1 else f"the {earlier} tests"
+    return Told(headline, f"For what the failing laptops of {tests} judged earlier share, {where}")
 
 
 def _is_forgotten(verdict: Verdict) -> bool:

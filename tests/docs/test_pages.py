@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tasks.rows import values_of
 from tests.docs.pages import PAGES, ROOT, blocks, in_sentences
+from thousandeyes.record import Record
 from thousandeyes.settings import ENV_FILE, FilesSettings, ThousandEyesSettings
 
 MODULES = [
@@ -59,6 +61,14 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
         target = (page.parent / name).resolve() if name else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_every_field_of_a_tests_artifact_is_explained_where_it_is_promised() -> None:
+    text = (ROOT / "docs/what-stays-stable.md").read_text()
+    table = text.partition("## Fields of a test\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    named = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+    assert sorted(named) == sorted({*values_of(Record("")), "why"})
 
 
 @each_page

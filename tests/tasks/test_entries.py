@@ -35,8 +35,8 @@ def test_what_was_measured_stands_before_what_became_of_the_call() -> None:
     endings = [line.partition("): ")[2] for line in looked_at if "endpoint-test-" in line]
     assert endings == ["failed", "unknown", "no data"]
     why, laptops, results = (line.strip() for line in looked_at[4:9:2])
-    assert why.startswith(
-        "Why: 5 of 5 agents failed (20 more did not answer), laptop-0: 100 % loss"
+    assert why == (
+        "Why: 5 of 5 agents failed (20 more did not answer), all with 100 % loss, such as laptop-0."
     )
     told = "laptop-0, laptop-1, laptop-2, laptop-3, laptop-4"
     assert laptops == f"Laptops that failed: {told}."

@@ -49,6 +49,14 @@ def shown(lines: list[str]) -> str:
     return base64.b64decode(matched[1]).decode()
 
 
+@pytest.mark.parametrize(("runs", "headings"), [(4, 1), (6, 1), (7, 2), (30, 2)])
+def test_the_headings_of_few_columns_do_not_overlap(runs: int, headings: int) -> None:
+    root = ElementTree.fromstring(picture([told("1", marks.PASSED * runs)], runs))
+    texts = [text.text for text in root.findall(f"{SVG}text")]
+    assert texts[:headings] == ["older", "this run"][-headings:]
+    assert "older" not in texts[headings:]
+
+
 histories = st.text("".join(marks.MEANING), min_size=1, max_size=marks.MOST_RUNS)
 
 

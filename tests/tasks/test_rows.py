@@ -15,7 +15,7 @@ from thousandeyes.outcomes import Outcome, VerdictName
 from thousandeyes.record import Record
 from thousandeyes.rounds import NetworkRound
 from thousandeyes.standing import Change, Standing
-from thousandeyes.thresholds import Thresholds
+from thousandeyes.thresholds import Reason, Thresholds
 from thousandeyes.verdict import FailingAgent, Spread, Verdict
 
 moments = st.none() | st.datetimes(timezones=st.just(UTC)).map(
@@ -38,8 +38,9 @@ verdicts = st.builds(
     total_time_ms=spreads,
     http_status_worst=st.none() | st.integers(200, 599),
     error_types=st.lists(st.sampled_from(["dns", "ssl", "http"]), unique=True).map(tuple),
-    failing=st.just((FailingAgent("a", "laptop", ("100 % loss",)),)),
+    failing=st.just((FailingAgent("a", "laptop", (Reason(1, "100 % loss"),)),)),
     provisional=st.booleans(),
+    thresholds=st.none() | st.text(min_size=1),
 )
 standings = st.builds(
     Standing,

@@ -1,8 +1,11 @@
 """What changed since an earlier run, as people read it."""
 
+from tests.tasks.reports import network
 from tests.thousandeyes.test_changes import BAD, GOOD, answered, ended, night_after_night
 from thousandeyes.change_words import sentences
+from thousandeyes.judging import judge
 from thousandeyes.record import Record
+from thousandeyes.thresholds import Thresholds
 
 
 def test_the_sentences_name_the_tests_and_say_since_when() -> None:
@@ -21,4 +24,18 @@ def test_tests_that_are_worse_than_usual_are_told_in_one_sentence() -> None:
     night = night_after_night([[ended("1", 0, answered(GOOD, 25))], [ended("1", 1, GOOD)]])[-1]
     assert sentences(night) == [
         "Worse than usual, although passed: 1 (fewer agents: 5 answered, usually 25)."
+    ]
+
+
+def test_a_test_that_still_fails_tells_for_how_many_other_laptops() -> None:
+    def failed(night: int, *agents: str) -> Record:
+        rows = [network(agent, 100) for agent in agents]
+        return ended("1", night, judge(rows, Thresholds(), expected=None, complete=True))
+
+    same, other = failed(1, *"abcd"), failed(2, *"aefgh")
+    night_after_night([[failed(0, *"abcd")], [same], [other]])
+    since = "in a row, since 20 November 2026, 02:00 UTC"
+    assert sentences([same]) == [f"Still failing: 1 (2 runs {since})."]
+    assert sentences([other]) == [
+        f"Still failing: 1 (3 runs {since}; 4 laptops fail that did not before)."
     ]

@@ -15,7 +15,7 @@ from thousandeyes.outcomes import VerdictName
 from thousandeyes.rounds import HttpRound, Measured, NetworkRound, Score, rows_of
 from thousandeyes.text import shown
 from thousandeyes.thresholds import Thresholds
-from thousandeyes.verdict import Sighting, Spread, Verdict
+from thousandeyes.verdict import FailingAgent, Sighting, Spread, Verdict
 
 LIMITS = Thresholds(
     max_loss_percent=5,
@@ -59,6 +59,10 @@ def good(agents: int) -> list[Measured]:
 
 def bad(agents: int) -> list[Measured]:
     return [network(f"bad-{number}", loss=100) for number in range(agents)]
+
+
+def texts(agent: FailingAgent) -> tuple[str, ...]:
+    return tuple(reason.text for reason in agent.reasons)
 
 
 def test_a_failing_agent_tells_its_newest_round_that_failed() -> None:
@@ -106,7 +110,7 @@ def test_without_thresholds_only_errors_and_lost_packets_fail(
 ) -> None:
     verdict = verdict_on(row)
     assert verdict.name == ("failed" if reasons else "passed")
-    assert [agent.reasons for agent in verdict.failing] == ([reasons] if reasons else [])
+    assert [texts(agent) for agent in verdict.failing] == ([reasons] if reasons else [])
 
 
 @pytest.mark.parametrize(
@@ -137,7 +141,7 @@ def test_a_metric_may_reach_its_threshold_and_not_pass_it(
     assert verdict_on(model(), **thresholds).name == "passed"
     verdict = verdict_on(model(**{metric: limit + 1}), **thresholds)
     assert verdict.name == "failed"
-    assert verdict.failing[0].reasons == (text,)
+    assert texts(verdict.failing[0]) == (text,)
 
 
 @pytest.mark.parametrize(("model", "kind"), [(network, "network"), (http, "HTTP")])
@@ -147,7 +151,7 @@ def test_a_score_must_reach_its_threshold(model: Any, kind: str) -> None:
         assert verdict.name == name
     text = f"{kind} score 59.5 (at least 60)"
     row = model(score={"applicationScore": 59.5})
-    assert verdict_on(row, min_score=60).failing[0].reasons == (text,)
+    assert texts(verdict_on(row, min_score=60).failing[0]) == (text,)
 
 
 def test_nothing_that_a_row_with_blocked_icmp_tells_is_judged_or_counted() -> None:
@@ -159,7 +163,7 @@ def test_nothing_that_a_row_with_blocked_icmp_tells_is_judged_or_counted() -> No
     assert verdict.agents_icmp_blocked == 1
     assert verdict.loss == verdict.latency_ms == verdict.jitter_ms == Spread(None, None)
     failed = judge([blocked, http(error_type="ssl")], LIMITS, expected=1, complete=True)
-    assert failed.failing[0].reasons == ("ssl error",)
+    assert texts(failed.failing[0]) == ("ssl error",)
 
 
 @pytest.mark.parametrize("complete", [True, False])
@@ -259,7 +263,7 @@ def test_the_worst_agents_come_first_with_their_worst_reason_first() -> None:
     ]
     verdict = judge(rows, LIMITS, expected=5, complete=True, agent_names={"little": "laptop-1"})
     assert [agent.name for agent in verdict.failing] == ["all", "error", "much", "laptop-1"]
-    assert verdict.failing[2].reasons == ("900 ms latency (at most 100)", "12 % loss (at most 5)")
+    assert texts(verdict.failing[2]) == ("900 ms latency (at most 100)", "12 % loss (at most 5)")
 
 
 @pytest.mark.parametrize(
@@ -316,10 +320,10 @@ def test_the_worst_agents_come_first_with_their_worst_reason_first() -> None:
             "failed: 1 of 7 agents failed, laptop-berlin-3: 12 % loss (at most 5)",
         ),
         (
-            verdict_on(*bad(5)),
+            verdict_on(*bad(3)),
             (
-                "failed: 5 of 5 agents failed, "
-                "bad-0: 100 % loss; bad-1: 100 % loss; bad-2: 100 % loss; and 2 more"
+                "failed: 3 of 3 agents failed, "
+                "bad-0: 100 % loss; bad-1: 100 % loss; bad-2: 100 % loss"
             ),
         ),
         (verdict_on(), "no_data: no agent answered"),
@@ -337,6 +341,53 @@ def test_the_worst_agents_come_first_with_their_worst_reason_first() -> None:
 )
 def test_a_verdict_says_why_in_one_line(verdict: Verdict, sentence: str) -> None:
     assert verdict.sentence == sentence
+
+
+LOSSY = [network(f"lossy-{number}", loss=6 + number, avg_latency=101) for number in range(8)]
+DNS = [http(f"dns-{number}", error_type="dns", error_details=f"No {number}") for number in "123"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "percent", "sentence"),
+    [
+        (bad(5), 100, "failed: 5 of 5 agents failed, all with 100 % loss, such as bad-0"),
+        (
+            [*good(19), *bad(7), *LOSSY],
+            100,
+            (
+                "failed: 15 of 34 agents failed, 8 with 6 to 13 % loss (at most 5), such as "
+                "lossy-7; 7 with 100 % loss, such as bad-0"
+            ),
+        ),
+        (
+            [*bad(1), *DNS, *LOSSY[:1]],
+            100,
+            (
+                "failed: 5 of 5 agents failed, 3 with dns error, such as dns-1; bad-0 with 100 % "
+                "loss; lossy-0 with 6 % loss (at most 5)"
+            ),
+        ),
+        (
+            [*good(6), *bad(4)],
+            50,
+            "passed: 6 of 10 agents passed; 4 failed, all with 100 % loss, such as bad-0",
+        ),
+        (
+            [*bad(2), *(http(f"h-{status}", response_code=status) for status in range(500, 505))],
+            100,
+            (
+                "failed: 7 of 7 agents failed, 2 with 100 % loss, such as bad-0; h-500 with HTTP "
+                "status 500; h-501 with HTTP status 501; h-502 with HTTP status 502; and 2 for "
+                "other reasons"
+            ),
+        ),
+    ],
+)
+def test_of_many_agents_that_failed_the_reasons_are_counted(
+    rows: list[Measured], percent: float, sentence: str
+) -> None:
+    limits = Thresholds(max_loss_percent=5, max_latency_ms=100, min_agents_passing_percent=percent)
+    assert judge(rows[::-1], limits, expected=None, complete=True).sentence == sentence
 
 
 @pytest.mark.parametrize(
@@ -441,7 +492,7 @@ def test_an_agent_without_a_name_goes_by_its_id() -> None:
     assert verdict.failing[0].name == "bad-0"
 
 
-def test_in_short_it_tells_how_many_failed_or_that_all_passed_or_that_there_are_no_results() -> None:
+def test_in_short_it_tells_how_many_failed_or_passed_or_that_there_are_no_results() -> None:
     told = [verdict_on(*rows).in_short for rows in ([], good(2), [*good(1), *bad(1)])]
     assert told == ["no results", "2 of 2 passed", "1 of 2 failed"]
 
@@ -474,6 +525,7 @@ def test_a_row_has_the_same_keys_always() -> None:
         "total_time_ms_median": None,
         "http_status_worst": None,
         "error_types": None,
+        "thresholds": None,
     }
     assert list(full.row()) == list(verdict_on().row())
     assert (full.row()["loss_worst"], full.row()["error_types"]) == (1, "dns")
@@ -487,6 +539,18 @@ def test_every_threshold_is_optional_described_and_bounded(name: str) -> None:
     for wrong in (-1, math.inf, math.nan, "much"):
         with pytest.raises(ValidationError):
             Thresholds(**{name: wrong})
+
+
+def test_a_verdict_tells_the_thresholds_that_were_set() -> None:
+    assert verdict_on(max_loss_percent=5, max_latency_ms=150.5).row()["thresholds"] == (
+        "loss at most 5 %, latency at most 150.5 ms"
+    )
+    told: dict[str, Any] = dict.fromkeys(Thresholds.model_fields, 7)
+    assert verdict_on(**told).thresholds == (
+        "loss at most 7 %, latency at most 7 ms, jitter at most 7 ms, response time at most 7 ms, "
+        "total time at most 7 ms, score at least 7, at least 7 agents answering, at least 7 % of "
+        "the agents passing"
+    )
 
 
 def test_a_threshold_that_does_not_exist_is_refused() -> None:
@@ -614,7 +678,7 @@ def test_what_the_api_says_can_be_shown(agent: str, kind: str, details: str) -> 
     [mute] = rows_of([{**told, "agentId": "c", "errorDetails": details}], NetworkRound)
     verdict = verdict_on(row, mute, network("b", loss=100))
     assert shown(verdict.sentence) == verdict.sentence
-    assert all(shown(reason) == reason for agent in verdict.failing for reason in agent.reasons)
+    assert all(shown(text) == text for agent in verdict.failing for text in texts(agent))
 
 
 def test_however_much_the_api_tells_a_verdict_stays_short() -> None:
@@ -628,7 +692,24 @@ def test_however_much_the_api_tells_a_verdict_stays_short() -> None:
         verdict = verdict_on(*measured)
         assert verdict.name is VerdictName.FAILED
         assert len(verdict.sentence) < 2_000
-        assert len(json.dumps(verdict.row())) < 4_000
+        assert len(json.dumps(verdict.row())) < 20_000
+        assert len(verdict.all_that_failed) < 450
+
+
+def test_all_agents_that_failed_are_in_the_row_and_a_text_names_whole_ones() -> None:
+    ids = [f"b41c08e0-{number:04}-4a53-9d60-000000000000" for number in range(27)]
+    verdict = verdict_on(*(network(agent, loss=100) for agent in ids))
+    assert verdict.known_to_have_failed == ids
+    assert verdict.row()["agents_failed"] == ", ".join(ids)
+    assert verdict.all_that_failed == f"{', '.join(ids[:10])} and 17 more"
+    as_before = replace(verdict, agents_failed=f"{', '.join(ids)[:399]}…")
+    assert as_before.all_that_failed == verdict.all_that_failed
+
+
+def test_a_name_with_a_comma_is_one_name() -> None:
+    names = {"bad-0": "Smith, John"}
+    verdict = judge(bad(4), Thresholds(), expected=4, complete=True, agent_names=names)
+    assert verdict.known_to_have_failed == ["Smith,John", "bad-1", "bad-2", "bad-3"]
 
 
 def test_a_verdict_tells_each_laptop_that_measured_and_all_that_it_told() -> None:

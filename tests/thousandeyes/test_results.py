@@ -349,7 +349,7 @@ async def test_every_error_type_of_the_laptops_fails_its_agents() -> None:
     assert verdict.name is VerdictName.FAILED
     assert verdict.error_types == ("connect", "dns", "http", "receive", "send", "ssl")
     assert verdict.http_status_worst == 503
-    said = " ".join(reason for agent in verdict.failing for reason in agent.reasons)
+    said = " ".join(why.text for agent in verdict.failing for why in agent.reasons)
     assert all(f"{kind} error (" in said for kind in verdict.error_types)
     assert verdict.failing[0].name in {agent.name for agent in laptops.simulator.agents}
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thousandeyes.text import cut, duration, quoted, shown, with_full_stop
+from thousandeyes.text import cut, duration, fitted, quoted, shown, with_full_stop
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,22 @@ def test_a_cut_text_is_its_beginning(text: str, length: int) -> None:
     assert len(seen) <= length
     assert shown(text).startswith(seen.removesuffix("…")) or "…" in text
     assert (seen == shown(text)) is (len(shown(text)) <= length)
+
+
+@pytest.mark.parametrize(
+    ("items", "length", "count", "text"),
+    [
+        ([], 9, 3, ""),
+        (["ab", "cd"], 9, 2, "ab, cd"),
+        (["ab", "cd", "ef"], 9, 3, "ab, cd and 1 more"),
+        (["ab", "cd"], 9, 7, "ab, cd and 5 more"),
+        (["a long one", "cd"], 9, 2, "a long one and 1 more"),
+    ],
+)
+def test_of_a_long_list_whole_items_are_told(
+    items: list[str], length: int, count: int, text: str
+) -> None:
+    assert fitted(items, length, count) == text
 
 
 def test_a_long_text_is_cut_with_a_sign() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from flows.around_change.difference import Difference, Effect
 from flows.around_change.options import AroundChangeOptions
 from tasks.markdown import plain
+from tests.tasks.reports import judged, network
 from tests.thousandeyes.test_changes import measured
 from thousandeyes.changes import compared
 from thousandeyes.outcomes import Ending, Outcome, VerdictName, in_words
@@ -30,6 +31,10 @@ def record(number: int, ending: Ending) -> Record:
 def halves(before: Sequence[Ending], after: Sequence[Ending]) -> tuple[list[Record], list[Record]]:
     first = [record(place, ending) for place, ending in enumerate(before)]
     second = [record(place, ending) for place, ending in enumerate(after)]
+    return with_standings(first, second)
+
+
+def with_standings(first: list[Record], second: list[Record]) -> tuple[list[Record], list[Record]]:
     known = {one.test_id: one for one in first}
     for one in second:
         one.stands(compared(one, known.get(one.test_id), "the first half"))
@@ -96,6 +101,53 @@ def test_the_sentence_tells_what_the_change_did(
     assert (difference.sentence, difference.passed) == (sentence, passed)
 
 
+def failing(number: int, *agents: str) -> Record:
+    rows = [network("fine", 0), *(network(agent, 100) for agent in agents)]
+    return judged(str(number), *rows, test_name=f"test {number}")
+
+
+@pytest.mark.parametrize(
+    ("after", "sentence"),
+    [
+        (
+            [failing(0, *"abc")],
+            "None of 1 tests broke with the change; 1 fails as before.",
+        ),
+        (
+            [failing(0, *"defgh")],
+            (
+                "None of 1 tests broke with the change; 1 fails as before, but 5 laptops fail that "
+                "did not."
+            ),
+        ),
+        (
+            [failing(0, *"abc"), failing(1, *"abcd")],
+            (
+                "None of 2 tests broke with the change; 2 fail as before, but in 1 of them "
+                "1 laptop fails that did not."
+            ),
+        ),
+    ],
+)
+def test_a_test_that_fails_as_before_for_other_laptops_is_said_to(
+    after: list[Record], sentence: str
+) -> None:
+    before = [failing(number, *"abc") for number in range(len(after))]
+    difference = Difference.of(*with_standings(before, after), DEFAULT)
+    assert (difference.sentence, difference.passed) == (sentence, True)
+    page = difference.markdown(REPORTS)
+    assert " (before: 3 of 4 agents failed)" in page
+    assert ("; 5 laptops fail that did not before" in page) == ("5 laptops" in sentence)
+
+
+def test_of_a_row_that_cut_the_names_off_nothing_is_said_of_other_laptops() -> None:
+    [old] = before = [failing(0, *"abcdefg")]
+    assert old.verdict
+    old.judged(replace(old.verdict, agents_failed="a, b…"))
+    difference = Difference.of(*with_standings(before, [failing(0, *"hijk")]), DEFAULT)
+    assert difference.sentence == "None of 1 tests broke with the change; 1 fails as before."
+
+
 UNMEASURED = [
     *(VerdictName.NO_DATA, VerdictName.TIMED_OUT, Outcome.UNKNOWN, Outcome.UNREACHABLE),
     *(Outcome.QUOTA_EXHAUSTED, Outcome.SERVER_ERROR, Outcome.ACCEPTED, Outcome.FORBIDDEN),
@@ -120,6 +172,18 @@ def test_a_test_that_was_not_measured_after_the_change_is_not_said_to_have_broke
         "None of 1 tests broke with the change; 1 was not measured after; failed by fail_on: "
         f"test 0 ({in_words(after)})."
     )
+
+
+@pytest.mark.parametrize("after", UNMEASURED[:-2])
+def test_a_test_that_failed_before_and_was_not_measured_after_fails_the_run(after: Ending) -> None:
+    difference = Difference.of(*halves([FAILED], [after]), DEFAULT)
+    assert difference.sentence == (
+        "None of 1 tests broke with the change; 1 was not measured after; failed by fail_on: "
+        f"test 0 ({in_words(after)})."
+    )
+    assert not difference.passed
+    assert "## Not measured after the change\n" in difference.markdown(REPORTS)
+    assert Difference.of(*halves([FAILED], [after]), []).passed
 
 
 @pytest.mark.parametrize("before", UNMEASURED[:-1])

@@ -13,6 +13,7 @@ import pytest
 from flows.rerun.account import SCHEMA, Account
 from flows.rerun.junit import junit
 from flows.rerun.options import RerunOptions
+from tests.tasks.reports import judged, network
 from thousandeyes.judging import judge
 from thousandeyes.outcomes import Outcome, VerdictName
 from thousandeyes.record import Record
@@ -67,6 +68,17 @@ def test_junit_counts_what_it_holds_and_any_text_comes_through_as_far_as_xml_can
     assert counts == ["4", "0", "2", "1"]
     name = suite.findall("testcase")[1].get("name")
     assert name == "]]>&<\"'" + "\ufffd" * 4 + "\nend (2)"
+
+
+def test_both_documents_name_every_agent_that_failed() -> None:
+    rows = [network(f"b41c08e0-{number:04}-4a53-9d60-000000000000", 100) for number in range(27)]
+    names = ", ".join(row.agent_id for row in rows)
+    told = replace(account(), records=[judged("1", *rows)])
+    [test] = json.loads(told.to_json())["tests"]
+    assert test["agents_failed"] == names
+    assert test["why"].endswith(" and 17 more")
+    [failure] = ET.fromstring(junit(told)).iter("failure")
+    assert f"\nagents that failed: {names}" in str(failure.text)
 
 
 def test_a_run_that_came_to_no_end_is_red_whatever_its_tests_are() -> None:

@@ -124,6 +124,17 @@ async def test_a_retried_run_sends_only_what_did_not_end_well(simulate: Simulate
     assert (carried.attempts, carried.maybe_duplicate) == (5, True)
 
 
+async def test_a_retried_run_with_nothing_left_to_send_says_what_to_do(simulate: Simulate) -> None:
+    simulator = simulate(tests=ids(2), faults={"202702": Fault(replies=[404])})
+    retried = rerun_endpoint_tests.with_options(retries=1)
+    state: State[Any] = await retried(ids(2), return_state=True)
+    told = f"Nothing was left to send: .* start a run with only_failed_of={id_of(state)}."
+    assert re.search(told, str(state.message))
+    summary = (await artifacts_of(id_of(state)))[SUMMARY]
+    assert re.search(told, str(summary.description))
+    assert sent(simulator) == dict.fromkeys(ids(2), 1)
+
+
 async def test_an_attempt_that_could_not_begin_is_reported_and_not_taken_for_one_that_died(
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,7 @@ def test_where_the_api_tells_of_fewer_agents_by_now_the_verdict_stays() -> None:
     world.read_again(records.values(), after=30 * 86_400)
     assert records[NETWORK].verdict is before
     assert world.known == []
+    assert world.fewer == {NETWORK: (0, before.agents_answered)}
 
 
 def test_what_is_new_though_not_final_is_written_down_too() -> None:

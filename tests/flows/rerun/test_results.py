@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.rerun import RerunOptions
+from flows.rerun.judging import judged_otherwise
 from flows.rerun.results import wants_results
 from tasks.server_calls import NoAccess
 from tests.flows.rerun.world import NOON, Noted, World
@@ -158,13 +160,19 @@ class TestVerdicts:
 
     def test_a_test_keeps_to_thresholds_of_its_own_before_those_of_the_run(self) -> None:
         world = World(tests=IDS, agents_of={"*": [Behaviour(latency_ms=90)]}, **ALL_ONLINE)
+        own = {"3": Thresholds(max_latency_ms=80)}
         records = world.rerun(
-            [NETWORK, "3"],
-            {"3": Thresholds(max_latency_ms=80)},
-            wait_for_results=True,
-            thresholds={"max_latency_ms": 100},
+            [NETWORK, "3"], own, wait_for_results=True, thresholds={"max_latency_ms": 100}
         )
         assert [record.ending for record in records.values()] == ["passed", "failed"]
+        told = [verdict_of(record).thresholds for record in records.values()]
+        assert told == ["latency at most 100 ms", "latency at most 80 ms"]
+        otherwise = partial(judged_otherwise, records.values())
+        assert otherwise(own, Thresholds(max_latency_ms=100)) == (
+            "1 test was judged by thresholds of its group, not by this run's."
+        )
+        assert not otherwise(own, Thresholds()), "the run was given none"
+        assert not otherwise(own, Thresholds(max_latency_ms=80)), "they are the same"
 
     def test_rows_across_several_pages_are_all_read(self) -> None:
         world = World(tests=IDS, page_size=7, **ALL_ONLINE)

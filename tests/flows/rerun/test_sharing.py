@@ -80,8 +80,13 @@ def test_what_an_earlier_attempt_judged_is_told_not_to_count() -> None:
     earlier = as_read_back(records[0])
     text = what_they_share([earlier, *records[1:]], with_names=True).text
     assert "laptops on Wi-Fi Guest-7F failed" in text
-    assert text.endswith("The laptops of one test that was judged earlier don't count here.")
-    assert what_they_share([earlier], with_names=True).text.startswith("The laptops of one test")
+    where = "see an earlier version of this report."
+    assert text.endswith(
+        f" This covers only the 2 tests judged now; for the one judged earlier, {where}"
+    )
+    alone = what_they_share([earlier], with_names=True).text
+    told = "For what the failing laptops of the one test judged earlier share,"
+    assert alone == f"{told} {where}"
 
 
 def test_a_run_without_verdicts_or_failures_says_nothing() -> None:

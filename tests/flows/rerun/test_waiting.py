@@ -34,6 +34,7 @@ from tests.flows.scene import (
     Simulate,
     artifacts_of,
     fields,
+    id_of,
     ids,
     rows,
     sent,
@@ -143,10 +144,13 @@ async def test_a_group_judges_its_tests_by_thresholds_of_its_own(simulate: Simul
     simulate(tests=ids(2), agents_of={"*": [Behaviour(latency_ms=50)]}, **QUICK)
     group = EndpointTestGroup(test_ids=["202701"], thresholds=Thresholds(max_latency_ms=40))
     await group.save("strict-results", overwrite=True)
+    options = RerunOptions(wait_for_results=True, thresholds=Thresholds(max_latency_ms=60))
     state = await rerun_endpoint_tests(
-        ["202702"], ["strict-results"], None, RerunOptions(wait_for_results=True), return_state=True
+        ["202702"], ["strict-results"], None, options, return_state=True
     )
     assert state.message == "1 of 2 tests failed: Payroll over VPN (Turin); 1 passed."
+    summary = str((await artifacts_of(id_of(state)))[SUMMARY].data)
+    assert "\n1 test was judged by thresholds of its group, not by this run's.\n" in summary
 
 
 async def test_lost_replies_one_after_the_other_neither_stop_the_run_nor_stay_unknown(

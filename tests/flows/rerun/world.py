@@ -130,7 +130,8 @@ class World:
         """Read the results of these tests as the flow that judges a run again does.
 
         `after` is how many seconds after the start of the run that is, and `later` are the rounds
-        after which those of other reruns begin. The tests that change are noted in `known`.
+        after which those of other reruns begin. The tests that change are noted in `known`, and in
+        `fewer` those of which the API tells of fewer agents by now.
         """
         self.starts_at += after
         self.known.clear()
@@ -148,6 +149,7 @@ class World:
             keep = Noted(self.known).keep
             judging = Judging(client, options, {}, baseline, logger)
             reading = ReadingAgain(judging, on_known=keep)
+            self.fewer = reading.fewer
             return await reading.read(records, later)
 
     def _client(self) -> ThousandEyesClient:
