@@ -34,7 +34,7 @@ def test_a_test_that_still_fails_tells_for_how_many_other_laptops() -> None:
 
     same, other = failed(1, *"abcd"), failed(2, *"aefgh")
     night_after_night([[failed(0, *"abcd")], [same], [other]])
-    since = "in a row, since 20 November 2026, 02:00 UTC"
+    since = "in a row, since 2026-11-20 02:00 UTC"
     assert sentences([same]) == [f"Still failing: 1 (2 runs {since})."]
     assert sentences([other]) == [
         f"Still failing: 1 (3 runs {since}; 4 laptops fail that did not before)."
