@@ -166,6 +166,10 @@ async def _steps(
     for pool in pools:
         yield await apply_work_pool(client, pool, dry_run=dry_run, overwrite=overwrite)
         yield await apply_work_queue(client, pool, dry_run=dry_run, overwrite=overwrite)
+    if given.on_this_machine:
+        # First: a group is left as it is while a run may be creating its tests.
+        async for step in crash_dead_runs(client, pools, dry_run=dry_run):
+            yield step
     for kind in (ThousandEyesCredentials, EndpointTestGroup):
         yield await apply_block_type(client, kind, dry_run=dry_run)
     yield await apply_credentials(credentials, dry_run=dry_run)
@@ -182,9 +186,6 @@ async def _steps(
         yield step
     for step in await weak_settings(client):
         yield step
-    if given.on_this_machine:
-        async for step in crash_dead_runs(client, pools, dry_run=dry_run):
-            yield step
 
 
 if __name__ == "__main__":

@@ -40,7 +40,8 @@ def reserved(home: Path) -> Iterator[IO[str]]:
         long as it lives, also where this one is killed; what is written there names it to others.
 
     Raises:
-        SettingsError: A process holds it; the message has what was written.
+        SettingsError: A process holds it, and the message has what was written; or the home's file
+            system has no locks.
     """
     with (home / "server.lock").open("a+", encoding="utf-8") as lock:
         try:
@@ -51,5 +52,7 @@ def reserved(home: Path) -> Iterator[IO[str]]:
                 f"a Prefect server already uses {home}: {lock.read().strip() or 'it is starting'}. "
                 "Use that one, or end it first"
             ) from None
+        except OSError as error:
+            raise SettingsError(f"{home} can't be locked: {error.strerror}") from None
         lock.truncate(0)
         yield lock

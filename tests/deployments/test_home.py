@@ -1,5 +1,7 @@
 """One home, one server."""
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -25,3 +27,14 @@ def test_a_home_is_one_servers_for_as_long_as_a_process_that_inherited_it_lives(
         server.kill()
     with reserved(tmp_path) as lock:
         assert os.fstat(lock.fileno()).st_size == 0
+
+
+def test_a_home_that_can_not_be_locked_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(SettingsError, match="can't be locked: No locks available"):
+        reserved(tmp_path).__enter__()
