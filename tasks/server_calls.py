@@ -127,9 +127,9 @@ def until_answered(
 def checking_changes(client: PrefectClient) -> PrefectClient:
     """Return the client, made to check the answers to its changes: Prefect's own reads none.
 
-    The server answers a change (PATCH) with 204. Anything else, such as a page with status 200 or
-    one that the client was redirected to, raises what `until_taken` takes for a server that is
-    away.
+    The server answers a change (PATCH) with 204, of which some gateways make a 200 without a body.
+    Anything else, such as a page with status 200 or one that the client was redirected to, raises
+    what `until_taken` takes for a server that is away.
 
     Args:
         client: A client of the Prefect server; it stays as it is, and its connections are shared.
@@ -139,8 +139,8 @@ def checking_changes(client: PrefectClient) -> PrefectClient:
     async def ask(method: Any, *args: Any, **kwargs: Any) -> httpx.Response:  # noqa: ANN401
         answer = await request(method, *args, **kwargs)
         # Redirected by a 301, 302 or 303, it has become a GET.
-        made = answer.request.method == method and answer.status_code == HTTPStatus.NO_CONTENT
-        if method == "PATCH" and not made:
+        empty = answer.is_success and not answer.content
+        if method == "PATCH" and not (answer.request.method == method and empty):
             raise httpx.HTTPStatusError("not made", request=answer.request, response=answer)
         return answer
 

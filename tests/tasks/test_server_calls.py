@@ -251,11 +251,19 @@ async def change_through(*answers: Answer) -> tuple[list[float], Wire]:
 async def test_a_change_counts_when_prefects_server_has_answered_it() -> None:
     taken = page(b"", "204 No Content")
     pauses, there = await change_through(
-        PAGES["UTF-8"], page(b"", "302 Found", location="/login"), says("log in"), taken
+        PAGES["UTF-8"], page(b"", "302 Found", location="/login"), page(b""), taken
     )
     assert pauses == [1, 2]
     methods = [request.partition(" /")[0].rpartition("}")[2] for request in there.requests]
     assert methods == ["PATCH", "PATCH", "GET", "PATCH"]
+
+
+@pytest.mark.parametrize("status", ["200 OK", "202 Accepted"])
+async def test_a_change_counts_also_where_a_gateway_has_made_another_status_of_its_answer(
+    status: str,
+) -> None:
+    pauses, there = await change_through(page(b"", status), page(b"", "204 No Content"))
+    assert (pauses, len(there.requests)) == ([], 1)
 
 
 async def test_a_change_may_be_led_to_another_address_as_it_is() -> None:
