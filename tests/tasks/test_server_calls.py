@@ -280,3 +280,35 @@ async def test_a_value_that_the_project_finds_wrong_is_not_waited_for() -> None:
     with pytest.raises(ValidationError):
         await until_taken(read, server.sleep)
     assert server.pauses == []
+
+
+async def test_a_value_that_prefects_client_can_not_send_is_not_waited_for() -> None:
+    server = Server()
+    with prefect_at(1):
+        async with get_client() as client:
+            with pytest.raises(ValidationError, match="idempotency_key"):
+                await until_taken(
+                    lambda: client.create_flow_run_from_deployment(
+                        uuid4(),
+                        idempotency_key=7,  # type: ignore[arg-type]
+                    ),
+                    server.sleep,
+                )
+    assert server.pauses == []
+
+
+async def test_an_answer_that_stays_unreadable_is_told_field_by_field_and_raised_within_minutes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = Server(httpx.ConnectError("refused"))
+
+    async def read() -> object:
+        await server.write()
+        async with get_client() as client:
+            return await read_flow_run(client)
+
+    async with wire(PAGES["JSON of its own"]) as there:
+        with prefect_at(there.port), pytest.raises(ValidationError):
+            await until_taken(read, server.sleep)
+    assert 240 < sum(server.pauses) <= 302
+    assert "can't read: flow_id: Field required" in caplog.text
