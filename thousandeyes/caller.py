@@ -131,17 +131,17 @@ class Caller:
         Raises:
             CallFailed: There is no reply.
         """
-        asked = self.gate.now()
+        asked, again = self.gate.now(), False
         while True:
             async with self.gate.admit(
-                call.spends, begun=record.begun, asked=asked, on_wait=record.waited
+                call.spends, begun=record.begun, asked=asked, again=again, on_wait=record.waited
             ) as admission:
                 record.sending(datetime.fromtimestamp(self._clock(), UTC))
                 if before_sending:
                     began = self.gate.now()
-                    may_go = await self.gate.make_ready(admission, before_sending())
+                    again = not await self.gate.make_ready(admission, before_sending())
                     asked += self.gate.now() - began  # that was no wait for quota
-                    if not may_go:
+                    if again:
                         record.not_sent("not sent, since others took its place meanwhile")
                         continue
                 reply = await self._send(call, admission)

@@ -4,11 +4,12 @@ import asyncio
 import math
 import random
 import time
-from collections import deque
+from bisect import insort
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import count
 from typing import Final
 
 from thousandeyes.errors import QuotaExhausted, RunStopped
@@ -19,6 +20,7 @@ from thousandeyes.text import duration
 from thousandeyes.waiting import wait_for_event
 
 Spends = tuple[Family, ...]
+OnWait = Callable[[float], None]
 
 SILENT_CALLS: Final = 10
 SILENT_SECONDS: Final = 120.0
@@ -35,6 +37,7 @@ class Admission:
 
     permit: Permit
     since: float
+    keeps: bool
     is_lent: bool = False
     sent: bool = False
     reply: Reply | None = None
@@ -76,14 +79,13 @@ class QuotaGate:
         self._max_wait = max_wait
         self._clock = clock
         self._sleep = sleep
-        self._queues: dict[Spends, deque[object]] = {}
-        self._moved: dict[Spends, float] = {}
-        """When the last call of a queue got through."""
+        self._queues: dict[Spends, list[tuple[bool, int]]] = {}
+        self._places = count()
+        self._moved: dict[Spends, float] = {}  # when the last call of a queue got through
         self._changed = asyncio.Event()
         self._stop: str | None = None
         self._stop_all = False
-        self._unanswered = 0
-        self._unanswered_since = 0.0
+        self._unanswered, self._unanswered_since = 0, 0.0
 
     def stop(self, reason: str, *, begun_too: bool) -> None:
         """Let no more reruns and creations out. Calls that only read may go on.
@@ -108,9 +110,8 @@ class QuotaGate:
 
     def has_spare(self, spends: Spends, share: float) -> bool:
         """Tell whether such a call need not wait, and leaves a share of each window to others."""
-        if self.quota.wait(spends, self._clock()) > 0:
-            return False
-        return all(self.quota.families[family].leaves(share) for family in spends)
+        at_once = self.quota.wait(spends, self._clock()) <= 0
+        return at_once and all(self.quota.families[family].leaves(share) for family in spends)
 
     @asynccontextmanager
     async def admit(
@@ -119,7 +120,8 @@ class QuotaGate:
         *,
         begun: bool = False,
         asked: float | None = None,
-        on_wait: Callable[[float], None] = lambda _: None,
+        again: bool = False,
+        on_wait: OnWait = lambda _: None,
     ) -> AsyncIterator[Admission]:
         """Wait for permission to send one call, and hold it while the call is out.
 
@@ -128,6 +130,8 @@ class QuotaGate:
             begun: Whether an earlier call of the same test went out.
             asked: When the same call asked first, by `now`; later than that where it was refused
                 with 429. This moment when left out.
+            again: Whether `make_ready` has just turned the same call away. It goes before all
+                others then, and keeps its permission, or slow work would turn it away for ever.
             on_wait: Is told the seconds of this wait as soon as it ends, also when it fails: all of
                 them, those in which the queue moved too. To wait for a reply that tells the quota
                 is no wait for quota.
@@ -137,8 +141,8 @@ class QuotaGate:
                 for a longer wait than is left of that.
             RunStopped: The gate was stopped.
         """
-        permit = await self._permit(spends, begun=begun, asked=asked, on_wait=on_wait)
-        admission = Admission(permit, self._clock())
+        permit = await self._permit(spends, begun=begun, asked=asked, again=again, on_wait=on_wait)
+        admission = Admission(permit, self._clock(), keeps=again)
         try:
             yield admission
         finally:
@@ -163,9 +167,10 @@ class QuotaGate:
 
     async def _lend(self, admission: Admission) -> None:
         await self._sleep(KEPT_READY)
-        self.quota.unsent(admission.permit)
-        admission.is_lent = True
-        self._wake()
+        if not admission.keeps:
+            self.quota.unsent(admission.permit)
+            admission.is_lent = True
+            self._wake()
 
     def _end(self, admission: Admission) -> None:
         permit, reply, now = admission.permit, admission.reply, self._clock()
@@ -186,16 +191,16 @@ class QuotaGate:
         self._wake()
 
     async def _permit(
-        self, spends: Spends, *, begun: bool, asked: float | None, on_wait: Callable[[float], None]
+        self, spends: Spends, *, begun: bool, asked: float | None, again: bool, on_wait: OnWait
     ) -> Permit:
-        queue = self._queues.setdefault(spends, deque())
-        place = object()
-        queue.append(place)
+        queue = self._queues.setdefault(spends, [])
+        place = (not again, next(self._places))
+        insort(queue, place)
         since, awaiting_reply = self._clock(), 0.0
         asked = since if asked is None else asked
         try:
             while True:
-                if self._stop is not None and self._refuses(spends, begun=begun):
+                if self._stop and Family.INSTANT in spends and (self._stop_all or not begun):
                     raise RunStopped(self._stop)
                 now = self._clock()
                 wait = self.quota.wait(spends, now)
@@ -236,14 +241,9 @@ class QuotaGate:
         self._unanswered += 1
         silent_for = self._clock() - self._unanswered_since
         if self._unanswered >= SILENT_CALLS and silent_for >= SILENT_SECONDS:
-            self.silence = (
-                f"the API does not answer: {self._unanswered} calls in a row, over "
-                f"{duration(silent_for)}, brought no reply"
-            )
+            calls = f"{self._unanswered} calls in a row, over {duration(silent_for)}"
+            self.silence = f"the API does not answer: {calls}, brought no reply"
             self.stop(self.silence, begun_too=True)
-
-    def _refuses(self, spends: Spends, *, begun: bool) -> bool:
-        return Family.INSTANT in spends and (self._stop_all or not begun)
 
     def _wake(self) -> None:
         self._changed.set()

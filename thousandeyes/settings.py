@@ -25,7 +25,7 @@ Prefect's workers execute runs in directories of their own, where no `.env` lies
 """
 
 _LAST_PORT = 65535
-_VERSION: Final = re.compile(r"(?:/+v7)?/*$", re.IGNORECASE)
+_VERSION: Final = re.compile(r"/v7\Z", re.IGNORECASE)
 APP_ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 """What the app's address looks like: nothing in it ends a link in Markdown."""
 _WHERE = (
@@ -56,7 +56,7 @@ def _clean_token(token: SecretStr) -> SecretStr:
 
 def _clean_base_url(url: str) -> str:
     # The vendor's command line takes the address without /v7, its Terraform provider with it.
-    parts = _address(_VERSION.sub("", url.strip()), API_URL)
+    parts = _address(_VERSION.sub("", url.strip().rstrip("/")), API_URL)
     if parts.scheme == "http" and not is_loopback(parts.host):
         raise ValueError("must be https: with http the token would cross the network in clear")
     return f"{parts}".rstrip("/") + "/v7"
