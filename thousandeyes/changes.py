@@ -1,4 +1,4 @@
-"""What changed since an earlier run: its records and today's in, how they stand out. Pure."""
+"""Compares a run's records with those of an earlier run. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -21,22 +21,22 @@ _MEASURED: Final = (VerdictName.PASSED, VerdictName.FAILED)
 
 
 def is_failing(record: Record) -> bool:
-    """Tell whether a test did not end well; one that was not sent does not count as failing."""
+    """Tell whether a test ended badly; a test that was not sent does not count as failing."""
     return record.ending not in GOOD and record.ending not in UNTOLD
 
 
 def compared(record: Record, earlier: Record | None, compared_with: str | None) -> Standing:
-    """Return how a test stands against its row of an earlier run.
+    """Return how a test compares with its row of an earlier run.
 
-    What is not known this time stays as it was: a test that was not sent, and one that was only
-    accepted after its laptops had failed, neither fails nor recovers. Laptops still fail, or
+    What is unknown this time stays as it was: a test that was not sent neither fails nor recovers,
+    and neither does one that was only accepted after its laptops had failed. Laptops still fail, or
     recover, only if they failed when they were last measured. A test that is not in the earlier run
-    is new, also when it was in one before that.
+    is new, even if it was in a run before that.
 
     Args:
         record: The test as it ended now.
-        earlier: The same test in the earlier run, None where it was not in it.
-        compared_with: ID of that run, None where there is none to compare with.
+        earlier: The same test in the earlier run, None if it was not part of that run.
+        compared_with: ID of that run, None if there is none to compare with.
     """
     before = (earlier and earlier.standing) or Standing()
     now = _values(record)
@@ -81,17 +81,17 @@ def _of_a_failing_one(record: Record, earlier: Record) -> Change:
 def _of_one_that_failed(record: Record, earlier: Record) -> Change:
     laptops_failed = _last_measured(earlier) is VerdictName.FAILED
     if record.ending is Outcome.ACCEPTED:
-        # A call that was taken says nothing of laptops that failed, or of which nobody answered.
+        # An accepted call says nothing about laptops that failed, or that did not answer.
         by_its_call = marks.last_sent(_history(earlier)) == marks.FAILED
         return Change.RECOVERED if by_its_call and not laptops_failed else Change.UNCHANGED
     return Change.RECOVERED if laptops_failed or earlier.ending in REFUSED else Change.NEW
 
 
 def _fails_as_before(record: Record, earlier: Record) -> bool:
-    """Tell whether a test that fails is known to have failed, and not only to have told nothing.
+    """Tell whether a failing test is known to have failed before, not just to have been unknown.
 
-    Where its laptops failed when they were last measured, it is. Else an outage may have begun
-    unseen while calls came to nothing or nobody answered: only the same once more is no news.
+    It is known if its laptops failed when they were last measured. Otherwise an outage may have
+    begun unseen while calls failed or nobody answered: only the same ending once more is old news.
     """
     if _last_measured(earlier) is VerdictName.FAILED:
         return True
@@ -102,13 +102,13 @@ def _fails_as_before(record: Record, earlier: Record) -> bool:
 
 
 _NEVER_HEARD: Final = DOWN | UNHEARD
-"""Outcomes that tell only that a call came to nothing."""
+"""Outcomes that say only that a call failed."""
 
 
 def judged_anew(record: Record, known: Standing) -> Standing:
-    """Return how a test stands whose verdict changed, where its earlier run is gone.
+    """Return the standing of a test whose verdict changed after its earlier run was deleted.
 
-    What it was found to be then stays; its newest mark is that of the verdict.
+    What the comparison found at the time stays; the newest mark becomes that of the new verdict.
     """
     return replace(
         known,
@@ -120,14 +120,14 @@ def judged_anew(record: Record, known: Standing) -> Standing:
 def _history(earlier: Record | None) -> str:
     if earlier is None:
         return ""
-    # Rows of earlier versions hold no marks, and tell of their own run alone.
+    # Rows of earlier versions hold no marks: they speak only of their own run.
     return (earlier.standing and earlier.standing.history) or marks.mark(earlier.ending)
 
 
 def is_newly_failing(record: Record) -> bool:
     """Tell whether a test fails that is not known to have failed before.
 
-    A failing test of which nothing is known from before counts: nobody can say that it is old.
+    A failing test that nothing is known about from before counts as newly failing.
     """
     known = record.standing and record.standing.change is Change.STILL_FAILING
     return is_failing(record) and not known
@@ -139,15 +139,15 @@ def gone(records: Iterable[Record], earlier: Mapping[str, Record]) -> list[Recor
 
 
 def is_gone(record: Record) -> bool:
-    """Tell whether a test was no part of the run that its record is of."""
+    """Tell whether a record is of a test that was not part of its run."""
     return record.standing is not None and record.standing.change is Change.GONE
 
 
 def carried(records: Iterable[Record], earlier: Mapping[str, Record]) -> list[Record]:
     """Return the tests of earlier runs that are not in this one, each with its history.
 
-    So a test that comes back has it. One that was not sent in as many runs as are remembered is
-    left out.
+    A test that comes back then still has its history. A test that none of the remembered runs sent
+    is left out.
     """
     kept = []
     for record in _absent(records, earlier):
@@ -159,7 +159,7 @@ def carried(records: Iterable[Record], earlier: Mapping[str, Record]) -> list[Re
 
 
 def passed_over(record: Record) -> Record:
-    """Return a test of an earlier run that a later one left no record of, with a mark for that."""
+    """Return a test of an earlier run with one more mark, for a later run that left no record."""
     known = record.standing or Standing()
     record.stands(replace(known, history=marks.continued(_history(record), marks.NOT_SENT)))
     return record
@@ -175,7 +175,7 @@ def _was_failing(earlier: Record) -> bool:
 
 
 def _tells(earlier: Record) -> bool:
-    """Tell whether an earlier run says how the test was, or carries on what one before it said."""
+    """Tell whether an earlier run says how the test was, or repeats what a run before it said."""
     carried = earlier.standing and earlier.standing.change is Change.UNCHANGED
     return earlier.ending not in UNTOLD or _was_failing(earlier) or bool(carried)
 
@@ -201,12 +201,12 @@ def _values(record: Record) -> dict[str, float]:
 
 
 def newly_failing_laptops(record: Record, earlier: Record | None) -> list[str]:
-    """Return the laptops for which a test fails that failed before, though not for these."""
+    """Return the laptops that fail a test now and did not when it failed before."""
     return record.verdict.failed_newly(earlier.verdict) if record.verdict and earlier else []
 
 
 def in_numbers(laptops: Collection[str]) -> str:
-    """Return how many laptops fail that did not before; nothing where none does."""
+    """Return in words how many laptops newly fail; empty if none do."""
     if not laptops:
         return ""
     return f"{len(laptops)} laptops fail" if len(laptops) > 1 else "1 laptop fails"

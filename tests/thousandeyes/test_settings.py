@@ -68,8 +68,8 @@ class TestSources:
         [
             ("worker.env", "No such file or directory"),
             ("/nowhere/worker.env", "No such file or directory"),
-            (".", "it is no regular file"),
-            ("/dev/zero", "it is no regular file"),
+            (".", "it is not a regular file"),
+            ("/dev/zero", "it is not a regular file"),
             ("x" * 300, "File name too long"),
         ],
     )
