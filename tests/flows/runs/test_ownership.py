@@ -13,6 +13,8 @@ from prefect.states import AwaitingRetry, Cancelling, Completed, Crashed, Pendin
 from flows.runs.ownership import PROMPT, TRUSTED, OwnRun
 from thousandeyes.errors import RunStopped
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 
 @dataclass
 class Server:
