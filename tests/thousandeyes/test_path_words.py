@@ -127,7 +127,7 @@ paths = st.builds(
 
 
 @given(paths)
-@steady(400)
+@steady(150)
 def test_a_hop_that_is_named_has_answered(found: Path) -> None:
     answered = {
         (hop.number, hop.address)
@@ -139,7 +139,7 @@ def test_a_hop_that_is_named_has_answered(found: Path) -> None:
 
 
 @given(paths)
-@steady(200)
+@steady(100)
 def test_without_addresses_none_is_told_and_the_hops_are_the_same(found: Path) -> None:
     without, full = words(found, with_addresses=False), words(found)
     assert not re.search(r"\d+\.\d+\.\d+", without)

@@ -16,6 +16,8 @@ from thousandeyes.changes import compared
 from thousandeyes.outcomes import Ending, Outcome, VerdictName, in_words
 from thousandeyes.record import Record
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 DEFAULT = AroundChangeOptions().fail_on
 PASSED, FAILED = VerdictName.PASSED, VerdictName.FAILED
 REPORTS = {"before the change": "/b", "after the change": "/a"}

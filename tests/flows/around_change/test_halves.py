@@ -11,6 +11,8 @@ from flows.around_change.halves import Half
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 TEN = datetime(2026, 11, 28, 22, tzinfo=UTC)
 
 

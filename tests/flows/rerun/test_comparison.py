@@ -18,6 +18,8 @@ from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.simulator import Fault
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 BROKEN = {"2": Fault(replies=[404], repeat=True)}
 
 

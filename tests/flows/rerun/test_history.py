@@ -33,6 +33,8 @@ from tests.flows.scene import (
 )
 from thousandeyes.simulator import Behaviour, Fault
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 PARAMETERS = tuple(Parameters.model_fields)
 LOST = Behaviour(agents=[0, 1, 2], loss=100)
 

@@ -42,6 +42,8 @@ from thousandeyes.simulator.faults import ResultFaults
 from thousandeyes.simulator.quota import Quota
 from thousandeyes.thresholds import Thresholds
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 LATE = Behaviour(agents=[0, 1], late_seconds=480)
 LATE_AND_LOST = Behaviour(agents=[0, 1], late_seconds=480, loss=100)
 

@@ -27,6 +27,8 @@ from tests.chaos.proxy import Proxy
 from tests.flows.scene import NO_RUN, wait_until
 from thousandeyes.errors import InvalidTestIds
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 
 @pytest.mark.parametrize(
     ("state", "said"),

@@ -45,6 +45,8 @@ from thousandeyes.record import Record
 from thousandeyes.simulator import Behaviour, Cause, Fault
 from thousandeyes.thresholds import Thresholds
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 QUICK: dict[str, Any] = {"results_after_seconds": 0.1, "healthy": True, "agents": 9}
 
 
