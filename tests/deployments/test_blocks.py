@@ -88,7 +88,7 @@ async def test_a_group_whose_notes_of_creations_can_not_be_read_is_left_and_told
         document = await client.read_block_document_by_name("unreadable", "endpoint-test-group")
     assert step.found is Found.KEPT
     assert step.detail.startswith("what was created for it can't be read: created.0: ")
-    assert step.detail.endswith("; mend it in Prefect's UI")
+    assert step.detail.endswith("; fix it in Prefect's UI")
     assert document.data["test_ids"] == ["9"]
 
 

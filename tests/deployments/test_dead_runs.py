@@ -101,7 +101,7 @@ async def test_a_run_that_another_user_may_execute_is_left_and_told(one_machine:
             [others] = await of("Running", client, processes, "machine:815")
     assert (step.found, unknown.found) == (Found.KEPT, Found.KEPT)
     assert step.detail == (
-        "process 4711 of another user may execute it: run this as the user of the workers"
+        "process 4711 of another user may execute it: run this as the workers' user"
     )
     assert others.found is Found.DIFFERENT, "these execute runs that are no concern of ours"
     assert others.detail == "was Running without a process: crashed"
