@@ -99,10 +99,10 @@ def main() -> int:
 def _demonstrate(console: Console) -> int:
     console.print(
         f"\nReruns {len(_TEST_IDS) + 1} tests of a simulated organization twice, as if in the "
-        "evening and on the\nnext morning, and waits for what its laptops measure. One test no "
-        "longer exists. In the\nmorning six tests misbehave, and three fail for a cause that some "
-        "laptops share.\nThe quota works as in reality, but faster: 24 reruns every "
-        f"{WINDOW_SECONDS:.0f} s instead of every minute.\n"
+        "evening and\non the next morning, and waits for what its laptops measure. One test no "
+        "longer\nexists. In the morning six tests misbehave, and three fail for a cause that "
+        "some\nlaptops share. The quota is as in reality, but faster: 24 reruns every "
+        f"{WINDOW_SECONDS:.0f} s,\nnot every minute.\n"
     )
     evening = _simulator(_IN_THE_EVENING, _SLOW_NAMES)
     morning = _simulator(_IN_THE_MORNING, _cut_off(evening.state.simulator))

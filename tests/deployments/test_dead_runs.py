@@ -71,7 +71,7 @@ def test_processes_of_another_user_that_may_execute_a_run_are_told(
 
 
 def test_a_system_that_tells_no_processes_is_told_and_no_run_is_touched(tmp_path: Path) -> None:
-    with pytest.raises(BootstrapError, match="Linux alone"):
+    with pytest.raises(BootstrapError, match="only on Linux"):
         runs_with_a_process(tmp_path)
 
 
