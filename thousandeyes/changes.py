@@ -5,15 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from thousandeyes import drift, marks
-from thousandeyes.outcomes import (
-    DOWN,
-    GOOD,
-    REFUSED,
-    UNHEARD,
-    UNTOLD,
-    Outcome,
-    VerdictName,
-)
+from thousandeyes.outcomes import GOOD, REFUSED, SILENT, UNTOLD, Ending, Outcome, VerdictName
 from thousandeyes.record import Record
 from thousandeyes.standing import Change, Standing
 
@@ -58,6 +50,7 @@ def compared(record: Record, earlier: Record | None, compared_with: str | None) 
         recent=drift.remembered(before.recent, now),
         compared_with=compared_with,
         last_measured=_last_measured(record) or _last_measured(earlier),
+        last_heard=_last_heard(record) or _last_heard(earlier),
     )
 
 
@@ -84,7 +77,8 @@ def _of_one_that_failed(record: Record, earlier: Record) -> Change:
         # A call that was taken says nothing of laptops that failed, or of which nobody answered.
         by_its_call = marks.last_sent(_history(earlier)) == marks.FAILED
         return Change.RECOVERED if by_its_call and not laptops_failed else Change.UNCHANGED
-    return Change.RECOVERED if laptops_failed or earlier.ending in REFUSED else Change.NEW
+    known_to_fail = laptops_failed or _last_heard(earlier) in REFUSED
+    return Change.RECOVERED if known_to_fail else Change.NEW
 
 
 def _fails_as_before(record: Record, earlier: Record) -> bool:
@@ -95,26 +89,37 @@ def _fails_as_before(record: Record, earlier: Record) -> bool:
     """
     if _last_measured(earlier) is VerdictName.FAILED:
         return True
-    begins_to_tell = earlier.ending in _NEVER_HEARD and record.ending not in _NEVER_HEARD
-    if record.ending is VerdictName.FAILED or begins_to_tell:
+    if record.ending is VerdictName.FAILED:
         return False
-    return marks.mark(record.ending) == marks.last_sent(_history(earlier))
-
-
-_NEVER_HEARD: Final = DOWN | UNHEARD
-"""Outcomes that tell only that a call came to nothing."""
+    if _is_unheard(record):
+        return marks.mark(record.ending) == marks.last_sent(_history(earlier))
+    heard = _last_heard(earlier)
+    return heard is not None and marks.mark(record.ending) == marks.mark(heard)
 
 
 def judged_anew(record: Record, known: Standing) -> Standing:
     """Return how a test stands whose verdict changed, where its earlier run is gone.
 
-    What it was found to be then stays; its newest mark is that of the verdict.
+    What it was found to be then stays, unless it passed; its newest mark is that of the verdict.
     """
+    if record.ending is VerdictName.PASSED and known.failing_runs:
+        known = replace(known, change=_passed_after(known), failing_since=None, failing_runs=0)
     return replace(
         known,
         history=marks.marked_anew(known.history, marks.mark(record.ending)),
         last_measured=_last_measured(record) or known.last_measured,
+        last_heard=_last_heard(record) or known.last_heard,
     )
+
+
+def _passed_after(known: Standing) -> Change | None:
+    """Return what became of a test that passed after all, by what it was first found to be."""
+    if known.change is Change.NEW_FAILURE:
+        return Change.UNCHANGED
+    if known.change is Change.STILL_FAILING:
+        laptops_failed = known.last_measured is VerdictName.FAILED
+        return Change.RECOVERED if laptops_failed else Change.NEW
+    return known.change
 
 
 def _history(earlier: Record | None) -> str:
@@ -188,6 +193,19 @@ def _last_measured(record: Record | None) -> VerdictName | None:
         if record.ending is name:
             return name
     return record.standing.last_measured if record.standing else None
+
+
+def _last_heard(record: Record | None) -> Ending | None:
+    """Return how the test last ended by what the API or laptops told of it; None: never."""
+    if record is None:
+        return None
+    if not _is_unheard(record):
+        return record.ending
+    return record.standing.last_heard if record.standing else None
+
+
+def _is_unheard(record: Record) -> bool:
+    return record.ending in SILENT
 
 
 def _values(record: Record) -> dict[str, float]:

@@ -86,3 +86,6 @@ UNHEARD: Final = frozenset({Outcome.NOT_ATTEMPTED, Outcome.UNREACHABLE, Outcome.
 
 DOWN: Final = IN_DOUBT | {Outcome.UNREACHABLE}
 """Outcomes that speak of the API or the way there, and not of the test."""
+
+SILENT: Final = DOWN | UNHEARD | UNTOLD
+"""Outcomes by which neither the API nor a laptop tells anything of the test."""

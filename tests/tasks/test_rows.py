@@ -55,6 +55,7 @@ standings = st.builds(
     ),
     compared_with=st.none() | st.uuids().map(str),
     last_measured=st.sampled_from([None, VerdictName.PASSED, VerdictName.FAILED]),
+    last_heard=st.sampled_from([None, *Outcome, *VerdictName]),
 )
 records = st.builds(
     Record,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.rows import from_row, row
 from thousandeyes import drift
-from thousandeyes.changes import carried, compared, gone, is_failing
+from thousandeyes.changes import carried, compared, gone, is_failing, judged_anew
 from thousandeyes.judging import judge
 from thousandeyes.outcomes import Ending, Outcome, VerdictName
 from thousandeyes.record import Record
@@ -205,6 +205,9 @@ def test_a_failure_after_nights_without_a_measurement_counts_from_the_first_that
         ([FAILED, Outcome.UNREACHABLE, ACCEPTED], Change.UNCHANGED),
         ([NO_DATA, SKIPPED, ACCEPTED], Change.UNCHANGED),
         ([FAILED, SKIPPED, ACCEPTED, PASSED], Change.RECOVERED),
+        ([NOT_FOUND, Outcome.NOT_ATTEMPTED, PASSED], Change.RECOVERED),
+        ([NOT_FOUND, Outcome.UNREACHABLE, PASSED], Change.RECOVERED),
+        ([NO_DATA, Outcome.UNREACHABLE, PASSED], Change.NEW),
     ],
 )
 def test_a_test_recovers_only_from_what_it_is_known_to_have_failed_by(
@@ -231,6 +234,42 @@ def test_without_a_measurement_only_the_same_once_more_is_no_news(
     before: Ending, now: Ending, change: Change
 ) -> None:
     assert changes(before, now)[-1] is change
+
+
+@pytest.mark.parametrize("ending", [NOT_FOUND, NO_DATA, Outcome.FORBIDDEN])
+@pytest.mark.parametrize(
+    "nothing_heard",
+    [
+        *([Outcome.NOT_ATTEMPTED], [SKIPPED], [Outcome.UNREACHABLE], [Outcome.QUOTA_EXHAUSTED]),
+        *([Outcome.UNKNOWN], [Outcome.SERVER_ERROR, Outcome.NOT_ATTEMPTED]),
+    ],
+)
+def test_nights_of_which_nothing_was_heard_make_no_news_of_what_was_so_before(
+    ending: Ending, nothing_heard: list[Ending]
+) -> None:
+    assert changes(*[ending] * 5, *nothing_heard, ending)[-1] is Change.STILL_FAILING
+    assert changes(*nothing_heard, ending)[-1] is Change.NEW
+    assert changes(PASSED, *nothing_heard, ending)[-1] is Change.NEW_FAILURE
+
+
+@pytest.mark.parametrize(
+    ("endings", "change"),
+    [
+        ([GOOD, NO_ANSWER], Change.UNCHANGED),
+        ([BAD, NO_ANSWER], Change.RECOVERED),
+        ([NO_ANSWER, NO_ANSWER], Change.NEW),
+    ],
+)
+def test_a_test_that_passed_after_all_fails_no_more_also_where_the_earlier_run_is_gone(
+    endings: list[Verdict], change: Change
+) -> None:
+    nights = [[ended("1", night, verdict)] for night, verdict in enumerate(endings)]
+    last = night_after_night(nights)[-1][0]
+    last.judged(GOOD)
+    for _ in range(2):
+        last.stands(judged_anew(last, standing(last)))
+        now = standing(last)
+        assert (now.change, now.failing_since, now.failing_runs) == (change, None, 0)
 
 
 def test_loss_beyond_what_is_usual_is_told_as_lossier() -> None:
