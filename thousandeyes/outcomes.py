@@ -69,6 +69,9 @@ GOOD: Final = frozenset({Outcome.ACCEPTED, Outcome.SKIPPED, VerdictName.PASSED})
 OPEN: Final = frozenset({Outcome.NOT_ATTEMPTED, VerdictName.NO_DATA, VerdictName.TIMED_OUT})
 """Endings that are not good, although nothing was found to be wrong."""
 
+UNANSWERED: Final = frozenset({VerdictName.NO_DATA, VerdictName.TIMED_OUT})
+"""Verdicts that are none on what was measured, since too few agents answered."""
+
 UNTOLD: Final = frozenset({Outcome.NOT_ATTEMPTED, Outcome.SKIPPED})
 """Outcomes that tell nothing of how a test is, since it was not sent."""
 

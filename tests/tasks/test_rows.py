@@ -40,6 +40,7 @@ verdicts = st.builds(
     error_types=st.lists(st.sampled_from(["dns", "ssl", "http"]), unique=True).map(tuple),
     failing=st.just((FailingAgent("a", "laptop", (Reason(1, "100 % loss"),)),)),
     provisional=st.booleans(),
+    unread=st.booleans(),
     thresholds=st.none() | st.text(min_size=1),
 )
 standings = st.builds(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.rows import from_row, row
 from thousandeyes import drift
-from thousandeyes.changes import carried, compared, gone, is_failing, judged_anew
+from thousandeyes.changes import carried, compared, gone, is_failing, is_newly_failing, judged_anew
 from thousandeyes.judging import judge
 from thousandeyes.outcomes import Ending, Outcome, VerdictName
 from thousandeyes.record import Record
@@ -250,6 +250,32 @@ def test_nights_of_which_nothing_was_heard_make_no_news_of_what_was_so_before(
     assert changes(*[ending] * 5, *nothing_heard, ending)[-1] is Change.STILL_FAILING
     assert changes(*nothing_heard, ending)[-1] is Change.NEW
     assert changes(PASSED, *nothing_heard, ending)[-1] is Change.NEW_FAILURE
+
+
+def changes_by(*verdicts: Verdict) -> list[Change | None]:
+    nights = night_after_night([[ended("1", night, one)] for night, one in enumerate(verdicts)])
+    return [standing(night[0]).change for night in nights]
+
+
+def test_a_night_whose_results_could_not_be_read_makes_no_news_of_what_was_so_before() -> None:
+    unread = replace(NO_ANSWER, unread=True)
+    missing = [Record("1", outcome=NOT_FOUND, attempts=1) for _ in range(2)]
+    nights = night_after_night([missing[:1], [ended("1", 1, unread)], missing[1:]])
+    assert standing(nights[-1][0]).change is Change.STILL_FAILING
+    verdicts = [NO_ANSWER, unread, NO_ANSWER, unread, unread, BAD, unread, BAD]
+    assert changes_by(*verdicts) == [*(None, *["still_failing"] * 4, "new", *["still_failing"] * 2)]
+    assert changes_by(GOOD, unread, unread, GOOD) == [None, *["unchanged"] * 3]
+    assert changes_by(GOOD, unread, BAD) == [None, "unchanged", "new_failure"]
+    assert changes_by(GOOD, unread, NO_ANSWER) == [None, "unchanged", "new_failure"]
+    assert changes_by(unread, BAD) == [None, "new"]
+
+
+def test_results_that_could_not_be_read_fail_a_run_unless_the_test_failed_before() -> None:
+    unread = replace(NO_ANSWER, unread=True)
+    for before, is_news in ((GOOD, True), (BAD, False)):
+        nights = night_after_night([[ended("1", 0, before)], [ended("1", 1, unread)]])
+        assert is_newly_failing(nights[-1][0]) is is_news
+        assert standing(nights[-1][0]).failing_runs == (0 if is_news else 2)
 
 
 @pytest.mark.parametrize(
