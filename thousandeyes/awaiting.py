@@ -89,7 +89,7 @@ class Awaiting:
 
     async def _look(self) -> None:
         """Look at each account group separately, those that failed lately last."""
-        due, done = self._watch.due(self._clock()), list[tuple[Watched, str]]()
+        due = self._watch.due(self._clock())
         for aid in sorted({test.aid: None for test in due}, key=self._failures.__getitem__):
             if self._gave_up:
                 break
@@ -99,8 +99,8 @@ class Awaiting:
                 leaving = self._watch.give_up_on(aid)
             else:
                 leaving = self._watch.looked(tests, self._clock())
-            done += [(test, trouble) for test in leaving]
-        await self._done(done)
+            # Now, so that an unexpected error at the next group leaves none of these unjudged.
+            await self._done((test, trouble) for test in leaving)
 
     async def _read_group(self, aid: str | None, due: Sequence[Watched]) -> str:
         """Read the results of one account group's tests; return what stopped that, if anything."""

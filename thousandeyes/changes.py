@@ -5,15 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from thousandeyes import drift, marks
-from thousandeyes.outcomes import (
-    DOWN,
-    GOOD,
-    REFUSED,
-    UNHEARD,
-    UNTOLD,
-    Outcome,
-    VerdictName,
-)
+from thousandeyes.outcomes import GOOD, REFUSED, SILENT, UNTOLD, Ending, Outcome, VerdictName
 from thousandeyes.record import Record
 from thousandeyes.standing import Change, Standing
 
@@ -25,13 +17,18 @@ def is_failing(record: Record) -> bool:
     return record.ending not in GOOD and record.ending not in UNTOLD
 
 
+def is_unread(record: Record) -> bool:
+    """Tell whether nobody knows what was measured, since its results could not be read."""
+    return record.verdict is not None and record.verdict.unread
+
+
 def compared(record: Record, earlier: Record | None, compared_with: str | None) -> Standing:
     """Return how a test compares with its row of an earlier run.
 
-    What is unknown this time stays as it was: a test that was not sent neither fails nor recovers,
-    and neither does one that was only accepted after its laptops had failed. Laptops still fail, or
-    recover, only if they failed when they were last measured. A test that is not in the earlier run
-    is new, even if it was in a run before that.
+    What is unknown this time stays as it was: a test that was not sent, whose results could not be
+    read, or that was only accepted after its laptops had failed, neither fails nor recovers.
+    Laptops still fail, or recover, only if they failed when they were last measured. A test that is
+    not in the earlier run is new, even if it was in a run before that.
 
     Args:
         record: The test as it ended now.
@@ -45,7 +42,7 @@ def compared(record: Record, earlier: Record | None, compared_with: str | None) 
     if earlier and _was_failing(earlier) and change in (Change.STILL_FAILING, Change.UNCHANGED):
         since = before.failing_since or earlier.started_at or record.started_at
         runs = max(before.failing_runs, 1) + (change is Change.STILL_FAILING)
-    elif is_failing(record):
+    elif is_failing(record) and not is_unread(record):
         since, runs = record.started_at or record.finished_at, 1
     return Standing(
         change=change if compared_with else None,
@@ -58,6 +55,7 @@ def compared(record: Record, earlier: Record | None, compared_with: str | None) 
         recent=drift.remembered(before.recent, now),
         compared_with=compared_with,
         last_measured=_last_measured(record) or _last_measured(earlier),
+        last_heard=_last_heard(record) or _last_heard(earlier),
     )
 
 
@@ -74,6 +72,8 @@ def _change(record: Record, earlier: Record | None) -> Change:
 def _of_a_failing_one(record: Record, earlier: Record) -> Change:
     if _fails_as_before(record, earlier):
         return Change.STILL_FAILING
+    if is_unread(record):
+        return Change.UNCHANGED
     was_well = _last_measured(earlier) is VerdictName.PASSED or not _was_failing(earlier)
     return Change.NEW_FAILURE if was_well else Change.NEW
 
@@ -84,7 +84,7 @@ def _of_one_that_failed(record: Record, earlier: Record) -> Change:
         # An accepted call says nothing about laptops that failed, or that did not answer.
         by_its_call = marks.last_sent(_history(earlier)) == marks.FAILED
         return Change.RECOVERED if by_its_call and not laptops_failed else Change.UNCHANGED
-    return Change.RECOVERED if laptops_failed or earlier.ending in REFUSED else Change.NEW
+    return Change.RECOVERED if laptops_failed or _last_heard(earlier) in REFUSED else Change.NEW
 
 
 def _fails_as_before(record: Record, earlier: Record) -> bool:
@@ -95,26 +95,36 @@ def _fails_as_before(record: Record, earlier: Record) -> bool:
     """
     if _last_measured(earlier) is VerdictName.FAILED:
         return True
-    begins_to_tell = earlier.ending in _NEVER_HEARD and record.ending not in _NEVER_HEARD
-    if record.ending is VerdictName.FAILED or begins_to_tell:
+    if record.ending is VerdictName.FAILED or (is_unread(record) and not _was_failing(earlier)):
         return False
-    return marks.mark(record.ending) == marks.last_sent(_history(earlier))
-
-
-_NEVER_HEARD: Final = DOWN | UNHEARD
-"""Outcomes that say only that a call failed."""
+    if _is_unheard(record):
+        return marks.mark(record.ending) == marks.last_sent(_history(earlier))
+    heard = _last_heard(earlier)
+    return heard is not None and marks.mark(record.ending) == marks.mark(heard)
 
 
 def judged_anew(record: Record, known: Standing) -> Standing:
     """Return the standing of a test whose verdict changed after its earlier run was deleted.
 
-    What the comparison found at the time stays; the newest mark becomes that of the new verdict.
+    What the comparison found at the time stays, unless the new verdict is passed; the newest mark
+    becomes that of the new verdict.
     """
+    if record.ending is VerdictName.PASSED and known.failing_runs:
+        known = replace(known, change=_passed_after(known), failing_since=None, failing_runs=0)
     return replace(
         known,
         history=marks.marked_anew(known.history, marks.mark(record.ending)),
         last_measured=_last_measured(record) or known.last_measured,
+        last_heard=_last_heard(record) or known.last_heard,
     )
+
+
+def _passed_after(known: Standing) -> Change | None:
+    """Return what became of a test that passed after all, by what it was first found to be."""
+    if known.change is Change.STILL_FAILING:
+        laptops_failed = known.last_measured is VerdictName.FAILED
+        return Change.RECOVERED if laptops_failed else Change.NEW
+    return Change.UNCHANGED if known.change is Change.NEW_FAILURE else known.change
 
 
 def _history(earlier: Record | None) -> str:
@@ -127,7 +137,8 @@ def _history(earlier: Record | None) -> str:
 def is_newly_failing(record: Record) -> bool:
     """Tell whether a test fails that is not known to have failed before.
 
-    A failing test that nothing is known about from before counts as newly failing.
+    A failing test counts if nothing is known about it from before, or if its results could not be
+    read: nobody can say that it failed before.
     """
     known = record.standing and record.standing.change is Change.STILL_FAILING
     return is_failing(record) and not known
@@ -171,23 +182,37 @@ def _absent(records: Iterable[Record], earlier: Mapping[str, Record]) -> list[Re
 
 
 def _was_failing(earlier: Record) -> bool:
-    return is_failing(earlier) or bool(earlier.standing and earlier.standing.failing_runs)
+    fails = is_failing(earlier) and not is_unread(earlier)
+    return fails or bool(earlier.standing and earlier.standing.failing_runs)
 
 
 def _tells(earlier: Record) -> bool:
     """Tell whether an earlier run says how the test was, or repeats what a run before it said."""
     carried = earlier.standing and earlier.standing.change is Change.UNCHANGED
-    return earlier.ending not in UNTOLD or _was_failing(earlier) or bool(carried)
+    told = earlier.ending not in UNTOLD and not is_unread(earlier)
+    return told or _was_failing(earlier) or bool(carried)
 
 
 def _last_measured(record: Record | None) -> VerdictName | None:
     """Return what laptops measured, if not in this run then when they last did; None: never."""
     if record is None:
         return None
-    for name in _MEASURED:
-        if record.ending is name:
-            return name
+    if record.ending in _MEASURED:
+        return VerdictName(record.ending)
     return record.standing.last_measured if record.standing else None
+
+
+def _last_heard(record: Record | None) -> Ending | None:
+    """Return how the test last ended by what the API or laptops told of it; None: never."""
+    if record is None:
+        return None
+    if not _is_unheard(record):
+        return record.ending
+    return record.standing.last_heard if record.standing else None
+
+
+def _is_unheard(record: Record) -> bool:
+    return record.ending in SILENT or is_unread(record)
 
 
 def _values(record: Record) -> dict[str, float]:

@@ -71,6 +71,9 @@ GOOD: Final = frozenset({Outcome.ACCEPTED, Outcome.SKIPPED, VerdictName.PASSED})
 OPEN: Final = frozenset({Outcome.NOT_ATTEMPTED, VerdictName.NO_DATA, VerdictName.TIMED_OUT})
 """Endings that are not good although nothing was found to be wrong."""
 
+UNANSWERED: Final = frozenset({VerdictName.NO_DATA, VerdictName.TIMED_OUT})
+"""Verdicts that say nothing about what was measured, because too few agents answered."""
+
 UNTOLD: Final = frozenset({Outcome.NOT_ATTEMPTED, Outcome.SKIPPED})
 """Outcomes that say nothing about the test, because it was not sent."""
 
@@ -88,3 +91,6 @@ UNHEARD: Final = frozenset({Outcome.NOT_ATTEMPTED, Outcome.UNREACHABLE, Outcome.
 
 DOWN: Final = IN_DOUBT | {Outcome.UNREACHABLE}
 """Outcomes that say something about the API or the way to it, not about the test."""
+
+SILENT: Final = DOWN | UNHEARD | UNTOLD
+"""Outcomes in which neither the API nor a laptop says anything about the test."""

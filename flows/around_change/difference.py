@@ -9,9 +9,15 @@ from flows.runs.sentence import MOST_NAMED, fails_the_run, named
 from tasks.entries import section
 from tasks.markdown import plain
 from tasks.report import failures_first
-from thousandeyes.changes import gone, in_numbers, is_failing, newly_failing_laptops
+from thousandeyes.changes import (
+    gone,
+    in_numbers,
+    is_failing,
+    is_unread,
+    newly_failing_laptops,
+)
 from thousandeyes.drift import are_far_fewer
-from thousandeyes.outcomes import REFUSED, Ending, Outcome, VerdictName, in_words
+from thousandeyes.outcomes import REFUSED, UNANSWERED, Ending, Outcome, VerdictName, in_words
 from thousandeyes.record import Record
 from thousandeyes.standing import Change
 from thousandeyes.text import cut, listed
@@ -65,19 +71,22 @@ _CHANGES: Final[Mapping[Change | None, Effect]] = {
 }
 _NOT_MEASURED: Final = frozenset(Outcome) - REFUSED
 """Endings that tell nothing of what laptops measured, nor that the test can't be run."""
-_UNANSWERED: Final = (VerdictName.NO_DATA, VerdictName.TIMED_OUT)
-"""Endings that break a test which passed. Of one that had failed they tell nothing."""
 
 
 def effect_on(record: Record, earlier: Record | None) -> Effect:
     """Return what became of a test, by its record of the second half and that of the first."""
     had_failed = earlier is not None and earlier.ending is VerdictName.FAILED
-    if record.ending in _NOT_MEASURED or (record.ending in _UNANSWERED and had_failed):
+    # Agents that don't answer break a test which passed. Of one that had failed they tell nothing.
+    if _is_unmeasured(record) or (record.ending in UNANSWERED and had_failed):
         return Effect.UNMEASURED
     change = record.standing.change if record.standing else None
-    if change in _CHANGES and earlier and earlier.ending not in _NOT_MEASURED:
+    if change in _CHANGES and earlier and not _is_unmeasured(earlier):
         return _CHANGES[change]
     return Effect.FAILS_AND_NEW if is_failing(record) else Effect.WELL_AND_NEW
+
+
+def _is_unmeasured(record: Record) -> bool:
+    return record.ending in _NOT_MEASURED or is_unread(record)
 
 
 @dataclass(frozen=True)

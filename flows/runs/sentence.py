@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from tasks.report import counts, failures_first
-from thousandeyes.changes import is_failing, is_newly_failing
+from thousandeyes.changes import is_failing, is_newly_failing, is_unread
 from thousandeyes.outcomes import GOOD, Ending, Outcome, VerdictName, in_words
 from thousandeyes.record import Record
 from thousandeyes.standing import Change
@@ -71,9 +71,10 @@ def fails_the_run(record: Record, fail_on: Collection[Ending | Change]) -> bool:
 def _failed(bad: Sequence[Record]) -> str:
     """Return that tests failed, how many of them did not before, and their names, new ones first.
 
-    Nothing is said of what is new where no run was compared, or where none of them ran.
+    Nothing is said of what is new where no run was compared, or where none of them ran, nor of
+    tests whose results could not be read.
     """
-    failing = [record for record in bad if is_failing(record)]
+    failing = [record for record in bad if is_failing(record) and not is_unread(record)]
     new = [record for record in failing if is_newly_failing(record)]
     how = "did not end well" if _are_counted(bad) else "failed"
     if not any(record.standing and record.standing.change for record in failing):

@@ -194,6 +194,20 @@ def test_a_test_that_was_not_measured_before_is_not_said_to_have_recovered(befor
     assert difference.by_effect[Effect.WELL_AND_NEW]
 
 
+@pytest.mark.parametrize("before", [PASSED, FAILED])
+@pytest.mark.parametrize("name", UNMEASURED[:2])
+def test_results_that_could_not_be_read_break_no_test(before: Ending, name: VerdictName) -> None:
+    after = record(0, name)
+    after.judged(replace(measured(name), unread=True))
+    difference = Difference.of(*with_standings([record(0, before)], [after]), DEFAULT)
+    assert difference.sentence == (
+        "None of 1 tests broke with the change; 1 was not measured after; failed by fail_on: "
+        f"test 0 ({in_words(name)})."
+    )
+    unread_before = Difference.of(*with_standings([after], [record(0, FAILED)]), DEFAULT)
+    assert unread_before.by_effect[Effect.FAILS_AND_NEW]
+
+
 def test_a_test_that_passes_with_far_fewer_agents_is_told_by_their_numbers() -> None:
     first, second = halves([PASSED] * 3, [PASSED] * 3)
     answered(first[0], 25)

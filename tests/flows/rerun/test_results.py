@@ -350,6 +350,7 @@ class TestReading:
         records = world.rerun(wait_for_results=True)
         assert {record.ending for record in records.values()} == {"no_data"}
         assert records[HTTP].why.startswith("no results could be read: 503: ")
+        assert verdict_of(records[HTTP]).unread
         assert records[HTTP].is_provisional
         assert world.took < 150
 
