@@ -46,13 +46,17 @@ def serve(app: Starlette, port: int = 0) -> Iterator[Address]:
 
 
 def bind(port: int) -> socket.socket:
-    """Return a socket bound to this port of the loopback interface; raise `OSError`."""
+    """Return a socket that listens on this port of the loopback interface; raise `OSError`.
+
+    Calls that come before a server takes them wait.
+    """
     # asyncio turns off Nagle's algorithm only for sockets whose protocol is given; with it, a reply
     # on a kept-alive connection takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((_HOST, port))
+        listener.listen()
     except OSError:
         listener.close()
         raise

@@ -194,5 +194,5 @@ def test_a_run_in_which_all_is_as_before_says_that_nothing_changed(
     now = Record("1", outcome=Outcome.ACCEPTED)
     comparison.note(now)
     assert comparison.markdown([now]) == (
-        f"## What changed\n\nSince the run {run.name}, nothing changed."
+        f'## What changed\n\nSince the run "{run.name}", nothing changed.'
     )
