@@ -89,18 +89,22 @@ class Awaiting:
 
     async def _look(self) -> None:
         """Look at each account group separately, those that failed lately last."""
-        due = self._watch.due(self._clock())
-        for aid in sorted({test.aid: None for test in due}, key=self._failures.__getitem__):
-            if self._gave_up:
-                break
-            tests = [test for test in due if test.aid == aid]
-            trouble = self._shut.get(aid) or await self._read_group(aid, tests)
-            if aid in self._shut:
-                leaving = self._watch.give_up_on(aid)
-            else:
-                leaving = self._watch.looked(tests, self._clock())
-            # Now, so that an unexpected error at the next group leaves none of these unjudged.
-            await self._done((test, trouble) for test in leaving)
+        due, done = self._watch.due(self._clock()), list[tuple[Watched, str]]()
+        try:
+            for aid in sorted({test.aid: None for test in due}, key=self._failures.__getitem__):
+                if self._gave_up:
+                    break
+                tests = [test for test in due if test.aid == aid]
+                trouble = self._shut.get(aid) or await self._read_group(aid, tests)
+                if aid in self._shut:
+                    leaving = self._watch.give_up_on(aid)
+                else:
+                    leaving = self._watch.looked(tests, self._clock())
+                done += [(test, trouble) for test in leaving]
+        except Exception:  # an unexpected one, at one group: the tests of those before have left
+            await self._done(done)
+            raise
+        await self._done(done)
 
     async def _read_group(self, aid: str | None, due: Sequence[Watched]) -> str:
         """Read the results of one account group's tests; return what stopped that, if anything."""

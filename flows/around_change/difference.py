@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from flows.runs.sentence import MOST_NAMED, fails_the_run, named
+from flows.runs.sentence import MOST_NAMED, fails_the_run, named, short_name
 from tasks.entries import section
 from tasks.markdown import plain
 from tasks.report import failures_first
@@ -20,9 +20,7 @@ from thousandeyes.drift import are_far_fewer
 from thousandeyes.outcomes import REFUSED, UNANSWERED, Ending, Outcome, VerdictName, in_words
 from thousandeyes.record import Record
 from thousandeyes.standing import Change
-from thousandeyes.text import cut, listed
-
-_LONGEST_NAME: Final = 60
+from thousandeyes.text import listed
 
 
 class Effect(StrEnum):
@@ -147,7 +145,7 @@ class Difference:
         told = {record.test_id for record in (*broke, *perhaps)}
         if others := [record for record in self.failing if record.test_id not in told]:
             parts.append(f"failed by fail_on{named(others)}")
-        if quiet := [f"{_name(one)} ({self._agents(one)})" for one in self.quiet]:
+        if quiet := [f"{short_name(one)} ({self._agents(one)})" for one in self.quiet]:
             parts.append(f"far fewer agents answered for {listed(quiet, MOST_NAMED)}")
         halves = {"before": self.before.values(), "after": self.after}
         early = {when: sum(one.is_provisional for one in half) for when, half in halves.items()}
@@ -202,7 +200,3 @@ class Difference:
 
 def _answered(record: Record | None) -> int:
     return record.verdict.agents_answered if record and record.verdict else 0
-
-
-def _name(record: Record) -> str:
-    return cut(record.test_name or record.test_id, _LONGEST_NAME)

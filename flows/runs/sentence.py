@@ -118,7 +118,7 @@ def named(records: Sequence[Record], new: Collection[str] = ()) -> str:
     for record in sorted(ordered, key=lambda record: record.test_id not in new):
         notes = [] if many or record.ending is VerdictName.FAILED else [in_words(record.ending)]
         notes += ["new"] if record.test_id in new else []
-        names.append(_name(record) + (f" ({', '.join(notes)})" if notes else ""))
+        names.append(short_name(record) + (f" ({', '.join(notes)})" if notes else ""))
     counted = f" ({counts(records)})" if _are_counted(records) else ""
     return f"{counted}: {listed(names, MOST_NAMED)}"
 
@@ -129,5 +129,6 @@ def _are_counted(records: Sequence[Record]) -> bool:
     return len(records) > MOST_NAMED and not all_failed
 
 
-def _name(record: Record) -> str:
+def short_name(record: Record) -> str:
+    """Return a test's name, or its ID where it has none, as a sentence tells it."""
     return cut(record.test_name or record.test_id, _LONGEST_NAME)

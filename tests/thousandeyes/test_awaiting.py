@@ -232,6 +232,7 @@ def test_an_account_group_that_can_not_be_read_costs_the_others_nothing(error: C
     assert [len(done.tests[test_id][1].rows) for test_id in "345"] == [1, 1, 1]
     assert len([aid for *_, aid in api.calls if aid == "A"]) == FAILURES_IN_A_ROW + 1
     assert done.tests["3"][0] == 10
+    assert done.tests["1"][0] == done.tests["2"][0] < 300, "given up together, and not one by one"
 
 
 def test_an_unexpected_error_in_an_account_group_costs_the_others_no_verdict() -> None:

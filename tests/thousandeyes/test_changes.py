@@ -329,6 +329,31 @@ def test_a_test_that_passes_with_far_fewer_agents_than_usual_is_told_and_their_v
     assert not moved(*usual, answered(GOOD, 13))
 
 
+def test_what_few_agents_measured_is_not_kept_for_what_is_usual() -> None:
+    few = answered(measured(VerdictName.PASSED, 180), 1)
+    nights = [[ended("1", night, one)] for night, one in enumerate([answered(GOOD, 25), few])]
+    recent = standing(night_after_night(nights)[-1][0]).recent
+    assert recent == {"latency_ms": (30.0,), "loss": (0.0,), "agents": (25.0, 1.0)}
+
+
+def test_nothing_is_kept_of_a_run_in_which_too_few_agents_answered_to_judge() -> None:
+    too_few = answered(measured(VerdictName.TIMED_OUT, 180), 1)
+    nights = [[ended("1", night, one)] for night, one in enumerate([GOOD, too_few])]
+    first, last = (standing(night[0]) for night in night_after_night(nights))
+    assert last.recent == first.recent
+
+
+@pytest.mark.parametrize(
+    ("agents", "before", "far_fewer"), [(1, 4, True), (1, 3, False), (5, 10, False), (4, 10, True)]
+)
+def test_agents_are_far_fewer_below_half_of_them_and_by_three(
+    agents: int,
+    before: int,
+    far_fewer: bool,  # noqa: FBT001
+) -> None:
+    assert drift.are_far_fewer(agents, before) is far_fewer
+
+
 def test_agents_that_may_still_answer_are_not_missed_yet() -> None:
     early = answered(measured(VerdictName.PASSED, 180), 1, provisional=True)
     assert not moved(*[answered(GOOD, 25)] * 7, early)
