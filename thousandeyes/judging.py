@@ -81,6 +81,7 @@ def judge(
         http_status_worst=max((r.response_code for r in http if r.response_code), default=None),
         error_types=tuple(sorted({row.error for row in http if row.error}))[:_MOST_ERROR_TYPES],
         provisional=count.may_grow,
+        unread=False,
         thresholds=thresholds.words or None,
     )
 

@@ -508,6 +508,7 @@ def test_a_row_has_the_same_keys_always() -> None:
         "verdict": "no_data",
         "verdict_detail": "no_data: no agent answered",
         "provisional": False,
+        "unread": False,
         "agents_expected": None,
         "agents_answered": 0,
         "agents_passed": 0,
