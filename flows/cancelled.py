@@ -42,11 +42,11 @@ def explanation(holders: Sequence[FlowRun]) -> str:
         holders: The runs of its deployment that are under way.
     """
     if not holders:
-        return "Not started: another run held its place, and has ended since. Start it again."
+        return "Not started: another run held its place, and has since ended. Start it again."
     told = " and ".join(_told(one) for one in holders)
     first = holders[0].id
     return (
-        f"Not started: its place is held by {told}. While that goes on, start this one later. "
+        f"Not started: its place is held by {told}. Start this one again once that ends. "
         f"If nothing is executing that run, free the place: `prefect flow-run cancel {first}`, "
         f"and where it stays Cancelling `prefect flow-run delete {first}`."
     )
@@ -62,8 +62,8 @@ def _told(holder: FlowRun) -> str:
 async def explain_cancelled_run(flow_run_id: UUID) -> State[None]:
     """Let a run that was cancelled for another one say which, and what to do. Automations call it.
 
-    Prefect's server cancels it before any process of ours begins, and says no more than that a
-    limit was reached. A run that was cancelled otherwise is left as it is.
+    Prefect's server cancels it before any process of ours begins, and says only that a limit was
+    reached. A run that was cancelled for another reason is left as it is.
 
     Args:
         flow_run_id: The run that was cancelled.

@@ -80,7 +80,7 @@ async def attempt(
     logger = get_run_logger()
 
     def refused(error: CallFailed) -> None:
-        logger.warning("%s; waits for quota, then it is sent again", _at(record, error))
+        logger.warning("%s; waiting for quota, then it is sent again", _at(record, error))
 
     try:
         await send(on_quota_refusal=refused)

@@ -94,7 +94,7 @@ async def _load(
         what_is_there = await _existing(kind)
         problems.append(f"no {title} block named {quoted(missing)} ({what_is_there})")
     if kind is EndpointTestGroup and any(name.isdecimal() for name in missing):
-        problems.append("what is a number looks like a test ID: put it into test_ids")
+        problems.append("a number looks like a test ID: put it into test_ids")
     return found, problems
 
 

@@ -58,7 +58,7 @@ def wait_until_up(url: str, server: subprocess.Popen[bytes], log: IO[bytes], say
         while not _answers(client, url):
             now = time.monotonic()
             if server.poll() is not None:
-                what = f"ended with status {server.returncode} while it started"
+                what = f"ended with status {server.returncode} while starting"
                 raise ServerNotStarted(f"Prefect's server {what}: {_last_words(log)}")
             if now - began > LONGEST_START:
                 what = f"does not answer at {url} after {LONGEST_START:.0f} s"
@@ -85,7 +85,7 @@ def start_temporary_server(say: Say) -> None:
     settings = get_current_settings()
     if settings.api.url is not None and not settings.api.url.strip():
         raise SettingsError(
-            "PREFECT_API_URL is empty: unset it, or say which Prefect server is meant"
+            "PREFECT_API_URL is empty: unset it, or set it to the address of your Prefect server"
         )
     if settings.api.url or not settings.server.ephemeral.enabled:
         return
@@ -96,7 +96,7 @@ def start_temporary_server(say: Say) -> None:
         return
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
-    say(f"Prefect starts a temporary server at {url} …")
+    say(f"Prefect is starting a temporary server at {url} …")
     with _one_at_a_time(settings.home, say), tempfile.TemporaryFile() as log:
         server = _launch(port, log)
         try:
@@ -121,7 +121,7 @@ def _keep_up(temporary: "SubprocessASGIServer", ending: threading.Event, say: Sa
         status = server.wait()
         if ending.is_set():
             return
-        say(f"Prefect's temporary server ended with status {status}, and is started again …")
+        say(f"Prefect's temporary server ended with status {status}, and is being restarted …")
         with tempfile.TemporaryFile() as log:
             temporary.server_process = _launch(temporary.port, log)
     say(f"Prefect's temporary server ended {_RESTARTS} times. Stop the run: it can't finish")
@@ -178,7 +178,7 @@ def _last_words(log: IO[bytes]) -> str:
     size = os.fstat(log.fileno()).st_size
     end = os.pread(log.fileno(), _READ_BACK, max(0, size - _READ_BACK)).decode(errors="replace")
     lines = [line.strip() for line in end.splitlines() if line.strip()]
-    return " ".join(lines[-_LAST_LINES:]) or "it said nothing"
+    return " ".join(lines[-_LAST_LINES:]) or "it wrote nothing"
 
 
 def _free_port() -> int:

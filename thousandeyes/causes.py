@@ -103,17 +103,17 @@ class Shared:
         if not self.tests_all_failed:
             return ""
         if self.tests == self.tests_all_failed:
-            return "every laptop failed, which tells nothing of what the failing ones share"
+            return "every laptop failed, which says nothing about what the failing ones share"
         if not self.failed:  # nothing stands before this that it could speak of
             where = f"{self.tests_all_failed} tests" if self.tests_all_failed > 1 else "one test"
             what = "services" if self.tests_all_failed > 1 else "service"
             return (
-                f"in {where} every laptop failed: look at the {what} or the path there, not at "
+                f"in {where} every laptop failed: check the {what} or the path there, not "
                 "single laptops"
             )
         if self.tests_all_failed == 1:
-            return "a test in which every laptop failed tells nothing of that and is left out"
+            return "a test in which every laptop failed says nothing about that and is left out"
         return (
-            f"{self.tests_all_failed} tests in which every laptop failed tell nothing of that and "
-            "are left out"
+            f"{self.tests_all_failed} tests in which every laptop failed say nothing about that "
+            "and are left out"
         )

@@ -68,9 +68,7 @@ class InstantTest(BaseModel):
         default=None, description="IDs of agent labels; agent-labels needs it."
     )
     tag_ids: list[str] | None = Field(default=None, description="IDs of tags; agent-tags needs it.")
-    max_machines: int | None = Field(
-        default=25, description="How many agents may measure at the most."
-    )
+    max_machines: int | None = Field(default=25, description="How many agents may measure at most.")
     ip_version: IpVersion | None = Field(
         default=None, description="Which IP version the agents use; the API's choice when empty."
     )
@@ -126,7 +124,7 @@ class HttpServerSettings(InstantTest):
     type: Literal["http-server"] = "http-server"
     url: str = Field(
         min_length=1,
-        description="The address, with the port if it is not the usual one; https if not told.",
+        description="The address, with the port if it is not the usual one; https if not given.",
     )
     auth_type: AuthType | None = Field(
         default=None,

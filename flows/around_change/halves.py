@@ -144,7 +144,7 @@ class Halves:
         except CancelledRun:
             raise RunStopped(
                 f"the run {self.parent.name}-{name} was cancelled. If that was a mistake, retry "
-                "this run: it goes on where it stood."
+                "this run: it continues where it left off."
             ) from None
 
 

@@ -33,15 +33,15 @@ class AroundChangeOptions(RerunOptions):
         default=[Change.NEW_FAILURE, Outcome.NOT_ATTEMPTED],
         description=(
             "The run fails when a test ends in one of these after the change; with an empty list, "
-            "never. new_failure: it fails, and is not known to have failed before the change, "
-            "or it could not be measured after it."
+            "never. new_failure: the test fails and is not known to have failed before the "
+            "change, or it could not be measured after the change."
         ),
     )
 
     @model_validator(mode="after")
     def _leaves_the_halves_comparable(self) -> Self:
         if given := [name for name in UNFIT if name in self.model_fields_set]:
-            raise ValueError(f"a run around a change takes no {', '.join(given)}")
+            raise ValueError(f"a run around a change does not take {', '.join(given)}")
         return self
 
     def of_half(self, **own: object) -> RerunOptions:

@@ -41,7 +41,7 @@ def _in_words(given: object, read: ValidatorFunctionWrapHandler) -> Any:  # noqa
         return read(given)
     except ValidationError:
         raise ValueError(
-            "takes a date and a time with its zone, such as 2026-11-28T22:00+01:00. "
+            "must be a date and time with a time zone, such as 2026-11-28T22:00+01:00. "
             "Nothing was sent."
         ) from None
 
@@ -66,8 +66,8 @@ def check_until(until: datetime | None, now: datetime, sent: str = "Nothing was 
         SettingsError: It is over, or more than a year away.
     """
     if until and not now < until <= now + _LONGEST:
-        wrong = "is over" if until <= now else "is more than a year away"
-        raise SettingsError(f"until: {until.isoformat()} {wrong}, it is {clock(now)}. {sent}.")
+        wrong = "is in the past" if until <= now else "is more than a year away"
+        raise SettingsError(f"until: {until.isoformat()} {wrong}, it is now {clock(now)}. {sent}.")
 
 
 def is_over(states: Sequence[State], until: datetime | None, now: datetime) -> bool:
@@ -139,7 +139,7 @@ async def _stay(flow_run_id: UUID, until: datetime | None, end: datetime, said: 
     while not (state := await _state(flow_run_id)).is_running():
         left = (end - datetime.now(UTC)).total_seconds()
         if not state.is_paused():
-            raise Abort(f"the run is {state.name} by now")
+            raise Abort(f"the run is now {state.name}")
         if left > 0:
             await asyncio.sleep(min(left, POLL))
         elif until:

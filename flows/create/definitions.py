@@ -40,8 +40,8 @@ class HttpServerDefinition(HttpServerSettings):
     password_block: str | None = Field(
         default=None,
         description=(
-            "Name of the Prefect Secret block with the password, which begins with thousandeyes-; "
-            "basic and ntlm need it."
+            "Name of the Prefect Secret block that holds the password; it begins with "
+            "thousandeyes-. basic and ntlm need it."
         ),
     )
 
@@ -95,7 +95,7 @@ def read_definitions(path: Path, read: Callable[[Path, int], bytes] = read_own) 
         written = read_yaml(path, without_aliases, read)
     except Unreadable as error:
         raise InvalidDefinitions(
-            f"{error}. A run on a worker reads files of that machine, in the folder that "
+            f"{error}. A run on a worker reads files on that machine, in the folder that "
             "TE_FILES_DIR names. Nothing was sent."
         ) from None
     # What may be told of a file: it may be no such file at all.
@@ -161,8 +161,8 @@ def check_names(definitions: Iterable[Definition], create_again: Iterable[str]) 
         )
     if twice := [name for name, count in counted.items() if count > 1]:
         raise InvalidDefinitions(
-            f"more than one definition has the name {quoted(twice)}: a group knows "
-            "its tests by their names. Nothing was sent."
+            f"more than one definition has the name {quoted(twice)}: a group identifies "
+            "its tests by name. Nothing was sent."
         )
     if strange := [name for name in create_again if shown(name) not in counted]:
         raise InvalidDefinitions(

@@ -13,8 +13,8 @@ class CreateOptions(BaseModel):
     create_again: list[str] = Field(
         default=[],
         description=(
-            "Names of tests to create although an earlier creation may have gone through: its "
-            "answer was lost, and you have seen that the test doesn't exist."
+            "Names of tests to create although an earlier call may have created them: its "
+            "answer was lost, and you have checked that the test doesn't exist."
         ),
     )
     fail_on: list[Outcome] = Field(

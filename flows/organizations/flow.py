@@ -64,25 +64,25 @@ async def rerun_organizations(
 ) -> list[Record]:
     """Run the tests of several ThousandEyes organizations again, side by side.
 
-    Quotas are the organizations' own, so that each gets a run of its own, on any worker; the limit
-    of the work queue `organizations` says how many run at once. One that fails does not stop the
-    others. When this run is retried, those that passed are left alone, and the others go on where
-    they stood; called by a flow that is retried after this run was cancelled, they begin anew. One
-    whose groups have changed since its run was started fails, and says so.
+    Each organization has its own quota, so each gets its own run, on any worker; the limit of the
+    work queue `organizations` says how many run at once. If one fails, the others continue. When
+    this run is retried, organizations that passed are left alone, and the others resume where they
+    left off; if this run was cancelled and the flow that called it is retried, they begin anew. An
+    organization whose groups have changed since its run was started fails, and says so.
 
     Args:
         groups: Endpoint Test Group blocks, by name, of any organization.
         credentials: ThousandEyes Credentials blocks, by name: all groups that name one of them are
-            run as well.
-        options: How to go about it, in every organization.
+            run too.
+        options: How the run of every organization works.
         deployment: The deployment of rerun-endpoint-tests that runs each organization.
 
     Returns:
-        One record a test, the organizations one after the other in the order of their groups.
+        One record per test, the organizations one after the other in the order of their groups.
 
     Raises:
-        RerunFailed: The run of an organization failed, or came to no end.
-        SettingsError: No group is named, or one that isn't there, or this run is in the work queue
+        RerunFailed: The run of an organization failed or did not finish.
+        SettingsError: No group is named, or one does not exist, or this run is in the work queue
             of the runs that it starts; nothing was sent.
     """
     began = time.monotonic()

@@ -53,7 +53,7 @@ def check_place(parent: FlowRun, queue: WorkQueue | None) -> None:
     """
     if queue and parent.work_queue_id == queue.id:
         raise SettingsError(
-            f"this run is in the work queue {queue.name} itself, and would take a place of the "
+            f"this run is in the work queue {queue.name} itself, and would take a place from the "
             "runs that it waits for: give its deployment another work queue. Nothing was sent."
         )
 

@@ -143,7 +143,7 @@ def _add_own(groups: Mapping[str, argparse._ArgumentGroup]) -> None:
     output.add_argument(
         "--log",
         action=argparse.BooleanOptionalAction,
-        help="show Prefect's log; without, only what is amiss of it, and on a terminal one live "
+        help="show Prefect's log; without it, only its warnings, and on a terminal one live "
         "line (default: off on a terminal, else on)",
     )
     output.add_argument(
@@ -157,7 +157,7 @@ def _add_own(groups: Mapping[str, argparse._ArgumentGroup]) -> None:
         "--junit",
         dest="junit_file",
         **one("FILE"),
-        help="write them as JUnit's XML, for the viewers of CI servers",
+        help="write them as JUnit XML, for CI servers",
     )
 
 

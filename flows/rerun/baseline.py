@@ -147,12 +147,12 @@ class Baseline:
         left = self.latest_round(record) + interval - server_time
         if not 0 < left <= interval:
             return
-        ran = f"Test {record.test_id} ran already in its interval of {interval} s"
+        ran = f"Test {record.test_id} already ran in its interval of {interval} s"
         if left > _LONGEST_TO_A_NEW_ROUND:
-            told = "its new round can't be told from the one that is there"
+            told = "its new round can't be told from the existing one"
             self._logger.warning("%s: %s", ran, told)
             return
-        told = f"waits {left:.0f} s, so that its rounds differ"
+        told = f"waiting {left:.0f} s so that its rounds differ"
         self._logger.info("%s: %s", ran, told)
         while left > 0 and not stopped():
             await self._sleep(min(left, _MINUTE))
@@ -210,7 +210,7 @@ class Baseline:
                     self._pages_left -= 1
                     fleet.take(page, self._client.server_time() or 0.0)
         except (CallFailed, TimeoutError) as error:
-            known = "known in part" if fleet.names else "not known"
+            known = "only partly known" if fleet.names else "not known"
             reason = str(error) or "no answer in time"
             self._logger.warning("The agents are %s: %s", known, reason)
             if not fleet.names:
@@ -223,8 +223,8 @@ class Baseline:
         )
         if not fleet.complete:
             words = (
-                "How many agents should answer is known only for tests that take no more than are "
-                "online of these, and the others have no names"
+                "How many agents should answer is known only for tests that need no more than are "
+                "online among those read, and the others have no names"
             )
             self._logger.warning("%s %s", fleet.shortfall, words)
 

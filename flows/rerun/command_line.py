@@ -153,18 +153,18 @@ def _tell_wait(line: LiveLine | None) -> None:
     if line:
         line.clear()
     _say(
-        "Interrupted: sends nothing more, and waits for Prefect to record what was sent. Ctrl-C "
-        "again ends at once, without that."
+        "Interrupted: nothing more is sent; waiting for Prefect to record what was. Ctrl-C again "
+        "stops at once, unrecorded."
     )
 
 
 def _tell_unrecorded(seen: Watched) -> None:
     """Show what nobody but the person who interrupted can still note."""
     if unrecorded := seen.unrecorded():
-        _say(f"Sent, and not known to be recorded in Prefect ({len(unrecorded)}):")
+        _say(f"Sent, but not confirmed as recorded in Prefect ({len(unrecorded)}):")
         show(unrecorded, verbatim_console(stderr=True))
     else:
-        _say("All that was sent is recorded in Prefect; the run's report is not.")
+        _say("Everything that was sent is recorded in Prefect; the run's report is not.")
 
 
 def _leave(status: ExitStatus) -> NoReturn:

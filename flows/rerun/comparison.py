@@ -116,11 +116,11 @@ async def comparison_of(
         for run in runs[:_READ]:
             earlier = await recorded(run, gone_too=True)
             if any(map(_tells, earlier.values())) and (named or earlier.keys() & set(test_ids)):
-                get_run_logger().info("Compares with the run %r", run.name)
+                get_run_logger().info("Comparing with run %r", run.name)
                 earlier = await _filled_up(earlier, run, asked, test_ids)
                 return Comparison(run, earlier, narrowed=bool(asked.options.only_failed_of))
     except PrefectHTTPStatusError as error:
-        get_run_logger().warning("This run is compared with none: %s", type(error).__name__)
+        get_run_logger().warning("This run is not compared with another: %s", type(error).__name__)
         return Comparison()
     if not named or named == NOTHING or chosen:
         return Comparison()

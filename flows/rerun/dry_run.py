@@ -83,18 +83,18 @@ def findings(records: Sequence[Record], known: Known) -> list[str]:
     missing = [record.test_id for record in read if tests[record.test_id] is None]
     if len(missing) == len(read) and read:
         found.append(
-            "The API lists none of these tests. It may not list instant tests at all, so that "
-            "whether they exist shows when they are run."
+            "The API lists none of these tests. It may not list instant tests at all, so "
+            "whether they exist shows only when they are run."
         )
     elif missing:
-        found.append(f"Not listed, though others are, and perhaps gone: {listed(missing)}.")
+        found.append(f"Not listed although others are, and perhaps gone: {listed(missing)}.")
     disabled = [i for i, test in tests.items() if test and test.is_enabled is False]
     if disabled:
         found.append(f"Disabled: {listed(disabled)}.")
     if known.fleet and not known.fleet.complete:
         found.append(known.fleet.shortfall)
     elif known.fleet and not known.fleet.online:
-        found.append("No agent is online: nobody would measure.")
+        found.append("No agent is online, so nothing would be measured.")
     return found
 
 
@@ -108,7 +108,7 @@ def markdown(records: Sequence[Record], known: Known, plan: str) -> str:
         "",
         "| | |",
         "| --- | --- |",
-        f"| quota it spends | {calls} of instant tests, {len(records) + 1} of the organization |",
+        f"| quota used | {calls} of instant tests, {len(records) + 1} of the organization |",
         f"| agents online | {online} |",
         f"| account group | {_account_group(known)} |",
         "",

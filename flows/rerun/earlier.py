@@ -110,7 +110,7 @@ async def _named(flow_run_id: UUID, option: str) -> tuple[FlowRun, Parameters]:
         )
     if await _was_refused(run):
         raise SettingsError(
-            f"{option}: {run.name!r} failed before it sent anything, so it tells nothing of any "
+            f"{option}: {run.name!r} failed before it sent anything, so it says nothing about any "
             "test: name an earlier run. Nothing was sent."
         )
     return run, asked

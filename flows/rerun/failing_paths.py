@@ -79,7 +79,7 @@ class FailingPaths:
         except TimeoutError:
             self.stop(f"the {LONGEST:.0f} s allowed for paths ran out")
         except Exception as error:
-            self._logger.exception("Unexpected error while paths are read")
+            self._logger.exception("Unexpected error while reading paths")
             self.stop(f"unexpected {type(error).__name__}, see the log")
         self._left_out = len(asked) - sum(map(len, told.values()))
         if self.spent:
@@ -121,7 +121,7 @@ class FailingPaths:
         self._in_a_row = 0
         path = path_of(reply, agent.agent_id, agent.round_id)
         if path is None:
-            return f"The path of {agent.name} could not be read: the API tells no hop of it"
+            return f"The path of {agent.name} could not be read: the API reports no hop of it"
         named = self._options.name_laptops_and_networks
         return f"The path of {agent.name} {words(path, with_addresses=named)}"
 

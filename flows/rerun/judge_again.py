@@ -55,20 +55,20 @@ _LAST: Final = datetime.max.replace(tzinfo=UTC)
 async def judge_run_again(run: str) -> list[Record]:
     """Read the results of a run that has ended, and make its provisional verdicts final.
 
-    Nothing is sent. What came after the run had judged counts, as far as it belongs to the run's
+    Nothing is sent. Results that arrived after the run had judged count if they belong to the run's
     own rerun of a test. Each test whose verdict changes gets a new version of its artifact, and the
-    run new ones of its summary and its table. Verdicts that were final stay.
+    run gets new versions of its summary and its table. Verdicts that were final stay.
 
     Args:
         run: The ID of a flow run of rerun-endpoint-tests that waited for results, or a deployment
             such as rerun-endpoint-tests/scheduled for its latest run.
 
     Returns:
-        One record a test of that run, in the order in which they were sent.
+        One record per test of that run, in the order in which they were sent.
 
     Raises:
         RerunFailed: A test ended in one of that run's `fail_on`, or results could not be read.
-        SettingsError: It is no such run, or the token or a block is missing; nothing was read.
+        SettingsError: It is not such a run, or the token or a block is missing; nothing was read.
     """
     own_run = await OwnRun.of_this_process()
     judged, asked = await _find(run, own_run.flow_run.start_time)
@@ -82,7 +82,7 @@ async def judge_run_again(run: str) -> list[Record]:
     settings = await load_settings(selection.credentials)
     comparison = await comparison_of(asked, judged, found, found)
     judging = _JudgedRun(judged, asked, records, comparison)
-    seen.standing = lambda: f"reads the results of {len(judging.before)} tests again"
+    seen.standing = lambda: f"reading the results of {len(judging.before)} tests again"
     if not judging.has_work:
         seen.report = judging.report()
         return as_state(seen.report, RerunFailed)
@@ -147,7 +147,7 @@ class _JudgedRun:
             for record in self._records
             if record.test_id in self.before or record.ending is VerdictName.FAILED
         ]
-        logger.info("Reads the results of %d tests of run %r again", len(tests), self._run.name)
+        logger.info("Reading the results of %d tests of run %r again", len(tests), self._run.name)
         baseline = Baseline(client, options, logger)
         await baseline.read(await look_up(client, tests, logger, for_rounds=True), (), tests)
         judging = Judging(client, options, selection.thresholds, baseline, logger)

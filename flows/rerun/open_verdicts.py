@@ -61,7 +61,7 @@ def what_became(
         if record.test_id in fewer
     ]:
         stay = "1 stays" if len(kept) == 1 else f"{len(kept)} stay"
-        text += f"; {stay} as judged, since the API tells of fewer agents by now: "
+        text += f"; {stay} as judged, because the API now reports fewer agents: "
         text += listed(kept, MOST_NAMED)
     text += f"; the results could not be read to the end: {trouble.rstrip('. ')}" if trouble else ""
     return f"{text}."

@@ -82,8 +82,8 @@ class RerunOptions(BaseModel):
         default=[ending for ending in ENDINGS if ending not in GOOD],
         description=(
             "The run fails when a test ends in one of these; with an empty list, never. Passed, "
-            "failed, no_data and timed_out come only with wait_for_results. new_failure: it did "
-            "not end well, and is not known to have failed in the earlier run."
+            "failed, no_data and timed_out occur only with wait_for_results. new_failure: the test "
+            "did not end well, and is not known to have failed in the earlier run."
         ),
     )
     name_pattern: str | None = Field(
@@ -96,7 +96,7 @@ class RerunOptions(BaseModel):
     test_ids_file: str | None = Field(
         default=None,
         description=(
-            "Also run the tests whose IDs stand in this text file on the worker: one a line, or "
+            "Also run the tests whose IDs are in this text file on the worker: one per line, or "
             "as a spreadsheet or a person writes them; # begins a comment."
         ),
     )
@@ -124,8 +124,8 @@ class RerunOptions(BaseModel):
         le=MOST_MINUTES,
         allow_inf_nan=False,
         description=(
-            "Send no test later than this many minutes after the run begins to prepare its calls; "
-            "a retry of the run counts anew. What is left is reported as not_attempted. Empty: no "
+            "Send no test later than this many minutes after the run begins preparing its calls; "
+            "a retry starts counting again. What is left is reported as not_attempted. Empty: no "
             "deadline."
         ),
     )
@@ -137,7 +137,7 @@ class RerunOptions(BaseModel):
         description=(
             "Wait at most this many minutes after a test's call for its results. The wait ends "
             "sooner once all expected agents have answered, or no more results arrive. "
-            "at_most_once looks as long for the results of a test whose answer was lost."
+            "at_most_once waits as long for the results of a test whose answer was lost."
         ),
     )
     expected_agents: int | None = Field(
@@ -160,21 +160,21 @@ class RerunOptions(BaseModel):
         default=20,
         ge=1,
         le=MOST_CALLS,
-        description="How many tests are under way at a time, those that wait for quota included.",
+        description="How many tests are under way at a time, including those waiting for quota.",
     )
     link_to_app: bool = Field(
         default=True,
         description=(
             "Whether to record a link to each test's results in the ThousandEyes app. Best "
-            "effort, since the API tells no such link."
+            "effort, because the API provides no such link."
         ),
     )
     name_laptops_and_networks: bool = Field(
         default=True,
         description=(
             "Whether to record the names of laptops that failed, the names and addresses of "
-            "networks that failing ones share, and the addresses on their paths. Off: laptops go "
-            "by their agents' IDs and networks by their kind, such as: on one Wi-Fi network."
+            "networks that failing ones share, and the addresses on their paths. Off: laptops are "
+            "named by their agents' IDs, and networks by kind, such as: on one Wi-Fi network."
         ),
     )
     paths_of_failing_agents: int = Field(

@@ -33,7 +33,7 @@ def show(records: Sequence[Record], console: Console, *, every: bool = True) -> 
     folded = [record for record in worst_first if not every and not _needs_a_look(record)]
     rest = shown[LARGEST_TABLE:]
     if rest:
-        console.print(f"\n{len(rest)} more: {counts(rest)}. Prefect's artifacts tell each.")
+        console.print(f"\n{len(rest)} more: {counts(rest)}. Prefect's artifacts list each.")
     if folded:
         console.print(f"\n{counts(folded)}: not listed here; --all lists them.")
     if shown:

@@ -44,7 +44,7 @@ class Parameters(BaseModel):
         if size > limit > 0:
             raise InvalidTestIds(
                 f"{len(self.test_ids):,} test IDs are {size:,} bytes, and Prefect takes {limit:,} "
-                "bytes of parameters a run. Put them into a file and name it with "
+                "bytes of parameters per run. Put them into a file and name it with "
                 "--test-ids-file, or raise PREFECT_SERVER_API_MAX_PARAMETER_SIZE here and on the "
                 "server. Nothing was sent."
             )
@@ -86,5 +86,5 @@ class Parameters(BaseModel):
         except (InvalidTestIds, SettingsError, ValidationError):
             raise SettingsError(
                 f"{option}: the parameters of {flow_run.name!r} can't be read: they are wrong, or "
-                "those of a version that is not known here. Nothing was sent."
+                "come from an unknown version. Nothing was sent."
             ) from None

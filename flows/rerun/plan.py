@@ -36,7 +36,7 @@ async def tell_plan(gate: QuotaGate, records: Sequence[Record], options: RerunOp
         return  # the first reply has shown it
     await gate.other_window.wait()
     left = sum(not record.begun for record in records)
-    logger.info("The quota's window is no minute. %s", plan(left, quota, options.max_in_flight))
+    logger.info("The quota's window is not a minute. %s", plan(left, quota, options.max_in_flight))
 
 
 def plan(tests: int, quota: FamilyQuota, max_in_flight: int, *, sent: int = 0) -> str:
@@ -52,7 +52,7 @@ def plan(tests: int, quota: FamilyQuota, max_in_flight: int, *, sent: int = 0) -
     """
     told = quota.told
     if told is None or told.limit < 1:
-        return f"{counted(tests, 'test')}, no limit told: up to {max_in_flight} at a time"
+        return f"{counted(tests, 'test')}, limit unknown: up to {max_in_flight} at a time"
     # A Date is cut to its second: with one left by it, there may be none.
     room = max(0, quota.free) if told.seconds_left > 1 else 0
     left = tests - sent - room

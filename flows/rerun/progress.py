@@ -47,7 +47,7 @@ class Progress:
         if (wait := gate.wait_for_quota()) > EVERY:
             text += f"; the next ones wait {duration(wait)} for quota"
         if len(awaited):
-            text += f"; the results of {len(awaited)} are awaited"
+            text += f"; waiting for the results of {len(awaited)}"
         return text
 
     async def follow(self, gate: QuotaGate, awaited: Sized = ()) -> None:

@@ -120,7 +120,7 @@ class ReadingAgain:
             if before.provisional:
                 self.fewer[record.test_id] = told, before.agents_answered
             self._judging.logger.warning(
-                "Test %s: the API tells of %d agents by now, and told of %d: the verdict stays",
+                "Test %s: the API now reports %d agents, before it was %d: the verdict stays",
                 record.test_id,
                 told,
                 before.agents_answered,

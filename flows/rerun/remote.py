@@ -227,13 +227,13 @@ def _unfinished(flow_run: FlowRun, timeout: float | None, recorded: int | None) 
     run = f"The run {flow_run.name!r} ({flow_run.id})"
     if state and state.is_crashed():
         what = (
-            f"crashed: {state.message or 'no reason is known'}. Retry it in Prefect: it goes on "
-            "where it stood"
+            f"crashed: {state.message or 'no reason is known'}. Retry it in Prefect: it "
+            "continues where it left off"
         )
     elif state and state.is_cancelled():
         what = (
             f"was cancelled: {state.message or 'no reason is given'}. Retry it in Prefect, if that "
-            "was a mistake: it goes on where it stood"
+            "was a mistake: it continues where it left off"
         )
     elif state and state.is_final():
         what = f"is over: {(state.message or state.name or '').rstrip('.')}"

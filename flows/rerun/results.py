@@ -79,7 +79,8 @@ class Results:
     def close(self) -> None:
         """Say that all tests have been sent."""
         if len(self):
-            self._judging.logger.info("All is sent; the results of %d tests are awaited", len(self))
+            words = "Everything is sent; waiting for the results of %d tests"
+            self._judging.logger.info(words, len(self))
         self._awaiting.close()
 
     def give_up(self, reason: str) -> None:
@@ -91,7 +92,7 @@ class Results:
         try:
             await self._awaiting.follow()
         except Exception as error:
-            self._judging.logger.exception("Unexpected error while results are awaited")
+            self._judging.logger.exception("Unexpected error while waiting for results")
             self._awaiting.give_up(f"unexpected {type(error).__name__}, see the log")
             await self._awaiting.follow()
 

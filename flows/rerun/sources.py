@@ -116,7 +116,7 @@ def read_ids(path: str, read: Reader = read_own) -> list[str]:
         content = read(Path(path), LARGEST)
     except NotRead as error:
         raise SettingsError(
-            f"test_ids_file: {path} can't be read: {error}. A run on a worker reads files of that "
+            f"test_ids_file: {path} can't be read: {error}. A run on a worker reads files on that "
             "machine, in the folder that TE_FILES_DIR names. The same holds for a file that an "
             "earlier run was given: on the command line, name it again. Nothing was sent."
         ) from None

@@ -10,8 +10,8 @@ IN_A_ROW: Final = 10
 """Tests, each after all its retries."""
 
 _HINTS: Final = {
-    Outcome.FORBIDDEN: "were all forbidden: look at the token's permissions",
-    Outcome.NOT_FOUND: "were all not found: look at the IDs and at TE_AID",
+    Outcome.FORBIDDEN: "were all forbidden: check the token's permissions",
+    Outcome.NOT_FOUND: "were all not found: check the IDs and TE_AID",
 }
 
 
@@ -37,7 +37,7 @@ class Breaker:
         """Note how the test at this place ended; return why the run should stop, or None."""
         self._outcomes[place] = outcome
         if outcome in DOWN and self._down_around(place) >= IN_A_ROW:
-            return f"{IN_A_ROW} tests in a row got no useful answer, all their retries included"
+            return f"{IN_A_ROW} tests in a row got no useful answer, even after all retries"
         return None
 
     def closes(self, aid: str | None) -> str | None:

@@ -86,7 +86,7 @@ class OwnRun:
                 if not self._is_known(asked, trusted):  # nobody else has looked meanwhile
                     await self._look()
         if self.lost:
-            raise RunStopped("Prefect took this process for dead: the run is no longer its own")
+            raise RunStopped("Prefect presumed this process dead; the run may continue elsewhere")
         if self.cancelled:
             raise RunStopped("cancelled")
         if self.suspended:

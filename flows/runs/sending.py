@@ -66,7 +66,7 @@ class Sending:
         if deadline_minutes is None:
             yield
             return
-        self._at_the_deadline = f"the deadline of {deadline_minutes:g} minutes has come"
+        self._at_the_deadline = f"the deadline of {deadline_minutes:g} minutes has passed"
         self._deadline = self._clock() + deadline_minutes * 60
         timer = asyncio.get_running_loop().call_later(
             deadline_minutes * 60, lambda: self.stop(self._at_the_deadline, begun_too=True)
@@ -122,14 +122,14 @@ class Sending:
                     # A process that has gone on with the run either sees this write, or is seen.
                     await self.confirm(trusted=0)
             except BaseException:
-                record.not_sent("not sent, since it could not be recorded first")
+                record.not_sent("not sent, because it could not be recorded first")
                 raise
 
         self._under_way.append(record)
         try:
             await call(before_sending=before_sending)
         except TokenRefused:
-            self.stop("the token was refused (401): is it expired, or its user locked?")
+            self.stop("the token was refused (401): has it expired, or is its user locked?")
         except CallFailed:
             pass  # the record holds it, and the task has logged it
         except (NoAccess, Pause) as error:

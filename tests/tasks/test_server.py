@@ -78,7 +78,7 @@ class TestWaiting:
             with pytest.raises(ServerNotStarted) as caught:
                 wait_until_up(f"http://127.0.0.1:{free_port()}", dying, log, lambda _: None)
         assert str(caught.value) == (
-            "Prefect's server ended with status 1 while it started: starts the disk is full"
+            "Prefect's server ended with status 1 while starting: starts the disk is full"
         )
 
     def test_gives_up_one_that_lives_and_never_answers(
@@ -111,8 +111,8 @@ def test_one_that_can_not_start_ends_a_run_with_one_sentence(tmp_path: Path) -> 
     _, said = run.communicate()
     assert run.returncode == 3
     [starting, error] = said.splitlines()
-    assert starting.startswith("Prefect starts a temporary server at http://127.0.0.1:")
-    assert error.startswith("error: Prefect's server ended with status 3 while it started: ")
+    assert starting.startswith("Prefect is starting a temporary server at http://127.0.0.1:")
+    assert error.startswith("error: Prefect's server ended with status 3 while starting: ")
     assert "unable to open database file" in error
 
 
@@ -187,7 +187,8 @@ def test_a_home_that_is_no_folder_is_told(tmp_path: Path) -> None:
 def test_an_address_that_is_empty_is_told_and_not_taken_for_none(tmp_path: Path) -> None:
     said = refusal(tmp_path, "flows.rerun", "1", PREFECT_API_URL="")
     assert said == (
-        "error: PREFECT_API_URL is empty: unset it, or say which Prefect server is meant\n"
+        "error: PREFECT_API_URL is empty: unset it, or set it to the address of your Prefect "
+        "server\n"
     )
 
 
@@ -203,7 +204,7 @@ def test_one_that_is_killed_is_started_again_and_nothing_is_lost(tmp_path: Path)
         os.kill(int(server), signal.SIGKILL)
         said, problems = run.communicate()
     assert run.returncode == 0, problems
-    assert "Prefect's temporary server ended with status -9, and is started again …" in problems
+    assert "Prefect's temporary server ended with status -9, and is being restarted …" in problems
     assert said.endswith("Passed. 8 of 8 tests accepted.\n")
     with contextlib.closing(sqlite3.connect(tmp_path / "prefect" / "prefect.db")) as database:
         keys = database.execute("SELECT key FROM artifact WHERE key LIKE 'endpoint-test-%'")
