@@ -129,7 +129,7 @@ def test_where_every_laptop_failed_in_some_tests_alone_these_are_what_to_look_at
 ) -> None:
     down, fine = group("a", 9, 9, GUEST), group("a", 0, 9, GUEST)
     told = in_common([*[down] * tests, fine, fine]).sentence()
-    assert told == f"{words}, not at single laptops."
+    assert told == f"{words}, not single laptops."
 
 
 def test_one_broken_laptop_does_not_pass_for_many() -> None:
