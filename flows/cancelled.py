@@ -19,12 +19,12 @@ from flows.restart import OURS
 from thousandeyes.text import clock
 
 PLACE_TAKEN: Final = "Deployment concurrency limit reached"
-"""How Prefect's server begins what it says of a run that it cancels for another one."""
+"""How the message of Prefect's server begins when it cancels a run for another one."""
 _UNDER_WAY: Final = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
 def is_to_be_explained(flow_run: FlowRun, flow_name: str) -> bool:
-    """Tell whether a run is one that Prefect cancelled for another, and that says no more yet.
+    """Tell whether Prefect cancelled a run for another one, and nothing explains it yet.
 
     Args:
         flow_run: The run as it is now.

@@ -28,7 +28,7 @@ async def create_table(
     """Create a table, and return its ID.
 
     Args:
-        table: One mapping a row.
+        table: One mapping per row.
         key: The artifact's key.
         description: Markdown of one line.
         ended_run: The flow run that it belongs to, if not to the one under way.

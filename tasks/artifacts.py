@@ -1,4 +1,4 @@
-"""The record of a run: one artifact a test, on any Prefect server, and the way back from it."""
+"""The record of a run: one artifact per test, on any Prefect server, and the way back from it."""
 
 import hashlib
 import json
@@ -61,8 +61,8 @@ async def record_outcome(
 ) -> UUID:
     """Write a test's artifact, a table of its fields, or bring the given one up to date.
 
-    Waits as long as the Prefect server is away, so that no outcome is lost. One that somebody
-    deleted meanwhile is written anew.
+    Waits as long as the Prefect server is unreachable, so that no outcome is lost. One that
+    somebody deleted meanwhile is written anew.
 
     Args:
         record: The test.
@@ -117,7 +117,7 @@ def description(record: Record) -> str:
 async def read_outcomes(
     flow_run_ids: Iterable[UUID], *, gone_too: bool = False, since: datetime | None = None
 ) -> list[Record]:
-    """Read back what these flow runs recorded, one record a test.
+    """Read back what these flow runs recorded, one record per test.
 
     A test's own artifact counts, the newest of several; what has none (`not_attempted`,
     `skipped`) comes from the runs' tables, as far as these reach. A test that one of a run's

@@ -35,8 +35,8 @@ def deployment_id() -> UUID | None:
 async def deployment_slug() -> str:
     """Return what tells the artifacts of the run's deployment from another's; `local` outside one.
 
-    Waits as long as the Prefect server is away. What the server refuses costs no report: then it is
-    `local` too.
+    Waits as long as the Prefect server is unreachable. What the server refuses costs no report:
+    then it is `local` too.
     """
     with refusals_logged("which deployment this run is of"):
         return await slug_of(await until_taken(lambda: asyncio.to_thread(deployment_id)))
@@ -61,7 +61,7 @@ async def slug_of(deployment: UUID | None) -> str:
 async def find_deployment(name: str) -> DeploymentResponse | None:
     """Return a deployment; None where there is none of that name, or it can't be one's name.
 
-    Waits as long as the Prefect server is away.
+    Waits as long as the Prefect server is unreachable.
 
     Args:
         name: `<flow>/<deployment>`.

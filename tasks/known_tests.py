@@ -62,7 +62,7 @@ def noted_in(data: Mapping[str, Any]) -> EndpointTestGroup:
 class KnownTests:
     """A group's tests on the Prefect server: read and changed as they are at that moment.
 
-    All methods wait as long as the server is away.
+    All methods wait as long as the server is unreachable.
 
     Args:
         group: The name of the EndpointTestGroup block.

@@ -35,8 +35,8 @@ CREATIONS: Final = Place("endpoint-creations-", "endpoint-creation-outcomes-")
 async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> None:
     """Write the table, what the run carries on of tests that it did not send, then the summary.
 
-    Waits as long as the Prefect server is away. What the server refuses is left out: the run ends
-    as it would have.
+    Waits as long as the Prefect server is unreachable. What the server refuses is left out: the run
+    ends as it would have.
 
     Args:
         report: How the run ended.

@@ -28,7 +28,7 @@ _LONGEST_REASON: Final = 160
 
 @dataclass(frozen=True)
 class RunReport:
-    """A run as it ended: one record a test, the sentence that says why, and whether it passed.
+    """A run as it ended: one record per test, the sentence that says why, and whether it passed.
 
     `preface` is Markdown that stands before the counts. `in_common` says what the failing laptops
     share, if anything is known of them, and `cause` the strongest of it in one sentence.

@@ -113,7 +113,7 @@ def read_yaml(
     Args:
         path: The file.
         parse: Makes something of its text.
-        read: Reads so many bytes of it.
+        read: Reads up to that many bytes of it.
 
     Raises:
         Unreadable: It can't be opened, or is no YAML.

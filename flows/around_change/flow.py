@@ -1,4 +1,4 @@
-"""The flow: measure, wait for the change, measure again, and tell the difference."""
+"""The flow: measure, wait for the change, measure again, and report the difference."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
@@ -102,7 +102,7 @@ async def _measured_before(halves: Halves, until: datetime | None) -> Half:
 
     Raises:
         RunStopped: Somebody cancelled it.
-        SettingsError: It is still to be measured, and `until` is over or a year away.
+        SettingsError: It still has to be measured, and `until` is past or over a year away.
     """
     known = await halves.looked_up()
     await known.mark_dead()
@@ -117,7 +117,7 @@ async def _measured_before(halves: Halves, until: datetime | None) -> Half:
 
 
 def _why_of_no_use(before: Half, until: datetime | None) -> str | None:
-    """Return why the first half tells nothing of before the change, if so, and what to do."""
+    """Return why the first half can't stand for before the change, if so, and what to do."""
     if not before.has_measured:
         words = f"No test could be run before the change{named(before.records)}."
         return f"{words} This run does not wait: fix that, and start a new run."
@@ -130,7 +130,7 @@ def _why_of_no_use(before: Half, until: datetime | None) -> str | None:
 
 
 async def _measured_after(halves: Halves, before: Half) -> RunReport:
-    """Measure the second half, and tell the difference."""
+    """Measure the second half, and report the difference."""
     await _tell(f"Measuring again after the change since {clock(datetime.now(UTC))}.", before)
     records = await halves.measure_after(before)
     difference = Difference.of(before.records, records, halves.options.fail_on)
@@ -144,7 +144,7 @@ async def _measured_after(halves: Halves, before: Half) -> RunReport:
 async def _wait(
     flow_run: FlowRun, before: Half, until: datetime | None, longest: timedelta
 ) -> str | None:
-    """Return when the second half is to begin; or why it is not to, and what to do."""
+    """Return when the second half should begin; or why it should not, and what to do."""
 
     async def tell(end: datetime) -> str:
         then = (

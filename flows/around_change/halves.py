@@ -52,7 +52,7 @@ _AFTER: Final = _under_its_own_function("after_the_change")
 
 @dataclass(frozen=True)
 class Half:
-    """A half that was measured: its flow run, and one record a test."""
+    """A half that was measured: its flow run, and one record per test."""
 
     run: FlowRun
     records: Sequence[Record]
@@ -125,7 +125,7 @@ class Halves:
         await self._measure(_BEFORE, "before", compare_with=NOTHING, fail_on=[])
 
     async def measure_after(self, before: Half) -> list[Record]:
-        """Measure the second half against the first; returns one record a test.
+        """Measure the second half against the first; returns one record per test.
 
         Raises:
             RunStopped: Somebody cancelled it.

@@ -1,4 +1,4 @@
-"""What the person may choose who starts a run around a change: the options of both halves."""
+"""The options of a run around a change: those of both halves."""
 
 from typing import Any, Final, Self
 
@@ -25,7 +25,7 @@ def _leave_out_what_is_unfit(schema: dict[str, Any]) -> None:
 
 
 class AroundChangeOptions(RerunOptions):
-    """How both halves go about their tests: the options of a rerun that leave them comparable."""
+    """How both halves run: the options of a rerun that keep them comparable."""
 
     model_config = ConfigDict(json_schema_extra=_leave_out_what_is_unfit)
 
@@ -48,7 +48,7 @@ class AroundChangeOptions(RerunOptions):
         """Return the options of one half.
 
         Args:
-            own: What this half has that the other one has otherwise.
+            own: The options in which this half differs from the other.
         """
         shared = self.model_dump(exclude=set(UNFIT))
         return RerunOptions.model_validate(shared | {"wait_for_results": True} | own)

@@ -1,4 +1,4 @@
-"""The flow: see what the group has, create the rest one by one, report in every ending."""
+"""The flow: see what the group has, create the rest one by one, and always report."""
 
 import time
 from functools import partial

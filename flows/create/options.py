@@ -1,4 +1,4 @@
-"""What the person who starts a creation may choose; each description stands in the UI's form."""
+"""What the person who starts a creation may choose; the UI's form shows each description."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -6,7 +6,7 @@ from thousandeyes.outcomes import GOOD, Outcome
 
 
 class CreateOptions(BaseModel):
-    """How a run goes about its tests."""
+    """How a run creates its tests."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

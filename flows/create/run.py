@@ -1,4 +1,4 @@
-"""The run itself: one test after the other, each step on record before the next one begins."""
+"""The run itself: one test after the other, each step recorded before the next one begins."""
 
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -21,15 +21,16 @@ from thousandeyes.text import shown
 
 
 class CreationRun:
-    """One pass over the definitions, each with a record that is brought up to date in place.
+    """One pass over the definitions, each with a record that is updated in place.
 
     `sending` says what made it stop early, if anything did.
 
     Args:
-        records: One a definition, in the same order; one that has an outcome is left alone.
+        records: One per definition, in the same order; those with an outcome are left alone.
         known: What the group knows of its tests.
         own_run: Tells whether the run is still this process's.
-        own_runs: IDs of the flow runs that are this one: what they sent is not sent again.
+        own_runs: IDs of the flow runs that are attempts of this one: what they sent is not sent
+            again.
         options: How to go about it.
         logger: Where the person on call looks.
     """
@@ -95,7 +96,7 @@ class CreationRun:
     async def _find(
         self, client: ThousandEyesClient, definition: InstantTest, aid: str | None
     ) -> list[str]:
-        """Return the IDs of the tests that are listed under this name, with this type."""
+        """Return the IDs of the tests that are listed with this name and type."""
         if self._listed is None:
             try:
                 self._listed = await list_endpoint_tests(client, aid)

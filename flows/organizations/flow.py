@@ -36,7 +36,7 @@ from thousandeyes.record import Record
 from thousandeyes.text import duration, quoted
 
 ENVIRONMENT = "environment"
-"""What the organization is called whose token is in the workers' environment."""
+"""Name of the organization whose token is in the workers' environment."""
 
 _PAUSE: Final = 5.0
 _LOOKS_A_SECOND: Final = 4
@@ -114,7 +114,7 @@ async def rerun_organizations(
     ended: dict[str, Organization] = {}
 
     async def run(name: str) -> None:
-        # Called by a flow that is retried, this is another run, which goes on with the same ones.
+        # Called by a flow that is retried, this is another run, which continues the same ones.
         async def begin(groups: Sequence[str]) -> list[Record]:
             key = await key_of(name, groups, own_runs, cancelled)
             return await start(groups=groups, idempotency_key=key)
@@ -146,15 +146,15 @@ async def rerun_organizations(
 
 
 def pause_between_looks(organizations: int) -> float:
-    """Return how many seconds to wait between two looks at the run of one organization. Pure.
+    """Return how many seconds to wait between two checks of one organization's run. Pure.
 
-    Five, and longer for many: all together look at the Prefect server four times a second at most.
+    Five, and longer for many: together they ask the Prefect server at most four times a second.
     """
     return max(_PAUSE, organizations / _LOOKS_A_SECOND)
 
 
 def conclude(results: Sequence[Organization], took: str) -> RunReport:
-    """Bring the organizations' runs together. Pure."""
+    """Combine the organizations' runs. Pure."""
     failed = [one for one in results if not one.passed]
     why = "; " + " ".join(f"{one.name}: {one.sentence}" for one in failed) if failed else "."
     rows = [
@@ -190,12 +190,12 @@ async def _run(
     start: Callable[..., Awaitable[list[Record]]],
     options: RerunOptions,
 ) -> Organization:
-    """Run one organization. Whatever goes wrong is its own trouble, and stops no other."""
+    """Run one organization. Whatever goes wrong does not stop the others."""
     logger = get_run_logger()
     try:
         records = await start(groups=groups)
     except (RerunFailed, RerunUnfinished) as error:
-        logger.error("%s: %s", name, error)  # noqa: TRY400 - expected, and told whole
+        logger.error("%s: %s", name, error)  # noqa: TRY400 - expected, and complete
         return Organization(name, groups, error.outcomes, passed=False, sentence=str(error))
     except Exception as error:
         logger.exception("%s: unexpected error", name)

@@ -17,7 +17,7 @@ from thousandeyes.thresholds import Thresholds
 _WHAT, _HOW, _RESULTS, _OUTPUT = "what to run", "how to run it", "results", "output"
 _GROUPS: Final[dict[str, tuple[str, ...]]] = {
     _WHAT: ("test_ids_file", "name_pattern", "only_failed_of", "skip_if_run_within_minutes"),
-    _HOW: (),  # and whatever is named nowhere else
+    _HOW: (),  # and all that no other group names
     _RESULTS: (
         "wait_for_results",
         "results_deadline_minutes",

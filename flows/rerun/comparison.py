@@ -91,7 +91,7 @@ async def comparison_of(
     recorded_before: Mapping[str, Record],
     test_ids: Collection[str],
 ) -> Comparison:
-    """Find the run to compare with, and read it; waits as long as the Prefect server is away.
+    """Find the run to compare with, and read it; waits while the Prefect server is unreachable.
 
     Args:
         asked: What this run was given.
@@ -192,7 +192,7 @@ async def _ended_before(deployment: UUID, before: DateTime | None) -> list[FlowR
         return await client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
                 deployment_id=FlowRunFilterDeploymentId(any_=[deployment]),
-                # One that was cancelled before it began has nothing to tell.
+                # Runs that were cancelled before they began say nothing.
                 start_time=FlowRunFilterStartTime(before_=before, is_null_=False),
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=sorted(TERMINAL_STATES))),
             ),

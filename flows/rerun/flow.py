@@ -1,4 +1,4 @@
-"""The flow: take the list, go on where an earlier attempt stood, run, report in every ending."""
+"""The flow: take the list, continue where an earlier attempt left off, run, and always report."""
 
 import time
 from datetime import UTC, datetime
@@ -117,7 +117,7 @@ async def _look_ahead(selection: Selection, began: float) -> list[Record]:
 async def _rerun(
     selection: Selection, asked: Parameters, own_run: OwnRun, began: float
 ) -> list[Record]:
-    """Run the tests, going on where an earlier attempt stood, and report in every ending."""
+    """Run the tests, continuing where an earlier attempt left off, and report however it ends."""
     logger, options, flow_run = get_run_logger(), asked.options, own_run.flow_run
     died = None
     async with reporting_mistakes(RERUNS.summary):

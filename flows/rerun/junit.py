@@ -1,4 +1,4 @@
-"""What a run comes to as JUnit's XML: a suite the run, a case each test.
+"""What a run comes to as JUnit's XML: the run as a suite, each test as a case.
 
 No standard defines it. This is what the viewers of Jenkins, GitLab and GitHub have in common; it
 keeps to the schema of Jenkins: `junit-10.xsd` of its xUnit plugin.

@@ -1,4 +1,4 @@
-"""What the person who starts a run may choose; each description stands in the UI's form."""
+"""What the person who starts a run may choose; the UI's form shows each description."""
 
 from collections.abc import Callable
 from typing import Annotated, Final, Literal

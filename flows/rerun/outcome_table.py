@@ -24,7 +24,7 @@ def show(records: Sequence[Record], console: Console, *, every: bool = True) -> 
     """Print the outcomes as a table, the worst last: there the eye is when the command ends.
 
     Args:
-        records: One record a test.
+        records: One record per test.
         console: Where to.
         every: Whether to show also tests that need nobody's attention; else they are counted.
     """

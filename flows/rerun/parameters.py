@@ -71,7 +71,7 @@ class Parameters(BaseModel):
         Args:
             flow_run: The run.
             flow: The name of its flow.
-            option: The option that names the run, for what an error says.
+            option: The option that names the run, for error messages.
 
         Raises:
             SettingsError: They are not this flow's.

@@ -27,7 +27,7 @@ class ReadingAgain:
 
     Args:
         judging: Judges a test by what was read; knows the run's options and its baseline.
-        on_known: Is awaited with each record that changed.
+        on_known: Called with each record that changed.
     """
 
     def __init__(

@@ -42,7 +42,7 @@ class RerunUnfinished(Exception):
     """A run came to no end of its own: not started, crashed, cancelled, or not over in time.
 
     The message says which, and what to do. `flow_run` is the run as it was seen last, if there
-    is one; `outcomes` holds what it had recorded until then, one record a test.
+    is one; `outcomes` holds what it had recorded until then, one record per test.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         work_queue_name: A work queue of the deployment's pool. None: the deployment's own.
 
     Returns:
-        One record a test, read from the run's artifacts.
+        One record per test, read from the run's artifacts.
 
     Raises:
         InvalidTestIds: There is something among the test IDs that is none, or nothing names tests,

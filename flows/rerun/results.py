@@ -19,7 +19,7 @@ class Results:
 
     Args:
         judging: Judges a test by what was read; knows the run's options and its baseline.
-        on_known: Is awaited with each record when all is known that results will tell of it.
+        on_known: Called with each record when all is known that results will tell of it.
         clock: Seconds on a clock that never goes back.
     """
 

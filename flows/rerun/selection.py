@@ -39,7 +39,7 @@ class Selection:
     """Tests in doubt of an earlier run, which this one settles and doesn't send again."""
 
     def take_up(self, earlier: Mapping[str, Record], delivery: Delivery) -> list[Record]:
-        """Return one record a test: its earlier one, if there is any, as the groups have it now.
+        """Return one record per test: its earlier one, if there is any, as the groups have it now.
 
         Args:
             earlier: What an interrupted or failed attempt of this run left, by test ID; brought up

@@ -22,7 +22,7 @@ def what_they_share(records: Iterable[Record], *, with_names: bool) -> Told:
     the attempt that judged it: they are not recorded.
 
     Args:
-        records: One a test, as the run ended.
+        records: One per test, as the run ended.
         with_names: Whether networks go by their names and addresses, and not by their kind.
     """
     verdicts = [record.verdict for record in records if record.verdict]

@@ -106,7 +106,7 @@ def read_ids(path: str, read: Reader = read_own) -> list[str]:
 
     Args:
         path: The file.
-        read: Reads so many bytes of it.
+        read: Reads up to that many bytes of it.
 
     Raises:
         InvalidTestIds: It holds something else; says where.

@@ -35,7 +35,7 @@ _LONGEST_WORD: Final = 10.0  # seconds that the summary of a run may take which 
 class RunFailed(Exception):
     """A run failed; raised in the flow that called it.
 
-    The message is the run's sentence; `outcomes` holds one record a test.
+    The message is the run's sentence; `outcomes` holds one record per test.
     """
 
     def __init__(self, message: str, outcomes: Sequence[Record] = ()) -> None:

@@ -69,7 +69,7 @@ class OwnRun:
         return own_run
 
     async def confirm(self, trusted: float = TRUSTED) -> None:
-        """Return when this process may send; waits as long as the server is away.
+        """Return when this process may send; waits as long as the server is unreachable.
 
         Of several that have to know at once, one asks for all.
 

@@ -24,7 +24,7 @@ def passed_and_why(
     """Return whether the run passed, and the sentence that tells people.
 
     Args:
-        records: One a test, each with its outcome.
+        records: One per test, each with its outcome.
         fail_on: The outcomes, verdicts and changes that fail the run.
         stopped: What made the run stop early, if anything did.
         done: The word for what an accepted test is.
