@@ -21,7 +21,7 @@ _WORDS: Final[Mapping[Change, str]] = {
 
 
 def sentences(records: Iterable[Record], gone: Iterable[Record] = ()) -> list[str]:
-    """Return what changed, one sentence a kind of change; none where nothing did.
+    """Return what changed, one sentence per kind of change; none if nothing did.
 
     Such as `Still failing: Payroll over VPN (3 runs in a row, since 2026-11-26 02:00 UTC).`
     """
@@ -53,7 +53,7 @@ def _label(record: Record, standing: Standing) -> str:
 
 
 def how_long(standing: Standing) -> str:
-    """Return for how long a test has failed, and for how many other laptops than before.
+    """Return for how long a test has failed, and on how many laptops that did not fail before.
 
     Such as `2 runs in a row, since 2026-11-26 02:00 UTC; 1 laptop fails that did not before`.
     """

@@ -31,7 +31,7 @@ class CreationRun:
         own_run: Tells whether the run is still this process's.
         own_runs: IDs of the flow runs that are attempts of this one: what they sent is not sent
             again.
-        options: How to go about it.
+        options: How the run works.
         logger: Where the person on call looks.
     """
 

@@ -1,4 +1,4 @@
-"""What a run comes to, for other programs: one JSON document, whose fields stay as they are.
+"""What a run comes to, for other programs: one JSON document, whose fields stay stable.
 
 `account.schema.json` beside this file describes each of them. Within a version fields are added
 and never renamed, retyped or removed; readers should ignore those that they don't know.

@@ -125,7 +125,7 @@ class Baseline:
         return self._standing.get(record.test_id, 0)
 
     def out_of_turn(self, record: Record) -> bool:
-        """Tell whether an attempt that died may have passed the test over and sent it later."""
+        """Tell whether an attempt that died may have skipped the test and sent it later."""
         if not self.needs_rounds:
             return False
         known = self._reaches_back and record.aid in self._rounds_known_of

@@ -46,7 +46,7 @@ from thousandeyes.text import duration
 from thousandeyes.thresholds import Thresholds
 
 _STOPPED: Final = re.compile(r"; stopped early: (.+?)[.?](?: |$)")
-"""In the sentence of a run that ended, why it stopped early."""
+"""Finds in the sentence of a run that ended why it stopped early."""
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -107,10 +107,10 @@ async def judge_run_again(run: str) -> list[Record]:
 
 
 class _JudgedRun:
-    """One run that is judged again, its records brought up to date in place.
+    """One run that is judged again; its records are updated in place.
 
-    `before` is how the tests stood whose verdict was open, by ID. `has_work` tells whether anything
-    is to be read: results of these, or paths that the run did not read.
+    `before` is how the tests with open verdicts stood, by ID. `has_work` says whether there is
+    anything to read: their results, or paths that the run did not read.
 
     Args:
         run: The run.
@@ -138,10 +138,10 @@ class _JudgedRun:
         self._of_groups: Mapping[str, Thresholds] = {}
 
     async def execute(self, client: ThousandEyesClient, selection: Selection) -> None:
-        """Read what results there are by now, judge by them, and write down what changes."""
+        """Read the results that exist by now, judge by them, and record what changes."""
         options, logger = self._asked.options, get_run_logger()
         self._of_groups = selection.thresholds
-        # Those that failed for good are read too: the summary tells what their laptops share.
+        # Final failures are read too: the summary says what their laptops share.
         tests = [
             record
             for record in self._records
@@ -158,7 +158,7 @@ class _JudgedRun:
         await self._paths.read(client, filter(_lacks_paths, tests))
 
     def cut_short(self, reason: str) -> None:
-        """Note that the reading ends here."""
+        """Note that reading ends here."""
         self._trouble = reason
         self._paths.stop(reason)
 
@@ -182,7 +182,7 @@ class _JudgedRun:
             in_common=told.text,
             what_changed=self._comparison.markdown(self._records),
             cause=told.headline,
-            # Trouble fails the flow that judges, and not the run that ended before.
+            # Trouble fails the flow that judges, not the run that ended before.
             word=self._word(passed),
         )
 
@@ -192,7 +192,7 @@ class _JudgedRun:
         return "Passed" if passed else "Failed"
 
     def _note(self, record: Record) -> None:
-        # Where the run that it was compared with is gone, what it was found to be then stays.
+        # If the run that it was compared with is gone, what was found then stays.
         known = record.standing
         if known and known.compared_with and not self._comparison.run:
             record.stands(judged_anew(record, known))
@@ -215,7 +215,7 @@ async def _find(reference: str, before: DateTime | None) -> tuple[FlowRun, Param
 
 
 async def _place_of(run: FlowRun) -> Place:
-    """Return where the run's own report stands: of a subflow, at its caller's deployment."""
+    """Return where the run's own report is: a subflow's is at its caller's deployment."""
     if found := await newest_artifact(await runs_of(run), RERUNS.summary):
         slug = str(found.key).removeprefix(RERUNS.summary)
     else:  # it died before it reported

@@ -20,7 +20,7 @@ USUAL: Final = ["wait_for_results", "thresholds", "only_failed_of", "dry_run", "
 """The options that a form begins with; all others are on its second tab."""
 
 MOST_MINUTES: Final = 365 * 24 * 60
-"""A year, the longest time that an option takes: far longer ones lead to what is no date."""
+"""A year, the longest time that an option takes: far longer times lead past the last date."""
 
 
 def _chosen(word: object) -> object:
@@ -29,8 +29,7 @@ def _chosen(word: object) -> object:
     return word
 
 
-# One list of choices in the form and in what is said of others, instead of a choice between kinds
-# of choices.
+# One list of choices in the form and in errors, instead of a choice between kinds of choices.
 Choice = Annotated[
     Ending | Literal[Change.NEW_FAILURE],
     BeforeValidator(_chosen),
@@ -43,7 +42,7 @@ def _usual_ones(thresholds: object) -> object:
 
 
 class RerunOptions(BaseModel):
-    """How a run goes about its tests; in the order of the form, which is that of use."""
+    """How a run works, in the order of the form: the most used options first."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, json_schema_extra=lambda schema: schema.update(usual=USUAL)
@@ -189,16 +188,16 @@ class RerunOptions(BaseModel):
     )
 
     def check_results_are_awaited(self, written: Callable[[str], str] = str) -> None:
-        """Refuse what a test's results are to be judged by, in a run that doesn't wait for them.
+        """Refuse options for judging results in a run that doesn't wait for them.
 
-        A form sends what it fills in, so that only values other than the defaults were chosen. How
-        long to wait changes no ending, and may be set all the same.
+        Forms send defaults too, so only other values count as chosen. How long to wait changes no
+        ending, and may be set anyway.
 
         Args:
-            written: Returns how an option is written where these were given.
+            written: Returns how the caller writes an option.
 
         Raises:
-            SettingsError: Something was; names it.
+            SettingsError: Some were given; names them.
         """
         if self.wait_for_results:
             return

@@ -15,7 +15,7 @@ FLOW: Final = "rerun-endpoint-tests"
 
 
 class Parameters(BaseModel):
-    """The parameters of `rerun_endpoint_tests`, which tells what each means."""
+    """The parameters of `rerun_endpoint_tests`, which explains each."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -26,7 +26,7 @@ class Parameters(BaseModel):
 
     @property
     def name_tests(self) -> bool:
-        """Whether they name any tests themselves, in whatever way."""
+        """Whether they name any tests themselves, in any way."""
         chosen = self.options.name_pattern or self.options.test_ids_file
         return bool(chosen or self.test_ids or self.groups)
 
@@ -34,10 +34,10 @@ class Parameters(BaseModel):
         """Make sure that Prefect takes them.
 
         Args:
-            limit: The bytes of parameters that it takes; 0: any number.
+            limit: How many bytes of parameters it takes; 0: any number.
 
         Raises:
-            InvalidTestIds: They are more.
+            InvalidTestIds: They are larger.
         """
         values: dict[str, Any] = self.model_dump(mode="json")
         size = len(json.dumps(values, separators=(",", ":")).encode())
@@ -54,8 +54,8 @@ class Parameters(BaseModel):
         """Return what the flow was given, its lists taken apart.
 
         Raises:
-            InvalidTestIds: The test IDs are no list of IDs.
-            SettingsError: The groups are no list of names.
+            InvalidTestIds: The test IDs are not a list of IDs.
+            SettingsError: The groups are not a list of names.
             ValidationError: Another parameter is wrong.
         """
         lists = {

@@ -94,7 +94,7 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         RerunUnfinished: No such deployment, or one of another flow, or one that refuses these
             parameters; or the run crashed, was cancelled or deleted, or takes longer; or the
             server was away until `timeout`.
-        SettingsError: The groups are no list of names; nothing was sent.
+        SettingsError: The groups are not a list of names; nothing was sent.
     """
     if not (is_deployment_name(deployment) and deployment.startswith(f"{FLOW}/")):
         raise RerunUnfinished(
