@@ -1,4 +1,4 @@
-"""The flow `restart-crashed-run`: a run that died goes on, on whatever worker is there."""
+"""The flow `restart-crashed-run`: a run that died resumes, on any worker that is there."""
 
 from typing import Final
 from uuid import UUID
@@ -19,7 +19,7 @@ OURS: Final = frozenset(
         "rerun-organizations",
     }
 )
-"""The flows whose runs go on where they stood, and whose runs alone upkeep touches."""
+"""The flows whose runs resume where they left off, the only ones whose runs upkeep touches."""
 
 
 def why_not(flow_run: FlowRun, flow_name: str, state_id: UUID) -> str | None:

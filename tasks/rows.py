@@ -32,7 +32,7 @@ def row(record: Record) -> Row:
 def values_of(record: Record) -> Row:
     """Return a record as flat JSON values, the same keys for every record, each text as it is.
 
-    What people look for comes first, since the UI cuts wide tables at the right.
+    What people look for comes first, because the UI cuts wide tables at the right.
     """
     return {
         "test_id": record.test_id,

@@ -39,7 +39,7 @@ def _either_writing(name: str) -> str | AliasChoices:
 
 
 class InstantTest(BaseModel):
-    """What both kinds have. Names in the API's spelling are accepted too; null leaves a field out."""
+    """What both kinds have. Names in the API's spelling work too; null leaves a field out."""
 
     model_config = ConfigDict(
         extra="forbid",

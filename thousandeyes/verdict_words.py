@@ -100,7 +100,7 @@ def because(
 
 
 def _counted(failing: tuple[FailingAgent, ...]) -> Iterator[str]:
-    """Yield each kind of reason with the agents whose worst reason it is, the most frequent first."""
+    """Yield each kind of reason with the agents whose worst it is, the most frequent first."""
     alike: dict[str, list[FailingAgent]] = {}
     for agent in failing:
         alike.setdefault(agent.reasons[0].kind, []).append(agent)

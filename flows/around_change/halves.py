@@ -96,9 +96,9 @@ class Halves:
         return replace(self, children=await _runs_under(await runs_of(self.parent)))
 
     async def mark_dead(self) -> None:
-        """Mark halves that are under way as crashed, since the process that sent them is gone.
+        """Mark halves that are under way as crashed, because the process that sent them is gone.
 
-        Should it only have been cut off, it sees that they are its own no more, and stops.
+        If it was only cut off, it sees that they are no longer its own, and stops.
         """
         under_way = [run.id for run in self.children if not (run.state and run.state.is_final())]
         for flow_run_id in under_way:

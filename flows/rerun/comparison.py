@@ -2,8 +2,8 @@
 
 It is, in this order: what an interrupted attempt of this run compared with already; what
 `compare_with` names; the run that `only_failed_of` narrows down; the last run of the same
-deployment that tells something of the tests, and of these rather one that was asked for the same
-ones. Runs that were narrowed down are passed over there, since they tell of a few tests alone. It
+deployment that says something about the tests, preferably one that was asked for the same ones.
+Runs that were narrowed down are skipped there, because they cover only a few tests. It
 costs one call of the Prefect server to find that run (a few where an option names it), and those of
 reading its outcomes. These hold the history of each test up to then, which costs nothing more. Only
 where that run died before it had reached all tests, those before it are read too.
@@ -46,7 +46,7 @@ NOTHING: Final = "nothing"
 _LOOKED_AT: Final = 50
 """Runs of a deployment among which the last one is looked for."""
 _READ: Final = 3
-"""Of these so many are read, where the last ones tell nothing: they died before the first test."""
+"""This many of them are read if the last ones say nothing: they died before the first test."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Comparison:
         return [] if self.narrowed else gone(records, self.earlier)
 
     def carried(self, records: Iterable[Record]) -> list[Record]:
-        """Return the tests that are no part of this run and whose history it carries on."""
+        """Return the tests outside this run whose history it carries on."""
         return [] if self.narrowed else carried(records, self.earlier)
 
     def markdown(self, records: Sequence[Record]) -> str:

@@ -32,7 +32,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 class FailingPaths:
     """Reads the paths of failing agents one after the other, and notes in words where they end.
 
-    No call waits for quota. What can't be read costs no more than its words.
+    No call waits for quota. If a path can't be read, only its words are missing.
 
     Args:
         options: Say how many agents per test, and whether agents and hops go by name and address.

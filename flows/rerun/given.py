@@ -23,9 +23,9 @@ from thousandeyes.thresholds import Thresholds
 
 @dataclass(frozen=True)
 class Given:
-    """The arguments as they were given: what concerns the output is known, the rest unchecked.
+    """The arguments as they were given: those for the output are separate, the rest is unchecked.
 
-    `every` tells to show each test, `log` to show Prefect's log; None: as the terminal has it.
+    `every` means to show each test, and `log` to show Prefect's log; None: as suits the terminal.
     `json_file` and `junit_file` are where the documents for other programs go. `judge_again` names
     a run that is to be judged again, in place of a new one.
     """

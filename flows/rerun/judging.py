@@ -89,7 +89,7 @@ class Judging:
     def verdict_on(
         self, record: Record, watched: Watched, *, complete: bool, too_early: bool
     ) -> Verdict:
-        """Return the verdict on a test; `thousandeyes.judging.judge` tells of the flags."""
+        """Return the verdict on a test; `thousandeyes.judging.judge` explains the flags."""
         named = self.options.name_laptops_and_networks
         return judge(
             watched.rows,
@@ -102,7 +102,7 @@ class Judging:
         )
 
     def take(self, record: Record, verdict: Verdict) -> None:
-        """Note a verdict, and tell of it."""
+        """Note a verdict, and log it."""
         record.judged(verdict)
         log = self.logger.info if verdict.name is VerdictName.PASSED else self.logger.warning
         log("Test %s: %s", record.test_id, verdict.sentence)

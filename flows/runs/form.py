@@ -25,7 +25,7 @@ def _by_name(given: object) -> Any:  # noqa: ANN401 - what the flow takes
     So nothing that gets a run's parameters gets a token.
     """
     if isinstance(given, Block):
-        return given._block_document_name  # noqa: SLF001 - Prefect tells it nowhere else
+        return given._block_document_name  # noqa: SLF001 - Prefect has it nowhere else
     return [*map(_by_name, given)] if isinstance(given, list) else given
 
 

@@ -21,7 +21,7 @@ def passed_and_why(
     stopped: str | None = None,
     done: str = "accepted",
 ) -> tuple[bool, str]:
-    """Return whether the run passed, and the sentence that tells people.
+    """Return whether the run passed, and the sentence for people.
 
     Args:
         records: One per test, each with its outcome.
