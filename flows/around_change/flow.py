@@ -148,7 +148,7 @@ async def _wait(
 
     async def tell(end: datetime) -> str:
         then = (
-            f"All are measured again at {clock(end)}."
+            f"All tests are measured again at {clock(end)}."
             if until
             else f"Make the change, then resume this run by {clock(end)}."
         )
