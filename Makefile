@@ -1,6 +1,6 @@
-# Everything lives in .venv (tools and libraries) and .prefect (what the demo and `make serve`
-# recorded: runs, blocks, and the key that these are encrypted with). `make clean` leaves .prefect:
-# nobody can make it again. Nothing of yours is written, and nothing but .env is read.
+# Everything is kept in .venv (tools and libraries) and .prefect (what the demo and `make serve`
+# recorded: runs, blocks, and the key that encrypts the blocks). `make clean` keeps .prefect, because
+# it can't be made again. Nothing else of yours is changed, and only .env is read.
 
 PYTHON ?= python3
 PORT ?= 4200
@@ -11,7 +11,7 @@ COMPILE := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-
 INSTALL := --quiet --disable-pip-version-check --no-deps
 STAMP := .venv/.installed
 
-# Without compiled modules each command, and each process of the tests, compiles them again.
+# If modules are not stored compiled, each command and each test process compiles them again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -23,12 +23,12 @@ help: ## list the targets
 .PHONY: setup
 setup: $(STAMP) ## install the locked versions and the project into .venv
 
-# The lock is whole. Left to look for what is needed, pip finds newer versions of what the lock names.
+# The lock is complete, hence --no-deps: if pip resolved dependencies, it would find newer versions.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed: make setup PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
-		{ echo "Python's venv module is not whole; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+		{ echo "Python's venv module is incomplete; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install $(INSTALL) --require-hashes -r requirements.lock
 	$(BIN)/pip install $(INSTALL) --no-build-isolation --editable .
@@ -49,7 +49,7 @@ lint: setup ## check the style and the types
 	$(BIN)/mypy
 
 .PHONY: test
-test: setup ## run the tests, all but those of `make test-servers`
+test: setup ## run all tests except those of `make test-servers`
 	$(BIN)/pytest --numprocesses 3 --dist loadgroup -m "not servers"
 
 .PHONY: test-fast
@@ -57,22 +57,22 @@ test-fast: setup ## run the tests that need no Prefect server
 	$(BIN)/pytest --numprocesses 2 -m "not prefect and not servers"
 
 .PHONY: test-servers
-test-servers: setup ## schedules, kills and restarts, on SQLite and on PostgreSQL; takes 20 minutes
+test-servers: setup ## test schedules, kills and restarts on SQLite and PostgreSQL; takes 20 minutes
 	$(BIN)/pytest -m servers
 
 .PHONY: test-oldest
-test-oldest: ## run the tests that need a Prefect server with the oldest Prefect that is supported
+test-oldest: ## run the tests that need a Prefect server with the oldest supported Prefect
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/pip install $(INSTALL) --require-hashes -r $(OLDEST).lock
 	.venv-oldest/bin/pip install $(INSTALL) --no-build-isolation --editable .
 	.venv-oldest/bin/pytest --numprocesses 2 --dist loadgroup -m "prefect and not servers"
 
 .PHONY: demo
-demo: setup ## the main job against a simulator: no account, no server, no token
+demo: setup ## run tests against a simulator: no account, no server, no token
 	@$(BIN)/python -m deployments.demo
 
 .PHONY: ui
-ui: setup ## what the demo recorded, in Prefect's UI on port 4200, or PORT=N
+ui: setup ## show what the demo recorded, in Prefect's UI on port 4200, or PORT=N
 	@mkdir -p .prefect && chmod 700 .prefect
 	@cd .prefect && env -i HOME="$$HOME" PATH="$$PATH" PREFECT_HOME="$(CURDIR)/.prefect" \
 		PREFECT_SERVER_ANALYTICS_ENABLED=false \
@@ -82,11 +82,11 @@ ui: setup ## what the demo recorded, in Prefect's UI on port 4200, or PORT=N
 		"$(CURDIR)/$(BIN)/prefect" --no-prompt server start --port $(PORT)
 
 .PHONY: serve
-serve: setup ## Prefect server, worker and deployments on this machine, on port 4200, or PORT=N
+serve: setup ## start Prefect server, worker and deployments on this machine, on port 4200, or PORT=N
 	@$(BIN)/python -m deployments.serve --port $(PORT)
 
 .PHONY: pictures
-pictures: setup ## take the pictures of README and docs again; needs Chromium
+pictures: setup ## renew the pictures of README and docs; needs Chromium
 	PICTURES="$(CURDIR)/deployments/pictures" $(BIN)/pytest tests/deployments/test_ui.py
 
 .PHONY: bench
@@ -94,9 +94,9 @@ bench: setup ## measure speed, quota, growth and pages; prints tables, takes abo
 	$(BIN)/python -m tests.benchmarks
 
 .PHONY: chaos
-chaos: setup ## do faults for real and print what came of them; FAULT=name for one, SHORT=1 for a few
+chaos: setup ## cause real faults and print what they cost; FAULT=name for one, SHORT=1 for a few
 	$(BIN)/python -m tests.chaos $(if $(SHORT),--short) $(FAULT)
 
 .PHONY: clean
-clean: ## remove the environments that the other targets made; what was recorded stays, in .prefect
+clean: ## remove the environments that the other targets made; what was recorded stays in .prefect
 	rm -rf .venv .venv-lock .venv-oldest

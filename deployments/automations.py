@@ -42,7 +42,7 @@ def read_automations(path: Path = FILE) -> list[Entry]:
     """Return the automations of a file.
 
     Raises:
-        BootstrapError: It can't be read, or holds something that has no place in it.
+        BootstrapError: The file can't be read, or holds something that doesn't belong there.
     """
     try:
         entries = _File.model_validate(read_yaml(path)).automations
@@ -65,18 +65,18 @@ async def apply_automations(
     dry_run: bool,
     overwrite: bool,
 ) -> AsyncIterator[Step]:
-    """Bring the automations onto the server, and say of each how it was found.
+    """Make or update the automations on the server, and report how each was found.
 
     Args:
         client: The server.
         entries: What `read_automations` returned.
         planned: Deployments, as `<flow>/<deployment>`, that a dry run would have made by now.
-        dry_run: Only say it.
+        dry_run: Only report; change nothing.
         overwrite: Also reset what people set in the UI to what the file says.
 
     Raises:
-        BootstrapError: One names a deployment that isn't there, or is to be switched on and names
-            a block that isn't there.
+        BootstrapError: An automation names a deployment that isn't there, or is to be switched on
+            and names a block that isn't there.
     """
     names, on_the_server = [entry.name for entry in entries], await all_of(client.read_automations)
     for entry in entries:
@@ -112,20 +112,20 @@ _AS_TEXT: Final = re.compile(r"\|\s*(?:string|int)\s*\}\}\s*$")
 
 
 def _check_that_all_is_text(entry: Entry) -> None:
-    """Make sure that nothing of an event becomes more than a text in a run's parameters.
+    """Make sure that an event's data becomes nothing but text in a run's parameters.
 
-    Prefect keeps an expression's type: what a payload calls a template or a variable of the server
-    would be one.
+    Prefect keeps an expression's type, so a payload could pass in a template, or a reference to a
+    variable of the server.
 
     Raises:
-        BootstrapError: A template would let it.
+        BootstrapError: A template would allow that.
     """
     for action in entry.actions:
         for template in _texts(action.get("parameters")):
             if _EXPRESSION.fullmatch(template) and not _AS_TEXT.search(template):
                 raise BootstrapError(
                     f"{FILE.name}: {entry.name}: the template {template.strip()!r} must end in "
-                    "`| string }}`: Prefect would carry out what an event says"
+                    "`| string }}`: otherwise Prefect would evaluate what an event says"
                 )
 
 
@@ -150,7 +150,7 @@ def _as_prefect_has_it(entry: Entry, ids: dict[str, UUID]) -> AutomationCore:
     """Return an entry as Prefect's own model, with IDs in place of names.
 
     Raises:
-        BootstrapError: Prefect refuses it, or would pass over some of its keys in silence.
+        BootstrapError: Prefect refuses the entry, or would silently ignore some of its keys.
     """
     actions = [
         {
@@ -169,16 +169,16 @@ def _as_prefect_has_it(entry: Entry, ids: dict[str, UUID]) -> AutomationCore:
     for given, model in parts:
         if unknown := given.keys() - type(model).model_fields.keys():
             raise BootstrapError(
-                f"{FILE.name}: {entry.name}: Prefect knows no {', '.join(sorted(unknown))} in "
+                f"{FILE.name}: {entry.name}: Prefect has no {', '.join(sorted(unknown))} in "
                 f"{given.get('type')!r}"
             )
-    # All fields are sent, also those that have their default: in an update, the server takes a
-    # field that is left out for one that is missing. It refuses the owner.
+    # All fields are sent, even those with their default: in an update, the server treats a field
+    # that is left out as missing. It refuses the owner.
     return AutomationCore.model_validate(automation.model_dump(exclude={"owner_resource"}))
 
 
 def _action(values: dict[str, Any]) -> Any:  # noqa: ANN401 - any of Prefect's actions
-    """Return an action as Prefect's model of its type, whose errors are about that type alone."""
+    """Return an action as Prefect's model of its type, so that errors are only about that type."""
     kinds = {kind.model_fields["type"].default: kind for kind in get_args(ActionTypes)}
     kind = kinds.get(values.get("type"))
     return kind.model_validate(values) if kind else values
@@ -193,7 +193,7 @@ async def _look_up(
             return (await client.read_deployment_by_name(name)).id
         block_type, _, block = name.partition("/")
         return (await client.read_block_document_by_name(block, block_type)).id
-    except (ObjectNotFound, ValueError):  # or it is no name of one
+    except (ObjectNotFound, ValueError):  # or it is not a valid name
         if kind == "block" or name in planned:
             return NOT_THERE
         raise BootstrapError(
@@ -206,7 +206,7 @@ def _check_that_it_can_tell(entry: Entry, automation: AutomationCore) -> None:
     if automation.enabled and _lacks_a_block(automation):
         blocks = " or ".join(repr(one["block"]) for one in entry.actions if "block" in one)
         raise BootstrapError(
-            f"automation {entry.name} is switched on, and there is no block {blocks} on this "
+            f"automation {entry.name} is switched on, but there is no block {blocks} on this "
             f"server: make it in the UI, or name another in {FILE.name}"
         )
 

@@ -29,18 +29,18 @@ from thousandeyes.mistakes import told
 from thousandeyes.settings import ENV_FILE, FilesSettings, ThousandEyesSettings
 
 BLOCK: Final = "thousandeyes"
-"""The name of the credentials block that is made of the environment."""
+"""The name of the credentials block that is made from the environment."""
 
 
 class _Given(FilesSettings):
-    """The token as it is written, right or wrong."""
+    """The token as it was given, valid or not."""
 
     token: SecretStr | None = None
     files_dir: Path | None = None
 
 
 async def apply_block_type(client: PrefectClient, kind: type[Block], *, dry_run: bool) -> Step:
-    """Make a type of blocks known as it is now: forms that offer such blocks break without."""
+    """Register a block type in its present form; without it, forms that offer such blocks break."""
     what = f"block type {kind.get_block_type_slug()}"
     try:
         await client.read_block_schema_by_checksum(kind._calculate_schema_checksum())  # noqa: SLF001
@@ -52,10 +52,10 @@ async def apply_block_type(client: PrefectClient, kind: type[Block], *, dry_run:
 
 
 def credentials_given() -> ThousandEyesCredentials | None:
-    """Return the credentials that the environment or `.env` gives; None where there is no token.
+    """Return the credentials from the environment or `.env`; None if there is no token.
 
     Raises:
-        SettingsError: There is one, and a variable is wrong: its block would keep an older token.
+        SettingsError: There is a token, but a variable is wrong: the block would keep an older one.
     """
     try:
         settings = ThousandEyesSettings()
@@ -72,12 +72,12 @@ def _has_token() -> bool:
     if os.environ.get("TE_TOKEN"):
         return True
     file = os.environ.get(ENV_FILE)
-    # `make serve` names one that may be made later.
+    # `make serve` names a file that may be made later.
     return not (file and not Path(file).exists()) and _Given().token is not None
 
 
 async def apply_credentials(given: ThousandEyesCredentials | None, *, dry_run: bool) -> Step:
-    """Bring the credentials of the environment onto the server, and say how they were found."""
+    """Save the credentials of the environment on the server, and report how they were found."""
     if not given:
         what = f"block {ThousandEyesCredentials.get_block_type_slug()}/{BLOCK}"
         return Step(Found.NOT_WANTED, what, "TE_TOKEN is not set")
@@ -87,11 +87,11 @@ async def apply_credentials(given: ThousandEyesCredentials | None, *, dry_run: b
 async def apply_group(
     client: PrefectClient, name: str, group: EndpointTestGroup, *, dry_run: bool
 ) -> Step:
-    """Bring a group onto the server, with the tests that were created for it there.
+    """Save a group on the server, keeping the tests that were created for it there.
 
-    It is left while a run creates tests: what that run notes in it meanwhile would be lost.
+    It is left while a run creates tests, or what that run records in it would be lost.
     """
-    # Asked before the group is read: all that a run which has ended by then noted is kept.
+    # Asked before the group is read, to keep everything that a run recorded before it ended.
     creation = await _creation(client)
     leave = creation and (
         f"differs from {GROUPS.name}, but run {creation.name} may be creating tests for it: run "
@@ -103,13 +103,13 @@ async def apply_group(
         try:
             group = keeping_created(group, noted_in(document.data))
         except ValidationError as error:
-            why = f"what was created for it can't be read: {told(error)}; mend it in Prefect's UI"
+            why = f"what was created for it can't be read: {told(error)}; fix it in Prefect's UI"
             return Step(Found.KEPT, f"block {slug}/{name}", why)
     return await _apply(name, group, leave=leave or "", dry_run=dry_run)
 
 
 async def _creation(client: PrefectClient) -> FlowRun | None:
-    """Return a run that is creating tests, if one is. Its group may be known by its ID alone."""
+    """Return a run that is creating tests, if any. It may name its group only by the block's ID."""
     under_way = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
     runs = await client.read_flow_runs(
         flow_filter=FlowFilter(name=FlowFilterName(any_=[create_endpoint_tests.name])),
@@ -122,14 +122,14 @@ async def _creation(client: PrefectClient) -> FlowRun | None:
 
 
 async def _apply(name: str, block: Block, *, leave: str = "", dry_run: bool) -> Step:
-    """Bring a block onto the server; with `leave`, the reason, one that is there stays."""
+    """Save a block on the server; an existing one stays if `leave` gives a reason."""
     what = f"block {block.get_block_type_slug()}/{name}"
     why = ""
     try:
         there: Block = await type(block).aload(name)
     except ValueError:
         found = Found.MISSING
-    except RuntimeError as error:  # Prefect's UI knows none of our rules
+    except RuntimeError as error:  # Prefect's UI does not know our rules
         found, why = Found.DIFFERENT, f"could not be used: {why_unusable(error)}"
     else:
         same = all(

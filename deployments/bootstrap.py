@@ -1,6 +1,6 @@
 """`python -m deployments.bootstrap`: make or update what the files describe on a Prefect server.
 
-What is there and as it should be stays untouched, so it can be run as often as one likes.
+What is already as it should be stays untouched, so you can run it as often as you like.
 """
 
 import argparse
@@ -61,10 +61,10 @@ class Files:
 
     @classmethod
     def read(cls) -> Self:
-        """Read them all, before anything is changed.
+        """Read all files, before anything is changed.
 
         Raises:
-            BootstrapError: One holds a mistake.
+            BootstrapError: A file has a mistake.
         """
         try:
             return cls(read_groups(), read_deployments(), read_automations())
@@ -73,9 +73,9 @@ class Files:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns 0 when all is as it should be, 1 when it can't be brought so.
+    """Run the command; return 0 when the server is as it should be, 1 when that failed.
 
-    2 when a variable is wrong, and nothing was asked.
+    2 when a variable is wrong, before the server was asked anything.
     """
     parser = argparse.ArgumentParser(
         prog="python -m deployments.bootstrap",
@@ -84,8 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "and lists what it did: the work pool and its queue, a credentials block "
             "(from TE_TOKEN, if it is set), the groups of deployments/groups.yaml, the "
             "deployments of prefect.yaml, the automations of deployments/automations.yaml. "
-            "What already matches is left alone, and so is what people set in the UI, except in "
-            "these groups and in the block thousandeyes, which are replaced each time: a group "
+            "What already matches stays as it is, and so does what people set in the UI, except "
+            "in these groups and in the block thousandeyes, which are replaced each time; a group "
             "keeps the tests that were created for it."
         ),
     )
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--on-this-machine",
         action="store_true",
         help="all workers of the server are on this machine and run as your user: mark as crashed "
-        "each run that has no process here, and so free its place under a concurrency limit",
+        "each run that has no process here, to free its place under a concurrency limit",
     )
     given = parser.parse_args(arguments)
     try:
@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _public(text: str) -> str:
-    """Return a text without the user and password that a server's address in it may hold."""
+    """Return a text without any user and password in a server's address."""
     return re.sub(r"(?<=://)[^/?#\s]*@", "", text)
 
 
@@ -127,15 +127,15 @@ async def _bootstrap(given: argparse.Namespace) -> None:
     api = get_current_settings().api
     if not api.url:
         raise BootstrapError(
-            "PREFECT_API_URL is not set: say which Prefect server is meant, such as "
+            "PREFECT_API_URL is not set: set it to the address of your Prefect server, such as "
             "http://127.0.0.1:4200/api"
         )
     files, credentials = Files.read(), credentials_given()
     console = verbatim_console(soft_wrap=True)
-    words = ", which stays as it is: a dry run" if given.dry_run else ""
+    words = ", which is not changed: a dry run" if given.dry_run else ""
     console.print(_public(f"Prefect server at {api.url}{words}"))
     try:
-        # The wait is ours to tell.
+        # We report the wait ourselves.
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}):
             async with get_client() as client:
                 steps = partial(_steps, client, files, credentials, given)
@@ -143,8 +143,8 @@ async def _bootstrap(given: argparse.Namespace) -> None:
                     console.print(step.told(dry_run=given.dry_run))
     except httpx.TransportError as error:
         raise BootstrapError(
-            f"no Prefect server answers at {api.url} ({error}): is it up, and is PREFECT_API_URL "
-            "right?"
+            f"no Prefect server answers at {api.url} ({error}): is it running, and is "
+            "PREFECT_API_URL right?"
         ) from None
     except PrefectHTTPStatusError as error:
         if error.response.status_code == HTTPStatus.UNAUTHORIZED:
@@ -152,7 +152,7 @@ async def _bootstrap(given: argparse.Namespace) -> None:
                 f"the Prefect server at {api.url} asks for a password: set "
                 "PREFECT_API_AUTH_STRING to user:password"
             ) from None
-        raise BootstrapError(f"the Prefect server does not take this: {error}") from error
+        raise BootstrapError(f"the Prefect server refuses this: {error}") from error
 
 
 async def _steps(

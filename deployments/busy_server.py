@@ -1,4 +1,4 @@
-"""A Prefect server that is too busy for now is waited for, and the wait is told."""
+"""Wait for a Prefect server that is too busy at the moment, and say so."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from deployments.steps import BootstrapError, Found, Step
 
 PATIENCE: Final = 600.0
-"""Seconds without a step after which a busy server is no longer waited for."""
+"""Seconds without a step, after which bootstrap stops waiting for a busy server."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 30.0
 _BUSY: Final = (
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -29,13 +29,13 @@ async def waited_for(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Step]:
-    """Yield each step once; when the server is too busy for one, begin them again later.
+    """Yield each step once; when the server is too busy for a step, start over later.
 
     Args:
-        steps: Takes the steps; those that were done find all as it should be.
-        say: Is told of each wait.
-        sleep: Waits so many seconds.
-        clock: Tells seconds.
+        steps: Takes the steps. Steps that are already done find nothing to change.
+        say: Called with a message before each wait.
+        sleep: Waits for a number of seconds.
+        clock: Returns the time in seconds.
 
     Raises:
         BootstrapError: The server was busy for too long.
@@ -45,7 +45,7 @@ async def waited_for(
     while True:
         try:
             async for step in steps():
-                # What is left of a thing is told beside what was changed of it.
+                # A thing may have two steps: what was changed of it, and what was left.
                 told = (step.what, step.found is Found.KEPT)
                 if told not in done:
                     done.add(told)

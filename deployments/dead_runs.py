@@ -1,8 +1,7 @@
 """Runs whose process is gone, found where all workers of a server are on this machine.
 
-A process that was killed, or that a power cut ended, tells Prefect nothing: its run stays as it
-was, and keeps its place under the deployment's concurrency limit, so that each run after it is
-cancelled.
+A process that ends by a kill or a power cut can't tell Prefect: its run stays as it was, and keeps
+its place under the deployment's concurrency limit, so that each later run is cancelled.
 """
 
 import re
@@ -43,19 +42,19 @@ class Processes(NamedTuple):
 
     runs: frozenset[UUID] = frozenset()
     of_others: tuple[int, ...] = ()
-    """Those that may execute a run, which only their user may see."""
+    """Processes that may execute a run; only their user may see which."""
     take_runs: bool = False
-    """Whether one may be a worker."""
+    """Whether any of them may be a worker."""
 
 
 def runs_with_a_process(processes: Path = _PROCESSES) -> Processes:
-    """Return the flow runs that processes of this machine execute, as Linux tells it.
+    """Return the flow runs that processes of this machine execute, as Linux shows them.
 
     Raises:
-        BootstrapError: This system doesn't tell.
+        BootstrapError: This system doesn't show it.
     """
     if not (processes / "self" / "environ").exists():
-        raise BootstrapError("which runs have a process can be told on Linux alone")
+        raise BootstrapError("only on Linux can it be found out which runs have a process")
     found, of_others, take_runs = set(), [], False
     for directory in processes.glob("[0-9]*"):
         with suppress(OSError):  # it has ended
@@ -85,12 +84,11 @@ async def crash_dead_runs(
     *,
     dry_run: bool,
 ) -> AsyncIterator[Step]:
-    """Mark runs of these work pools as crashed that have no process, and say so of each.
+    """Mark runs of these work pools that have no process as crashed, and report each.
 
-    Their places under a concurrency limit are free then, and a retry goes on where they stood; one
-    that was being cancelled is cancelled. A process that is alive after all stops before its next
-    call: its run is no longer its own. Where it can't be known whether a run has a process, it is
-    left.
+    This frees their places under a concurrency limit, and a retry continues where they left off. A
+    run that was being cancelled is cancelled. A process that is alive after all stops before its
+    next call, because the run is no longer its own. A run that may have a process is left.
     """
     under_way = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY))
@@ -106,7 +104,7 @@ async def crash_dead_runs(
             )
         )
     ]
-    # Asked after the runs: a process that began in between is seen.
+    # Read after the runs, so that it includes a process that began in between.
     living = look()
     for run in runs:
         if run.id in living.runs:
@@ -126,7 +124,7 @@ async def crash_dead_runs(
 
 
 def _ended(run: FlowRun) -> State[None]:
-    """Return how a run ends whose process is gone; one that is Cancelling can only be cancelled."""
+    """Return the final state of a run without a process; if Cancelling, it must be Cancelled."""
     was = run.state.name if run.state else "without a state"
     end = Cancelled if run.state and run.state.is_cancelling() else Crashed
     ended: State[None] = end(message=f"Was {was}, and no process executes it any more.")
@@ -138,12 +136,12 @@ def _reason(answer: OrchestrationResult[None]) -> str:
 
 
 def _why_not(run: FlowRun, living: Processes) -> str:
-    """Return why it can't be known that a run without a process that is seen has none."""
+    """Return why a run may have a process although none was seen; empty if it has none."""
     # Prefect notes the process that a worker started for it: `<ID>`, once `<machine>:<ID>`.
     noted = (run.infrastructure_pid or "").rpartition(":")[2]
     if may := [number for number in living.of_others if noted in ("", str(number))]:
         process = f"process {may[0]} of another user"
-        return f"{process} may execute it: run this as the user of the workers"
+        return f"{process} may execute it: run this as the workers' user"
     state = run.state
     just_now = state and datetime.now(UTC) - state.timestamp < _TIME_TO_BEGIN
     if state and state.is_pending() and just_now and living.take_runs:

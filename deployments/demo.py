@@ -1,7 +1,7 @@
 """`make demo`: the main job without an account, a server or a token.
 
-Runs the flow against the simulator, on a Prefect embedded in this process, whose home lies in
-`.prefect`: the user's home, profile, `.env` and variables are neither read nor written.
+Runs the flow against the simulator, with a Prefect server in this process and its home in
+`.prefect`: the user's home, profile, `.env` and variables are neither read nor changed.
 """
 
 import argparse
@@ -45,13 +45,12 @@ _IN_THE_MORNING: Final = {
 }
 _AGENTS: Final = 60
 _SLOW_NAMES: Final = {5: [Behaviour(agents=[0, 4], error_type="dns")]}
-"""In the evening, what some agents measure in a web test."""
+"""What some agents measure in a web test in the evening."""
 _CUT_OFF: Final = (12, 23, 33)
-"""In the morning, the tests whose targets no laptop on one Wi-Fi network reaches."""
+"""The tests that no laptop on one Wi-Fi network can reach in the morning."""
 WIFI: Final = "Guest-7F"
 _PATHS: Final = 2
-"""Failing laptops of each failed test whose paths are read; those of the Wi-Fi end at its gateway.
-"""
+"""Paths read per failed test; those of laptops on the Wi-Fi network end at its gateway."""
 EVENING: Final = {"passed": 38, "failed": 1, "forbidden": 1, "not_found": 1}
 EXPECTED: Final = {
     "passed": 33,
@@ -62,8 +61,7 @@ EXPECTED: Final = {
     "server_error": 1,
     "unknown": 1,
 }
-"""What must come out in the morning: a reply that was lost and one 503 are made good by another
-try."""
+"""The endings expected in the morning: one lost reply and one 503 are overcome by another try."""
 
 _WHERE: Final = Text("Where to go from here", "bold")
 _NEXT: Final = """\
@@ -76,10 +74,10 @@ _NEXT: Final = """\
 
 
 def main() -> int:
-    """Run the demo; returns 0 when every test ended as the scene has it.
+    """Run the demo; return 0 when every test ended as expected, and 1 when not.
 
-    1 when not, 2 when a variable is wrong or the home can't be made, 3 when Prefect does not start,
-    130 after Ctrl-C.
+    2 when a variable is wrong or the home can't be made, 3 when Prefect does not start, 130 after
+    Ctrl-C.
     """
     parser = argparse.ArgumentParser(
         prog="python -m deployments.demo",
@@ -100,11 +98,11 @@ def main() -> int:
 
 def _demonstrate(console: Console) -> int:
     console.print(
-        f"\nReruns {len(_TEST_IDS) + 1} tests of a simulated organization twice, as in an evening "
-        "and on the\nnext morning, and waits for what its laptops measure. One test is gone. In "
-        "the morning six\nmisbehave, and three fail for a cause that some laptops share.\n"
-        f"The quota is real in all but time: 24 reruns every {WINDOW_SECONDS:.0f} s instead of "
-        "every minute.\n"
+        f"\nReruns {len(_TEST_IDS) + 1} tests of a simulated organization twice, as if in the "
+        "evening and\non the next morning, and waits for what its laptops measure. One test no "
+        "longer\nexists. In the morning six tests misbehave, and three fail for a cause that "
+        "some\nlaptops share. The quota is as in reality, but faster: 24 reruns every "
+        f"{WINDOW_SECONDS:.0f} s,\nnot every minute.\n"
     )
     evening = _simulator(_IN_THE_EVENING, _SLOW_NAMES)
     morning = _simulator(_IN_THE_MORNING, _cut_off(evening.state.simulator))
@@ -125,7 +123,7 @@ def _demonstrate(console: Console) -> int:
 
 
 def _cut_off(simulator: Simulator) -> dict[int, list[Behaviour]]:
-    """Return what the laptops on one Wi-Fi network measure of targets that they don't reach."""
+    """Return what laptops on the Wi-Fi network measure for targets that they can't reach."""
     cause = Cause(attribute="ssid", value=WIFI)
     behaviours = {}
     for place in _CUT_OFF:
@@ -148,7 +146,7 @@ def _simulator(faults: Mapping[int, Fault], agents_of: Mapping[int, list[Behavio
 
 
 def _isolate(**environment: str) -> None:
-    """Leave the user's settings behind; Prefect reads its own when it is imported.
+    """Remove the user's settings from the environment, before Prefect reads it on import.
 
     Raises:
         SettingsError: The home can't be made.
@@ -167,11 +165,11 @@ def _isolate(**environment: str) -> None:
 
 
 def _rerun(before: str | None, console: Console) -> tuple["Sequence[Record]", str]:
-    """Run all tests, tell how it ended, and return the outcomes and the flow run's ID.
+    """Run all tests, print how it ended, and return the outcomes and the flow run's ID.
 
     Args:
-        before: The flow run that this one is held against.
-        console: Where to.
+        before: The flow run to compare with.
+        console: Where to print.
     """
     # Imported here: see _isolate.
     from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests  # noqa: PLC0415

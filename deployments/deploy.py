@@ -1,4 +1,4 @@
-"""The deployments of `prefect.yaml`, brought onto a server."""
+"""Make or update the deployments of `prefect.yaml` on a server."""
 
 import asyncio
 import os
@@ -22,16 +22,16 @@ from deployments.steps import BootstrapError, Found, Step, left
 async def apply_deployments(
     client: PrefectClient, deployments: Sequence[Deployment], *, dry_run: bool, overwrite: bool
 ) -> AsyncIterator[Step]:
-    """Bring the deployments onto the server, and say of each how it was found.
+    """Make or update the deployments on the server, and report how each was found.
 
     Args:
         client: The server.
         deployments: What `read_deployments` returned.
-        dry_run: Only say it.
+        dry_run: Only report; change nothing.
         overwrite: Also reset what people set in the UI to what the file says.
 
     Raises:
-        BootstrapError: Prefect refuses to make one; with its own words.
+        BootstrapError: Prefect refuses to make one; the message has Prefect's own words.
     """
     found = {one.full_name: await _read(client, one.full_name) for one in deployments}
     missing = [one for one in deployments if not found[one.full_name]]
@@ -60,7 +60,7 @@ async def apply_deployments(
 
 
 def _told(one: Deployment, changed: Sequence[str]) -> str:
-    """Return what changes, and of a switch which way."""
+    """Return what changes, and which way a switch is turned."""
     switches = {"paused": "resumed"}
     for schedule in one.schedules:
         name = f"schedule {schedule.slug}"
@@ -78,7 +78,7 @@ async def _update(
     client: PrefectClient, one: Deployment, there: DeploymentResponse, fields: Mapping[str, Any]
 ) -> None:
     if "schedules" in fields:
-        # The server leaves those that it isn't told of.
+        # The server leaves schedules that the update doesn't name.
         slugs = {schedule.slug for schedule in one.schedules}
         for schedule in there.schedules:
             if schedule.slug not in slugs:
@@ -89,9 +89,10 @@ async def _update(
 
 
 async def _make_room_for_its_limit(client: PrefectClient, there: DeploymentResponse) -> None:
-    """Take off a limit that it shares with others, which the server would change for all of them.
+    """Remove a limit that the deployment shares; the server would change it for all that have it.
 
-    And delete its own that was taken off in the UI: the server can't make a second of that name.
+    Also delete its own limit if that was removed in the UI: the server can't make a second one of
+    the same name.
     """
     limit = there.global_concurrency_limit
     if limit and limit.name == own_limit(there):
@@ -108,8 +109,8 @@ async def _make_room_for_its_limit(client: PrefectClient, there: DeploymentRespo
 
 def _deploy(deployments: Sequence[Deployment]) -> None:
     names = [word for one in deployments for word in ("--name", one.name)]
-    # It reads no `.env` or `prefect.toml` of the directory that this was started in. How often it
-    # tries is its own matter: we try once, and tell the wait.
+    # It runs in the project's directory, so it is given what a `.env` or `prefect.toml` in ours
+    # sets, but not our number of tries, which is 1 because we report each wait.
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
     settings.pop(PREFECT_CLIENT_MAX_RETRIES.name, None)
     done = subprocess.run(  # noqa: S603 - our own command, and names from our file

@@ -1,7 +1,7 @@
-"""What the processes of `make serve` have in their environment.
+"""The environment of the processes of `make serve`.
 
-Source of what guards the server: https://docs.prefect.io/v3/advanced/security-settings. Without it
-a page of any site can read its API.
+The settings that guard the server are from https://docs.prefect.io/v3/advanced/security-settings.
+Without them, a page of any site can read its API.
 """
 
 import os
@@ -21,11 +21,11 @@ _PASSED_ON: Final = (
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD",
 )
-"""Variables of Prefect that reach the server; all others are the user's own Prefect's."""
+"""Prefect variables that are passed on to the server; all others are for the user's own Prefect."""
 
 _LEASES: Final = "prefect.server.concurrency.lease_storage.filesystem"
-"""Where a run's place under a concurrency limit survives a restart of the server; Prefect's own
-default is the server's memory, and a run whose lease is gone ends as crashed."""
+"""Keeps a run's place under a concurrency limit when the server is restarted. Prefect's default is
+the server's memory, and a run that loses its lease ends as crashed."""
 
 
 def of_all(url: str, home: Path) -> dict[str, str]:
@@ -52,13 +52,13 @@ def guarded(port: int) -> dict[str, str]:
 
 
 def env_file() -> Path:
-    """Return the file that holds what is not in the environment: one that is named, or `.env`."""
+    """Return the file with variables that are not in the environment: the one named, or `.env`."""
     named = os.environ.get(ENV_FILE)
     return Path(named).resolve() if named else ROOT / ".env"
 
 
 def of_the_server(file: Path) -> dict[str, str]:
-    """Return what a user may choose for the server, and the password that its clients then need.
+    """Return the settings that users may choose for the server, and its clients' password.
 
     Raises:
         SettingsError: The file can't be read.
@@ -76,11 +76,11 @@ def of_the_server(file: Path) -> dict[str, str]:
 
 
 def of_the_runs(file: Path) -> dict[str, str]:
-    """Return what runs on the worker need: variables, and the file that has the others.
+    """Return what runs on the worker need: variables, and the name of the file with the others.
 
-    Runs are executed in directories of their own, where the project's `.env` does not lie.
+    Each run is executed in a directory of its own, which does not have the project's `.env`.
     """
     variables = {name: value for name, value in os.environ.items() if name.startswith("TE_")}
     if "TE_TOKEN" in variables and not variables.get(ENV_FILE) and not file.is_file():
         return variables
-    return variables | {ENV_FILE: str(file)}  # one that is made later counts for the runs then
+    return variables | {ENV_FILE: str(file)}  # it may be made later, for runs after that

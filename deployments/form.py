@@ -1,7 +1,7 @@
-"""A flow's parameters as Prefect's forms show them, shorter than Prefect makes them. Pure.
+"""Shorter forms for a flow's parameters than Prefect makes. Pure.
 
-Both UIs draw a form from a JSON schema, and the server checks a run's parameters by the same one,
-so what is shown otherwise here is still taken and refused as the flow takes and refuses it.
+Both UIs draw a form from a JSON schema, and the server checks a run's parameters by the same one.
+So whatever is changed here still accepts and refuses the same values as the flow.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,17 +11,17 @@ from typing import Any, Final
 Schema = dict[str, Any]
 
 _NOTHING: Final[tuple[object, ...]] = (None, [], "")
-"""What a field sends that was left empty."""
+"""What a field sends when it was left empty."""
 _NULL: Final = {"type": "null"}
 _PLACE: Final = "#/definitions/"
 
 
 def shortened(schema: Mapping[str, Any]) -> Schema:
-    """Return the schema of a form that fits its use.
+    """Return the schema of a shorter form.
 
-    A field that may stay empty is an empty field, and no choice between a type and None. Options of
-    which the schema says that some are `usual` begin with a tab that has these alone. A group of
-    fields within options is folded in.
+    A field that may stay empty is an empty field, not a choice between a type and None. If the
+    schema marks some options as `usual`, the options begin with a tab of only these. A group of
+    fields within options is collapsed.
 
     Args:
         schema: A flow's parameters, as Prefect reads them from it.
@@ -41,12 +41,12 @@ def shortened(schema: Mapping[str, Any]) -> Schema:
 
 
 def defaults(form: Mapping[str, Any]) -> Schema:
-    """Return what a form fills in by itself, by parameter."""
+    """Return the values that a form fills in by itself, by parameter."""
     return _defaults(form, form.get("definitions", {}))
 
 
 def other_than(values: Mapping[str, Any], usual: Mapping[str, Any]) -> Schema:
-    """Return the values that somebody chose: neither left empty nor as the form fills them in.
+    """Return the values that somebody chose, which are neither empty nor the form's own.
 
     Args:
         values: Parameters.
@@ -64,11 +64,11 @@ def other_than(values: Mapping[str, Any], usual: Mapping[str, Any]) -> Schema:
 
 
 def _that_tests_are_named(definitions: Mapping[str, Schema]) -> Schema:
-    """Return the rule that keeps a run from being scheduled for which nobody named a test.
+    """Return the rule that refuses to schedule a run that names no test.
 
-    Made of what the server passes over where it checks a deployment, which may leave that open. The
-    server says that a field is required, of which the name tells people what there is to give; a
-    form says it at the field that the first word names.
+    It uses only keywords that the server ignores when it checks a deployment, which may name none.
+    The server says that a field is required; the field's name tells people what to give. A form
+    says it next to the field that is the first word of that name.
     """
     known = {name for one in definitions.values() for name in one.get("properties", {})}
     ways = ("only_failed_of", "name_pattern", "test_ids_file")
@@ -84,19 +84,19 @@ def _that_tests_are_named(definitions: Mapping[str, Schema]) -> Schema:
 
 
 def _leave_empty(field: Schema) -> None:
-    """Make of a field that may be None one that may be left out, which says the same."""
+    """Turn a field that may be None into one that may be left out, which means the same."""
     if field.get("default", ...) in _NOTHING:
         del field["default"]
     if _NULL in (kinds := field.get("anyOf", [])) and "default" not in field:
         others = [kind for kind in kinds if kind != _NULL]
-        # The server takes None for a type that has no default, but not for a choice of values.
+        # The server accepts None for a type without a default, but not for a choice of values.
         if len(others) == 1 and "type" in others[0] and "enum" not in others[0]:
             del field["anyOf"]
             field |= others[0] | field
 
 
 def _fold(field: Schema, name: str, definitions: dict[str, Schema]) -> None:
-    """Let options begin with the usual ones, and all of them stand on a second tab."""
+    """Put the usual options on the first tab, and all options on a second one."""
     options = definitions[name]
     for one in options["properties"].values():
         if (within := _name(one)) and "properties" in definitions[within]:
@@ -106,13 +106,13 @@ def _fold(field: Schema, name: str, definitions: dict[str, Schema]) -> None:
             one["anyOf"] = [_NULL | {"title": "Default"}, {"$ref": _PLACE + within}]
     usual = {key: options["properties"][key] for key in options.pop("usual")}
     del field["$ref"]
-    # The server tells of an unknown option what the second tab says against it, as that says it
-    # otherwise than the first.
+    # The two tabs refuse an unknown option in different ways, so that the server gives the second
+    # tab's message.
     names = {"propertyNames": {"enum": [*usual]}}
     definitions["Usual"] = {"title": "Usual", "type": "object", "properties": usual} | names
     options["title"], options["description"] = "All", ""
-    # What was filled in on one tab is not taken over to the other.
-    field["description"] += " The tab that is open counts."
+    # Values that were filled in on one tab are not copied to the other.
+    field["description"] += " Only the open tab counts."
     field["default"] = {}
     field["anyOf"] = [{"$ref": _PLACE + "Usual"}, {"$ref": _PLACE + name}]
 
@@ -130,12 +130,12 @@ def _defaults(holder: Mapping[str, Any], definitions: Mapping[str, Schema]) -> S
 
 
 def _within(field: Schema) -> Iterator[str]:
-    # Of tabs, those of options alone are filled in: they have a default.
+    # Only the tabs of options are filled in: they have a default.
     for kind in (field, *(field.get("anyOf", []) if "default" in field else [])):
         if name := _name(kind):
             yield name
 
 
 def _name(kind: Schema) -> str:
-    """Return the name of the definition that something refers to; empty: to none."""
+    """Return the name of the definition that something refers to, or an empty text."""
     return str(kind.get("$ref", "")).removeprefix(_PLACE)

@@ -1,4 +1,4 @@
-"""The groups of tests in `groups.yaml`: read strictly, every mistake told at once."""
+"""The groups of tests in `groups.yaml`: read strictly, with all mistakes reported at once."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -20,16 +20,16 @@ Place = tuple[str | int, ...]
 
 
 class GroupsError(Exception):
-    """The file holds mistakes; the message has a line for each, with its number in the file."""
+    """The file has mistakes; the message has a line for each, with its line number in the file."""
 
 
 def read_groups(path: Path = FILE) -> dict[str, EndpointTestGroup]:
-    """Return the groups of a YAML file by name, in its order; none for an empty file.
+    """Return the groups of a YAML file by name, in the file's order; none for an empty file.
 
     Values are taken as they are written, so that an ID keeps its leading zeros.
 
     Raises:
-        GroupsError: The file can't be read, or holds what is no group; nothing of it counts.
+        GroupsError: The file can't be read, or has something that is not a group; none is used.
     """
     try:
         document = _Document(read_yaml(path, partial(yaml.compose, Loader=yaml.SafeLoader)))
@@ -38,12 +38,12 @@ def read_groups(path: Path = FILE) -> dict[str, EndpointTestGroup]:
     groups = dict(_groups(document))
     if document.mistakes:
         mistakes = (f"\n  line {line}: {text}" for line, text in sorted(document.mistakes))
-        raise GroupsError(f"{path} holds mistakes:{''.join(mistakes)}")
+        raise GroupsError(f"{path} has mistakes:{''.join(mistakes)}")
     return groups
 
 
 class _Document:
-    """What a YAML document holds, the line of each place in it, and what is wrong with it."""
+    """The content of a YAML document, the line of each place in it, and what is wrong with it."""
 
     def __init__(self, root: yaml.Node | None) -> None:
         self.mistakes: list[tuple[int, str]] = []
@@ -52,7 +52,7 @@ class _Document:
         self.content = self._read(root, ()) if root else None
 
     def mistake(self, place: Place, text: str) -> None:
-        """Note what is wrong at a place; one that is not written stands where it is missing."""
+        """Note what is wrong at a place; for a missing place, at the nearest place around it."""
         written = place
         while written not in self._lines:
             written = written[:-1]
@@ -65,7 +65,7 @@ class _Document:
             self.mistake(place, "refers to itself")
             return None
         if isinstance(node, yaml.ScalarNode):
-            # The text and not what YAML makes of it: the fields know best what they are.
+            # The text, not what YAML makes of it: the fields know their own types.
             return None if node.tag == _NULL else node.value
         self._open.append(node)
         try:
@@ -84,13 +84,13 @@ class _Document:
             inside = (*place, key.value)
             self._lines[inside] = key.start_mark.line + 1
             if key.value in seen:
-                self.mistake(inside, "stands here twice")
+                self.mistake(inside, "appears twice")
             seen.add(key.value)
             yield key.value, self._read(value, inside)
 
 
 def _groups(document: _Document) -> Iterator[tuple[str, EndpointTestGroup]]:
-    """Yield the groups that can be made; what is wrong with the others is noted."""
+    """Yield the valid groups; note what is wrong with the others."""
     if not isinstance(document.content, dict | None):
         document.mistake((), "must be groups by name")
         return

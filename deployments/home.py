@@ -1,4 +1,4 @@
-"""The home of the servers that this project starts on one machine."""
+"""The Prefect home of the servers that this project starts on one machine."""
 
 import fcntl
 from collections.abc import Iterator
@@ -10,16 +10,16 @@ from thousandeyes.errors import SettingsError
 
 _CHECKOUT: Final = Path(__file__).parents[1]
 ROOT: Final = _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
-"""The folder with `.env`: that of the project, or where it is installed from a wheel, the one in
-which the command was started."""
+"""The folder with `.env`: the project's or, when installed from a wheel, the folder in which the
+command was started."""
 HOME: Final = ROOT / ".prefect"
 
 
 def make_private(home: Path) -> None:
-    """Make the home if there is none, and let nobody but its user in: it holds key and database.
+    """Make the home if it is missing, readable only by its user: it has the key and the database.
 
     Raises:
-        SettingsError: It can't be made, or is another user's.
+        SettingsError: The home can't be made, or belongs to another user.
     """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -30,18 +30,17 @@ def make_private(home: Path) -> None:
 
 @contextmanager
 def reserved(home: Path) -> Iterator[IO[str]]:
-    """Reserve the home for one server until the block ends, and its processes with it.
+    """Reserve the home for one server until the block and the server's processes have ended.
 
     Args:
-        home: A home that is there.
+        home: An existing home.
 
     Yields:
-        The file that holds the lock. A process that inherits it keeps the home reserved for as
-        long as it lives, also where this one is killed; what is written there names it to others.
+        The file with the lock. A process that inherits it keeps the home reserved for as long as
+        it lives, even if this one is killed. What is written into the file is shown to others.
 
     Raises:
-        SettingsError: A process holds it, and the message has what was written; or the home's file
-            system has no locks.
+        SettingsError: Another process has the lock; the message has what it wrote.
     """
     with (home / "server.lock").open("a+", encoding="utf-8") as lock:
         try:
@@ -50,7 +49,7 @@ def reserved(home: Path) -> Iterator[IO[str]]:
             lock.seek(0)
             raise SettingsError(
                 f"a Prefect server already uses {home}: {lock.read().strip() or 'it is starting'}. "
-                "Use that one, or end it first"
+                "Use that server, or stop it first"
             ) from None
         except OSError as error:
             raise SettingsError(f"{home} can't be locked: {error.strerror}") from None

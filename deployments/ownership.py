@@ -1,8 +1,8 @@
 """What the files own on a server, and what people set in Prefect's UI.
 
-What lets runs start is the file's, and so is what an automation reacts to and does: it is mended.
-All else is made from the file once, with the thing itself, and is people's from then on: a
-difference is told and left, unless they ask for the file's.
+The files own what lets runs start, and what an automation reacts to and does: differences are
+corrected. Everything else is set from the file once, when the thing is made, and is people's from
+then on: a difference is reported and left, unless they ask for the file's value.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -23,16 +23,16 @@ _FORM: Final = "parameter_openapi_schema"
 _OF_THE_FILE: Final = frozenset(
     ("entrypoint", "pull_steps", "work_pool_name", "enforce_parameter_schema")
 ) | {_FORM}
-"""The fields of a deployment that are the file's."""
+"""The fields of a deployment that the file owns."""
 
 _OF_PEOPLE: Final = frozenset(
-    # What a trigger looks at, how often and for how long; a notification.
+    # What a trigger watches, how often and for how long; a notification.
     ("match", "match_related", "threshold", "within", "block_document_id", "subject", "body")
 )
-"""The fields of an automation's trigger and actions that are people's."""
+"""The fields of an automation's trigger and actions that people own."""
 
 NOT_THERE: Final = UUID(int=0)
-"""The ID of a block that isn't on the server. Prefect's UI shows that none is chosen."""
+"""Stands for a block that isn't on the server. Prefect's UI then shows that none is chosen."""
 
 _FIELDS: Final = AutomationCore.model_fields.keys() - {"trigger", "actions", "owner_resource"}
 _Part = TypeVar("_Part", bound=BaseModel)
@@ -40,16 +40,16 @@ _Part = TypeVar("_Part", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done about a deployment that a server has."""
+    """What to do about a deployment that a server already has."""
 
     update: Mapping[str, Any]
-    """Fields of Prefect's `DeploymentUpdate`, and nothing that is as it should be."""
+    """Fields of Prefect's `DeploymentUpdate`; only those that need a change."""
     changed: Sequence[str]
-    """What differs and is set by the file."""
+    """What differs and is set from the file."""
     kept: Sequence[str]
     """What differs and is left."""
     misfits: Mapping[str, str]
-    """Which parameters that people set the flow doesn't take, so that runs fail, and why."""
+    """Parameters set by people that the flow doesn't take, so that runs fail, and why."""
 
     @classmethod
     def of(cls, one: Deployment, there: DeploymentResponse, *, overwrite: bool) -> Self:
@@ -58,7 +58,7 @@ class Plan:
         fields = {field for field in different if overwrite or field in _OF_THE_FILE}
         misfits = _misfits(one, there, {"parameters", "schedules"} - fields)
         if "parameters" in misfits:
-            # A server takes no form that its parameters don't fit.
+            # A server refuses a form that its parameters don't fit.
             fields -= {_FORM, "enforce_parameter_schema"}
         update = {field: wanted[field] for field in fields}
         if _FORM in fields and "parameters" not in fields:
@@ -72,7 +72,7 @@ class Plan:
 
 
 def _differences(one: Deployment, there: DeploymentResponse) -> dict[str, list[str]]:
-    """Return the fields that differ from the deployment on a server, and what of each differs."""
+    """Return the fields that differ from the deployment on a server, and what differs in each."""
     wanted = _as_an_update(one)
     limit, options = there.global_concurrency_limit, there.concurrency_options
     found = {
@@ -123,7 +123,7 @@ def _as_an_update(one: Deployment) -> dict[str, Any]:
 
 
 def _schedules_that_differ(one: Deployment, there: DeploymentResponse) -> Iterator[str]:
-    # Without schedules in the file, those that were made in the UI are no difference.
+    # If the file has no schedules, those that were made in the UI are not a difference.
     if not one.schedules:
         return
     found = {schedule.slug: schedule for schedule in there.schedules}
@@ -150,13 +150,13 @@ def _schedules_that_differ(one: Deployment, there: DeploymentResponse) -> Iterat
 def _chosen(parameters: Mapping[str, Any], form: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return parameters without those that repeat a default: the UI saves all that its form shows.
 
-    So what was saved for a tag's sake is no difference, and outlives no default.
+    So saving a form, for example to change a tag, makes no difference and pins no default.
     """
     return other_than(parameters, defaults(form or {}))
 
 
 def _misfits(one: Deployment, there: DeploymentResponse, kept: set[str]) -> dict[str, str]:
-    """Check parameters that stay as the server does before it takes a form, or starts a run."""
+    """Check parameters that are kept, as the server does for a new form or a run."""
     given = {}
     if "parameters" in kept:
         given["parameters"] = _chosen(there.parameters, there.parameter_openapi_schema)
@@ -176,9 +176,9 @@ def own_limit(there: DeploymentResponse) -> str:
 
 
 def mended(there: AutomationCore, wanted: AutomationCore, *, overwrite: bool) -> AutomationCore:
-    """Return what an automation on a server is to become: the file's, with what people set.
+    """Return what an automation on a server should become: the file's, with what people set.
 
-    To overwrite is to leave that out. A block that isn't there is never set.
+    With `overwrite`, what people set is left out. A block that isn't there is never set.
     """
     people = frozenset() if overwrite else _OF_PEOPLE
     left, actions = list(wanted.actions), []
@@ -196,7 +196,7 @@ def mended(there: AutomationCore, wanted: AutomationCore, *, overwrite: bool) ->
 
 
 def _with(ours: _Part, theirs: BaseModel, people: AbstractSet[str]) -> _Part:
-    """Return a trigger or an action with what people set of theirs, if that is of the same type."""
+    """Return our trigger or action with what people set in theirs, if both are of one type."""
     if type(ours) is not type(theirs):
         return ours
     kept = {
@@ -210,12 +210,12 @@ def _with(ours: _Part, theirs: BaseModel, people: AbstractSet[str]) -> _Part:
 def renamed(
     wanted: AutomationCore, names: Collection[str], there: Iterable[Automation]
 ) -> list[Automation]:
-    """Return the automations that do the same under a name that isn't among the file's."""
+    """Return the automations that do the same under a name that the file doesn't have."""
     return [one for one in there if one.name not in names and _work(one) == _work(wanted)]
 
 
 def _work(automation: AutomationCore) -> object:
-    # What it watches stays: somebody's own automation may do the same about other runs.
+    # What it watches is compared: somebody's own automation may do the same for other runs.
     return automation.trigger.model_dump(exclude={"threshold", "within"}), [
         (action.type, getattr(action, "deployment_id", None)) for action in automation.actions
     ]

@@ -1,4 +1,4 @@
-"""`prefect.yaml`: read more strictly than Prefect does, which passes over what it doesn't know."""
+"""`prefect.yaml`: read more strictly than by Prefect, which ignores what it doesn't know."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ class Schedule(_Strict):
         """The schedule as Prefect has it.
 
         Raises:
-            ValueError: It is none, or there is no such time zone.
+            ValueError: It is not a cron expression, or there is no such time zone.
         """
         return CronSchedule(cron=self.cron, timezone=self.timezone)
 
@@ -69,7 +69,7 @@ class Deployment(_Strict):
 
     @property
     def flow(self) -> Flow[..., Any]:
-        """The flow itself, really imported."""
+        """The flow itself, imported."""
         return load_flow_from_entrypoint(self.entrypoint, use_placeholder_flow=False)
 
     @property
@@ -90,11 +90,11 @@ class _File(_Strict):
 
 
 def read_deployments(path: Path = FILE) -> list[Deployment]:
-    """Return the deployments of a `prefect.yaml`, each of them one that would run.
+    """Return the deployments of a `prefect.yaml`, after checking that each would run.
 
     Raises:
-        BootstrapError: It can't be read, holds something that has no place in it, names a flow
-            that can't be imported, or gives one parameters that it doesn't take.
+        BootstrapError: The file can't be read, holds something that doesn't belong there, names a
+            flow that can't be imported, or gives a flow parameters that it doesn't take.
     """
     try:
         deployments = _File.model_validate(read_yaml(path)).deployments
@@ -104,12 +104,12 @@ def read_deployments(path: Path = FILE) -> list[Deployment]:
         raise BootstrapError(f"{path.name}: {told(error)}") from None
     for deployment in deployments:
         _check(deployment, path)
-    # Also those of different flows: `prefect deploy --name` makes all of a name, and artifacts are
-    # kept by its slug.
+    # Even for different flows: `prefect deploy --name` makes all deployments of that name, and
+    # artifacts are kept by its slug.
     slugs = Counter(as_slug(one.name) for one in deployments)
     if alike := [one.full_name for one in deployments if slugs[as_slug(one.name)] > 1]:
         raise BootstrapError(
-            f"{path.name}: {', '.join(alike)}: their names must differ in more than the flow, in "
+            f"{path.name}: {', '.join(alike)}: their names must also differ without the flow, in "
             "letters a to z or digits"
         )
     return deployments
@@ -132,7 +132,7 @@ def _check(deployment: Deployment, path: Path) -> None:
         except ValueError as error:
             raise BootstrapError(f"{where}: {schedule.slug}: {error}") from None
     for parameters in filter(None, given):
-        # The server's own check comes first: it is by the form, and the flow's by its types.
+        # The server's own check, by the form, comes before the flow's, by its types.
         if found := problems(parameters, deployment.form):
             raise BootstrapError(f"{where}: the flow does not take {found[0]}")
         try:
@@ -142,7 +142,7 @@ def _check(deployment: Deployment, path: Path) -> None:
 
 
 def problems(parameters: Mapping[str, Any], form: Mapping[str, Any]) -> list[str]:
-    """Return where parameters are wrong by a flow's form, and why, as the server finds them."""
+    """Return where parameters don't fit a flow's form, and why, as the server would."""
     found = validate(dict(parameters), dict(form), ignore_required=True)
     return [
         f"{'.'.join(map(str, error.absolute_path))}: {error.message}".removeprefix(": ")
@@ -151,5 +151,5 @@ def problems(parameters: Mapping[str, Any], form: Mapping[str, Any]) -> list[str
 
 
 def _closest(error: JsonError) -> JsonError:
-    """Return of a value that fits none of several kinds why it does not fit the likeliest."""
+    """Return, for a value that fits no kind of several, why it does not fit the likeliest one."""
     return best_match([error])

@@ -1,9 +1,9 @@
 """`make serve`: Prefect server, worker and deployments on one machine, until Ctrl-C.
 
-All of it lives in a home of its own: the user's Prefect home and profile are neither read nor
-written, and of Prefect's variables only those that guard the server reach it. These and the token
-come from the environment, or from the project's `.env` or the file that TE_ENV_FILE names. The
-token reaches the worker, and is saved on the server as the credentials block `thousandeyes`.
+It has its own Prefect home: the user's Prefect home and profile are neither read nor changed, and
+of Prefect's variables only those for the server's protection and clean-up are passed on. These and
+the token come from the environment, from the project's `.env`, or from the file that TE_ENV_FILE
+names. The worker gets the token, and the server stores it as the credentials block `thousandeyes`.
 """
 
 import argparse
@@ -38,14 +38,14 @@ _SECONDS_TO_END: Final = 40  # a cancelled run may take 30 to write its report
 
 
 class ServeError(Exception):
-    """One of the processes ended, or could not be started; the message says which and why."""
+    """A process ended or could not be started; the message says which one and why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until interrupted; returns 0 then.
+    """Serve until interrupted, and then return 0.
 
-    1 when one of the processes did not start or ended by itself, 2 when a variable is wrong or the
-    home can't be used.
+    1 when a process did not start or ended by itself, 2 when a variable is wrong or the home can't
+    be used.
     """
     parser = argparse.ArgumentParser(prog="python -m deployments.serve", description=__doc__)
     add_version(parser)
@@ -76,15 +76,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _end_by_signals() -> None:
-    """Let whatever asks this process to end do as Ctrl-C does: its children know of no terminal."""
-    # A shell that isn't interactive has SIGINT ignored by what it starts in the background.
+    """Treat every signal to end as Ctrl-C: the children have no terminal to hear of it."""
+    # A non-interactive shell makes what it starts in the background ignore SIGINT.
     for number in (signal.SIGINT, signal.SIGTERM, hangup()):
         if number:
             signal.signal(number, signal.default_int_handler)
 
 
 def _ending_signals() -> list[int]:
-    """Return those signals that raise KeyboardInterrupt here."""
+    """Return the signals that raise KeyboardInterrupt here."""
     return [
         number
         for number in signal.valid_signals()
@@ -110,9 +110,9 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
         with _running(_bootstrap(), env, None, home) as bootstrap:
             if bootstrap.wait():
                 raise ServeError("the deployments could not be put on the server: see above")
-        # Before the worker, which would end at a pipe that nobody reads any more: see `status_of`.
+        # Printed before the worker starts: it would end if nobody read our output, see `status_of`.
         console.print(
-            f"Start runs at {url}/deployments, read them at {url}/artifacts. Ctrl-C ends it."
+            f"Start runs at {url}/deployments, read reports at {url}/artifacts. Ctrl-C stops it."
         )
         worker = stack.enter_context(
             _running(("prefect", "worker", "start", "--pool", _POOL), env, None, home, lock)
@@ -128,12 +128,12 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
 def _refuse_taken(port: int) -> None:
     with socket.socket() as there:
         if not there.connect_ex(("127.0.0.1", port)):
-            raise ServeError(f"port {port} is taken: choose another one with PORT=N")
+            raise ServeError(f"port {port} is in use: choose another one with PORT=N")
 
 
 def _bootstrap() -> tuple[str, ...]:
-    """Return the command: a run that was under way at the last end may have no process any more."""
-    # The server takes calls of this machine alone, so this is where its workers are.
+    """Return the command; runs that were under way at the last stop may have lost their process."""
+    # The server takes calls only from this machine, so all its workers are here.
     told = ("--on-this-machine",) if sys.platform == "linux" else ()
     return ("deployments.bootstrap", *told)
 
@@ -146,9 +146,9 @@ def _running(
     home: Path,
     *inherited: IO[str],
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a module until the block ends. A Ctrl-C reaches it only through us, in our order."""
+    """Run a module until the block ends. Ctrl-C reaches it only through us, in our order."""
     with ExitStack() as stack:
-        with _no_interrupt():  # one in between would leave a process that nobody ends
+        with _no_interrupt():  # in between, it would leave a process that nobody ends
             process = subprocess.Popen(  # noqa: S603 - our own commands
                 [sys.executable, "-m", *module],
                 cwd=home,  # Prefect reads a `.env` where it runs
@@ -180,7 +180,7 @@ def _end(process: subprocess.Popen[bytes], telling: Thread) -> None:
 
 @contextlib.contextmanager
 def _no_interrupt() -> Iterator[None]:
-    """Let signals that end us wait until the block is done."""
+    """Delay the signals that end us until the block is done."""
     came: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _: came.append(number))
@@ -196,7 +196,7 @@ def _no_interrupt() -> Iterator[None]:
 
 
 def _tell(output: IO[bytes]) -> None:
-    """Say what a process says, by our own way to the terminal: it repeats what the API told."""
+    """Print a process's output as we print our own, because it repeats texts of the API."""
     while line := output.readline(LONGEST_LINE):
         sys.stdout.write(line.decode("utf-8", "replace"))
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""What a Prefect server is set to that costs runs or lets strangers in, as far as it tells."""
+"""Settings of a Prefect server that cost runs or let strangers in, as far as it shows them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -19,17 +19,17 @@ _SHARED: Final = {
     ),
     "PREFECT_SERVER_DOCKET_URL": ("docket", "url"),
 }
-"""What servers that share a broker must share too: the variable, and where it stands."""
+"""What servers with a common broker must also share: the variable, and its place."""
 
 
 async def weak_settings(client: PrefectClient) -> list[Step]:
-    """Return a step for each setting of the server that should be another.
+    """Return a step for each setting of the server that should be changed.
 
-    Nobody but who starts the server can change one. A server that does not show its settings, as
-    Prefect Cloud does not, has none that is known to be weak.
+    Only the person who starts the server can change them. For a server that does not show its
+    settings, such as Prefect Cloud, there are none.
     """
     try:
-        # The client has no method for it.
+        # The client has no method for this.
         response = await client.request("GET", "/admin/settings")
         server = response.json()["server"]
         return [*_weak(server["concurrency"], server["api"]), *unshared(server)]
@@ -53,7 +53,7 @@ def _weak(concurrency: Mapping[str, Any], api: Mapping[str, Any]) -> Iterator[St
 
 
 def unshared(server: Mapping[str, Any]) -> Iterator[Step]:
-    """Tell what a server keeps to itself that shares its events with others. Pure.
+    """Yield what a server keeps to itself although it shares its events with others. Pure.
 
     Args:
         server: The server's section of the settings.
@@ -64,13 +64,13 @@ def unshared(server: Mapping[str, Any]) -> Iterator[Step]:
         if _is_own(server.get(section, {}).get(name)):
             yield _step(
                 variable,
-                "the server shares its events with others, but this it keeps to itself",
+                "the server shares its events with others, but keeps this to itself",
                 page="several-servers",
             )
 
 
 def _is_own(value: str | None) -> bool:
-    """Tell whether a setting names something of this server alone; an unknown one doesn't."""
+    """Return whether a setting names something of only this server; an unknown one doesn't."""
     return value is not None and (
         value.endswith((".memory", ".filesystem")) or value.startswith("memory:")
     )

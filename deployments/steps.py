@@ -1,4 +1,4 @@
-"""What bootstrap says of each thing that it looks after."""
+"""What bootstrap reports about each thing that it manages."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,14 +15,14 @@ def check_unique(path: Path, names: Iterable[str]) -> None:
     """Make sure that nothing is defined twice in a file.
 
     Raises:
-        BootstrapError: Something does.
+        BootstrapError: Something is defined twice.
     """
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise BootstrapError(f"{path.name}: defined more than once: {', '.join(twice)}")
 
 
 class Found(StrEnum):
-    """How a thing was found, and so what was done about it."""
+    """How a thing was found, which decides what was done about it."""
 
     AS_IT_SHOULD_BE = "found"
     MISSING = "made"
@@ -40,14 +40,14 @@ class Step:
     detail: str = ""
 
     def told(self, *, dry_run: bool) -> str:
-        """Return the line that tells of it."""
+        """Return the line that reports it."""
         done = self.found in (Found.MISSING, Found.DIFFERENT)
         verb = f"would be {self.found}" if dry_run and done else str(self.found)
         return f"{verb:17}{self.what}{f' ({self.detail})' if self.detail else ''}"
 
 
 def left(what: str, file: str | None, differing: Sequence[str], *more: str) -> Step:
-    """Return the step for what people set in the UI other than a file, or our default, has it."""
+    """Return the step for what people set in the UI differently from a file or our default."""
     ours, value = (file, "the file's value") if file else ("this project's default", "it")
     unlike = f"differs from {ours}: {', '.join(differing)}; --overwrite restores {value}"
     return Step(Found.KEPT, what, "; ".join([unlike, *more] if differing else more))

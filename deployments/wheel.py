@@ -1,10 +1,10 @@
-"""How a wheel is built: all packages under one name, so that they collide with nobody's.
+"""Build a wheel with all packages under one name, so that they collide with nobody's.
 
-A checkout has `flows`, `tasks` and `deployments` on its top level, as nearly every Prefect project
-does. Two of them in one environment would overwrite each other, and a caller's own `flows` hides
-this one. So in a wheel, and in what `pip install` makes of a Git address, the four packages lie in
-`prefect_thousandeyes`, and their modules name one another by it: `flows.rerun` of a checkout is
-`prefect_thousandeyes.flows.rerun` there. An editable install is the checkout itself.
+A checkout has `flows`, `tasks` and `deployments` at its top level, like nearly every Prefect
+project. Two such projects in one environment would overwrite each other, and a caller's own `flows`
+would hide this one. So in a wheel, and when `pip install` gets a Git address, the four packages are
+in `prefect_thousandeyes`, and their modules import one another from it: `flows.rerun` of a checkout
+is `prefect_thousandeyes.flows.rerun` there. An editable install is the checkout itself.
 
 This module is the build backend that `pyproject.toml` names, so it imports nothing but setuptools
 and the standard library. The hooks' names and parameters:
@@ -54,7 +54,7 @@ _Options = Mapping[str, object] | None
 def build_wheel(
     wheel_directory: str, config_settings: _Options = None, metadata_directory: str | None = None
 ) -> str:
-    """Build the wheel with all packages under one name; returns the name of its file."""
+    """Build the wheel with all packages under one name; return the name of its file."""
     there = Path(wheel_directory).absolute()
     with _copy() as tree:
         inside = tree / NAME
@@ -72,7 +72,7 @@ def build_wheel(
 
 
 def build_sdist(sdist_directory: str, config_settings: _Options = None) -> str:
-    """Build the source distribution, which is as the checkout is; returns the name of its file."""
+    """Build the source distribution, which is like the checkout; return the name of its file."""
     there = Path(sdist_directory).absolute()
     with _copy() as tree:
         (tree / "MANIFEST.in").write_text(f"include {_SETTINGS}\n")
@@ -81,7 +81,7 @@ def build_sdist(sdist_directory: str, config_settings: _Options = None) -> str:
 
 
 def modules(folder: Path) -> frozenset[str]:
-    """Return what can follow the name of a package in a dotted name, such as `flows.rerun`."""
+    """Return the dotted names of all modules in the packages, such as `flows.rerun`."""
     return frozenset(
         f"{package}.{path.stem}"
         for package in PACKAGES
@@ -91,12 +91,12 @@ def modules(folder: Path) -> frozenset[str]:
 
 
 def under_one_name(text: str, names: frozenset[str]) -> str:
-    """Return the text of a file with every module named as it is in a wheel.
+    """Return the text of a file, with modules renamed as they are in a wheel.
 
     Args:
-        text: Code, YAML or TOML. Dotted names are found in prose and in strings, too: entrypoints,
-            and the commands that messages tell.
-        names: The modules, as `modules` gives them. `api.thousandeyes.com` is none of them.
+        text: Code, YAML or TOML. Dotted names in prose and in strings are renamed too: entrypoints,
+            and the commands in messages.
+        names: The modules, from `modules`. `api.thousandeyes.com` is not one of them.
     """
     dotted = "|".join(re.escape(name) for name in sorted(names))
     packages = "|".join(PACKAGES)
@@ -110,7 +110,7 @@ def under_one_name(text: str, names: frozenset[str]) -> str:
 
 @contextlib.contextmanager
 def _copy() -> Iterator[Path]:
-    """Copy what is built to a folder of its own, and work in there until it is built."""
+    """Copy what is built to a temporary folder, and work there until it is built."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
         for name in PACKAGES:

@@ -1,8 +1,8 @@
-"""The work pools that the deployments name: processes, with nothing left to whoever starts a run.
+"""The deployments' work pools: of type process, with a job template that takes no variables.
 
 Prefect's own template lets everybody who may start a run set the command and the environment of its
-process (`job_variables`), and so have the worker's token sent elsewhere. Source of the template's
-form: https://docs.prefect.io/v3/concepts/work-pools#base-job-template.
+process (`job_variables`), and so send the worker's token elsewhere. The template's format is from
+https://docs.prefect.io/v3/concepts/work-pools#base-job-template.
 """
 
 from typing import Any, Final
@@ -30,15 +30,16 @@ _QUEUE: Final[dict[str, Any]] = {
     "is_paused": False,
     "concurrency_limit": 8,
 }
-"""What bounds the runs of many organizations on few workers."""
+"""Limits how many organizations' runs are on the workers at once."""
 
 
 async def apply_work_pool(
     client: PrefectClient, name: str, *, dry_run: bool, overwrite: bool
 ) -> Step:
-    """Bring a work pool onto the server, and say how it was found.
+    """Make or update a work pool on the server, and report how it was found.
 
-    Prefect's own template is replaced; one that people wrote is told and left, unless `overwrite`.
+    Prefect's own template is replaced. One that people wrote is reported and left, unless
+    `overwrite`.
     """
     what = f"work pool {name}"
     try:
@@ -55,7 +56,7 @@ async def apply_work_pool(
         return Step(
             Found.KEPT,
             what,
-            "its job template was written by hand: whoever starts a run may set what it leaves "
+            "its job template was written by hand: people who start runs may set what it leaves "
             "open; --overwrite closes it",
         )
     if not dry_run:
@@ -66,9 +67,9 @@ async def apply_work_pool(
 async def apply_work_queue(
     client: PrefectClient, pool: str, *, dry_run: bool, overwrite: bool
 ) -> Step:
-    """Bring the work queue of `rerun-organizations` into a pool, and say how it was found.
+    """Make or update the work queue of `rerun-organizations`, and report how it was found.
 
-    Once made it is people's: what they set is told and left, unless `overwrite`.
+    Once made it is people's: what they set is reported and left, unless `overwrite`.
     """
     what = f"work queue {pool}/{QUEUE}"
     try:
@@ -88,7 +89,7 @@ async def apply_work_queue(
 
 
 def _is_prefects_own(pool: WorkPool) -> bool:
-    """Tell whether nobody chose the template: it is empty, or all in it is a mere placeholder."""
+    """Return whether nobody chose the template: it is empty, or has only placeholders."""
     configuration = pool.base_job_template.get("job_configuration", {})
     variables = pool.base_job_template.get("variables", {}).get("properties", {})
     own = ProcessWorker.get_default_base_job_template()["variables"]["properties"]

@@ -18,6 +18,7 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_logger
 from pydantic import ValidationError
 
+from thousandeyes.mistakes import told
 from thousandeyes.text import cut
 
 Answer = TypeVar("Answer")
@@ -25,6 +26,9 @@ P = ParamSpec("P")
 
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
+_READ_AGAIN_FOR: Final = 300.0
+"""Seconds of pauses after which an answer that can't be read is no maintenance page of a proxy, but
+probably of a version of Prefect that this client does not know."""
 _NO_ACCESS = (
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
@@ -74,14 +78,17 @@ async def until_taken(
     Raises:
         NoAccess: The server takes no credentials of this process (401, 403, 407).
         PrefectHTTPStatusError: The server refuses what the call holds.
+        ValidationError: Prefect's client can't make the call of these values, or for minutes can't
+            read what is answered.
     """
-    pause = _FIRST_PAUSE
+    pause, reading_again = _FIRST_PAUSE, 0.0
     while True:
         try:
             return await call()
         except Exception as error:
             why = _why_away(error)
-            if not why:
+            reading_again = reading_again + pause if isinstance(error, ValidationError) else 0.0
+            if not why or reading_again > _READ_AGAIN_FOR:
                 raise
         run_logger().warning(
             "The Prefect server does not answer as it should (%s); next try in %.0f s", why, pause
@@ -127,9 +134,9 @@ def until_answered(
 def checking_changes(client: PrefectClient) -> PrefectClient:
     """Return the client, made to check the answers to its changes: Prefect's own reads none.
 
-    The server answers a change (PATCH) with 204. Anything else, such as a page with status 200 or
-    one that the client was redirected to, raises what `until_taken` takes for a server that is
-    away.
+    The server answers a change (PATCH) with 204, of which some gateways make a 200 without a body.
+    Anything else, such as a page with status 200 or one that the client was redirected to, raises
+    what `until_taken` takes for a server that is away.
 
     Args:
         client: A client of the Prefect server; it stays as it is, and its connections are shared.
@@ -139,8 +146,8 @@ def checking_changes(client: PrefectClient) -> PrefectClient:
     async def ask(method: Any, *args: Any, **kwargs: Any) -> httpx.Response:  # noqa: ANN401
         answer = await request(method, *args, **kwargs)
         # Redirected by a 301, 302 or 303, it has become a GET.
-        made = answer.request.method == method and answer.status_code == HTTPStatus.NO_CONTENT
-        if method == "PATCH" and not made:
+        empty = answer.is_success and not answer.content
+        if method == "PATCH" and not (answer.request.method == method and empty):
             raise httpx.HTTPStatusError("not made", request=answer.request, response=answer)
         return answer
 
@@ -157,7 +164,7 @@ def _why_away(error: Exception) -> str:
     if isinstance(error, httpx.RequestError | json.JSONDecodeError | UnicodeDecodeError):
         return type(error).__name__
     if isinstance(error, ValidationError) and _is_of_an_answer(error):
-        return "an answer that is not Prefect's"
+        return f"an answer that this version of Prefect can't read: {told(error)}"
     answer = _answer(error)
     if answer is None:
         return ""
@@ -173,11 +180,13 @@ def _why_away(error: Exception) -> str:
 
 
 def _is_of_an_answer(error: ValidationError) -> bool:
-    """Tell whether Prefect's client found the value wrong: it looks at the server's answers."""
-    frames = traceback.walk_tb(error.__traceback__)
-    modules = [str(frame.f_globals.get("__name__")) for frame, _ in frames]
-    found_by = [module for module in modules if not module.startswith(_LOOKING_INTO_VALUES)]
-    return bool(found_by) and found_by[-1].startswith("prefect.client.")
+    """Tell whether Prefect's client found the value wrong in an answer, not in its own request."""
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        module = str(frame.f_globals.get("__name__"))
+        if not module.startswith(_LOOKING_INTO_VALUES):
+            answered = any(isinstance(one, httpx.Response) for one in frame.f_locals.values())
+            return answered and module.startswith("prefect.client.")
+    return False
 
 
 def _answer(error: BaseException | None) -> httpx.Response | None:

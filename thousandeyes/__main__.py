@@ -1,4 +1,4 @@
-"""`python -m thousandeyes`: what the API lists, for whoever looks for an ID. Sends no rerun."""
+"""`python -m thousandeyes`: list what the API knows, to look up an ID. Sends no rerun."""
 
 import argparse
 import asyncio
@@ -26,11 +26,11 @@ from thousandeyes.text import counted, cut
 
 _Value = str | bool | datetime | None
 _Row = dict[str, _Value]
-"""A line by the names of its fields, which `--json` keeps; the first is the ID."""
+"""One line of the list, by field name. `--json` keeps these names; the first field is the ID."""
 
 
 class _Listing(NamedTuple):
-    """What was found, a sentence on the whole, and one on what is missing; empty: nothing."""
+    """What was found, a sentence that sums it up, and one on what is missing, if anything is."""
 
     rows: list[_Row]
     said: str
@@ -52,16 +52,15 @@ _HEADINGS: Final[Mapping[str, str]] = {
     "is_current": "current",
 }
 _NARROWEST: Final = 8
-"""Characters that each column but the first takes at least. The first takes its IDs; what it is
-counted besides are the margins."""
+"""The least characters of each column, margins included. The first column takes its IDs as well."""
 _NOT_LISTED: Final = (
-    "The API's documents don't say whether it lists instant tests: one that is missing here can "
-    "be run again all the same, by its ID."
+    "The API's documentation doesn't say whether it lists instant tests. A test that is missing "
+    "here can still be run again by its ID."
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """List what the arguments ask for; return the exit status."""
+    """List what the arguments ask for, and return the exit status."""
     given = _parser().parse_args(arguments)
     try:
         prepare(os.environ)
@@ -129,14 +128,14 @@ async def _account_groups(client: ThousandEyesClient, _: argparse.Namespace) -> 
         {"aid": group.aid, "account_group_name": group.name, "is_current": group.is_current}
         for group in groups
     ]
-    return _Listing(rows, "The current one is the token's own.")
+    return _Listing(rows, "The current account group is the token's own.")
 
 
 def _table(rows: Sequence[_Row], width: int) -> Table:
     """Return the rows as a table for a terminal of this width.
 
-    An ID that is broken over two lines can't be copied. So it stands whole at the beginning of its
-    line; where that leaves too little for the rest, the terminal breaks the line behind it.
+    An ID that is broken over two lines can't be copied. So each line begins with the whole ID; if
+    that leaves too little room for the rest, the terminal wraps the line after it.
     """
     cells = [[_cell(value) for value in row.values()] for row in rows]
     whole = max((len(row[0]) for row in cells), default=0)
@@ -156,7 +155,7 @@ def _table(rows: Sequence[_Row], width: int) -> Table:
 def _cell(value: _Value) -> str:
     match value:
         case None:
-            return "not told"
+            return "unknown"
         case bool():
             return "yes" if value else "no"
         case datetime():
@@ -167,11 +166,11 @@ def _cell(value: _Value) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m thousandeyes",
-        description="List what the ThousandEyes API knows. Nothing is changed, no test is run.",
+        description="List what the ThousandEyes API knows. This changes nothing and runs no test.",
         epilog=(
-            "settings: TE_TOKEN, and as needed TE_AID, TE_BASE_URL and others, from the "
-            "environment or .env. exit status: 0 listed; 1 the API did not answer, or not all of "
-            "the list could be written; 2 wrong arguments or settings, nothing was sent."
+            "settings: TE_TOKEN and, if needed, TE_AID, TE_BASE_URL and others, from the "
+            "environment or .env. exit status: 0 listed; 1 a call failed, or the list could not "
+            "be written in full; 2 wrong arguments or settings, nothing was sent."
         ),
     )
     add_version(parser)
@@ -179,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     tests = what.add_parser("tests", help="endpoint scheduled tests", description=_NOT_LISTED)
     tests.set_defaults(answer=_tests)
     _name_and_aid(tests)
-    tests.add_argument("--type", **one("TYPE"), help="such as agent-to-server or http-server")
+    tests.add_argument("--type", **one("TYPE"), help="for example agent-to-server or http-server")
     switch = tests.add_mutually_exclusive_group()
     switch.add_argument("--enabled", action="store_const", const=True, help="only enabled tests")
     switch.add_argument(
@@ -188,20 +187,20 @@ def _parser() -> argparse.ArgumentParser:
     agents = what.add_parser("agents", help="endpoint agents and their last contact")
     agents.set_defaults(answer=_agents)
     _name_and_aid(agents)
-    agents.add_argument("--online", action="store_true", help="only those that can answer now")
+    agents.add_argument("--online", action="store_true", help="only agents that can answer now")
     groups = what.add_parser("account-groups", help="account groups of the token's user")
     groups.set_defaults(answer=_account_groups)
     for listing in (tests, agents, groups):
         form = listing.add_mutually_exclusive_group()
-        use = ", such as for python -m flows.rerun -" if listing is tests else ""
-        form.add_argument("--ids", action="store_true", help=f"print only IDs{use}")
+        use = ", for example for python -m flows.rerun -" if listing is tests else ""
+        form.add_argument("--ids", action="store_true", help=f"print only the IDs{use}")
         form.add_argument("--json", action="store_true", help="print a JSON array of objects")
     return parser
 
 
 def _name_and_aid(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", default="*", **one("PATTERN"), help="such as 'Payroll*'")
-    words = "account group; TE_AID, else the token's own, when left out"
+    parser.add_argument("--name", default="*", **one("PATTERN"), help="for example 'Payroll*'")
+    words = "account group (default: TE_AID, else the token's own)"
     parser.add_argument("--aid", **one("AID", "account group"), help=words)
 
 

@@ -1,7 +1,7 @@
-"""Where people look at a test's results in the ThousandEyes app.
+"""Links to a test's results in the ThousandEyes app.
 
-Best effort: the API tells no such link for endpoint tests. This is the shape that its earlier
-version told, with the account group, the test and the round in the query.
+Best effort: the API gives no such link for endpoint tests. These links have the form that its
+earlier version gave, with the account group, the test and the round in the query.
 """
 
 import re
@@ -27,13 +27,13 @@ def app_link(
     aid: str | None = None,
     round_id: int | None = None,
 ) -> str:
-    """Return the link to a test's results, of one round if it is known.
+    """Return the link to a test's results, to those of one round if it is known.
 
     Args:
         test_id: The test.
-        app: The app's address, which ends with its host: each region has its own.
-        kind: `NETWORK` or `HTTP_SERVER`: which of its results are shown first.
-        aid: Account group; the one that the person is logged in to when left out.
+        app: The app's address, which ends with its host. Each region has its own.
+        kind: Which results are shown first, `NETWORK` or `HTTP_SERVER`.
+        aid: Account group; by default the one that the person is logged in to.
         round_id: The round's start in epoch seconds.
     """
     query = {
@@ -47,8 +47,8 @@ def app_link(
 
 
 def is_app_link(text: str) -> bool:
-    """Tell whether a text has the shape of such a link, and holds nothing that Markdown reads.
+    """Tell whether a text has the form of such a link, and holds nothing that Markdown interprets.
 
-    Its host can be any, since an operator may set the app's; no text of the API becomes one.
+    Any host will do, because an operator may set the app's. No text from the API becomes a host.
     """
     return bool(_A_LINK.fullmatch(text))

@@ -1,4 +1,4 @@
-"""Waiting for results: the loop that looks for those of many tests at once, as `watch` decides."""
+"""Waiting for results: the loop that reads those of many tests at once, when `watch` says so."""
 
 import asyncio
 import math
@@ -14,24 +14,25 @@ from thousandeyes.waiting import wait_for_event
 from thousandeyes.watch import Watch, Watched
 
 FAILURES_IN_A_ROW: Final = 3
-"""Looks at an account group in a row that may fail; with the next one its tests are let go."""
+"""How many reads of an account group may fail in a row; at the next failure its tests are given
+up."""
 
 LAST_LOOK: Final = 60.0
-"""Seconds that a look may go on after the first deadline of its tests. The last one begins only
-then, and may have to wait for the organization's next window."""
+"""Seconds that a look may last beyond the earliest deadline of its tests. The last look begins only
+at that deadline, and may have to wait for the organization's next window."""
 
 
 class Awaiting:
-    """Awaits the results of tests that are added while it goes on.
+    """Awaits the results of tests; more tests can be added while it runs.
 
-    An account group whose results can't be read costs those of others nothing. A refused token ends
-    the waiting for all.
+    An account group whose results can't be read doesn't affect the others. A refused token ends the
+    waiting for all.
 
     Args:
         read: Makes the calls, within the quota.
-        on_done: Is awaited with each test that is done, and with what kept its results from being
-            read to the end, if anything did.
-        clock: Seconds on a clock that never goes back.
+        on_done: Called and awaited with each test that is done, and with what kept its results from
+            being read to the end, if anything did.
+        clock: Returns seconds on a clock that never goes back.
         sleep: Waits that many seconds by the same clock.
     """
 
@@ -82,27 +83,31 @@ class Awaiting:
                 await self._look()
 
     def give_up(self, reason: str) -> None:
-        """Look for nothing any more: what is known of each test has to do."""
+        """Stop looking: what is known of each test has to do."""
         self._gave_up, self._trouble = True, reason
         self._changed.set()
 
     async def _look(self) -> None:
-        """Look at each account group by itself, at those that failed lately last."""
+        """Look at each account group separately, those that failed lately last."""
         due, done = self._watch.due(self._clock()), list[tuple[Watched, str]]()
-        for aid in sorted({test.aid: None for test in due}, key=self._failures.__getitem__):
-            if self._gave_up:
-                break
-            tests = [test for test in due if test.aid == aid]
-            trouble = self._shut.get(aid) or await self._read_group(aid, tests)
-            if aid in self._shut:
-                leaving = self._watch.give_up_on(aid)
-            else:
-                leaving = self._watch.looked(tests, self._clock())
-            done += [(test, trouble) for test in leaving]
+        try:
+            for aid in sorted({test.aid: None for test in due}, key=self._failures.__getitem__):
+                if self._gave_up:
+                    break
+                tests = [test for test in due if test.aid == aid]
+                trouble = self._shut.get(aid) or await self._read_group(aid, tests)
+                if aid in self._shut:
+                    leaving = self._watch.give_up_on(aid)
+                else:
+                    leaving = self._watch.looked(tests, self._clock())
+                done += [(test, trouble) for test in leaving]
+        except Exception:  # an unexpected one, at one group: the tests of those before have left
+            await self._done(done)
+            raise
         await self._done(done)
 
     async def _read_group(self, aid: str | None, due: Sequence[Watched]) -> str:
-        """Look for results of tests of one account group; return what kept it from the end."""
+        """Read the results of one account group's tests; return what stopped that, if anything."""
         ends_at = min(test.gives_up_at for test in due) + LAST_LOOK
         try:
             async with asyncio.timeout(ends_at - self._clock()):
@@ -125,13 +130,13 @@ class Awaiting:
 
 
 async def read_results(read: Read, tests: Sequence[Watched], now: float | None = None) -> None:
-    """Look once for results of tests; these take what is there.
+    """Look for results of tests once, and add what is there to them.
 
     Args:
         read: Makes the calls, as `Caller.read` does.
         tests: The tests.
-        now: The server's time in epoch seconds, where no more is to be read than can count; None
-            where rounds may still come.
+        now: The server's time in epoch seconds, to read no more than can count; None if rounds may
+            still come.
 
     Raises:
         CallFailed: One of its subclasses.
@@ -142,7 +147,7 @@ async def read_results(read: Read, tests: Sequence[Watched], now: float | None =
 
 
 async def _read_pages(read: Read, query: Query, now: float | None) -> None:
-    """Read as many pages as tell something new."""
+    """Read pages for as long as they hold something new."""
     total, until = None, query.until(now)
     pages = rounds(read, query.kind, query.tests, since=query.since, until=until, aid=query.aid)
     async for page in pages:
@@ -164,13 +169,13 @@ async def newest_rounds(
     aid: str | None = None,
     interval: int = ROUND_SECONDS,
 ) -> dict[str, int]:
-    """Return the newest round of each test that has one since then (server's epoch seconds).
+    """Return the newest round of each test that has one since a moment.
 
     Args:
         read: Makes the calls, as `Caller.read` does.
         test_ids: The tests.
-        since: The moment; the round that it lies in counts.
-        aid: Account group; the client's own when left out.
+        since: The moment, in the server's epoch seconds; the round that it lies in counts.
+        aid: Account group; by default the client's own.
         interval: Seconds between the rounds of all these tests.
 
     Raises:

@@ -22,11 +22,11 @@ from thousandeyes.replies import Reply, read, refused
 from thousandeyes.settings import ThousandEyesSettings
 
 READING: Final = (Family.ORGANIZATION,)
-"""What a call spends that only reads."""
+"""The quota families that a call spends which only reads."""
 
 
 class _UnreadReply(Reply):
-    """A reply whose body is too large or can't be unpacked: only its status and headers count."""
+    """A reply whose body is too large or unreadable: only its status and headers count."""
 
     @property
     def trustworthy(self) -> bool:
@@ -36,14 +36,14 @@ class _UnreadReply(Reply):
 class Caller:
     """One organization's API, within its quota.
 
-    Use it as an async context manager; the pool lives as long as that. Proxy and CA variables
-    (`HTTPS_PROXY`, `SSL_CERT_FILE` …) work as in httpx, and loopback goes through no proxy.
+    Use it as an async context manager, which keeps the connection pool open. Proxy and CA variables
+    (`HTTPS_PROXY`, `SSL_CERT_FILE` …) work as in httpx; loopback is reached without a proxy.
 
     Args:
         settings: Token, account group, address and limits.
-        gate: Who may send when; one of its own when left out.
-        transport: Stands in for the network, as `httpx.ASGITransport` does.
-        clock: The time in epoch seconds; one that nobody steps when left out.
+        gate: Decides who may send when; by default the caller's own.
+        transport: Replaces the network, as `httpx.ASGITransport` does.
+        clock: Returns epoch seconds; by default `unstepped`, a clock that nobody sets.
 
     Raises:
         SettingsError: A proxy or CA variable can't be used.
@@ -87,23 +87,23 @@ class Caller:
         body: Mapping[str, Any] | None = None,
         aid: str | None = None,
     ) -> Any:  # noqa: ANN401 - JSON
-        """Make a call that changes nothing, and return its JSON: what `results` reads through.
+        """Make a call that changes nothing, and return its JSON. `results` reads through this.
 
         Raises:
             CallFailed: One of its subclasses.
         """
         call = Call(method, path, READING, aid, params or {}, body, only_reads=True)
-        return read(await self.call(call, Record("")))  # nothing of it outlives the call
+        return read(await self.call(call, Record("")))  # the record is thrown away
 
     def server_time(self, at: float | None = None) -> float | None:
         """Return the server's time in epoch seconds, None before its first reply.
 
-        By the latest `Date` that a reply told, and by our own clock where none did. Never later
-        than it is there, and earlier by no more than that reply's way here and the second that a
-        `Date` is cut to.
+        It is based on the latest `Date` of a reply, or on our own clock if no reply had one. It is
+        never ahead of the server's clock, and behind it by no more than the time that reply took to
+        arrive plus one second, because a `Date` is cut to whole seconds.
 
         Args:
-            at: A moment in epoch seconds by this client's clock; now when left out.
+            at: A moment in epoch seconds by this client's clock; by default now.
         """
         if self._server_ahead is None:
             return None
@@ -116,14 +116,14 @@ class Caller:
         before_sending: BeforeSending | None = None,
         on_quota_refusal: Callable[[CallFailed], None] | None = None,
     ) -> Reply:
-        """Send a call as often as it takes to get another answer than 429.
+        """Send a call, again after each 429, until the answer is something else.
 
         Args:
             call: The call.
-            record: Is told of each time that it goes out, and of each 429.
-            before_sending: Awaited when the call may go out, right before it does; once more where
-                it takes so long that others have taken the quota meanwhile.
-            on_quota_refusal: Is told each 429.
+            record: Notes each time that the call goes out, and each 429.
+            before_sending: Awaited right before the call goes out; once more if it takes so long
+                that other calls have used up the quota meanwhile.
+            on_quota_refusal: Called with each 429.
 
         Returns:
             The whole reply, whatever its status.
@@ -131,18 +131,18 @@ class Caller:
         Raises:
             CallFailed: There is no reply.
         """
-        asked = self.gate.now()
+        asked, again = self.gate.now(), False
         while True:
             async with self.gate.admit(
-                call.spends, begun=record.begun, asked=asked, on_wait=record.waited
+                call.spends, begun=record.begun, asked=asked, again=again, on_wait=record.waited
             ) as admission:
                 record.sending(datetime.fromtimestamp(self._clock(), UTC))
                 if before_sending:
                     began = self.gate.now()
-                    may_go = await self.gate.make_ready(admission, before_sending())
-                    asked += self.gate.now() - began  # that was no wait for quota
-                    if not may_go:
-                        record.not_sent("not sent, since others took its place meanwhile")
+                    again = not await self.gate.make_ready(admission, before_sending())
+                    asked += self.gate.now() - began  # this was not a wait for quota
+                    if again:
+                        record.not_sent("not sent: other calls used up the quota meanwhile")
                         continue
                 reply = await self._send(call, admission)
             if reply.status != HTTPStatus.TOO_MANY_REQUESTS:
@@ -171,7 +171,7 @@ class Caller:
                 ) as response:
                     try:
                         body = await body_of(response, largest)
-                    except ReplyLost as error:  # it came all the same, with its headers
+                    except ReplyLost as error:  # a reply did come, with its headers
                         body, unread = bytearray(), error
         except (httpx.RequestError, TimeoutError) as error:
             why = reason(error, self.redact, call.redact)
@@ -183,7 +183,7 @@ class Caller:
         admission.reply = (_UnreadReply if unread else Reply)(
             status=response.status_code,
             headers={name: self.redact.data(value) for name, value in response.headers.items()},
-            # Not by the charset that the reply names: Python knows some that are no text.
+            # Ignores the charset that the reply names: some of Python's codecs aren't for text.
             body=self.redact.data(body.decode("utf-8-sig", "replace")),
             arrived=self._clock(),
             redact=lambda text: call.redact(self.redact(text)),

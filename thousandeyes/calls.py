@@ -10,15 +10,15 @@ from thousandeyes.replies import LONGEST_PROBLEM
 from thousandeyes.text import cut
 
 BeforeSending = Callable[[], Awaitable[None]]
-"""Is awaited right before a call goes out."""
+"""Awaited right before a call goes out."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the API, and the families that it spends.
+    """One call of the API, and the quota families that it spends.
 
-    `redact` takes the secrets that its body holds out of what is read of the reply. `only_reads`
-    tells that it changes nothing, so that to lose its reply costs a look and no more.
+    `redact` removes the secrets of the call's body from the reply. `only_reads` says that the call
+    changes nothing, so that nothing is in doubt if its reply is lost.
     """
 
     method: str
@@ -32,7 +32,7 @@ class Call:
 
 
 def reason(error: Exception, *redactors: Redactor) -> str:
-    """Return what the HTTP library says of a failure, without secrets and fit for a log."""
+    """Return what the HTTP library says about a failure, without secrets and fit for a log."""
     text = str(error)
     for redact in redactors:
         text = redact(text)

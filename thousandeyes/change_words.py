@@ -1,4 +1,4 @@
-"""What changed since an earlier run, in words. Pure."""
+"""Puts into words what changed since an earlier run. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -9,7 +9,7 @@ from thousandeyes.standing import Change, Standing
 from thousandeyes.text import clock, cut, listed
 
 MOST_NAMED: Final = 10
-"""Tests that a sentence names."""
+"""The most tests that a sentence names."""
 _LONGEST_LABEL: Final = 80
 
 _WORDS: Final[Mapping[Change, str]] = {
@@ -21,9 +21,9 @@ _WORDS: Final[Mapping[Change, str]] = {
 
 
 def sentences(records: Iterable[Record], gone: Iterable[Record] = ()) -> list[str]:
-    """Return what changed, one sentence per kind of change; none if nothing did.
+    """Return what changed, one sentence for each kind of change that there is.
 
-    Such as `Still failing: Payroll over VPN (3 runs in a row, since 2026-11-26 02:00 UTC).`
+    For example `Still failing: Payroll over VPN (3 runs in a row, since 2026-11-26 02:00 UTC).`
     """
     lines: list[str] = []
     standing = [(record, record.standing) for record in records if record.standing]
@@ -53,9 +53,9 @@ def _label(record: Record, standing: Standing) -> str:
 
 
 def how_long(standing: Standing) -> str:
-    """Return for how long a test has failed, and on how many laptops that did not fail before.
+    """Return how long a test has failed, and on how many laptops it newly fails.
 
-    Such as `2 runs in a row, since 2026-11-26 02:00 UTC; 1 laptop fails that did not before`.
+    For example `2 runs in a row, since 2026-11-26 02:00 UTC; 1 laptop fails that did not before`.
     """
     since = standing.failing_since
     when = f", since {clock(since)}" if since else ""

@@ -1,19 +1,11 @@
-"""What changed since an earlier run: its records and today's in, how they stand out. Pure."""
+"""Compares a run's records with those of an earlier run. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from thousandeyes import drift, marks
-from thousandeyes.outcomes import (
-    DOWN,
-    GOOD,
-    REFUSED,
-    UNHEARD,
-    UNTOLD,
-    Outcome,
-    VerdictName,
-)
+from thousandeyes.outcomes import GOOD, REFUSED, SILENT, UNTOLD, Ending, Outcome, VerdictName
 from thousandeyes.record import Record
 from thousandeyes.standing import Change, Standing
 
@@ -21,22 +13,27 @@ _MEASURED: Final = (VerdictName.PASSED, VerdictName.FAILED)
 
 
 def is_failing(record: Record) -> bool:
-    """Tell whether a test did not end well; one that was not sent does not count as failing."""
+    """Tell whether a test ended badly; a test that was not sent does not count as failing."""
     return record.ending not in GOOD and record.ending not in UNTOLD
 
 
-def compared(record: Record, earlier: Record | None, compared_with: str | None) -> Standing:
-    """Return how a test stands against its row of an earlier run.
+def is_unread(record: Record) -> bool:
+    """Tell whether nobody knows what was measured, since its results could not be read."""
+    return record.verdict is not None and record.verdict.unread
 
-    What is not known this time stays as it was: a test that was not sent, and one that was only
-    accepted after its laptops had failed, neither fails nor recovers. Laptops still fail, or
-    recover, only if they failed when they were last measured. A test that is not in the earlier run
-    is new, also when it was in one before that.
+
+def compared(record: Record, earlier: Record | None, compared_with: str | None) -> Standing:
+    """Return how a test compares with its row of an earlier run.
+
+    What is unknown this time stays as it was: a test that was not sent, whose results could not be
+    read, or that was only accepted after its laptops had failed, neither fails nor recovers.
+    Laptops still fail, or recover, only if they failed when they were last measured. A test that is
+    not in the earlier run is new, even if it was in a run before that.
 
     Args:
         record: The test as it ended now.
-        earlier: The same test in the earlier run, None where it was not in it.
-        compared_with: ID of that run, None where there is none to compare with.
+        earlier: The same test in the earlier run, None if it was not part of that run.
+        compared_with: ID of that run, None if there is none to compare with.
     """
     before = (earlier and earlier.standing) or Standing()
     now = _values(record)
@@ -45,7 +42,7 @@ def compared(record: Record, earlier: Record | None, compared_with: str | None) 
     if earlier and _was_failing(earlier) and change in (Change.STILL_FAILING, Change.UNCHANGED):
         since = before.failing_since or earlier.started_at or record.started_at
         runs = max(before.failing_runs, 1) + (change is Change.STILL_FAILING)
-    elif is_failing(record):
+    elif is_failing(record) and not is_unread(record):
         since, runs = record.started_at or record.finished_at, 1
     return Standing(
         change=change if compared_with else None,
@@ -58,6 +55,7 @@ def compared(record: Record, earlier: Record | None, compared_with: str | None) 
         recent=drift.remembered(before.recent, now),
         compared_with=compared_with,
         last_measured=_last_measured(record) or _last_measured(earlier),
+        last_heard=_last_heard(record) or _last_heard(earlier),
     )
 
 
@@ -74,6 +72,8 @@ def _change(record: Record, earlier: Record | None) -> Change:
 def _of_a_failing_one(record: Record, earlier: Record) -> Change:
     if _fails_as_before(record, earlier):
         return Change.STILL_FAILING
+    if is_unread(record):
+        return Change.UNCHANGED
     was_well = _last_measured(earlier) is VerdictName.PASSED or not _was_failing(earlier)
     return Change.NEW_FAILURE if was_well else Change.NEW
 
@@ -81,53 +81,64 @@ def _of_a_failing_one(record: Record, earlier: Record) -> Change:
 def _of_one_that_failed(record: Record, earlier: Record) -> Change:
     laptops_failed = _last_measured(earlier) is VerdictName.FAILED
     if record.ending is Outcome.ACCEPTED:
-        # A call that was taken says nothing of laptops that failed, or of which nobody answered.
+        # An accepted call says nothing about laptops that failed, or that did not answer.
         by_its_call = marks.last_sent(_history(earlier)) == marks.FAILED
         return Change.RECOVERED if by_its_call and not laptops_failed else Change.UNCHANGED
-    return Change.RECOVERED if laptops_failed or earlier.ending in REFUSED else Change.NEW
+    return Change.RECOVERED if laptops_failed or _last_heard(earlier) in REFUSED else Change.NEW
 
 
 def _fails_as_before(record: Record, earlier: Record) -> bool:
-    """Tell whether a test that fails is known to have failed, and not only to have told nothing.
+    """Tell whether a failing test is known to have failed before, not just to have been unknown.
 
-    Where its laptops failed when they were last measured, it is. Else an outage may have begun
-    unseen while calls came to nothing or nobody answered: only the same once more is no news.
+    It is known if its laptops failed when they were last measured. Otherwise an outage may have
+    begun unseen while calls failed or nobody answered: only the same ending once more is old news.
     """
     if _last_measured(earlier) is VerdictName.FAILED:
         return True
-    begins_to_tell = earlier.ending in _NEVER_HEARD and record.ending not in _NEVER_HEARD
-    if record.ending is VerdictName.FAILED or begins_to_tell:
+    if record.ending is VerdictName.FAILED or (is_unread(record) and not _was_failing(earlier)):
         return False
-    return marks.mark(record.ending) == marks.last_sent(_history(earlier))
-
-
-_NEVER_HEARD: Final = DOWN | UNHEARD
-"""Outcomes that tell only that a call came to nothing."""
+    if _is_unheard(record):
+        return marks.mark(record.ending) == marks.last_sent(_history(earlier))
+    heard = _last_heard(earlier)
+    return heard is not None and marks.mark(record.ending) == marks.mark(heard)
 
 
 def judged_anew(record: Record, known: Standing) -> Standing:
-    """Return how a test stands whose verdict changed, where its earlier run is gone.
+    """Return the standing of a test whose verdict changed after its earlier run was deleted.
 
-    What it was found to be then stays; its newest mark is that of the verdict.
+    What the comparison found at the time stays, unless the new verdict is passed; the newest mark
+    becomes that of the new verdict.
     """
+    if record.ending is VerdictName.PASSED and known.failing_runs:
+        known = replace(known, change=_passed_after(known), failing_since=None, failing_runs=0)
     return replace(
         known,
         history=marks.marked_anew(known.history, marks.mark(record.ending)),
         last_measured=_last_measured(record) or known.last_measured,
+        last_heard=_last_heard(record) or known.last_heard,
     )
+
+
+def _passed_after(known: Standing) -> Change | None:
+    """Return what became of a test that passed after all, by what it was first found to be."""
+    if known.change is Change.STILL_FAILING:
+        laptops_failed = known.last_measured is VerdictName.FAILED
+        return Change.RECOVERED if laptops_failed else Change.NEW
+    return Change.UNCHANGED if known.change is Change.NEW_FAILURE else known.change
 
 
 def _history(earlier: Record | None) -> str:
     if earlier is None:
         return ""
-    # Rows of earlier versions hold no marks, and tell of their own run alone.
+    # Rows of earlier versions hold no marks: they speak only of their own run.
     return (earlier.standing and earlier.standing.history) or marks.mark(earlier.ending)
 
 
 def is_newly_failing(record: Record) -> bool:
     """Tell whether a test fails that is not known to have failed before.
 
-    A failing test of which nothing is known from before counts: nobody can say that it is old.
+    A failing test counts if nothing is known about it from before, or if its results could not be
+    read: nobody can say that it failed before.
     """
     known = record.standing and record.standing.change is Change.STILL_FAILING
     return is_failing(record) and not known
@@ -139,15 +150,15 @@ def gone(records: Iterable[Record], earlier: Mapping[str, Record]) -> list[Recor
 
 
 def is_gone(record: Record) -> bool:
-    """Tell whether a test was no part of the run that its record is of."""
+    """Tell whether a record is of a test that was not part of its run."""
     return record.standing is not None and record.standing.change is Change.GONE
 
 
 def carried(records: Iterable[Record], earlier: Mapping[str, Record]) -> list[Record]:
     """Return the tests of earlier runs that are not in this one, each with its history.
 
-    So a test that comes back has it. One that was not sent in as many runs as are remembered is
-    left out.
+    A test that comes back then still has its history. A test that none of the remembered runs sent
+    is left out.
     """
     kept = []
     for record in _absent(records, earlier):
@@ -159,7 +170,7 @@ def carried(records: Iterable[Record], earlier: Mapping[str, Record]) -> list[Re
 
 
 def passed_over(record: Record) -> Record:
-    """Return a test of an earlier run that a later one left no record of, with a mark for that."""
+    """Return a test of an earlier run with one more mark, for a later run that left no record."""
     known = record.standing or Standing()
     record.stands(replace(known, history=marks.continued(_history(record), marks.NOT_SENT)))
     return record
@@ -171,23 +182,37 @@ def _absent(records: Iterable[Record], earlier: Mapping[str, Record]) -> list[Re
 
 
 def _was_failing(earlier: Record) -> bool:
-    return is_failing(earlier) or bool(earlier.standing and earlier.standing.failing_runs)
+    fails = is_failing(earlier) and not is_unread(earlier)
+    return fails or bool(earlier.standing and earlier.standing.failing_runs)
 
 
 def _tells(earlier: Record) -> bool:
-    """Tell whether an earlier run says how the test was, or carries on what one before it said."""
+    """Tell whether an earlier run says how the test was, or repeats what a run before it said."""
     carried = earlier.standing and earlier.standing.change is Change.UNCHANGED
-    return earlier.ending not in UNTOLD or _was_failing(earlier) or bool(carried)
+    told = earlier.ending not in UNTOLD and not is_unread(earlier)
+    return told or _was_failing(earlier) or bool(carried)
 
 
 def _last_measured(record: Record | None) -> VerdictName | None:
     """Return what laptops measured, if not in this run then when they last did; None: never."""
     if record is None:
         return None
-    for name in _MEASURED:
-        if record.ending is name:
-            return name
+    if record.ending in _MEASURED:
+        return VerdictName(record.ending)
     return record.standing.last_measured if record.standing else None
+
+
+def _last_heard(record: Record | None) -> Ending | None:
+    """Return how the test last ended by what the API or laptops told of it; None: never."""
+    if record is None:
+        return None
+    if not _is_unheard(record):
+        return record.ending
+    return record.standing.last_heard if record.standing else None
+
+
+def _is_unheard(record: Record) -> bool:
+    return record.ending in SILENT or is_unread(record)
 
 
 def _values(record: Record) -> dict[str, float]:
@@ -201,12 +226,12 @@ def _values(record: Record) -> dict[str, float]:
 
 
 def newly_failing_laptops(record: Record, earlier: Record | None) -> list[str]:
-    """Return the laptops for which a test fails that failed before, though not for these."""
+    """Return the laptops that fail a test now and did not when it failed before."""
     return record.verdict.failed_newly(earlier.verdict) if record.verdict and earlier else []
 
 
 def in_numbers(laptops: Collection[str]) -> str:
-    """Return how many laptops fail that did not before; nothing where none does."""
+    """Return in words how many laptops newly fail; empty if none do."""
     if not laptops:
         return ""
     return f"{len(laptops)} laptops fail" if len(laptops) > 1 else "1 laptop fails"

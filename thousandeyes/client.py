@@ -1,4 +1,4 @@
-"""The calls that this project makes; everything that decides is elsewhere."""
+"""The calls that this project makes. All decisions are made elsewhere."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import suppress
@@ -28,7 +28,7 @@ Item = TypeVar("Item", bound=BaseModel)
 
 
 class ThousandEyesClient(Caller):
-    """The calls of one organization's API that this project makes; `Caller` says how.
+    """The calls that this project makes to one organization's API; `Caller` does the sending.
 
     Use it as an async context manager.
     """
@@ -40,21 +40,21 @@ class ThousandEyesClient(Caller):
         before_sending: BeforeSending | None = None,
         on_quota_refusal: Callable[[CallFailed], None] | None = None,
     ) -> str:
-        """Run an endpoint instant scheduled test again, and return the API's words on it.
+        """Run an endpoint instant scheduled test again, and return the message of the API's answer.
 
-        A 429 is waited out and sent again; everything else is sent once.
+        After a 429 it waits and sends the call again; otherwise it sends the call once.
 
         Args:
-            record: The test. Is kept up to date with all that is learned, also when this is cut
-                short. Its account group counts, the settings' where it has none.
-            before_sending: Awaited when the call may go out, right before it does.
-            on_quota_refusal: Is told each 429.
+            record: The test. It is kept up to date with all that is learned, even when this call is
+                cut short. Its account group is used, or the settings' if it has none.
+            before_sending: Awaited right before the call goes out.
+            on_quota_refusal: Called with each 429.
 
         Raises:
             CallFailed: One of its subclasses.
-            InvalidTestIds: This can't be an ID; nothing was sent.
+            InvalidTestIds: The record's ID can't be a test ID; nothing was sent.
         """
-        # It becomes part of the address: an empty one, or one with a slash, would name another.
+        # The ID becomes part of the URL: with an empty one, or one with a slash, that would change.
         test_id = clean_test_id(record.test_id)
         call = Call("POST", f"{TESTS}/{test_id}/run", _INSTANT, record.aid)
         try:
@@ -76,11 +76,11 @@ class ThousandEyesClient(Caller):
     ) -> str:
         """Create an endpoint instant test, which also runs it once, and return its ID.
 
-        A 429 is waited out and sent again; everything else is sent once. The other arguments are
-        those of `rerun`; the record is given the ID.
+        After a 429 it waits and sends the call again; otherwise it sends the call once. The other
+        arguments are those of `rerun`; the ID is also noted in the record.
 
         Raises:
-            CallFailed: One of its subclasses; `ReplyLost` also when the answer names no ID.
+            CallFailed: One of its subclasses; also `ReplyLost` if the answer names no ID.
         """
         path = f"{TESTS}/{definition.type}/instant"
         redact = Redactor(*definition.secrets())
@@ -110,14 +110,14 @@ class ThousandEyesClient(Caller):
         chosen: Collection[str] | None = None,
         most_pages: int = MOST_PAGES,
     ) -> AsyncIterator[AgentsPage]:
-        """Read the endpoint agents page by page, as far as `most_pages` calls reach.
+        """Read the endpoint agents page by page, in at most `most_pages` calls.
 
-        Where that was too far for all of them, no page says that it is the last.
+        If these don't suffice for all agents, no page says that it is the last.
 
         Args:
-            aid: Account group; the settings' own when left out.
-            chosen: The IDs of those that matter; all when left out.
-            most_pages: Calls at the most.
+            aid: Account group; by default that of the settings.
+            chosen: The IDs of the agents that matter; by default all agents.
+            most_pages: The most calls to make.
 
         Raises:
             CallFailed: One of its subclasses.
@@ -149,7 +149,7 @@ class ThousandEyesClient(Caller):
             except InvalidCall:
                 if number:
                     raise
-                # The description bounds `max` nowhere; an API that does may choose the size.
+                # The description names no limit for `max`. If the API has one, it picks the size.
                 params = {}
                 continue
             agents = _items(told, f"{method} {path}", "agents", Agent)
@@ -160,13 +160,13 @@ class ThousandEyesClient(Caller):
             params = {**params, "cursor": cursor}
 
     async def path(self, test_id: str, agent_id: str, round_id: int, aid: str | None = None) -> Any:  # noqa: ANN401 - JSON
-        """Read the path of an agent's round, as JSON; a 429 is not waited out.
+        """Read the path of an agent's round, as JSON. A 429 is raised at once.
 
         Args:
             test_id: The test.
             agent_id: The agent, an ID of letters, digits and hyphens.
             round_id: The round, in epoch seconds.
-            aid: Account group; the settings' own when left out.
+            aid: Account group; by default that of the settings.
 
         Raises:
             CallFailed: One of its subclasses.
@@ -176,7 +176,7 @@ class ThousandEyesClient(Caller):
         return read(await self.call(call, Record(""), on_quota_refusal=_raise))
 
     async def account_groups(self) -> list[AccountGroup]:
-        """List the account groups of the token's user: also the cheapest check of a token.
+        """List the account groups of the token's user. This is also the cheapest check of a token.
 
         Raises:
             CallFailed: One of its subclasses.
@@ -197,7 +197,7 @@ def _total(body: Mapping[str, object]) -> int | None:
 
 
 def _items(body: object, call: str, name: str, model: type[Item]) -> list[Item]:
-    """Return the items that can be read; a list in which none can be is none."""
+    """Return the readable items; a list without a single one counts as a lost reply."""
     items = body.get(name) if isinstance(body, dict) else None
     if not isinstance(items, list):
         raise ReplyLost(f"{call} answered without a readable list of {name}")

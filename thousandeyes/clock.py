@@ -1,4 +1,4 @@
-"""Clocks that nobody steps, and that go on while the machine sleeps."""
+"""Clocks that nobody can set, and that keep running while the machine sleeps."""
 
 import sys
 import time
@@ -6,19 +6,19 @@ from collections.abc import Callable
 
 
 def elapsed() -> float:
-    """Return seconds since some moment, those in which the machine slept included."""
+    """Return the seconds since some fixed moment, including time that the machine was asleep."""
     if sys.platform == "linux":
         return time.clock_gettime(time.CLOCK_BOOTTIME)
-    if sys.platform == "darwin":  # Python's own stands still there while the machine sleeps
+    if sys.platform == "darwin":  # Python's own clock stops there during sleep
         return time.clock_gettime(time.CLOCK_MONOTONIC)
     return time.monotonic()
 
 
 def unstepped() -> Callable[[], float]:
-    """Return a clock of epoch seconds: the wall clock's as it is now, and never stepped after.
+    """Return a clock of epoch seconds that starts at the wall clock's time and is never set.
 
-    Two moments read off it are as far apart as they were, also when somebody sets the machine's
-    time between them.
+    The difference between two of its readings is the time that passed, even if somebody sets the
+    machine's clock in between.
     """
     began = time.time() - elapsed()
     return lambda: began + elapsed()

@@ -1,4 +1,4 @@
-"""How the API is reached: headers, time limits, proxy, TLS; and what never reached it."""
+"""How the API is reached (headers, timeouts, proxy, TLS), and which calls never reached it."""
 
 import platform
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ USER_AGENT: Final = (
 )
 
 MOST_CALLS: Final = 200
-"""Calls that may be under way at a time, so connections in a pool."""
+"""Calls that may be in flight at a time, and so connections in a pool."""
 
 _NOT_SENT: Final = (
     httpx.ConnectError,
@@ -32,22 +32,22 @@ _NOT_SENT: Final = (
 
 
 class Tunnel:
-    """Whether a call still waits for a proxy's tunnel, so that no byte of it reached the API.
+    """Knows whether a call still waits for a proxy's tunnel, so that no byte of it reached the API.
 
-    An error in a tunnel's making looks like one of the call itself: both are HTTP requests.
+    An error while the tunnel is set up looks like an error of the call: both are HTTP requests.
     """
 
     def __init__(self) -> None:
         self.in_the_making = False
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Follow a call, as httpx's extension `trace` tells of it step by step."""
+        """Follow a call step by step, as the handler of httpx's extension `trace`."""
         if event.startswith("http11.") and (request := info.get("request")):
             self.in_the_making = request.method == b"CONNECT"
 
 
 def never_sent(error: Exception, tunnel: Tunnel) -> bool:
-    """Tell whether a call failed before a byte of it reached the API. All else leaves a doubt."""
+    """Tell whether a call failed before a byte of it reached the API. Else it may have run."""
     return tunnel.in_the_making or isinstance(error, _NOT_SENT)
 
 
@@ -59,10 +59,10 @@ def http_client(
 ) -> httpx.AsyncClient:
     """Return a connection pool.
 
-    A server, or a proxy on the way, may close a connection that was kept just as the next request
-    goes out on it, and then nobody knows whether that was carried out. With no kept connections
-    each call goes out on one of its own: with TLS that costs two or three round trips and, seen
-    from both sides, 5 ms of processor time, which 24 calls a minute don't feel.
+    A server, or a proxy on the way, may close a kept-alive connection just as the next request goes
+    out on it, and then nobody knows whether the request was carried out. If no connections are
+    kept, each call has its own. With TLS that costs two or three round trips and 5 ms of CPU time
+    on both sides together, which is nothing at 24 calls a minute.
 
     Raises:
         SettingsError: A proxy or CA variable can't be used.
@@ -83,13 +83,13 @@ def http_client(
                 write=settings.write_timeout,
                 pool=settings.pool_timeout,
             ),
-            # httpx's own 100 would let calls wait here, where they time out.
+            # With httpx's default of 100, calls would wait here and time out.
             limits=httpx.Limits(
                 max_connections=MOST_CALLS, max_keepalive_connections=kept_connections
             ),
             follow_redirects=False,
             event_hooks={"response": [_forget_location]},
-            # What one reply sets must not change what the next call sends, nor grow with each.
+            # No cookies: a reply must not change what the next call sends.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             verify=trusted(),
             transport=transport,
@@ -102,8 +102,8 @@ def http_client(
 def longest_call(settings: ThousandEyesSettings) -> float:
     """Return the seconds after which a call that was sent is given up.
 
-    A reply that drips in keeps every read timeout happy. What comes before the reply has time
-    limits of its own, which must come first: they tell that nothing was sent.
+    A reply that trickles in never exceeds the read timeout. The steps before the reply have
+    timeouts of their own, which must fire first: they show that nothing was sent.
     """
     tcp_and_tls_also_of_a_proxy = 4 * settings.connect_timeout
     until_sent = settings.pool_timeout + tcp_and_tls_also_of_a_proxy + settings.write_timeout
@@ -111,7 +111,7 @@ def longest_call(settings: ThousandEyesSettings) -> float:
 
 
 async def _forget_location(response: httpx.Response) -> None:
-    # httpx reads it also where redirects are not followed, and fails on one that is no address.
+    # httpx parses it even if redirects are not followed, and fails if it is not a valid URL.
     if response.has_redirect_location:
         del response.headers["location"]
 

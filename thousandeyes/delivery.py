@@ -9,9 +9,9 @@ class Delivery(StrEnum):
     """What may be sent again when nobody can tell whether a call was carried out."""
 
     AT_LEAST_ONCE = "at_least_once"
-    """Sent again: the test certainly ran, now and then twice."""
+    """Sent again: the test certainly ran, sometimes twice."""
     AT_MOST_ONCE = "at_most_once"
-    """Not sent again: the test never runs twice, and now and then it stays unknown."""
+    """Not sent again: the test never runs twice, but sometimes nobody knows whether it ran."""
 
 
 def may_send_again(error: CallFailed, delivery: Delivery) -> bool:

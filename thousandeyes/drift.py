@@ -1,14 +1,14 @@
-"""Whether a measurement is worse than the same test's usual ones: numbers in, a word out. Pure.
+"""Whether a measurement is worse than the same test's usual ones: numbers in, words out. Pure.
 
-Usual is the median of the older half of what is kept, so that a test that grows slower bit by bit
-is seen against how it was. The spread comes from the steps between neighbours: these a slow growth
-hardly widens (J. von Neumann and others, The mean square successive difference, Annals of
-Mathematical Statistics 12, 1941), and their median no single outlier. How many spreads are too
-many: B. Iglewicz and D. Hoaglin, How to Detect and Handle Outliers, ASQC 1993; more of them where
-few values are kept, whose spread is a rough guess.
+"Usual" is the median of the older half of the values that are kept, so that a test that gets slower
+bit by bit is compared with how it was. The spread comes from the steps between neighbouring values:
+a slow rise hardly widens these (J. von Neumann and others, The mean square successive difference,
+Annals of Mathematical Statistics 12, 1941), and a single outlier hardly moves their median. How
+many spreads are too many: B. Iglewicz and D. Hoaglin, How to Detect and Handle Outliers, ASQC 1993.
+It takes more of them when few values are kept, because their spread is a rough guess.
 
-Values of a few agents are not held against those of many. Instead it is said that far fewer of them
-answered than usual, which is all that laptops tell that fall silent.
+Values of a few agents are not compared with those of many. Instead the result says that far fewer
+agents answered than usual, which is all that is known of laptops that fall silent.
 """
 
 from collections.abc import Mapping
@@ -21,19 +21,19 @@ from typing import Final, NamedTuple
 from thousandeyes.standing import Recent
 
 FEWEST: Final = 6
-"""Earlier values without which nothing is said."""
+"""Earlier values that it takes to say anything."""
 MOST_KEPT: Final = 20
-"""Values that are kept of a metric."""
+"""The most values that are kept of a metric."""
 
 AGENTS: Final = "agents"
-"""Under which is kept how many agents answered, beside the metrics."""
+"""The key, beside those of the metrics, for how many agents answered."""
 _FEWER_BY: Final = 3
-"""Silent agents that may as well be off by chance, such as at night."""
+"""With fewer missing agents than this, they may be off by chance, for example at night."""
 
 _TOO_MANY_SPREADS: Final = 3.5
-"""For many values; for n of them 1 + 6 / n times that. Of steady noise (normal, 20 % of the mean)
-0.5 % is then called worse at 6 values and 0.2 % at 20, of log-normal noise 0.9 % and 0.6 %. With
-3.5 for all, it was 2.6 % and 0.6 %, and 4 % and 1.6 %."""
+"""For many values; for n values it is 1 + 6 / n times that. Of steady noise (normal, 20 % of the
+mean), 0.5 % is then called worse at 6 values and 0.2 % at 20; of log-normal noise, 0.9 % and 0.6 %.
+With 3.5 for any number of values, it was 2.6 % and 0.6 %, and 4 % and 1.6 %."""
 _SIGMA: Final = 1.4826  # of a normal distribution, for its median absolute deviation
 
 
@@ -42,9 +42,9 @@ class _Metric(NamedTuple):
     name: str
     unit: str
     least: float
-    """A smaller step means nothing, however steady the test is; in the metric's unit."""
+    """A smaller step, in the metric's unit, means nothing, however steady the test is."""
     least_share: float
-    """Nor does one that is a smaller share of what is usual."""
+    """A step that is a smaller share of the usual value means nothing either."""
 
 
 METRICS: Final[Mapping[str, _Metric]] = MappingProxyType(
@@ -54,13 +54,13 @@ METRICS: Final[Mapping[str, _Metric]] = MappingProxyType(
         "loss": _Metric("lossier", "loss", " %", 1, 0),
     }
 )
-"""What is looked at, each the median over a test's agents."""
+"""The metrics that are compared, each the median over a test's agents."""
 
 
 def fewer(recent: Recent, now: Mapping[str, float]) -> str:
-    """Return that far fewer agents answered than usual, if so, and how many.
+    """Return how many agents answered, if that is far fewer than usual; else an empty string.
 
-    Such as `fewer agents: 1 answered, usually 25`. Arguments as for `moved`.
+    For example `fewer agents: 1 answered, usually 25`. The arguments are those of `moved`.
     """
     usual, answered = median(recent.get(AGENTS, (0,))), now.get(AGENTS, 0)
     if AGENTS not in now or not are_far_fewer(answered, usual):
@@ -69,12 +69,12 @@ def fewer(recent: Recent, now: Mapping[str, float]) -> str:
 
 
 def moved(recent: Recent, now: Mapping[str, float]) -> str:
-    """Return what is worse than usual, such as `slower: latency 48 ms, usually 31 ms`.
+    """Return what is worse than usual, for example `slower: latency 48 ms, usually 31 ms`.
 
-    Empty where nothing is, or where too little is known to tell.
+    The text is empty if nothing is worse, or too little is known.
 
     Args:
-        recent: What the test measured in earlier runs, the oldest first.
+        recent: What the test measured in earlier runs, oldest first.
         now: What it measured this time.
     """
     return "; ".join(
@@ -91,9 +91,9 @@ def are_far_fewer(agents: float, before: float) -> bool:
 
 
 def remembered(recent: Recent, now: Mapping[str, float]) -> dict[str, tuple[float, ...]]:
-    """Return what is kept for the next run: the values of this one after the earlier ones.
+    """Return what is kept for the next run: the earlier values, then those of this run.
 
-    Of far fewer agents than usual, only their number is kept.
+    If far fewer agents answered than usual, only their number is kept.
     """
     if fewer(recent, now):
         now = {AGENTS: now[AGENTS]}
@@ -106,7 +106,7 @@ def remembered(recent: Recent, now: Mapping[str, float]) -> dict[str, tuple[floa
 
 
 def _exceeded(values: tuple[float, ...], now: float, metric: _Metric) -> float | None:
-    """Return what is usual, if this value is too far above it."""
+    """Return the usual value, if this one is too far above it."""
     if len(values) < FEWEST:
         return None
     usual = median(values[: (len(values) + 1) // 2])

@@ -3,13 +3,13 @@
 ```
 ThousandEyesError
 ├── SettingsError             a variable or a block is missing or wrong; nothing was sent
-├── InvalidTestIds            an ID that can't be one, or none at all; nothing was sent
-├── InvalidDefinitions        a test that can't be created as it is defined; nothing was sent
-└── CallFailed                one call did not end well
+├── InvalidTestIds            a test ID is invalid, or there is none; nothing was sent
+├── InvalidDefinitions        a test can't be created as it is defined; nothing was sent
+└── CallFailed                one call failed
     ├── Unreachable           no connection: the API has not seen the call
-    ├── ReplyLost             sent, and no trustworthy answer came back
-    ├── QuotaExhausted        waited for quota as long as it may
-    ├── RunStopped            the run was told to stop before the call went out
+    ├── ReplyLost             sent, but no trustworthy answer came back
+    ├── QuotaExhausted        waited for quota as long as allowed
+    ├── RunStopped            the run was stopped before the call went out
     └── Refused               the API answered with an error
         ├── TokenRefused      401
         ├── Forbidden         403
@@ -19,7 +19,7 @@ ThousandEyesError
         └── ServerError       5xx
 ```
 
-A message never holds the token, also where the API repeated it.
+A message never holds the token, even if the API repeated it.
 """
 
 from http import HTTPStatus
@@ -33,22 +33,22 @@ class ThousandEyesError(Exception):
 
 
 class SettingsError(ThousandEyesError):
-    """A setting is missing or wrong. Names the variable, or the block, never its value."""
+    """A setting is missing or wrong. The message names the variable or block, never its value."""
 
 
 class InvalidTestIds(ThousandEyesError, ValueError):
-    """A list of test IDs that can't be sent. Nothing was."""
+    """A list of test IDs can't be sent. Nothing was sent."""
 
 
 class InvalidDefinitions(ThousandEyesError, ValueError):
-    """Definitions of tests that can't be sent. Nothing was."""
+    """Definitions of tests can't be sent. Nothing was sent."""
 
 
 class CallFailed(ThousandEyesError):
-    """One call did not end well.
+    """One call failed.
 
-    `outcome` is what a test ends in when nothing else was heard of it. `may_pass` tells that the
-    same call can succeed later.
+    `outcome` is the test's outcome if nothing else is known of it. `may_pass` says whether the same
+    call can succeed later.
     """
 
     outcome: ClassVar[Outcome]
@@ -61,33 +61,33 @@ class CallFailed(ThousandEyesError):
 
 
 class Unreachable(CallFailed):
-    """Refused connection, failed TLS or name lookup, no connection in time: nothing was sent."""
+    """Connection refused or timed out, or TLS or the name lookup failed: nothing was sent."""
 
     outcome = Outcome.UNREACHABLE
     may_pass = True
 
 
 class ReplyLost(CallFailed):
-    """Sent, and then no answer, half an answer, or a page that is not the API's."""
+    """Sent, but then no answer came, or half an answer, or a page that is not the API's."""
 
     outcome = Outcome.UNKNOWN
     may_pass = True
 
 
 class QuotaExhausted(CallFailed):
-    """The call waited for quota as long as it may, and was not sent."""
+    """The call waited for quota as long as allowed, and was not sent."""
 
     outcome = Outcome.QUOTA_EXHAUSTED
 
 
 class RunStopped(CallFailed):
-    """The run was told to stop before the call went out."""
+    """The run was stopped before the call went out."""
 
     outcome = Outcome.NOT_ATTEMPTED
 
 
 class Refused(CallFailed):
-    """The API answered, and not with success. `status` is the HTTP status."""
+    """The API answered with an error. `status` is the HTTP status."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message, status)
@@ -99,37 +99,37 @@ class Refused(CallFailed):
 
 
 class TokenRefused(Refused):
-    """401: the token is wrong, expired, or its user is locked."""
+    """401: the token is wrong or expired, or its user is locked."""
 
     outcome = Outcome.FORBIDDEN
 
 
 class Forbidden(Refused):
-    """403: the token's user may not do this, or not in this account group."""
+    """403: the token's user may not do this, at least not in this account group."""
 
     outcome = Outcome.FORBIDDEN
 
 
 class NotFound(Refused):
-    """404: unknown in this account group."""
+    """404: not found in this account group."""
 
     outcome = Outcome.NOT_FOUND
 
 
 class TooManyRequests(Refused):
-    """429: the quota is used up. Refused before anything was done, so waiting is all it takes."""
+    """429: the quota is used up. The call was not carried out, so waiting is enough."""
 
     outcome = Outcome.QUOTA_EXHAUSTED
 
 
 class InvalidCall(Refused):
-    """Any other 4xx, and 3xx: sending the same again would get the same answer."""
+    """Any other 4xx, and 3xx: the same call would get the same answer again."""
 
     outcome = Outcome.INVALID
 
 
 class ServerError(Refused):
-    """5xx: whether the call was carried out can't be told."""
+    """5xx: nobody knows whether the call was carried out."""
 
     outcome = Outcome.SERVER_ERROR
     may_pass = True

@@ -1,7 +1,7 @@
-r"""Undoes what JSON, web pages, addresses and `repr` do to letters, and tells where each was.
+r"""Undoes the escapes of JSON, HTML, URLs and `repr`, and knows where each character came from.
 
-Any of them may escape any letter, and one what another has escaped, so that no list of the ways to
-write a text is complete. Undone time and again, all of them lead to the text itself.
+Any of them may escape any character, and also what another has escaped. So no list of the ways to
+write a text is complete. But undoing escapes again and again always leads to the text itself.
 """
 
 import re
@@ -11,7 +11,8 @@ from html.entities import html5
 from typing import Final
 
 MOST_ESCAPES: Final = 2_000_000
-"""In a text. An honest page of 10,000 tests has 700,000 when JSON escapes each slash and accent."""
+"""The most in a text. An honest page of 10,000 tests has 700,000 if JSON escapes each slash and
+accent."""
 
 _ESCAPE: Final = re.compile(
     r"""
@@ -29,13 +30,13 @@ _LAST: Final = 0x10FFFF
 
 
 class TooManyEscapes(Exception):
-    """A text has more escapes than anything honest."""
+    """A text has more escapes than any honest one."""
 
 
 class Undone:
     """A text with one layer of its escapes undone.
 
-    An octet of an address, or of bytes, becomes the letter with its number: `%C3%A9` two letters.
+    An octet of a URL, or of bytes, becomes the character with its number: `%C3%A9` becomes two.
     """
 
     def __init__(self, text: str) -> None:
@@ -50,7 +51,7 @@ class Undone:
         return not self._ends
 
     def origin(self, position: int) -> int:
-        """Return the place in the text before of a place in this one."""
+        """Return the position in the original text of a position in this one."""
         place = bisect_right(self._ends, position)
         return position + (self._longer_by[place - 1] if place else 0)
 

@@ -1,8 +1,8 @@
-"""Fisher's exact test, one-sided: how often chance alone brings so many failures together.
+"""Fisher's exact test, one-sided: how often chance alone brings that many failures together.
 
 Source: R. A. Fisher, The Logic of Inductive Inference, Journal of the Royal Statistical Society 98
-(1935), pages 39 to 82; the distribution is the hypergeometric one. It holds for few laptops as for
-many, which the usual approximations don't.
+(1935), pages 39 to 82. The distribution is the hypergeometric one. The test is as valid for few
+laptops as for many; the usual approximations are not.
 """
 
 import math
@@ -10,22 +10,22 @@ from functools import lru_cache
 from typing import Final
 
 _NEGLIGIBLE: Final = -40.0
-"""The logarithm of a part that a sum of decreasing parts can do without."""
+"""A sum of decreasing terms may stop at a term whose logarithm is this far below the first."""
 
 
 def log_chance(failed: int, group: int, all_failed: int, everyone: int) -> float:
-    """Return how probable it is that a group has this many failures, or more, by chance alone.
+    """Return the log of the probability that a group has this many failures or more by chance.
 
-    It is the natural logarithm, since the probability itself may be too small for a float.
+    It is the natural logarithm, because the probability itself may be too small for a float.
 
     Args:
         failed: How many of the group failed.
         group: How many belong to the group.
-        all_failed: How many failed in all, those of the group included.
-        everyone: How many there are in all.
+        all_failed: How many failed in total, including those of the group.
+        everyone: How many there are in total.
 
     Raises:
-        ValueError: There is no such group.
+        ValueError: No group can have these numbers.
     """
     passed = everyone - all_failed
     least, most = max(0, group - passed), min(group, all_failed)
@@ -34,7 +34,7 @@ def log_chance(failed: int, group: int, all_failed: int, everyone: int) -> float
     if failed == least:
         return 0.0
     ways = _log_ways(everyone, group)
-    # The parts decrease above the most probable number; below it all of them have to be summed.
+    # Above the most probable number the terms decrease; below it all of them have to be summed.
     usual = (group + 1) * (all_failed + 1) // (everyone + 2)
     parts: list[float] = []
     for number in range(failed, most + 1):

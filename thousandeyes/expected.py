@@ -1,4 +1,4 @@
-"""What a test's run should bring: which kinds of results, and of how many agents. Pure."""
+"""What to expect of a test's run: which kinds of results, and from how many agents. Pure."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -13,25 +13,25 @@ _KINDS: Final = {"agent-to-server": frozenset({Kind.NETWORK}), _HTTP: _BOTH}
 
 
 def kinds_of(test: EndpointTest | None) -> frozenset[Kind]:
-    """Return the kinds of results that a test may have; both where its type isn't known."""
+    """Return the kinds of results that a test may have; both if its type isn't known."""
     return _KINDS.get(test.type, _BOTH) if test else _BOTH
 
 
 def is_http(test: EndpointTest | None) -> bool:
-    """Tell whether a test is known to be one that agents answer with HTTP results."""
+    """Tell whether a test is known to be an HTTP test."""
     return test is not None and test.type == _HTTP
 
 
 def expected_agents(test: EndpointTest | None, fleet: Fleet | None) -> int | None:
-    """Return how many agents should answer; None where it isn't known.
+    """Return how many agents should answer; None if that isn't known.
 
-    Which agents a label or a tag stands for is not known here, so for such a test it may be too
-    many.
+    The number may be too high for a test with labels or tags, because it isn't known here which
+    agents these select.
 
     Args:
         test: The test's definition, if the API lists it.
-        fleet: The agents, if anything is known of them. Where not all could be read, there may be
-            more; but a test takes no more than its `max_machines`.
+        fleet: The agents, if anything is known of them. If not all could be read, there may be
+            more; but a test runs on no more than its `max_machines`.
     """
     if fleet is None:
         return None
@@ -44,9 +44,9 @@ def expected_agents(test: EndpointTest | None, fleet: Fleet | None) -> int | Non
 
 
 def only_agents(tests: Iterable[EndpointTest | None]) -> frozenset[str] | None:
-    """Return the agents that may run any of these tests; None: any agent may, or too many.
+    """Return the agents that may run any of these tests; None if any agent may, or too many may.
 
-    Too many are those of which to read the whole list is better than to ask for each.
+    They are too many if reading the whole list is cheaper than asking for each.
     """
     chosen: set[str] = set()
     for test in tests:

@@ -1,7 +1,7 @@
-"""Narrows what the API lists down to what somebody looks for. Pure.
+"""Filters what the API lists. Pure.
 
-The API's lists take no filter. Whether they hold instant tests is not documented: a test that is
-not listed may exist all the same.
+The API's lists take no filter. Whether they include instant tests is not documented: a test that is
+not listed may still exist.
 """
 
 from collections.abc import Iterable
@@ -12,9 +12,10 @@ from thousandeyes.text import shown
 
 
 def is_named(name: str, pattern: str) -> bool:
-    """Tell whether a name, as it is shown, fits a shell pattern such as `Payroll*`, or equals it.
+    """Tell whether a name as it is shown matches, or equals, a shell pattern such as `Payroll*`.
 
-    The whole name counts, in any case. As a pattern alone, `[EU] Payroll` would not fit itself.
+    The whole name has to match; case is ignored. Equality counts because `[EU] Payroll`, taken as a
+    pattern, does not match itself.
     """
     name, pattern = shown(name).casefold(), shown(pattern).casefold()
     return name == pattern or fnmatchcase(name, pattern)
@@ -27,14 +28,14 @@ def matching(
     kind: str | None = None,
     enabled: bool | None = None,
 ) -> list[EndpointTest]:
-    """Return the tests that fit, by name.
+    """Return the tests that match, sorted by name.
 
     Args:
-        tests: As listed.
+        tests: The tests to choose from.
         name: A shell pattern, see `is_named`.
-        kind: The API's `type`, such as `agent-to-server`; any when left out.
-        enabled: Only those enabled or only those not; one of which the API doesn't tell counts
-            as enabled.
+        kind: The API's `type`, such as `agent-to-server`; by default any.
+        enabled: True for enabled tests only, False for disabled tests only. A test counts as
+            enabled if the API doesn't say.
     """
     found = [
         test

@@ -1,4 +1,4 @@
-"""What a run keeps of an account group's agents, of which there may be 150,000. Pure."""
+"""What a run keeps of an account group's agents. There may be 150,000 of them. Pure."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -8,12 +8,12 @@ from thousandeyes.models import Agent
 from thousandeyes.text import cut
 
 MOST_PAGES: Final = 60
-"""Calls that reading the agents takes at the most: a quarter of the organization's minute. That is
-60,000 agents, if the API gives as many on a page as it is asked for, and 6,000 by pages of 100."""
+"""The most calls to read the agents: a quarter of the organization's calls in a minute. They reach
+60,000 agents if the API fills pages as asked, and 6,000 with pages of 100."""
 LARGEST_PAGE: Final = 1_000
-"""Agents that are asked for in a page: some 3 MB. The API's description names no bound."""
+"""Agents to ask for in a page: some 3 MB. The API's description names no limit."""
 MOST_CHOSEN: Final = 1_000
-"""Agents that are asked for by ID, 200 in a call; of more, the whole list is read."""
+"""The most agents to ask for by ID, 200 in a call; for more, the whole list is read."""
 IDS_PER_CALL: Final = 200
 
 _LONGEST_NAME: Final = 60
@@ -22,8 +22,8 @@ _LONGEST_NAME: Final = 60
 class AgentsPage(NamedTuple):
     """One page of agents.
 
-    `total` is the API's own count of all that were asked for, None where it tells none; `is_last`
-    tells that no page follows.
+    `total` is the API's own count of all agents that were asked for, None if it gives none.
+    `is_last` says that no page follows.
     """
 
     agents: list[Agent]
@@ -33,21 +33,21 @@ class AgentsPage(NamedTuple):
 
 @dataclass
 class Fleet:
-    """The agents of one account group as far as they were read: some 400 bytes for each.
+    """The agents of one account group, as far as they were read: some 400 bytes for each.
 
-    `chosen` are the IDs that were asked for, None where all agents were.
+    `chosen` are the IDs that were asked for, None if all agents were.
     """
 
     chosen: frozenset[str] | None = None
     names: dict[str, str] = field(default_factory=dict)
-    """By ID, of all that were read; empty where it has none."""
+    """The names of all that were read, by ID; empty for an agent without a name."""
     online: set[str] = field(default_factory=set)
-    """The IDs of those that can answer."""
+    """The IDs of the agents that can answer."""
     total: int | None = None
     ended: bool = False
 
     def take(self, page: AgentsPage, now: float) -> None:
-        """Take a page that was read at `now`, epoch seconds of the server's clock."""
+        """Add a page that was read at `now`, in epoch seconds of the server's clock."""
         for agent in page.agents:
             self.names[agent.agent_id] = cut(agent.name, _LONGEST_NAME)
             if agent.is_online(now):
@@ -61,14 +61,14 @@ class Fleet:
 
     @property
     def shortfall(self) -> str:
-        """What is missing, in a sentence; empty where nothing is."""
+        """A sentence on what is missing; empty if nothing is."""
         if self.complete:
             return ""
         if self.ended:
             return f"The API counts {self.total} agents and lists {len(self.names)} of them."
-        of = "those that there are" if self.total is None else f"{self.total} agents"
-        return f"Only {len(self.names)} of {of} were read, in at most {MOST_PAGES} calls."
+        of = "" if self.total is None else f" of {self.total}"
+        return f"Only {len(self.names)}{of} agents were read, in at most {MOST_PAGES} calls."
 
     def knows(self, agents: Collection[str]) -> bool:
-        """Tell whether it is known of each of these agents if it is online."""
+        """Tell whether it is known for each of these agents whether it is online."""
         return self.complete or all(agent in self.names for agent in agents)

@@ -1,14 +1,15 @@
-"""Who may send when: the one place in which a run waits for quota."""
+"""Decides who may send when: the only place in which a run waits for quota."""
 
 import asyncio
 import math
 import random
 import time
-from collections import deque
+from bisect import insort
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import count
 from typing import Final
 
 from thousandeyes.errors import QuotaExhausted, RunStopped
@@ -19,22 +20,24 @@ from thousandeyes.text import duration
 from thousandeyes.waiting import wait_for_event
 
 Spends = tuple[Family, ...]
+OnWait = Callable[[float], None]
 
 SILENT_CALLS: Final = 10
 SILENT_SECONDS: Final = 120.0
-"""So many calls in a row, over so long, without a single reply: the API does not answer."""
+"""After that many calls in a row, over that long, without a single reply, the gate stops."""
 KEPT_READY: Final = 5.0
-"""Seconds for which a call that is being made ready keeps its permission from others."""
+"""Seconds for which a call that is being made ready keeps its permission to itself."""
 _SHORTEST: Final = 0.001
-"""Seconds of the shortest wait: one too short for the clock would end at once, again and again."""
+"""The shortest wait in seconds: one too short for the clock would end at once, again and again."""
 
 
 @dataclass
 class Admission:
-    """Permission to send one call. Who has it notes here what came of the call."""
+    """Permission to send one call. Its holder notes here what became of the call."""
 
     permit: Permit
     since: float
+    keeps: bool
     is_lent: bool = False
     sent: bool = False
     reply: Reply | None = None
@@ -43,21 +46,21 @@ class Admission:
 class QuotaGate:
     """Lets calls out one after the other, first come, first served, as the quota allows.
 
-    Calls that spend different families wait in queues of their own, so that reading results
-    doesn't wait behind reruns. All callers share one event loop.
+    Calls that spend different families wait in separate queues, so that reading results doesn't
+    wait behind reruns. All callers share one event loop.
 
-    Where the API does not answer, the gate stops of itself: `silence` is the reason. `first_reply`
-    is set when an instant call has been answered, `other_window` when Resets have shown that the
-    window of these is no minute.
+    If the API does not answer, the gate stops by itself, and `silence` is the reason. `first_reply`
+    is set once an instant call has been answered, `other_window` once Resets have shown that the
+    window of instant calls is not a minute long.
 
     Args:
         reserve: The fraction of each window that is left to other users.
-        max_wait: Seconds that a call may wait for quota while none of its queue ends otherwise than
-            with 429. Each that does shows that the queue moves, and who waits in it waits for this
+        max_wait: Seconds that a call may wait for quota while every call of its queue ends with
+            429. A call that ends otherwise shows that the queue moves: then the wait is for this
             run's own calls.
-        clock: Seconds on a clock that never goes back.
+        clock: Returns seconds on a clock that never goes back.
         sleep: Waits that many seconds by the same clock.
-        chance: A number from 0 to 1, another one each time: the lot for a window's last calls.
+        chance: Returns a random number from 0 to 1, to draw lots for a window's last calls.
     """
 
     def __init__(
@@ -76,22 +79,21 @@ class QuotaGate:
         self._max_wait = max_wait
         self._clock = clock
         self._sleep = sleep
-        self._queues: dict[Spends, deque[object]] = {}
-        self._moved: dict[Spends, float] = {}
-        """When the last call of a queue got through."""
+        self._queues: dict[Spends, list[tuple[bool, int]]] = {}
+        self._places = count()
+        self._moved: dict[Spends, float] = {}  # when the last call of a queue got through
         self._changed = asyncio.Event()
         self._stop: str | None = None
         self._stop_all = False
-        self._unanswered = 0
-        self._unanswered_since = 0.0
+        self._unanswered, self._unanswered_since = 0, 0.0
 
     def stop(self, reason: str, *, begun_too: bool) -> None:
-        """Let no more reruns and creations out. Calls that only read may go on.
+        """Let no more reruns and creations out. Calls that only read are still allowed.
 
         Args:
-            reason: Is told to every test that is refused.
-            begun_too: Also refuse tests of which a call went out before. Once refused, they stay
-                so: a later stop without it changes nothing.
+            reason: Noted with every test that is refused.
+            begun_too: Also refuse tests that already had a call go out. This can't be undone: a
+                later stop without it changes nothing.
         """
         if begun_too or self._stop is None:
             self._stop, self._stop_all = reason, begun_too
@@ -102,15 +104,14 @@ class QuotaGate:
         return self._clock()
 
     def wait_for_quota(self) -> float:
-        """Return how many seconds a rerun would wait now if nothing else changed; 0: none."""
+        """Return how many seconds a rerun would have to wait now if nothing else changed."""
         wait = self.quota.wait(tuple(Family), self._clock())
         return wait if wait < math.inf else 0.0
 
     def has_spare(self, spends: Spends, share: float) -> bool:
-        """Tell whether such a call need not wait, and leaves a share of each window to others."""
-        if self.quota.wait(spends, self._clock()) > 0:
-            return False
-        return all(self.quota.families[family].leaves(share) for family in spends)
+        """Tell whether such a call need not wait and would leave this share of each window."""
+        at_once = self.quota.wait(spends, self._clock()) <= 0
+        return at_once and all(self.quota.families[family].leaves(share) for family in spends)
 
     @asynccontextmanager
     async def admit(
@@ -119,26 +120,29 @@ class QuotaGate:
         *,
         begun: bool = False,
         asked: float | None = None,
-        on_wait: Callable[[float], None] = lambda _: None,
+        again: bool = False,
+        on_wait: OnWait = lambda _: None,
     ) -> AsyncIterator[Admission]:
         """Wait for permission to send one call, and hold it while the call is out.
 
         Args:
             spends: The families that the call spends.
             begun: Whether an earlier call of the same test went out.
-            asked: When the same call asked first, by `now`; later than that where it was refused
-                with 429. This moment when left out.
-            on_wait: Is told the seconds of this wait as soon as it ends, also when it fails: all of
-                them, those in which the queue moved too. To wait for a reply that tells the quota
-                is no wait for quota.
+            asked: When the call first asked, by `now()`; by default this moment. It is in the past
+                if the call was refused with 429.
+            again: Whether `make_ready` has just turned this call away. It then goes before all
+                others and keeps its permit, or slow work would turn it away for ever.
+            on_wait: Called with the seconds of this wait when it ends, even if it fails. They
+                include those in which the queue moved, but not the wait for a reply that shows the
+                quota.
 
         Raises:
-            QuotaExhausted: For `max_wait` no call of the queue got through, or the API has asked
-                for a longer wait than is left of that.
+            QuotaExhausted: For `max_wait` no call of the queue got through, or the API asked for a
+                longer wait than is left of that.
             RunStopped: The gate was stopped.
         """
-        permit = await self._permit(spends, begun=begun, asked=asked, on_wait=on_wait)
-        admission = Admission(permit, self._clock())
+        permit = await self._permit(spends, begun=begun, asked=asked, again=again, on_wait=on_wait)
+        admission = Admission(permit, self._clock(), keeps=again)
         try:
             yield admission
         finally:
@@ -146,10 +150,10 @@ class QuotaGate:
                 self._end(admission)
 
     async def make_ready(self, admission: Admission, work: Awaitable[None]) -> bool:
-        """Await what comes right before a call; tell whether the call may go out after that.
+        """Await what has to be done right before a call; return whether the call may go out then.
 
-        Work that takes longer than `KEPT_READY` lends the permission to others: reading results
-        waits for no Prefect server. At its end the call may go out if there is room for it.
+        If the work takes longer than `KEPT_READY`, others may use the permission: reading results
+        must not wait for a Prefect server. When it ends, the call may go out if there is room.
         """
         lending = asyncio.ensure_future(self._lend(admission))
         try:
@@ -163,9 +167,10 @@ class QuotaGate:
 
     async def _lend(self, admission: Admission) -> None:
         await self._sleep(KEPT_READY)
-        self.quota.unsent(admission.permit)
-        admission.is_lent = True
-        self._wake()
+        if not admission.keeps:
+            self.quota.unsent(admission.permit)
+            admission.is_lent = True
+            self._wake()
 
     def _end(self, admission: Admission) -> None:
         permit, reply, now = admission.permit, admission.reply, self._clock()
@@ -186,22 +191,22 @@ class QuotaGate:
         self._wake()
 
     async def _permit(
-        self, spends: Spends, *, begun: bool, asked: float | None, on_wait: Callable[[float], None]
+        self, spends: Spends, *, begun: bool, asked: float | None, again: bool, on_wait: OnWait
     ) -> Permit:
-        queue = self._queues.setdefault(spends, deque())
-        place = object()
-        queue.append(place)
+        queue = self._queues.setdefault(spends, [])
+        place = (not again, next(self._places))
+        insort(queue, place)
         since, awaiting_reply = self._clock(), 0.0
         asked = since if asked is None else asked
         try:
             while True:
-                if self._stop is not None and self._refuses(spends, begun=begun):
+                if self._stop and Family.INSTANT in spends and (self._stop_all or not begun):
                     raise RunStopped(self._stop)
                 now = self._clock()
                 wait = self.quota.wait(spends, now)
                 if wait <= 0 and queue[0] is place:
                     return self.quota.send(spends)
-                if wait == math.inf:  # nobody's quota is waited for: only a reply can tell it
+                if wait == math.inf:  # not a wait for quota: only a reply can show the quota
                     try:
                         await wait_for_event(self._changed, math.inf, self._sleep)
                     finally:
@@ -221,7 +226,7 @@ class QuotaGate:
                         f"TE_MAX_QUOTA_WAIT lets a test wait {duration(self._max_wait)} while no "
                         "call gets through"
                     )
-                # Who is not the first waits for those before.
+                # All but the first wait for those ahead of them.
                 limit = min(wait, left) if queue[0] is place else left
                 await wait_for_event(self._changed, max(limit, _SHORTEST), self._sleep)
         finally:
@@ -230,20 +235,15 @@ class QuotaGate:
             self._wake()
 
     def _note_silence(self, since: float) -> None:
-        """Note that a call which went out then brought no reply; stop if that is enough."""
+        """Note that a call sent at this moment got no reply; stop if there were enough of them."""
         if not self._unanswered:
             self._unanswered_since = since
         self._unanswered += 1
         silent_for = self._clock() - self._unanswered_since
         if self._unanswered >= SILENT_CALLS and silent_for >= SILENT_SECONDS:
-            self.silence = (
-                f"the API does not answer: {self._unanswered} calls in a row, over "
-                f"{duration(silent_for)}, brought no reply"
-            )
+            calls = f"{self._unanswered} calls in a row, over {duration(silent_for)}"
+            self.silence = f"the API does not answer: {calls}, brought no reply"
             self.stop(self.silence, begun_too=True)
-
-    def _refuses(self, spends: Spends, *, begun: bool) -> bool:
-        return Family.INSTANT in spends and (self._stop_all or not begun)
 
     def _wake(self) -> None:
         self._changed.set()

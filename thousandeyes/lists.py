@@ -1,9 +1,9 @@
-"""Lists of test IDs and of names, read as people write, paste and export them. Pure.
+"""Reads lists of test IDs and of names as people write, paste and export them. Pure.
 
-What stands between the entries: blanks of any kind, line ends and blanks of no width included,
-commas, semicolons, quotes and square brackets. `#` begins a comment, which ends with its line. So a
-column of a spreadsheet, a line of a chat and a list in JSON are read alike, whether they come from
-a file, from standard input, in a form's field or in a program's list.
+Entries are separated by whitespace of any kind (including line ends and zero-width spaces), commas,
+semicolons, quotes and square brackets. `#` begins a comment, which ends with its line. So a column
+of a spreadsheet, a line of a chat and a list in JSON are read alike, whether they come from a file,
+from standard input, from a form's field or from a program's list.
 
 No message repeats what was read: a file that was named by mistake may hold a secret.
 """
@@ -17,18 +17,18 @@ from typing import Final, NamedTuple
 from thousandeyes.errors import InvalidTestIds
 
 LONGEST_ID: Final = 64
-"""Characters. All known IDs are digits, nine or so."""
+"""Characters. All known IDs are numbers of some nine digits."""
 
 TEST_ID: Final = rf"(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{{1,{LONGEST_ID}}}"
 """What an ID looks like, as a pattern.
 
-IDs are opaque. One digit is asked for, so that no words are sent: the heading of a column, the
-names of files.
+IDs are opaque. At least one digit is required, so that words are not sent as IDs, such as a column
+heading or a file name.
 """
 
 _COMMENT: Final = "#"
-# Web pages and dialogs leave blanks of no width and marks of direction behind; the byte order mark
-# is one of the former, and stands wherever files were put together.
+# Web pages and dialogs leave zero-width spaces and direction marks behind. The byte order mark is a
+# zero-width space too, and appears wherever files were concatenated.
 _ENTRY: Final = re.compile(
     r"""[^\s,;"'\[\]\u2018-\u201f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+"""
 )
@@ -38,7 +38,7 @@ _AN_ID: Final = (
     "765231567"
 )
 _EXACT: Final = 2**53
-"""From here on a float may differ from the number that was written."""
+"""From here on, a float may differ from the number that was written."""
 
 
 class Entry(NamedTuple):
@@ -50,10 +50,10 @@ class Entry(NamedTuple):
 
 
 def entries(written: object) -> Iterator[Entry]:
-    """Yield what stands in one item of a list, which may hold a whole list itself.
+    """Yield the entries of one item of a list. An item may hold a whole list itself.
 
     Raises:
-        ValueError: It is neither text nor a whole number.
+        ValueError: The item is neither text nor a whole number.
     """
     for number, line in enumerate(as_text(written).splitlines(), 1):
         for found in _ENTRY.finditer(line.partition(_COMMENT)[0]):
@@ -61,10 +61,10 @@ def entries(written: object) -> Iterator[Entry]:
 
 
 def as_text(written: object) -> str:
-    """Return as text what JSON, YAML and programs may hold as a number.
+    """Return a value as text, also if JSON, YAML or a program holds it as a number.
 
     Raises:
-        ValueError: It is neither text nor a whole number.
+        ValueError: The value is neither text nor a whole number.
     """
     if isinstance(written, str):
         return written
@@ -73,20 +73,20 @@ def as_text(written: object) -> str:
     if isinstance(written, Integral) and not isinstance(written, bool):
         if 0 <= (number := int(written)) < 10**LONGEST_ID:
             return str(number)
-        raise ValueError("a number that is no ID")
+        raise ValueError("a number that is not an ID")
     raise ValueError("neither text nor a whole number")
 
 
 def gathered(written: object, where: str, read: Callable[[object], Iterable[str]]) -> list[str]:
-    """Return what a text or a number holds, or all items of a list.
+    """Return what a text or a number holds, or what all items of a list hold.
 
     Args:
         written: The text, the number, or the list.
-        where: What it is called, for the message.
+        where: Its name, for the message.
         read: Reads one item.
 
     Raises:
-        ValueError: It is no list, or `read` refuses an item; says where.
+        ValueError: It is not a list, or `read` refuses an item; the message says where.
     """
     if isinstance(written, str | Real):
         try:
@@ -94,7 +94,7 @@ def gathered(written: object, where: str, read: Callable[[object], Iterable[str]
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
     if isinstance(written, bytes | Mapping) or not isinstance(written, Iterable):
-        raise ValueError(f"{where}: not a list")  # noqa: TRY004 - what the readers turn into theirs
+        raise ValueError(f"{where}: not a list")  # noqa: TRY004 - the readers convert it
     found: list[str] = []
     for number, item in enumerate(written, 1):
         try:
@@ -108,7 +108,7 @@ def ids_in(written: object) -> list[str]:
     """Return the test IDs in one item of a list, such as a form's field, in their order.
 
     Raises:
-        ValueError: It holds something else; says where.
+        ValueError: The item holds something else; the message says where.
     """
     found = list(entries(written))
     if wrong := [entry for entry in found if not _ID.fullmatch(entry.text)]:
@@ -122,7 +122,7 @@ def one_test_id(written: object) -> str:
     """Return the only test ID in what was written.
 
     Raises:
-        ValueError: There is none, or more than one, or something else.
+        ValueError: There is no ID, more than one, or something else.
     """
     found = ids_in(written)
     if len(found) != 1:
@@ -134,7 +134,7 @@ def clean_test_id(test_id: object) -> str:
     """Return a test's ID as it is sent.
 
     Raises:
-        InvalidTestIds: It can't be one.
+        InvalidTestIds: It can't be a test ID.
     """
     try:
         return one_test_id(test_id)
@@ -143,14 +143,14 @@ def clean_test_id(test_id: object) -> str:
 
 
 def read_test_ids(written: object, where: str = "test_ids") -> list[str]:
-    """Return the test IDs of a text, of a whole number, or of a list of such.
+    """Return the test IDs of a text, of a whole number, or of a list of these.
 
     Args:
-        written: The text, the number, or the list, each item of which may hold several.
-        where: What it is called, for the message.
+        written: The text, the number, or the list. Each item of a list may hold several IDs.
+        where: Its name, for the message.
 
     Raises:
-        InvalidTestIds: It is no such list; says where.
+        InvalidTestIds: It holds something else; the message says where.
     """
     try:
         return gathered(written, where, ids_in)
@@ -159,47 +159,48 @@ def read_test_ids(written: object, where: str = "test_ids") -> list[str]:
 
 
 def refuse_tokens(test_ids: Iterable[str], tokens: Iterable[str]) -> None:
-    """Make sure that no ID is a token, pasted by mistake: it would be sent, recorded and shown.
+    """Refuse IDs that are tokens, pasted by mistake: they would be sent, recorded and shown.
 
     Raises:
-        InvalidTestIds: One is; says how many, and not which.
+        InvalidTestIds: An ID is a token; the message says how many are, not which.
     """
     if problem := tokens_among(test_ids, tokens, "test IDs"):
         raise _invalid(problem)
 
 
 def tokens_among(written: Iterable[str], tokens: Iterable[str], what: str) -> str:
-    """Return what to say of tokens that were pasted among other texts, without them; if none, "".
+    """Return a warning about tokens that were pasted among other texts; empty if there are none.
 
     Args:
         written: The texts.
-        tokens: All tokens that are known.
+        tokens: All known tokens.
         what: What the texts are called.
     """
     secret = {token.casefold() for token in tokens}
     if not (count := sum(text.strip().casefold() in secret for text in written)):
         return ""
     return (
-        f"{count} of the {what} {'is' if count == 1 else 'are'} an API token. If it stands in a "
-        "run's parameters or in a group, others can read it there: revoke it"
+        f"{count} of the {what} {'is' if count == 1 else 'are'} an API token. If it is in a run's "
+        "parameters or in a group, others can read it there: revoke it"
     )
 
 
 def read_test_ids_text(content: str | bytes, where: str) -> list[str]:
     """Return the test IDs of a text, such as a file's content.
 
-    Bytes are UTF-16 where a byte order mark says so, as in Excel's "Unicode text", else UTF-8.
+    Bytes are read as UTF-16 if a byte order mark says so, as in Excel's "Unicode text", else as
+    UTF-8.
 
     Args:
         content: The text.
-        where: What it is called, for the message.
+        where: Its name, for the message.
 
     Raises:
-        InvalidTestIds: It holds something else; says where.
+        InvalidTestIds: It holds something else; the message says where.
     """
     if isinstance(content, bytes):
         utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        # What can't be decoded is no ID, and told by its place like all that is none.
+        # What can't be decoded is not an ID, and is reported with its place like any other.
         content = content.decode("utf-16" if utf_16 else "utf-8-sig", errors="replace")
     try:
         return ids_in(content)
@@ -208,13 +209,13 @@ def read_test_ids_text(content: str | bytes, where: str) -> list[str]:
 
 
 def form_pattern(entry: str) -> str:
-    """Return the pattern of a form's field that holds a list; it takes all that can be read.
+    """Return the pattern for a form's field that holds a list; it accepts all that can be read.
 
     Args:
-        entry: The characters of an entry, as they stand within a pattern's brackets.
+        entry: The characters of an entry, as written within the brackets of a pattern.
     """
     some = rf"""[{entry}\s,;"'\[\]\u0080-\uffff-]*"""
-    # Each character can be taken in one way only, so that no text takes long to refuse.
+    # Each character can match in one way only, so that no text takes long to refuse.
     return rf"^{some}(#[^\n]*(\n{some}|$))*$"
 
 

@@ -1,4 +1,4 @@
-"""One line of a terminal that is written over and over, and gone when something else is said."""
+"""A terminal line that is overwritten again and again, and disappears before other output."""
 
 import io
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from rich.cells import cell_len, set_cell_size
 from thousandeyes.text import shown
 
 OVER: Final = "\r\x1b[2K"
-"""Goes back to where the line begins, and clears it. `terminal.clean` lets nobody else do so."""
+"""Returns to the start of the line and clears it. `terminal.clean` lets nobody else do so."""
 
 
 class LiveLine:
-    """A line that tells where things stand.
+    """A line that shows the progress.
 
     Args:
         stream: The terminal.
-        columns: Tells how wide it is now.
+        columns: Returns its present width.
     """
 
     def __init__(self, stream: io.TextIOWrapper, columns: Callable[[], int]) -> None:
@@ -26,7 +26,7 @@ class LiveLine:
         self._there = False
 
     def show(self, text: str) -> None:
-        """Write over what the line says; what doesn't fit is cut."""
+        """Overwrite the line; what doesn't fit is cut."""
         text, room = shown(text), self._columns() - 1
         if cell_len(text) > room:
             text = f"{set_cell_size(text, max(0, room - 1)).rstrip()}…"
@@ -34,17 +34,17 @@ class LiveLine:
         self._there = True
 
     def clear(self) -> None:
-        """Leave no trace of it, so that something else can be written here."""
+        """Remove the line, so that something else can be written here."""
         if self._there:
             self._write(OVER)
             self._there = False
 
     def _write(self, text: str) -> None:
-        # Past the text stream, from which the rest of the world can move no cursor.
+        # Bypasses the text stream, which lets no output move the cursor.
         said = text.encode(self._stream.encoding, errors="replace")
         try:
             self._stream.flush()
             self._stream.buffer.write(said)
             self._stream.buffer.flush()
         except OSError:
-            pass  # the terminal has gone, and nothing depends on this line
+            pass  # the terminal is gone, and nothing depends on this line

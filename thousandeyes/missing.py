@@ -1,4 +1,4 @@
-"""Fields of a reply that count as missing where they hold something else than they should."""
+"""Fields of a reply that count as missing if they hold something unexpected."""
 
 from typing import Any, Final
 
@@ -18,6 +18,6 @@ def _or_none(value: object, validate: ValidatorFunctionWrapHandler) -> Any:  # n
 
 
 OR_NONE: Final = WrapValidator(_or_none)
-"""None where the value does not fit the type."""
+"""None if the value does not fit the type."""
 NO_FLAG: Final = BeforeValidator(lambda value: None if isinstance(value, bool) else value)
 """For numbers: Python counts True as 1."""

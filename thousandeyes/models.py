@@ -1,7 +1,7 @@
-"""What this project reads of the API's listings; all but the IDs may be missing or null.
+"""What this project reads of the API's listings. All fields but the IDs may be missing or null.
 
-A field that holds something else than it should counts as missing, and a text is kept up to 1,000
-characters. Other fields are left out: an account with 10,000 tests has megabytes of them.
+A field that holds something unexpected counts as missing, and a text is cut after 1,000 characters.
+Other fields are left out: an account with 10,000 tests has megabytes of them.
 
 Source: the vendor's OpenAPI description 7.0.110, as its client 6.0.0 has it.
 """
@@ -67,32 +67,32 @@ class EndpointTest(_Listed):
     aid: Id | None = None
     is_enabled: bool | None = Field(default=None, validation_alias="isEnabled")
     interval: Annotated[int, Field(gt=0, le=_LONGEST_INTERVAL)] | None = None
-    """Seconds between its rounds, of whose IDs it is a divisor."""
+    """Seconds between its rounds; the rounds' IDs are multiples of it."""
     max_machines: int | None = Field(
         default=None, validation_alias=AliasPath("agentSelectorConfig", "maxMachines")
     )
-    """How many agents run it at most."""
+    """The most agents that run it."""
     agents: tuple[Id, ...] | None = Field(
         default=None, validation_alias=AliasPath("agentSelectorConfig", "agents")
     )
-    """The IDs of the agents that may run it, where these are listed one by one."""
+    """The IDs of the agents that may run it, if they are listed one by one."""
 
 
 class Agent(_Listed):
-    """One endpoint agent, a laptop for the most part."""
+    """One endpoint agent, usually a laptop."""
 
     agent_id: Id = Field(validation_alias="id")
     name: Text = Field(default="", validation_alias=AliasChoices("name", "computerName"))
     status: Text = ""
     deleted: bool = False
     last_seen: AwareDatetime | None = Field(default=None, validation_alias="lastSeen")
-    """When it checked in last, by the server's clock."""
+    """When it last checked in, by the server's clock."""
 
     def is_online(self, now: float) -> bool:
-        """Tell whether it can answer at `now`, epoch seconds of the server's clock.
+        """Tell whether it can answer at `now`, in epoch seconds of the server's clock.
 
-        Source: the vendor's documents. Agents check in every 10 minutes, and one that was not seen
-        for an hour is offline. One that doesn't tell is taken for online.
+        Source: the vendor's documents. Agents check in every 10 minutes, and an agent that was not
+        seen for an hour is offline. An agent without a last contact counts as online.
         """
         if self.status == "disabled" or self.deleted:
             return False

@@ -1,7 +1,7 @@
 """Which rounds a rerun caused, and until when its agents may answer. Pure.
 
-An agent fetches what it is to do every ten minutes at worst, so that some measure long after the
-call. Rounds and moments are in epoch seconds of the server's clock.
+Agents may check for work only every ten minutes, so that some measure long after the call. Rounds
+and moments are in epoch seconds of the server's clock.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from thousandeyes.results import first_round
 CHECK_IN: Final = 600.0
 """Seconds from one check-in of an agent to the next, at worst. Source: the vendor's documents."""
 REPORTING: Final = 300.0
-"""Seconds that are granted to measure and to report after that; the documents tell none."""
+"""Seconds allowed for measuring and reporting after that; the documents name no number."""
 
 
 class OwnRounds(NamedTuple):
@@ -37,13 +37,13 @@ def own_rounds(
     """Return which rounds are a rerun's own.
 
     Args:
-        after: The round after which they begin, as it was noted before the first call: at the most
-            one interval before the one of the call.
+        after: The round after which they begin, as noted before the first call: at most one
+            interval before the round of the call.
         interval: Seconds between the test's rounds.
         took: Seconds from the first call to the last answer.
-        awaited: Seconds for which the run awaited the results: what counted then still does.
-        later: The rounds after which those of other reruns of this test begin; only later ones
-            bound this one, since of the same minute nothing tells two reruns apart.
+        awaited: Seconds for which the run waited for results: what counted then still counts.
+        later: The same as `after` for other reruns of this test. Only later ones end this rerun's
+            rounds, because nothing distinguishes two reruns of the same minute.
     """
     sent = after + 2 * interval + took
     until = first_round(sent + max(CHECK_IN, awaited), interval)

@@ -1,4 +1,4 @@
-"""Where a path ends, or where loss or delay begins on it, in words. Pure."""
+"""Puts into words where a path ends, or where loss or delay begins on it. Pure."""
 
 import math
 from collections.abc import Sequence
@@ -9,24 +9,24 @@ from typing import Final
 from thousandeyes.paths import Hop, Path, Trace
 
 SUDDEN_MS: Final = 100.0
-"""Milliseconds by which the response times rise from one hop to the next where a delay begins.
-Light in glass needs them for 10,000 km and back: no usual way within a continent or over an ocean
-does that in one hop, while a queue that is full, a bad Wi-Fi or a detour does."""
+"""A delay begins where response times rise by at least this many milliseconds from hop to hop. In
+this time light in glass travels 10,000 km and back. No usual way within a continent or over an
+ocean does that in one hop; a full queue, bad Wi-Fi or a detour does."""
 
 
 def words(path: Path, *, with_addresses: bool = True) -> str:
-    """Return what a path does, for after `the path of <agent>`.
+    """Return what a path does, to follow the words `the path of <agent>`.
 
     Args:
         path: The path.
-        with_addresses: Whether hops go by their addresses too, and not by their numbers alone.
+        with_addresses: Whether to name hops by address as well as by number.
     """
     tell = _Teller(path, with_addresses)
     ended = [trace for trace in path.traces if _ends_early(trace, path.target)]
     if len(ended) == len(path.traces):
         longest, to_vpn = _longest(ended), path.vpn_traces
         if to_vpn and all(_ends_early(trace, path.vpn_gateway) for trace in to_vpn):
-            # All that goes through the tunnel ends where that does.
+            # Everything that goes through the tunnel ends where the tunnel ends.
             outside = _longest(to_vpn)
             if _end(outside) != _end(longest):
                 return f"to its VPN gateway {tell.end(outside)}"
@@ -46,7 +46,7 @@ def words(path: Path, *, with_addresses: bool = True) -> str:
 
 @dataclass(frozen=True)
 class _Delay:
-    """Milliseconds before a hop, None where there is none, and from it on."""
+    """The milliseconds before a hop (None at the first hop), and from that hop on."""
 
     at: Hop
     before: float | None
@@ -72,12 +72,12 @@ class _Teller:
     def end(self, trace: Trace) -> str:
         if not trace.hops:
             return "ends before the first hop: nothing answered"
-        return f"ends after {self.hop(trace.hops[-1], trace.length)}: nothing behind it answered"
+        return f"ends after {self.hop(trace.hops[-1], trace.length)}: nothing beyond it answered"
 
     def behind(self, trace: Trace) -> str:
         if not trace.hops:
             return "before the first hop"
-        return f"behind {self.hop(trace.hops[-1], trace.length)}"
+        return f"after {self.hop(trace.hops[-1], trace.length)}"
 
     def arrival(self, trace: Trace) -> str:
         last = trace.hops[-1]
@@ -111,10 +111,11 @@ def _ends_early(trace: Trace, target: str) -> bool:
 
 
 def _delay(trace: Trace) -> _Delay | None:
-    """Return the hop at which most of a delay begins, and the milliseconds before and from there.
+    """Return the hop at which the largest delay begins, and the milliseconds before and from there.
 
-    What lies behind a hop can't be reached sooner than the hop: of the response times from a hop
-    on, the least holds for it. A router that answers late, and passes on in time, so counts not.
+    What lies beyond a hop can't be reached sooner than the hop itself. So the least response time
+    from a hop on counts as the hop's own, and a router that forwards in time but answers late does
+    not look like a delay.
     """
     least, floors = math.inf, []
     for hop in reversed(trace.hops):

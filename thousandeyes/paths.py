@@ -1,10 +1,10 @@
-"""The path of an agent's packets to a target in one round, as the API tells it.
+"""The path of an agent's packets to a target in one round, as the API reports it.
 
-A path holds one trace or several, each a list of hops. The API tells a hop's address and response
-time, and no loss: that shows only in traces of which some don't get to the target. How it tells a
-hop that did not answer is not documented: one without an address is taken for such, and one that
-is left out too. Every field may be missing, and one that holds something else than it should
-counts as missing. Who uses the laptop is never read.
+A path holds one or more traces, each a list of hops. The API gives a hop's address and response
+time, but no loss: that shows only when some of the traces don't reach the target. How the API shows
+a hop that did not answer is not documented; here it is one without an address, or one that is left
+out. Every field may be missing, and a field that holds something unexpected counts as missing. Who
+uses the laptop is never read.
 
 Source: the vendor's OpenAPI description 7.0.85 (`PathVisDetailEndpointTestResult`).
 """
@@ -20,7 +20,7 @@ from thousandeyes.missing import NO_FLAG, OR_NONE
 from thousandeyes.rounds import Number, Text
 
 _MOST_TRACES: Final = 20
-_MOST_HOPS: Final = 255  # as far as a packet may go
+_MOST_HOPS: Final = 255  # a packet can't go further
 _LONGEST_ADDRESS: Final = 60
 
 
@@ -33,7 +33,7 @@ class Hop(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """The hops that answered, each number once and in order; `length` is the last number told."""
+    """The hops that answered, each number once and in order; `length` is the last hop's number."""
 
     hops: tuple[Hop, ...]
     length: int
@@ -41,7 +41,7 @@ class Trace(NamedTuple):
 
 @dataclass(frozen=True)
 class Path:
-    """What is known of the path of one agent's round; an address that is not known is empty."""
+    """What is known of the path of one agent's round; an unknown address is empty."""
 
     traces: tuple[Trace, ...]
     target: str = ""
@@ -80,12 +80,12 @@ class _Hop(BaseModel):
 
 
 def path_of(reply: object, agent_id: str, round_id: int) -> Path | None:
-    """Return the path that a reply tells; None where it holds none of this agent and round.
+    """Return the path in a reply; None if the reply holds none of this agent and round.
 
     Args:
         reply: The reply's JSON.
-        agent_id: The agent that was asked for; a row that names none is its.
-        round_id: The round, likewise.
+        agent_id: The agent that was asked for; a row that names no agent counts as this one's.
+        round_id: The round that was asked for, likewise.
     """
     items = reply.get("results") if isinstance(reply, dict) else None
     rows = [
@@ -93,7 +93,7 @@ def path_of(reply: object, agent_id: str, round_id: int) -> Path | None:
         for row in map(_row, items if isinstance(items, list) else ())
         if row and row.agent_id in (None, agent_id) and row.round_id in (None, str(round_id))
     ]
-    # Where the agent ran the test twice in the round, nothing tells which path is whose.
+    # If the agent ran the test twice in the round, nothing says which path belongs to which run.
     traces = tuple(trace for row in rows for trace in _traces(row.traces))[:_MOST_TRACES]
     if not traces:
         return None
@@ -137,7 +137,7 @@ def _trace(items: list[Any]) -> Trace:
 
 
 def _address(text: str | None) -> str:
-    """Return an address as it is usually written; empty for what is none, or is nobody's."""
+    """Return an address in its usual spelling; empty if it is not an address, or is unspecified."""
     try:
         address = ip_address((text or "")[:_LONGEST_ADDRESS].strip().partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""The port of a command line, for `argparse`."""
+"""Port arguments for `argparse`."""
 
 from argparse import ArgumentTypeError
 from typing import Final
@@ -7,10 +7,10 @@ LAST: Final = 65_535
 
 
 def port_of(text: str, first: int = 1) -> int:
-    """Return the port that an argument names; `first` is 0 where that asks for a free one.
+    """Return the port that an argument names; `first` is 0 if 0 may ask for a free port.
 
     Raises:
-        ArgumentTypeError: It names none.
+        ArgumentTypeError: The argument is not a port.
     """
     try:
         number = int(text)
@@ -22,9 +22,9 @@ def port_of(text: str, first: int = 1) -> int:
 
 
 def port_or_free(text: str) -> int:
-    """Return the port that an argument names, or 0, which takes a free one.
+    """Return the port that an argument names, or 0, which asks for a free port.
 
     Raises:
-        ArgumentTypeError: It is neither.
+        ArgumentTypeError: The argument is neither.
     """
     return port_of(text, 0)

@@ -1,4 +1,4 @@
-"""The same proxies and certificates for every client of a process; no proxy to loopback.
+"""Gives all clients of a process the same proxies and certificates, and loopback no proxy.
 
 The HTTP and WebSocket libraries read them from the environment, each in its own way.
 """
@@ -26,12 +26,12 @@ _SCHEMES: Final = ("http", "https", "socks5", "socks5h")
 
 
 def prepare(environ: MutableMapping[str, str]) -> None:
-    """Make the clients of this process, and of those that it starts, agree on their proxies.
+    """Make the clients of this process, and of processes that it starts, use the same proxies.
 
-    Loopback is reached directly. All else goes by the proxies that are set, or nothing starts.
+    Loopback is reached directly. Everything else goes through the proxies that are set.
 
     Raises:
-        SettingsError: A proxy or CA variable can't be used, so that no client could be made.
+        SettingsError: A proxy or CA variable can't be used, so that no client could be created.
     """
     environ.update(direct_to_loopback(environ))
     try:
@@ -42,7 +42,7 @@ def prepare(environ: MutableMapping[str, str]) -> None:
 
 
 def trusted() -> ssl.SSLContext:
-    """Return what every client of this process checks servers by, as httpx makes it.
+    """Return the TLS context that all clients of this process check servers with.
 
     Raises:
         OSError: A CA variable can't be used.
@@ -52,18 +52,18 @@ def trusted() -> ssl.SSLContext:
 
 @lru_cache(maxsize=1)
 def _trusted(_file: str | None, _directory: str | None) -> ssl.SSLContext:
-    return httpx.create_ssl_context()  # reads all certificates: that takes 50 ms
+    return httpx.create_ssl_context()  # reads all certificates, which takes 50 ms
 
 
 def in_full(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the proxies that are set, as the strictest library wants them.
+    """Return the proxies that are set, written as the strictest library wants them.
 
-    `proxy:3128` is enough for the HTTP library. The WebSocket library, by which Prefect's events
-    go, asks for a scheme, for a password beside a user's name, and for no path.
+    `proxy:3128` is enough for the HTTP library. The WebSocket library, which carries Prefect's
+    events, requires a scheme, a password with every user name, and no path.
 
     Raises:
-        ValueError: One is no proxy's address.
-        httpx.InvalidURL: One is no address at all.
+        ValueError: A value is not the address of a proxy.
+        httpx.InvalidURL: A value is not an address at all.
     """
     return {
         name: _in_full(value)
@@ -76,16 +76,16 @@ def _in_full(proxy: str) -> str:
     proxy = proxy.strip()
     url = httpx.URL(proxy if "://" in proxy else f"http://{proxy}")
     if url.scheme not in _SCHEMES or not url.host:
-        raise ValueError("no proxy's address")
+        raise ValueError("not the address of a proxy")
     if url.userinfo and b":" not in url.userinfo:
         url = url.copy_with(userinfo=url.userinfo + b":")
     return str(url.copy_with(path="/", query=None, fragment=None))
 
 
 def direct_to_loopback(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return `NO_PROXY` in both spellings, since libraries differ in the one that they prefer.
+    """Return `NO_PROXY` in both spellings, because libraries differ in which they prefer.
 
-    What either names already stays; a `*`, for no proxy at all, has to stand alone.
+    Hosts that either already names are kept. A `*`, for no proxy at all, has to be the only entry.
     """
     named = [
         host
@@ -98,17 +98,17 @@ def direct_to_loopback(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def unusable(environ: Mapping[str, str] = os.environ) -> SettingsError:
-    """Return the error that names what can't be used; a proxy's address may hold a password."""
+    """Return the error that names unusable variables, not values: these may hold a password."""
     wrong = [name for name, value in environ.items() if name.lower() in _NAMES and _fails(value)]
     try:
         trusted()
     except OSError:
-        # Of both, httpx reads the file.
+        # If both are set, httpx reads the file.
         wrong += [one for one in ("SSL_CERT_FILE", "SSL_CERT_DIR") if environ.get(one)][:1]
     if not wrong and environ.get("NO_PROXY"):  # the last that is left
         return SettingsError(
-            "NO_PROXY has an unusable value: it takes addresses and names of hosts, such as "
-            ".example.org, without brackets, and names in other letters as xn--…"
+            "NO_PROXY has an unusable value: it takes host names and addresses, such as "
+            ".example.org, without brackets; non-ASCII names have to be written as xn--…"
         )
     names = " or ".join(wrong) or f"one of the variables {VARIABLES}"
     return SettingsError(f"{names} has an unusable value")

@@ -1,4 +1,4 @@
-"""What to read of the tests whose turn has come, and how far. Pure, as `watch` is."""
+"""What to read of the tests whose turn has come, and how far. Pure, like `watch`."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ TESTS_PER_CALL: Final = 200
 
 @dataclass(frozen=True)
 class Query:
-    """One read of one kind of results of tests that are alike, page by page.
+    """One read of one kind of results, page by page, for tests that are alike.
 
-    Tests that have answers already are read apart from those that have none, since of them one
-    page may tell that nothing is new. So are tests of another interval: those of an hour would
-    bring an hour's rounds of all others.
+    Tests that already have answers are read separately from those that have none, because for them
+    a single page may show that nothing is new. Tests with different intervals are read separately
+    too: an hourly test would bring in an hour's rounds of all the others.
     """
 
     kind: Kind
@@ -31,35 +31,35 @@ class Query:
         return min(test.rounds_after + test.interval for test in self.tests.values())
 
     def until(self, now: float | None) -> int | None:
-        """Return the last round that can count for any of them, if later ones are not to be read.
+        """Return the last round that can count for any of them, if later ones needn't be read.
 
         Args:
-            now: The server's time in epoch seconds; None where rounds may still come.
+            now: The server's time in epoch seconds; None if rounds may still come.
         """
         bounds = [test.rounds_until for test in self.tests.values()]
         known = [bound for bound in bounds if bound is not None]
         if now is None or len(known) < len(bounds):
             return None
-        # How the API takes the end of a time that has not come yet is not documented.
+        # How the API treats an end date in the future is not documented.
         return max(known) if max(known) < now else None
 
     def take(self, rows: Iterable[Measured]) -> None:
-        """Take the rows of a page."""
+        """Add the rows of a page to their tests."""
         for row in rows:
             self.tests[row.test_id].take(self.kind, row)
 
     def nothing_new(self, total: int | None) -> bool:
-        """Tell whether all rows are known already, when the API has this many."""
+        """Tell whether all rows are already known, given how many the API has."""
         return total == sum(test.known(self.kind, self.since) for test in self.tests.values())
 
     def unchanged(self, total: int | None) -> bool:
-        """Tell whether this many rows were there at the last look, and have not been read yet."""
+        """Tell whether the last look found the same number of rows, and left some unread."""
         return total is not None and {test.told for test in self.tests.values()} == {total}
 
     def too_soon(self, total: int | None) -> bool:
-        """Tell whether to leave the other pages for the next look, since more rows are to come."""
+        """Tell whether to leave the other pages for the next look, because more rows will come."""
         tests = self.tests.values()
-        # How many HTTP results are to come is not known where the tests' types are not.
+        # How many HTTP results will come isn't known, because the tests' types may not be.
         if total is None or self.kind is not Kind.NETWORK or self.unchanged(total):
             return False
         if not all(test.expected and test.may_postpone for test in tests):
@@ -73,11 +73,11 @@ class Query:
 
     @property
     def answered(self) -> bool:
-        """Whether no more is to be learned of any of them."""
+        """Whether nothing more can be learned about any of them."""
         return not any(test.wants(self.kind) for test in self.tests.values())
 
     def read_to_the_end(self, total: int | None) -> None:
-        """Note that all has been read, of this many rows."""
+        """Note that all rows have been read, and how many there were."""
         unchanged = self.kind is Kind.NETWORK and self.unchanged(total)
         for test in self.tests.values():
             test.read_to_the_end(self.kind, unchanged=unchanged)

@@ -1,9 +1,9 @@
 """What a run knows of the organization's quota, and whether a call may go out now.
 
-Pure decisions: time comes in as seconds on any clock that never goes back, and nothing here
-waits. The facts, from https://developer.cisco.com/docs/thousandeyes/rate-limits: a window is 60 s
-long and shared by everybody in the organization; it holds 240 calls for the organization and 24 for
-instant tests; each reply may tell Limit, Remaining and Reset of one or both.
+Pure decisions: time is passed in as seconds on any clock that never goes back, and nothing here
+waits. The facts, from https://developer.cisco.com/docs/thousandeyes/rate-limits: a window lasts
+60 s and is shared by everybody in the organization. It holds 240 calls for the organization and 24
+for instant tests. Each reply may give Limit, Remaining and Reset of one or both.
 """
 
 import math
@@ -16,18 +16,18 @@ from thousandeyes.families import WINDOW, Family, FamilyQuota, Mark, Told
 from thousandeyes.replies import Reply
 
 GRACE: Final = 1.0
-"""Seconds to wait for a Reset that has passed already."""
+"""Seconds to wait for a Reset that has already passed."""
 DOCUMENTED: Final = 240
-"""Calls in a window of the organization's, where no reply tells: whoever reads page after page
-from an API without headers must end somewhere."""
+"""Calls in an organization's window, if no reply gives the limit: reading page after page from an
+API without headers must stop somewhere."""
 DOCUMENTED_INSTANT: Final = 24
-"""Instant calls in a window, and no more are tried where no reply tells."""
+"""Instant calls in a window. If no reply gives the limit, no more than these are tried."""
 _STEP: Final = 6
-"""Instant calls that are tried beyond an assumed limit, after a window without a 429."""
+"""Instant calls that are tried beyond an assumed limit after a window without a 429."""
 
 
 class Permit(NamedTuple):
-    """Permission to send one call: the families it spends, and where all stood at that moment."""
+    """Permission to send one call: the families it spends, and the state of all at that moment."""
 
     spends: tuple[Family, ...]
     marks: Mapping[Family, Mark]
@@ -35,12 +35,12 @@ class Permit(NamedTuple):
 
 @dataclass
 class Quota:
-    """Both families, and the closed times that a 429 brings.
+    """Both families, and the time after a 429 during which no call may go out.
 
     `reserve` is the fraction of each window left to other users, `chance` draws the lots for a
-    window's last calls. `assumed` is the instant limit where no reply tells it: what was accepted
-    until a 429 came, and more after each window without one, since others may have used the rest.
-    It is None as long as there was no 429, and grows no further than the documented limit.
+    window's last calls. `assumed` is the instant limit if no reply gives it: as many calls as were
+    accepted until a 429 came, and more after each window without one, because others may have used
+    the rest. It is None until there is a 429, and grows no further than the documented limit.
     """
 
     reserve: float = 0.0
@@ -58,7 +58,7 @@ class Quota:
         self.families = {family: FamilyQuota(self.reserve, chance=self.chance) for family in Family}
 
     def wait(self, spends: Iterable[Family], now: float) -> float:
-        """Return the seconds that such a call has to wait; infinite: until a reply tells more."""
+        """Return the seconds that such a call has to wait; infinite: until a reply says more."""
         for family in self.families.values():
             family.roll_over(now)
         if now < self.closed_until:
@@ -81,14 +81,14 @@ class Quota:
             self.families[family].land(permit.marks[family])
 
     def lost(self, permit: Permit) -> None:
-        """Note that no reply came back: the call counts as spent until the window is over."""
+        """Note that no reply came back: the call counts as spent until the window ends."""
         self.unsent(permit)
         for family in permit.spends:
             self.families[family].silent += 1
             self.families[family].hear_nothing(permit.marks[family], trustworthy=False)
 
     def replied(self, permit: Permit, reply: Reply, now: float) -> None:
-        """Take what a reply tells."""
+        """Take note of what a reply says."""
         for quota in self.families.values():
             quota.roll_over(now)
         self.unsent(permit)
@@ -113,7 +113,7 @@ class Quota:
             self.families[family].hear_nothing(permit.marks[family], trustworthy=reply.trustworthy)
 
     def _close(self, permit: Permit, reply: Reply, told: Mapping[Family, Told], now: float) -> None:
-        """Close for everybody: until the Reset that explains the 429, else for a window."""
+        """Let no call out until the Reset that explains the 429, or else for a whole window."""
         waits = [reading.seconds_left for reading in told.values() if reading.remaining == 0]
         waits += [
             known.rolls_over_at - now
@@ -129,7 +129,7 @@ class Quota:
         self._shut = self._refused = True
 
     def _documented(self, now: float) -> dict[Family, Told]:
-        """Count an answered call that no header tells of; tell what is left by the documents."""
+        """Count an answered call without headers; return what the documented limit leaves."""
         organization = self.families[Family.ORGANIZATION]
         if organization.told is None:
             self._by_the_book, organization.rolls_over_at = 0, now + WINDOW
@@ -138,7 +138,7 @@ class Quota:
         return {Family.ORGANIZATION: Told(DOCUMENTED, left, end, end - now)}
 
     def _assume(self) -> None:
-        """Take what was accepted since the last opening as the limit that no header tells."""
+        """Assume that the limit is what was accepted since the last opening."""
         instant = self.families[Family.INSTANT]
         if self._accepted and (instant.told is None or self.assumed is not None):
             self.assumed = self._accepted
@@ -146,7 +146,7 @@ class Quota:
         instant.forget()
 
     def _conclude(self, era: int, now: float) -> dict[Family, Told]:
-        """Count an answered instant call that no header tells of; tell what is left by assumption.
+        """Count an answered instant call without headers; return what the assumed limit leaves.
 
         The first answer of an era opens the assumed window, later than the real one.
         """

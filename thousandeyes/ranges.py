@@ -1,14 +1,14 @@
-"""Plain ranges of what laptops measure of themselves, in the words that a person is told."""
+"""Simple ranges of what laptops measure about themselves, in words for people."""
 
 from collections.abc import Sequence
 from typing import Final
 
 Ranges = Sequence[tuple[float, str]]
-"""Each with its end, which does not belong to it. What lies outside all is no value."""
+"""Each range with its end, which is not part of it. Anything outside all ranges is not a value."""
 
 
 def words_of(value: float | None, ranges: Ranges) -> str:
-    """Return the words of the first range that the value lies below; empty where there are none."""
+    """Return the words of the first range that ends above the value; empty if there is none."""
     return next((words for end, words in ranges if value is not None and value < end), "")
 
 

@@ -1,4 +1,4 @@
-"""The record of one test: what a run learns of it, from the first call to the verdict."""
+"""The record of one test: what a run learns about it, from the first call to the verdict."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,18 +23,18 @@ LONGEST_NAME = 100
 
 @dataclass
 class Record:
-    """One test of a run and all that is known of it; flat, since it is also a table's row.
+    """One test of a run and all that is known of it; flat, because it is also a table's row.
 
-    Everybody reads the fields; only the methods change them.
+    Anybody may read the fields; only the methods change them.
 
-    `attempts` counts the calls that went out, those refused with 429 included.
-    `maybe_duplicate` tells that a call was sent again after a doubt, and not refused with 429, so
-    that the test may have run twice. `http_status` is the last answer's, a 429 included.
-    `quota_wait_seconds` is all its waiting in the quota gate. Times are UTC. `rounds_after` is in
-    epoch seconds of the server's clock: a round with a later ID began after the first call that may
-    have been carried out; None where that is not known. `app_link` leads to the results in the
-    ThousandEyes app. `begun` tells whether this attempt of a run sent a call. `standing` is how the
-    test stands against an earlier run, `paths` where the paths of failing agents end.
+    `attempts` counts the calls that went out, including those refused with 429. `maybe_duplicate`
+    says that a call was sent again although the call before may have been carried out, and was not
+    refused with 429, so that the test may have run twice. `http_status` is that of the last answer,
+    429 included. `quota_wait_seconds` is the total wait in the quota gate. Times are UTC. A round
+    with an ID above `rounds_after` (the server's epoch seconds) began after the first call that may
+    have been carried out; None if that isn't known. `app_link` leads to the results in the
+    ThousandEyes app. `begun` says whether this attempt of a run sent a call. `standing` compares
+    the test with an earlier run, `paths` says where the paths of failing agents end.
     """
 
     test_id: str
@@ -57,7 +57,7 @@ class Record:
     _heard: str = field(default="", init=False, repr=False, compare=False)
     """The detail, without what came after the last answer."""
     _before: tuple[Outcome, str, str, bool] = field(init=False, repr=False, compare=False)
-    """How things stood before a call, for when it turns out not to count; see `_restore`."""
+    """The state before a call, in case the call turns out not to count; see `_restore`."""
     _begun_before: tuple[bool, datetime | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -68,15 +68,15 @@ class Record:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the last that was heard leaves open that the test ran."""
+        """Whether the test may have run, as far as the last answer shows."""
         return self.outcome in IN_DOUBT
 
     def needs_call(self, delivery: Delivery) -> bool:
-        """Tell whether a run that goes on from here sends this test."""
+        """Tell whether a run that continues from here sends this test."""
         return self.outcome not in KEPT and not self.needs_settling(delivery)
 
     def needs_settling(self, delivery: Delivery) -> bool:
-        """Tell whether it may have run and must not run twice, so that its results are to tell."""
+        """Tell whether it may have run and must not run twice, so that its results must decide."""
         return self.in_doubt and delivery is Delivery.AT_MOST_ONCE
 
     @property
@@ -90,20 +90,20 @@ class Record:
 
     @property
     def seconds(self) -> float:
-        """The time from its first call until the run was done with it; 0 where it isn't known."""
+        """The time from its first call until the run was done with it; 0 if it isn't known."""
         if self.started_at is None or self.finished_at is None:
             return 0.0
-        # Of an earlier attempt of the run, a test may have the start and this one the end.
+        # The start may be from an earlier attempt of the run, and the end from this one.
         return max(0.0, (self.finished_at - self.started_at).total_seconds())
 
     @property
     def is_provisional(self) -> bool:
-        """Whether answers that are still to come may change the verdict."""
+        """Whether answers that may still come can change the verdict."""
         return self.verdict is not None and self.verdict.provisional
 
     @property
     def why(self) -> str:
-        """One line for a person on how it ended."""
+        """One line for people on how it ended."""
         return f"{self.reason}. All that failed: {self.laptops}" if self.laptops else self.reason
 
     @property
@@ -113,7 +113,7 @@ class Record:
 
     @property
     def laptops(self) -> str:
-        """The names of all laptops that failed, where the reason does not name them all."""
+        """The names of all laptops that failed, if the reason does not name them all."""
         return self._judged.all_that_failed if self._judged else ""
 
     # What is known of the test before its call.
@@ -123,17 +123,17 @@ class Record:
         self.test_name = cut(test_name, LONGEST_NAME)
 
     def belongs_to(self, aid: str | None) -> None:
-        """Note the test's account group; None is the credentials' own."""
+        """Note the test's account group; None means the credentials' own."""
         self.aid = aid
 
     def taken_up(self) -> Self:
-        """Make ready for this run: attempts and doubts stay, waits and rounds do not."""
+        """Prepare the record for this run: attempts and doubts stay, waits and rounds do not."""
         self.finished_at, self.quota_wait_seconds = None, 0.0
         self.rounds_after, self.begun = None, False
         return self
 
     def rounds_count_after(self, round_id: int) -> None:
-        """Note after which round those of the test can be this run's."""
+        """Note after which round the test's rounds can be this run's."""
         self.rounds_after = round_id
 
     def skipped(self, reason: str) -> None:
@@ -141,12 +141,12 @@ class Record:
         self._ends(Outcome.SKIPPED, reason)
 
     def exists(self, test_id: str, reason: str) -> None:
-        """Note that the test needn't be created, since it is there under this ID."""
+        """Note that the test needn't be created, because it already exists under this ID."""
         self.test_id = test_id
         self.skipped(reason)
 
     def left_in_doubt(self, reason: str) -> None:
-        """Note that a call went out earlier and nobody knows what became of it."""
+        """Note that a call went out earlier, and that nobody knows what became of it."""
         self._ends(Outcome.UNKNOWN, reason)
 
     # What becomes of its calls.
@@ -156,13 +156,13 @@ class Record:
         self.quota_wait_seconds += seconds
 
     def sending(self, at: datetime) -> None:
-        """Note that a call goes out now: unless more is heard of it, the outcome is unknown."""
+        """Note that a call goes out now: until an answer comes, the outcome is unknown."""
         self._before = self.outcome, self.detail, self._heard, self.maybe_duplicate
         self._begun_before = self.begun, self.started_at
         self.maybe_duplicate = self.maybe_duplicate or self.in_doubt
-        self.started_at = self.started_at if self.begun else at  # as its rounds, anew in each run
+        self.started_at = self.started_at if self.begun else at  # new in each run, like rounds
         self.attempts, self.begun = self.attempts + 1, True
-        self._ends(Outcome.UNKNOWN, "the call went out and nothing was heard of it")
+        self._ends(Outcome.UNKNOWN, "the call went out, but no answer was recorded")
 
     def not_sent(self, reason: str) -> None:
         """Take `sending` back: the call did not go out after all."""
@@ -185,8 +185,8 @@ class Record:
     def failed(self, error: CallFailed) -> None:
         """Note an error. The last answer names the outcome.
 
-        An error that is no answer (no connection, or no call at all) overrules neither an
-        earlier answer nor the doubt that an earlier attempt left. A 429 tells of itself alone.
+        An error that is not an answer (no connection, or no call at all) overrules neither an
+        earlier answer nor the doubt that an earlier attempt left. A 429 says only that it came.
         """
         if isinstance(error, Unreachable | TooManyRequests):  # it was not carried out
             self._restore()
@@ -208,17 +208,17 @@ class Record:
             self._ends(error.outcome, str(error))
 
     def noted(self, words: str) -> None:
-        """Add what else a person should know to the detail."""
+        """Add to the detail what else people should know."""
         self.detail = f"{self.detail}; {words}" if self.detail else words
 
     def finished(self, at: datetime) -> None:
         """Note when the run was done with it; the first time counts."""
         self.finished_at = self.finished_at or at
 
-    # What its results tell.
+    # What its results show.
 
     def settled(self, began: datetime) -> None:
-        """Note that a round is in the test's results which only this run can have caused."""
+        """Note that the test's results hold a round that only this run can have caused."""
         self._ends(
             Outcome.ACCEPTED,
             f"confirmed by its results: a new round began at {began:%H:%M} UTC; the call itself "
@@ -226,17 +226,17 @@ class Record:
         )
 
     def judged(self, verdict: Verdict) -> None:
-        """Note what the results come to; what was said of paths goes with another verdict."""
+        """Note the verdict on the results; a verdict that changed drops what was said of paths."""
         if verdict != self.verdict:
             self.paths = None
         self.verdict = verdict
 
     def traced(self, paths: str) -> None:
-        """Note where the paths of agents that failed end, in words."""
+        """Note, in words, where the paths of agents that failed end."""
         self.paths = paths
 
     def stands(self, standing: Standing) -> None:
-        """Note how the test stands against an earlier run."""
+        """Note how the test compares with an earlier run."""
         self.standing = standing
 
     def linked(self, url: str) -> None:

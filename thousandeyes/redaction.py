@@ -1,11 +1,11 @@
-"""Keeps the token, and a test's password, out of everything that is read by people.
+"""Keeps the token, and a test's password, out of everything that people read.
 
-The API, or a proxy on the way, may repeat what it was sent: in an error's text, in a header,
-even in the status line, and at DEBUG the HTTP libraries log the latter two. It may repeat it in
-capitals, in base64, or a part of it.
+The API, or a proxy on the way, may repeat what it was sent: in an error's text, in a header, even
+in the status line. At DEBUG the HTTP libraries log the latter two. It may repeat a secret in
+capitals, in base64, or in part.
 
-A secret of eight letters and more is masked wherever it stands. A shorter one stands in many a
-word by chance: it is masked in what people read alone, as a word of its own.
+A secret of eight or more characters is masked wherever it appears. A shorter one may be part of any
+word by chance: it is masked only in what people read, and only as a whole word.
 """
 
 import base64
@@ -27,9 +27,9 @@ MASK = "***"
 _LONG: Final = 8
 _TINY: Final = 4
 _LAYERS: Final = 8
-"""Escapes of escapes are undone so often."""
+"""How many layers of escapes are undone."""
 _MOST_PLACES: Final = 100_000
-"""Where a part of a secret may begin; a text with more was made to be slow."""
+"""Places where a part of a secret may begin; a text with more was made to be slow."""
 _MOST_TOKENS: Final = 100
 
 _HTTP_LOGGERS = (
@@ -44,9 +44,9 @@ _HTTP_LOGGERS = (
 
 @dataclass(frozen=True)
 class _Needle:
-    """One way to write a secret, in small letters, of which `least` letters in a row are masked.
+    """One way to write a secret, in lower case. Any `least` characters of it in a row are masked.
 
-    Each part of that length holds one of the blocks, so that only these are searched for.
+    Every part of that length contains one of the blocks, so only the blocks are searched for.
     """
 
     text: str
@@ -59,7 +59,7 @@ class _Needle:
         return [(place, self.text[place : place + size]) for place in places]
 
     def around(self, text: str, at: int, place: int) -> tuple[int, int]:
-        """Return from where to where a text is this one, given one place where it is."""
+        """Return the start and end of the stretch around one match that equals this text."""
         start, end, shift = at, at, place - at
         while start and start + shift and text[start - 1] == self.text[start + shift - 1]:
             start -= 1
@@ -75,9 +75,9 @@ _tokens: dict[str, Needles] = {}
 
 
 class Redactor:
-    """Replaces secrets in texts and log records by `***`; an empty one is none.
+    """Replaces secrets in texts and log records by `***`; an empty string is not a secret.
 
-    Its time grows with the text's length and no faster, whatever stands in the text.
+    The time it takes grows no faster than the text's length, whatever the text contains.
     """
 
     def __init__(self, *secrets: str, others: Mapping[str, Needles] | None = None) -> None:
@@ -87,12 +87,12 @@ class Redactor:
         self._word = re.compile("|".join(short), re.IGNORECASE) if short else None
 
     def __call__(self, text: str) -> str:
-        """Return what people are told, without the secrets."""
+        """Return a text for people, without the secrets."""
         text = self.data(text)
         return self._word.sub(MASK, text) if self._word else text
 
     def data(self, text: str) -> str:
-        """Return what a program goes on to read, without the secrets of eight letters and more."""
+        """Return a text for programs, without the secrets of eight or more characters."""
         needles = [one for many in {**self._others, **self._long}.values() for one in many]
         try:
             return _masked(text, list(_spans(text, needles))) if needles else text
@@ -121,9 +121,9 @@ class Redactor:
 
 
 def redactor_of_token(token: str) -> Redactor:
-    """Return what masks a token, and with it those of other organizations in this process.
+    """Return a redactor for a token and for those of other organizations in this process.
 
-    They share the way to the API: what a proxy keeps of one's call may come back to another's.
+    They share the way to the API: a proxy may answer one's call with what it kept of another's.
     """
     if len(token) >= _LONG and token not in _tokens:
         while len(_tokens) >= _MOST_TOKENS:
@@ -145,12 +145,12 @@ def _needles(secret: str) -> Needles:
         chr(int.from_bytes(units[place : place + 2])) for place in range(0, len(units), 2)
     )
     ways = {secret: part, octets.decode("latin-1"): part, in_words: part, octets.hex(): 2 * part}
-    undone = Undone(secret)  # a `%22` of its own is undone with what was escaped in it
+    undone = Undone(secret)  # if the secret itself contains `%22`, that gets undone too
     while not undone.same and len(undone.text) >= _TINY:
         ways.setdefault(undone.text, min(part, len(undone.text)))
         undone = Undone(undone.text)
-    for shift in range(3):  # wherever it begins within base64's groups of three
-        # The first and the last letter tell of the neighbours, too.
+    for shift in range(3):  # where it may begin within base64's groups of three bytes
+        # Its first and last characters depend on the neighbouring bytes too.
         begin, end = -(-shift * 8 // 6), (shift + len(octets)) * 8 // 6
         coded = base64.b64encode(bytes(shift) + octets).decode()[begin:end]
         least = min(len(coded), part * 4 // 3)
@@ -159,15 +159,15 @@ def _needles(secret: str) -> Needles:
 
 
 def _small(text: str) -> str:
-    """Return a text in small letters, each in its place: of one letter `lower` makes two."""
+    """Return a text in lower case with all positions kept: of one character `lower` makes two."""
     return text.replace("\u0130", "i").lower()
 
 
 def _spans(text: str, needles: Iterable[_Needle]) -> Iterator[tuple[int, int]]:
-    """Yield where a text tells a secret.
+    """Yield the places where a text contains a secret.
 
     Raises:
-        TooManyEscapes: It would take long to look, and it can't be honest.
+        TooManyEscapes: The search would take long, and the text can't be honest.
     """
     layers: list[Undone] = []
     for _ in range(_LAYERS):
@@ -186,7 +186,7 @@ def _spans(text: str, needles: Iterable[_Needle]) -> Iterator[tuple[int, int]]:
 def _places(text: str, needles: Iterable[_Needle]) -> Iterator[tuple[int, int]]:
     left = _MOST_PLACES
     for needle in needles:
-        if len(text) < needle.least:  # as most headers are
+        if len(text) < needle.least:  # like most headers
             continue
         for place, block in needle.blocks:
             at = text.find(block)

@@ -1,15 +1,15 @@
-"""Reading what the laptops measured, page by page.
+"""Reads what the laptops measured, page by page.
 
-`rounds` is an asynchronous iterator over pages, so that a caller may stop early, and reads nothing
-before it is iterated. A row may come twice when rows appear while pages are read. It raises
-`CallFailed`, one of its subclasses.
+`rounds` is an asynchronous iterator over pages. It reads nothing before it is iterated, and a
+caller may stop early. A row may come twice if rows appear while pages are read. `rounds` raises
+subclasses of `CallFailed`.
 
-`since` is in epoch seconds by the server's clock, which may differ from ours (`Reply.date` tells).
-A round's ID is its start floored to the test's interval, at the least a minute, so `since` is
-floored to the minute, both for the API and for the rows that are let through: an API that answers
-with its latest rounds must not pass for one with new ones. For longer intervals the caller floors.
+`since` is in epoch seconds by the server's clock, which may differ from ours (see `Reply.date`). A
+round's ID is its start floored to the test's interval, which is at least a minute. So `since` is
+floored to the minute, both in the call and for the rows that are let through: old rounds must not
+pass for new ones if the API just answers with its latest. For longer intervals the caller floors.
 
-Paths are not taken from the links of a definition: these name some that don't exist.
+URLs are not taken from the links of a definition: some of these don't exist.
 Source: the vendor's OpenAPI description 7.0.85.
 """
 
@@ -24,13 +24,14 @@ from thousandeyes.rounds import HttpRound, Measured, NetworkRound, rows_of
 
 RESULTS: Final = "/endpoint/test-results/scheduled-tests"
 ROUND_SECONDS: Final = 60
-"""What a round's ID is a multiple of where no interval is told: that of an instant test."""
+"""The interval of an instant test; round IDs are multiples of it if no other interval is given."""
 
 MOST_PAGES: Final = 240
-"""Pages of one read. As many calls as the organization has in a minute: an API whose pages never
-end must not take more than that from everybody."""
+"""The most pages of one read, equal to the organization's calls in a minute. If the API's pages
+never end, the read must not take more than that from everybody else."""
 MOST_ROWS: Final = 100_000
-"""Rows of one read, which is at most 200 tests: 100 MB. 25 agents in 5 rounds are 25,000."""
+"""The most rows of one read: 100 MB. A read is for at most 200 tests; with 25 agents each, in 5
+rounds, these have 25,000 rows."""
 _LONGEST_LINK: Final = 5_000
 
 Read = Callable[..., Awaitable[Any]]
@@ -38,7 +39,7 @@ Read = Callable[..., Awaitable[Any]]
 
 
 class Kind(StrEnum):
-    """The kinds of results that a verdict is made of, under the names that their paths have."""
+    """The kinds of results that verdicts are based on, named as in the API's paths."""
 
     NETWORK = "network"  # of all tests
     HTTP_SERVER = "http-server"  # of HTTP tests
@@ -51,9 +52,9 @@ _ROWS: Final[Mapping[Kind, type[NetworkRound] | type[HttpRound]]] = {
 
 
 class Page(NamedTuple):
-    """One page: the rows that were asked for, and how many rows all pages together have.
+    """One page: the rows that were asked for, and how many rows all pages have together.
 
-    `total` is the API's own count, None where it tells none (`totalHits`, which filters have).
+    `total` is the API's own count (`totalHits`, in replies to filters), None if it gives none.
     """
 
     rows: list[Measured]
@@ -76,14 +77,14 @@ async def rounds(
         kind: The kind of results.
         test_ids: The tests; with none, nothing is read.
         since: Epoch seconds by the server's clock.
-        until: The same for the last round to read, which has begun; None: the newest.
-        aid: Account group; the client's own when left out. The API wants access to the account
+        until: The same for the last round to read, which must have begun; None for the newest.
+        aid: Account group; by default the client's own. The API requires access to the account
             groups of all these tests.
     """
     tests, first, path = frozenset(test_ids), first_round(since), f"{RESULTS}/{kind}/filter"
     if not tests:
-        return  # the API takes an empty filter for all tests
-    # The default of endDate is the server's own now; by our clock, now may lie before `startDate`.
+        return  # to the API, an empty filter means all tests
+    # `endDate` defaults to the server's own now; by our clock, now might be before `startDate`.
     dates = {"startDate": first} | ({} if until is None else {"endDate": int(until)})
     params = {name: _date(moment) for name, moment in dates.items()}
     body = {
@@ -98,7 +99,7 @@ async def rounds(
         items = reply.get("results") or [] if isinstance(reply, dict) else None
         if not isinstance(items, list):
             raise ReplyLost(f"POST {path} answered without readable results")
-        # An API may tell more than it was asked for.
+        # An API may return more than it was asked for.
         rows: list[Measured] = [
             row
             for row in rows_of(items, _ROWS[kind], only_test)
@@ -125,8 +126,8 @@ def first_round(since: float, interval: int = ROUND_SECONDS) -> int:
 
     Args:
         since: The moment.
-        interval: The test's, in seconds: round IDs are multiples of it, by the earlier version's
-            documents "always exactly divisible by the test frequency".
+        interval: The test's interval in seconds. Round IDs are multiples of it: "always exactly
+            divisible by the test frequency", say the documents of the API's earlier version.
     """
     return int(since // interval) * interval
 
@@ -134,18 +135,18 @@ def first_round(since: float, interval: int = ROUND_SECONDS) -> int:
 def next_cursor(body: object) -> str | None:
     """Return the cursor of the next page, if a reply has one.
 
-    Nothing else of the link is used: it could lead the token to another host.
+    Nothing else of the link is used, because it could send the token to another host.
 
     Raises:
-        ReplyLost: The link is longer than any address.
+        ReplyLost: The link is longer than any URL.
     """
     links = body.get("_links") if isinstance(body, dict) else None
     link = links.get("next") if isinstance(links, dict) else None
     href = link.get("href") if isinstance(link, dict) else None
     if not isinstance(href, str):
         return None
-    if len(href) > _LONGEST_LINK:  # it would not fit in an address, and Python keeps what it split
-        raise ReplyLost(f"the next page has an address of {len(href)} characters")
+    if len(href) > _LONGEST_LINK:  # it would not fit in a URL, and Python caches what it splits
+        raise ReplyLost(f"the link to the next page has {len(href)} characters")
     try:
         [cursor, *_] = parse_qs(urlsplit(href).query)["cursor"]
     except (KeyError, ValueError):

@@ -1,9 +1,9 @@
-"""What one laptop measured in one round, as the API's results tell it.
+"""What one laptop measured in one round, as the API's results report it.
 
-Unknown fields are passed over. Every field but the three that say whose row it is may be missing,
-and one that holds something else than it should counts as missing. Times are in milliseconds.
-Source: the vendor's OpenAPI description 7.0.110, as its client 6.0.0 has it, and, for units, the
-earlier version's documents.
+Unknown fields are ignored. Every field may be missing except the three that identify the row, and a
+field that holds something unexpected counts as missing. Times are in milliseconds. Source: the
+vendor's OpenAPI description 7.0.110, as its client 6.0.0 has it, and, for units, the earlier
+version's documents.
 """
 
 from typing import Annotated, Final, TypeVar
@@ -28,7 +28,7 @@ _LONGEST_ERROR_TYPE: Final = 40
 _LONGEST_DETAILS: Final = 100
 _LONGEST_TEXT: Final = 500
 _LONGEST_ID: Final = 100
-_LAST_ROUND: Final = 4_102_444_800  # the year 2100: no moment of any clock lies beyond
+_LAST_ROUND: Final = 4_102_444_800  # the year 2100: no real round is later
 
 AnyRow = TypeVar("AnyRow", bound="Row")
 
@@ -63,7 +63,7 @@ class Score(_Told):
     """The API's own opinion of a round."""
 
     application_score: Number = None
-    """0 to 100, the best."""
+    """From 0 to 100; 100 is best."""
 
 
 class Row(_Told):
@@ -75,17 +75,17 @@ class Row(_Told):
     round_id: int = Field(ge=0, le=_LAST_ROUND)
     """The round's start in epoch seconds by the server's clock, a multiple of the interval."""
     laptop: InstanceOf[Laptop] = UNTOLD
-    """What the laptop told of itself with this row."""
+    """What the laptop reported about itself with this row."""
     error_details: Text = None
 
     @property
     def details(self) -> str:
-        """What it tells of an error, in one short line; empty where it tells nothing."""
+        """What it says about an error, in one short line; empty if it says nothing."""
         return cut(self.error_details or "", _LONGEST_DETAILS)
 
 
 class NetworkRound(Row):
-    """One row of network results, which HTTP tests have as well."""
+    """One row of network results; HTTP tests have these too."""
 
     loss: Number = None
     """Packets that did not arrive, in percent."""
@@ -94,12 +94,12 @@ class NetworkRound(Row):
     jitter: Number = None
     """Standard deviation of the latency in milliseconds."""
     is_icmp_blocked: Flag = None
-    """Whether the target answers no ping, so that the row measured nothing."""
+    """Whether the target does not answer pings, so that the row measured nothing."""
     score: Annotated[Score | None, OR_NONE] = None
 
     @property
     def only_error(self) -> str:
-        """The details of its error where it measured nothing, and else nothing."""
+        """The details of its error if it measured nothing, otherwise empty."""
         return self.details if self.loss is None and self.avg_latency is None else ""
 
 
@@ -118,28 +118,29 @@ class HttpRound(Row):
 
     @property
     def error(self) -> str | None:
-        """The error type if it is one: the API's earlier version wrote `None` for none."""
+        """The error type, if there was an error; the API's earlier version wrote `None` if not."""
         kind = cut(self.error_type or "", _LONGEST_ERROR_TYPE)
         return None if kind.lower() in ("", "none") else kind
 
     @property
     def only_error(self) -> str:
-        """The details of its error where it tells no type and measured nothing."""
+        """The details of its error if it names no error type and measured nothing."""
         told = (self.error_type, self.response_code, self.response_time, self.total_time)
         return "" if any(value is not None for value in told) else self.details
 
 
 Measured = NetworkRound | HttpRound
-"""The rows that a verdict is made of."""
+"""The rows that verdicts are based on."""
 
 
 def rows_of(items: list[object], model: type[AnyRow], only_test: str | None = None) -> list[AnyRow]:
-    """Return the rows that tell their test, agent and round; the others can't be attributed.
+    """Return the rows that name their test, agent and round; others can't be attributed.
 
     Args:
-        items: The rows as told.
+        items: The rows as the API returned them.
         model: What to read them as.
-        only_test: The test that was asked for, if it was one: a row that names none is its.
+        only_test: The test that was asked for, if it was just one: a row that names no test counts
+            as this one's.
     """
     rows = []
     for item in items:

@@ -1,4 +1,4 @@
-"""Settings from the environment or `.env`; every variable begins with `TE_`."""
+"""Settings from the environment or `.env`. The name of every variable begins with `TE_`."""
 
 import os
 import re
@@ -17,17 +17,17 @@ from thousandeyes.mistakes import mistakes
 
 API_URL = "https://api.thousandeyes.com/v7"
 APP_URL: Final = "https://app.thousandeyes.com"
-"""Where people look at what the API tells."""
+"""Where people see what the API reports."""
 ENV_FILE: Final = "TE_ENV_FILE"
 """The variable that names another file than `.env` in the working directory.
 
-Prefect's workers execute runs in directories of their own, where no `.env` lies.
+Prefect's workers execute each run in a directory of its own, which has no `.env`.
 """
 
 _LAST_PORT = 65535
-_VERSION: Final = re.compile(r"(?:/+v7)?/*$", re.IGNORECASE)
+_VERSION: Final = re.compile(r"/v7\Z", re.IGNORECASE)
 APP_ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
-"""What the app's address looks like: nothing in it ends a link in Markdown."""
+"""What the app's address looks like: it holds nothing that ends a link in Markdown."""
 _WHERE = (
     f"put it into the environment, into .env, or into the file that {ENV_FILE} names; a run on a "
     "worker reads the worker's environment"
@@ -48,17 +48,17 @@ def _clean_token(token: SecretStr) -> SecretStr:
     text = token.get_secret_value().strip()
     if not text:
         raise ValueError("is empty")
-    # Anything else can't stand in a header, and the HTTP library would quote it in its error.
+    # Other characters are not allowed in a header, and the HTTP library's error would quote them.
     if not all("!" <= character <= "~" for character in text):
-        raise ValueError("contains a space or a character that no token can contain")
+        raise ValueError("contains a space or another character that no token can contain")
     return SecretStr(text)
 
 
 def _clean_base_url(url: str) -> str:
-    # The vendor's command line takes the address without /v7, its Terraform provider with it.
-    parts = _address(_VERSION.sub("", url.strip()), API_URL)
+    # The vendor's command line takes the address without /v7, its Terraform provider with /v7.
+    parts = _address(_VERSION.sub("", url.strip().rstrip("/")), API_URL)
     if parts.scheme == "http" and not is_loopback(parts.host):
-        raise ValueError("must be https: with http the token would cross the network in clear")
+        raise ValueError("must be https: with http the token would be sent in the clear")
     return f"{parts}".rstrip("/") + "/v7"
 
 
@@ -67,7 +67,7 @@ def _clean_app_url(url: str | None) -> str | None:
         return None
     parts = _address((url or "").strip().rstrip("/"), APP_URL)
     cleaned = f"{parts}".rstrip("/")
-    # It becomes part of a link in Markdown: of what ends one there, no host has any.
+    # It becomes part of a link in Markdown. No host name holds a character that would end the link.
     if not APP_ADDRESS.fullmatch(cleaned):
         raise ValueError(f"must be an address without a path, like {APP_URL}")
     if parts.scheme == "http" and not is_loopback(parts.host):
@@ -77,11 +77,11 @@ def _clean_app_url(url: str | None) -> str | None:
 
 def _address(url: str, example: str) -> httpx.URL:
     try:
-        # Read by what sends to it: two readers may disagree about the host.
+        # Parsed by the library that sends to it: two parsers may disagree about the host.
         parts = httpx.URL(url)
-    except httpx.InvalidURL:  # it quotes what it can't read
+    except httpx.InvalidURL:  # the message quotes the URL
         parts = httpx.URL()
-    # It would take a blank for a part of the host's name.
+    # httpx would take a space as part of the host name.
     if (
         " " in url
         or not parts.host
@@ -106,11 +106,11 @@ def _clean_files_dir(folder: Path | None) -> Path | None:
     if folder is None or folder.is_absolute():
         return folder
     raise ValueError(
-        "must be a whole path, such as /srv/lists: a relative one begins in a run's own folder"
+        "must be an absolute path, such as /srv/lists: each run has its own working directory"
     )
 
 
-# The same words and rules wherever these four are asked for: here, and in Prefect's blocks.
+# These four have the same descriptions and rules here and in Prefect's blocks.
 Token = Annotated[
     SecretStr,
     AfterValidator(_clean_token),
@@ -120,21 +120,21 @@ AccountGroupId = Annotated[
     str | None,
     BeforeValidator(lambda aid: None if aid is None else as_text(aid)),
     AfterValidator(_clean_aid),
-    Field(description="Account group; the user's login account group when left out."),
+    Field(description="Account group; by default the user's login account group."),
 ]
 BaseUrl = Annotated[
     str,
     AfterValidator(_clean_base_url),
-    Field(description="The API, with or without /v7; http on loopback alone."),
+    Field(description="The API's address, with or without /v7; http only for loopback."),
 ]
 AppUrl = Annotated[
     str | None,
     AfterValidator(_clean_app_url),
-    Field(description="The app that results are linked to; that of the API's region if left out."),
+    Field(description="The app that result links lead to; by default that of the API's region."),
 ]
 
-# By the API's host. That of the government's region is documented for the app alone: the API's is
-# inferred from it. Of Europe's no host is known, nor whether it has one of its own.
+# By the API's host. For the government region only the app's host is documented; the API's is
+# inferred from it. For Europe no host is known, nor whether there is a separate one.
 _APP_OF_REGION: Final = {
     "api.thousandeyes.com": APP_URL,
     "api.thousandeyes.us": "https://app.thousandeyes.us",
@@ -145,12 +145,12 @@ class _Settings(BaseSettings):
     """What the environment or `.env` says.
 
     Raises:
-        SettingsError: A variable is missing or wrong; names it and tells no value.
+        SettingsError: A variable is missing or wrong. The message names it, but never its value.
     """
 
     model_config = SettingsConfigDict(
         env_prefix="TE_",
-        env_file_encoding="utf-8-sig",  # editors on Windows begin a file with a mark
+        env_file_encoding="utf-8-sig",  # editors on Windows write a byte order mark
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -162,7 +162,7 @@ class _Settings(BaseSettings):
         try:
             super().__init__(_env_file=file, **values)
         except ValidationError as error:
-            # Only the places and reasons: pydantic's own text is for the author of a model.
+            # Only the places and reasons: pydantic's own text is for developers.
             raise SettingsError(_explain(error)) from None
         except OSError as error:
             raise SettingsError(f"{file} can't be read: {error.strerror}") from None
@@ -171,7 +171,7 @@ class _Settings(BaseSettings):
 
 
 class ThousandEyesSettings(_Settings):
-    """What a run needs to know of the API and of this organization's limits."""
+    """What a run needs to know about the API and this organization's limits."""
 
     token: Token
     aid: AccountGroupId = None
@@ -188,19 +188,19 @@ class ThousandEyesSettings(_Settings):
     password_block_prefix: str = Field(
         default="thousandeyes-",
         min_length=1,
-        description="What the names of blocks begin with that hold passwords of tests.",
+        description="The prefix of the names of blocks that hold passwords of tests.",
     )
-    connect_timeout: float = Field(default=5, gt=0, description="Seconds until connected, TLS too.")
+    connect_timeout: float = Field(default=5, gt=0, description="Seconds to connect, with TLS.")
     read_timeout: float = Field(default=30, gt=0, description="Seconds without a byte of a reply.")
-    write_timeout: float = Field(default=10, gt=0, description="Seconds without a byte taken.")
+    write_timeout: float = Field(default=10, gt=0, description="Seconds without a byte sent.")
     pool_timeout: float = Field(default=30, gt=0, description="Seconds for a free connection.")
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - any field, by name
-        super().__init__(**values)  # as it stands there; pydantic's plugin for mypy makes another
+        super().__init__(**values)  # declared again: pydantic's mypy plugin makes another signature
 
     @property
     def app(self) -> str:
-        """The app's address: as set, else that of the API's region if it is known, else the usual.
+        """The app's address: as set, or that of the API's region if known, or the usual one.
 
         It ends with the host and port.
         """
@@ -209,10 +209,10 @@ class ThousandEyesSettings(_Settings):
 
 
 class FilesSettings(_Settings):
-    """Which files of a worker may be named by whoever starts its runs."""
+    """Which files of a worker's machine may be named by whoever starts its runs."""
 
     files_dir: Annotated[Path | None, AfterValidator(_clean_files_dir)] = Field(
-        default=None, description="The folder that they lie in, as a whole path. None: no files."
+        default=None, description="The folder of these files, as an absolute path. None: no files."
     )
 
 
@@ -220,19 +220,19 @@ def _env_file() -> Path:
     """Return the file that may hold settings.
 
     Raises:
-        SettingsError: The one that is named is not there.
+        SettingsError: TE_ENV_FILE names a file that can't be read.
     """
     named = os.environ.get(ENV_FILE)
     if not named:
         return Path(".env")
     try:
-        if not stat.S_ISREG(os.stat(named).st_mode):  # noqa: PTH116 - tells why it can't
-            raise OSError(None, "it is no regular file")  # noqa: TRY301 - as those are told
+        if not stat.S_ISREG(os.stat(named).st_mode):  # noqa: PTH116 - its error says why
+            raise OSError(None, "it is not a regular file")  # noqa: TRY301 - handled below
         Path(named).open("rb").close()
     except OSError as error:
         raise SettingsError(
             f"{ENV_FILE} names {named}, which can't be read: {error.strerror}. Put TE_TOKEN into "
-            "it, or name another file by its whole path"
+            "it, or name another file by its absolute path"
         ) from None
     return Path(named)
 

@@ -1,20 +1,20 @@
-"""What the failing laptops of a run have in common, where chance doesn't explain it. Pure.
+"""What the failing laptops of a run have in common, if chance doesn't explain it. Pure.
 
-A laptop counts once, however many tests it took part in: one whose Wi-Fi card is broken fails all
-of them, and would pass for twelve laptops of its network in a run of twelve tests. An exact test
-asks for independent cases, and the laptops are what is independent. It counts as failed when it
-failed in any of its tests, or in more than half of them; both are tried, since a cause may lie
+A laptop counts once, however many tests it took part in. If its Wi-Fi card is broken it fails all
+of them, and in a run of twelve tests it would pass for twelve laptops of its network. An exact test
+requires independent cases, and only the laptops are independent. A laptop counts as failed if it
+failed in any of its tests, or in more than half of them. Both are tried, because a cause may lie
 between the laptops and one service, or between them and everything.
 
-Tests in which every laptop failed tell nothing of laptops and are left out. What is named has to
-show within the tests as well, where laptops that it holds for meet others: a service that is down,
-and that only one site's laptops use, is no fault of the site.
+Tests in which every laptop failed say nothing about laptops and are left out. A cause must also
+show within the tests in which laptops that it applies to meet others: a service that is down, and
+that only one site's laptops use, is not the fault of the site.
 
 Sources: Fisher's exact test as in `exact_test`. The chance is corrected for all that was tried:
 S. Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal of Statistics
-6 (1979), pages 65 to 70, of which the strongest value needs the first step alone, Bonferroni's.
-Values that hold for too few laptops to be named, whoever fails, are not counted, as proposed by
-R. E. Tarone, A Modified Bonferroni Method for Discrete Data, Biometrics 46 (1990), 515 to 522.
+6 (1979), pages 65 to 70. For the strongest value only its first step is needed, Bonferroni's.
+Values of too few laptops to be named, whoever fails, are not counted, as proposed by R. E. Tarone,
+A Modified Bonferroni Method for Discrete Data, Biometrics 46 (1990), 515 to 522.
 """
 
 import math
@@ -27,17 +27,17 @@ from thousandeyes.laptop import PLACES, Fact, Laptop, merged
 from thousandeyes.verdict import Sighting
 
 LARGEST_CHANCE: Final = 0.01
-"""How often a run in which nothing but chance is at work may name something."""
+"""How often a run may name something when only chance is at work."""
 LEAST_LAPTOPS: Final = 3
-"""How many laptops a value has to hold for, and how many of them have to fail."""
+"""How many laptops must have a value, and how many of these must fail."""
 LEAST_DIFFERENCE: Final = 0.25
-"""How much more of the laptops have to fail than elsewhere, as a fraction of all: among 10,000 a
-difference of 2 % is no chance either, and no help."""
+"""By how much the fraction of laptops that fail must exceed that elsewhere. Among 10,000 laptops, a
+difference of 2 % is beyond chance too, but no help."""
 LEAST_DEVIATIONS: Final = 3.0
-"""How far beyond what each test's own failures lead to expect, in standard deviations."""
+"""How far failures must exceed what each test's own failures predict, in standard deviations."""
 MOST_NAMED: Final = 3
 _MOST_LOOKED_AT: Final = 50
-"""Values beyond chance of which none has the other properties asked for; then it gives up."""
+"""After this many values beyond chance, none of which meets the other conditions, it gives up."""
 
 _Agents = frozenset[str]
 
@@ -52,10 +52,10 @@ class _Test(NamedTuple):
 def in_common(tests: Iterable[Sequence[Sighting]]) -> Shared:
     """Return what the failing laptops of a run have in common.
 
-    The order, of tests as of laptops, makes no difference.
+    The order of tests and of laptops makes no difference.
 
     Args:
-        tests: The laptops of each test that measured something, each of them once.
+        tests: For each test that measured something, its laptops, each of them once.
     """
     told = [sightings for sightings in tests if sightings]
     counting = [each for each in told if not all(laptop.failed for laptop in each)]
@@ -73,7 +73,7 @@ def in_common(tests: Iterable[Sequence[Sighting]]) -> Shared:
     while len(causes) < MOST_NAMED and (found := _strongest(left, laptops, ways, pool)):
         cause, having = found
         causes.append(cause)
-        left -= having  # what only overlaps with it has nothing left to show
+        left -= having  # so values that merely overlap with it are not named too
     return Shared(
         laptops=len(laptops),
         failed=len(ways[0]),
@@ -104,7 +104,7 @@ def _ways_to_fail(pool: Iterable[_Test]) -> tuple[_Agents, _Agents]:
 
 
 class _Candidate(NamedTuple):
-    """One value under one way to fail; the smaller, the stronger."""
+    """One value under one way to fail; the smallest is the strongest."""
 
     log_chance: float
     place: int
@@ -120,7 +120,7 @@ def _strongest(
     pool: Sequence[_Test],
 ) -> tuple[Cause, _Agents] | None:
     values = _values(left, laptops)
-    failing = dict.fromkeys(way & left for way in ways)  # one where both are the same
+    failing = dict.fromkeys(way & left for way in ways)  # a single entry if both are the same
     tried = len(values) * len(failing)
     candidates = sorted(
         _Candidate(
@@ -153,7 +153,7 @@ def _strongest(
 
 
 def _values(left: _Agents, laptops: Mapping[str, Laptop]) -> dict[_Agents, Fact]:
-    """Return what holds for some of the laptops and not for all, by these; one fact for each."""
+    """Return what some but not all laptops share, by these laptops; one fact for each set."""
     by_fact: dict[Fact, list[str]] = {}
     for agent in left:
         for fact in laptops[agent].facts:
@@ -171,9 +171,9 @@ def _is_large(cause: Cause) -> bool:
 
 
 def _shows_within_tests(having: _Agents, left: _Agents, pool: Iterable[_Test]) -> bool:
-    """Tell whether the difference is there between laptops that took part in the same test.
+    """Tell whether the difference also exists among laptops that took part in the same test.
 
-    Else it may come from which tests, or how many, the laptops took part in. Source: N. Mantel and
+    If not, it may come from which tests, or how many, they took part in. Source: N. Mantel and
     W. Haenszel, Statistical Aspects of the Analysis of Data from Retrospective Studies of Disease,
     Journal of the National Cancer Institute 22 (1959), pages 719 to 748.
     """

@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from thousandeyes import marks
-from thousandeyes.outcomes import VerdictName
+from thousandeyes.outcomes import MEANING, Ending, VerdictName
 
 Recent = Mapping[str, tuple[float, ...]]
 """What a test measured lately, by metric, the oldest first."""
@@ -38,7 +38,8 @@ class Standing:
     `compared_with` is the ID of the flow run that
     this is measured by. `history` holds a mark for each of the last runs, this one's at the right:
     see `thousandeyes.marks`. `last_measured` is passed or failed, as its laptops last measured, be
-    it in this run or in one before; None: never.
+    it in this run or in one before; None: never. `last_heard` is likewise its newest ending by
+    which the API or laptops told something of the test.
     """
 
     change: Change | None = None
@@ -49,6 +50,7 @@ class Standing:
     recent: Recent = field(default_factory=dict)
     compared_with: str | None = None
     last_measured: VerdictName | None = None
+    last_heard: Ending | None = None
 
     def row(self) -> dict[str, str | int | None]:
         """Return this as columns of a table: JSON, always the same keys."""
@@ -65,6 +67,7 @@ class Standing:
             ),
             "compared_with": self.compared_with,
             "last_measured": self.last_measured and self.last_measured.value,
+            "last_heard": self.last_heard and self.last_heard.value,
         }
 
 
@@ -81,6 +84,8 @@ def from_row(values: Mapping[str, Any]) -> Standing | None:
     told = dict(values)
     if told.get("change") not in list(Change):
         told["change"] = None  # a word that only a later version knows
+    if told.get("last_heard") not in MEANING:
+        told["last_heard"] = None
     try:
         return _STANDING.validate_python(
             told

@@ -1,6 +1,6 @@
-"""The way out of every command: whatever becomes of its output, its exit status is its own.
+"""The output of every command: whatever becomes of it, the command's exit status stays its own.
 
-And whatever is in its output, the terminal does what we say: names and errors come from outside,
+And whatever the output contains, only we control the terminal: names and errors come from outside,
 and a terminal obeys what it reads.
 """
 
@@ -21,41 +21,41 @@ from thousandeyes.text import cut
 LONGEST_CELL: Final = 60
 LONGEST_SENTENCE: Final = 2_000
 LONGEST_LINE: Final = 10_000
-"""Characters; nothing that this project says is nearly as long."""
+"""Characters; no output of this project comes close."""
 
 _STDERR: Final = 2
-# Each parameter can be read in one way only, so that no text takes long.
+# Each parameter can match in one way only, so that no text takes long.
 _PARAMETER: Final = r"(?:[0-4]|2[2-4]|[39][0-7]|39|38;5;\d{1,3}|38;2(?:;\d{1,3}){3})?"
 _COLOUR: Final = rf"\x1b\[{_PARAMETER}(?:;{_PARAMETER})*m"
 _UNFIT: Final = re.compile(
     rf"""
       ({_COLOUR})                               # which rich writes, and Prefect's log
-    | \x1b (?: \[ [0-?]* [ -/]* [@-~]           # any other sequence, as a whole where it is one
+    | \x1b (?: \[ [0-?]* [ -/]* [@-~]           # any other sequence, whole if it is complete
             | [\]PX^_] [^\x07\x1b\n]* (?: \x07 | \x1b\\ ) )?
     | [\0-\x08\x0b-\x1f\x7f-\x9f]              # control characters but for tab and end of line
-    | [\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]  # marks of direction: they swap what is read
+    | [\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]  # direction marks: they reorder text
     """,
     re.VERBOSE,
 )
 
 
 def verbatim_console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
-    """Return a console that shows texts as they are: to rich, `:ab:` is a picture, `[b]` a style.
+    """Return a console that shows texts verbatim: to rich, `:ab:` is an emoji and `[b]` a style.
 
     Args:
-        stderr: Whether it is standard error.
-        soft_wrap: Whether the terminal breaks long lines, and not the console.
+        stderr: Whether it writes to standard error.
+        soft_wrap: Whether to let the terminal wrap long lines instead of the console.
     """
     return Console(stderr=stderr, soft_wrap=soft_wrap, markup=False, emoji=False, highlight=False)
 
 
 def words(text: str, longest: int = LONGEST_SENTENCE) -> Text:
-    """Return a text from anywhere for any console: one line, cut, and shown as it is."""
+    """Return a text from anywhere, fit for any console: one line, cut, and shown verbatim."""
     return Text(cut(text, longest))
 
 
 def clean(text: str) -> str:
-    """Return output that moves no cursor, sets no title, and has no endless line."""
+    """Return output without anything that moves the cursor or sets a title, and with lines cut."""
     fit = _UNFIT.sub(lambda found: found[1] or "", text)
     if len(fit) <= LONGEST_LINE:
         return fit
@@ -66,7 +66,7 @@ def clean(text: str) -> str:
 
 
 def hangup() -> signal.Signals | None:
-    """Return the signal of a terminal that goes away; None where it is ignored, as by nohup."""
+    """Return the signal for a closed terminal; None if it is ignored, as under nohup."""
     number = getattr(signal, "SIGHUP", None)  # Windows has none
     return number if number and signal.getsignal(number) is signal.SIG_DFL else None
 
@@ -74,12 +74,11 @@ def hangup() -> signal.Signals | None:
 class _Outlet:
     """A standard stream that writes what it can, and never fails.
 
-    It writes what is `clean`, and a `?` for a character that it can't. From the moment that it can
-    write nothing (the reader has gone, the disk is full) it writes to nowhere; `lost` is the error
-    then.
+    It writes `clean` output, with a `?` for a character that it can't encode. Once it can't write
+    any more (no reader, disk full), it discards the output, and `lost` is the error.
 
-    The stream is changed in place, since what was imported before holds on to it: at a broken pipe
-    Prefect's log handler would end the process, in the middle of a run.
+    The stream is changed in place, because modules imported earlier hold references to it: at a
+    broken pipe, Prefect's log handler would end the process in the middle of a run.
     """
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
@@ -104,22 +103,21 @@ class _Outlet:
 
     def _give_up(self, error: OSError) -> None:
         self.lost = self.lost or error
-        # The descriptor itself: Python ends with status 120 if it can't write what is left.
+        # The descriptor itself: Python exits with status 120 if it can't flush the rest.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._descriptor)
         os.close(nowhere)
 
 
 def status_of(main: Callable[[], int], *, unwritten: int | None = None) -> int:
-    """Run a command whose output may meet anything, and return its exit status.
+    """Run a command, and return its exit status whatever happens to its output.
 
-    What its caller has closed of the three standard streams is opened, to and from nowhere.
+    If the caller has closed any of the three standard streams, it is opened on the null device.
 
     Args:
         main: The command.
-        unwritten: The status instead of 0 when standard output could not take all of it, for a
-            command that does nothing but print. A reader that has read enough, as `head` does, is
-            no such case.
+        unwritten: For a command that only prints, the status instead of 0 if its output could not
+            be written in full. A reader that has read enough, such as `head`, doesn't count.
     """
     sys.stdin, sys.stdout, sys.stderr = _open(sys.stdin), _open(sys.stdout), _open(sys.stderr)
     output, errors = _Outlet(sys.stdout), _Outlet(sys.stderr)
@@ -130,14 +128,14 @@ def status_of(main: Callable[[], int], *, unwritten: int | None = None) -> int:
         errors.flush()
     if status or unwritten is None or isinstance(output.lost, BrokenPipeError | None):
         return status
-    errors.write(f"error: standard output took only a part: {output.lost.strerror}\n")
+    errors.write(f"error: the output could not be written in full: {output.lost.strerror}\n")
     return unwritten
 
 
 def _open(stream: TextIO | None) -> io.TextIOWrapper:
     if isinstance(stream, io.TextIOWrapper):
         return stream
-    # The free descriptors too: what the command starts inherits them.
+    # All free standard descriptors, because child processes inherit them.
     while (lowest := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         os.set_inheritable(lowest, True)  # noqa: FBT003 - it takes no keyword
     os.close(lowest)

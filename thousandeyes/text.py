@@ -1,4 +1,4 @@
-"""What a text from anywhere looks like to a person: one line, without what can't be seen."""
+"""Texts from anywhere as people see them: one line, without invisible characters."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -9,19 +9,20 @@ from typing import Final
 _BLANK: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cs"})
 _NO_WIDTH: Final = "Cf"
 _READ: Final = 5_000
-"""Characters of a text that are looked at when it is cut."""
+"""Characters of a text that are read when it is cut."""
 _LONGEST_NAME: Final = 100
 _MINUTE: Final = 60
 
 
 def shown(text: str) -> str:
-    """Return a text as people see it. Two names that are shown alike are one name.
+    """Return a text as people see it. Two names that are shown alike are the same name.
 
-    Blanks of all kinds are one blank, at the ends none; letters and their accents are put together;
-    characters without a width are left out. Control characters and lone surrogates are blanks: a
-    terminal obeys escapes, PostgreSQL takes no NUL, and a surrogate can't be written as UTF-8.
+    Whitespace of any kind becomes a single space, and is stripped at both ends. Letters and their
+    accents are combined, zero-width characters are left out. Control characters and lone surrogates
+    count as whitespace: a terminal obeys escapes, PostgreSQL refuses NUL, and a surrogate can't be
+    written as UTF-8.
     """
-    if not text.isprintable():  # which most are, and a look at each character takes its time
+    if not text.isprintable():  # most are, and checking each character takes time
         kinds = ((unicodedata.category(character), character) for character in text)
         text = "".join(
             " " if kind in _BLANK else character for kind, character in kinds if kind != _NO_WIDTH
@@ -30,25 +31,25 @@ def shown(text: str) -> str:
 
 
 def cut(text: str, length: int) -> str:
-    """Return a text as it is shown, no longer than this."""
+    """Return a text as it is shown, cut to this length."""
     text = shown(text.strip()[:_READ])
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def listed(items: Sequence[str], most: int = 20, separator: str = ", ") -> str:
-    """Return the first items of a list and how many more there are, such as `a, b and 3 more`."""
+    """Return the first items of a list and how many more there are: `a, b and 3 more`."""
     text = separator.join(items[:most])
     rest = len(items) - most
     return f"{text}{separator.strip(', ')} and {rest} more" if rest > 0 else text
 
 
 def fitted(items: Sequence[str], length: int, count: int) -> str:
-    """Return as many whole items as fit in a text, one at least, and how many of `count` it lacks.
+    """Return as many whole items as fit, but at least one, and how many of `count` are left out.
 
     Args:
-        items: All of them, or the first ones.
+        items: All items, or the first of them.
         length: The characters that the items may take.
-        count: How many there are.
+        count: How many items there are.
     """
     most = max(1, sum(end <= length for end in accumulate(len(item) + 2 for item in items)))
     text = ", ".join(items[:most])
@@ -56,17 +57,17 @@ def fitted(items: Sequence[str], length: int, count: int) -> str:
 
 
 def quoted(names: Iterable[str]) -> str:
-    """Return names for a message: each in quotes and cut, and of many the first ones."""
+    """Return names for a message: each in quotes and cut, and only the first if there are many."""
     return listed([repr(cut(name, _LONGEST_NAME)) for name in names])
 
 
 def counted(count: int, thing: str) -> str:
-    """Return how many there are of a thing, such as `1 test` or `12 tests`."""
+    """Return a number with its noun, such as `1 test` or `12 tests`."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def with_full_stop(text: str) -> str:
-    """Return a sentence with the point at its end, where it has no mark of its own there."""
+    """Return a sentence with a full stop at its end, unless it already ends with a mark."""
     return text if text.endswith((".", "?", "!", "…")) else f"{text}."
 
 

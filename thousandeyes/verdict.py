@@ -73,6 +73,8 @@ class Verdict:
     """HTTP error types other than none, in alphabetical order."""
     provisional: bool = False
     """Whether later answers may change it. Rows of version 0.1.0 don't say."""
+    unread: bool = False
+    """Whether what was measured is unknown because the results could not be read."""
     thresholds: str | None = None
     """What the measurements had to keep to, in words; None if only to what always fails."""
     failing: tuple[FailingAgent, ...] = field(default=(), compare=False)
@@ -135,6 +137,7 @@ class Verdict:
             "verdict": self.name.value,
             "verdict_detail": self.sentence,
             "provisional": self.provisional,
+            "unread": self.unread,
             "agents_expected": self.agents_expected,
             "agents_answered": self.agents_answered,
             "agents_passed": self.agents_passed,
@@ -176,6 +179,7 @@ def from_row(values: Mapping[str, Any]) -> Verdict | None:
         **spreads,
         "name": name,
         "reason": detail.removeprefix(f"{name}: ") if isinstance(detail, str) else detail,
+        "unread": bool(values.get("unread")),  # earlier versions don't tell
         "error_types": [kind for kind in str(values.get("error_types") or "").split(", ") if kind],
     }
     try:

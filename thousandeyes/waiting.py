@@ -1,4 +1,4 @@
-"""Waiting for something to happen, but no longer than so many seconds."""
+"""Waiting for something to happen, with a time limit."""
 
 import asyncio
 import math

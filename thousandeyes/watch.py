@@ -1,9 +1,9 @@
 """Which tests' results are still awaited, when to ask next, and when a test is done.
 
-Pure decisions: time comes in as seconds on any clock that never goes back, and nothing here reads
-or waits. One rolling poll serves many tests: each poll asks only for tests whose turn has come,
-and of these only for the kinds of results that may still bring rows, since every page that is read
-is a call of the organization's quota.
+Pure decisions: time is passed in as seconds on any clock that never goes back, and nothing here
+reads or waits. One rolling poll serves many tests. Each poll asks only for tests whose turn has
+come, and for these only for the kinds of results that may still bring rows, because every page
+takes a call from the organization's quota.
 """
 
 import math
@@ -17,15 +17,15 @@ from thousandeyes.rounds import Measured
 FIRST_POLL: Final = 10.0
 """Seconds from a test's acceptance to the first look at its results."""
 GAPS: Final = (20.0, 40.0, 60.0)
-"""Seconds between the looks that follow; the last gap repeats. By then a minute has passed, and the
+"""Seconds between the following looks; the last gap repeats. By then a minute has passed, and the
 first look at the tests of the next minute's quota is due: one call serves both."""
 TOGETHER: Final = 5.0
-"""Seconds that a look waits for those of other tests: one call then serves them all."""
+"""Seconds that a look waits for those of other tests, so that one call serves them all."""
 QUIET_POLLS: Final = 2
-"""After so many looks in a row without a new row, no more answers are waited for."""
+"""After this many looks in a row without a new row, no more answers are awaited."""
 EARLY: Final = 2
-"""At so many first looks only the first page is read, unless all answers are there. Every page of a
-test is read again at its next look, so that reading all of them early would waste calls."""
+"""In this many first looks only the first page is read, unless all answers are there. Every page of
+a test is read again at its next look, so reading all pages early would waste calls."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class _Rows:
     """What is known of one kind of results of one test."""
 
     rows: dict[Measured, None] = field(default_factory=dict)
-    """Each once, in the order in which they were read."""
+    """Each row once, in the order of reading."""
     agents: set[str] = field(default_factory=set)
     grew: bool = False
     quiet: int = 0
@@ -46,18 +46,18 @@ class Watched:
     Args:
         test_id: The test.
         rounds_after: Only rounds with a later ID count, in epoch seconds of the server's clock.
-        rounds_until: And none with a later ID than this; None: all that come.
+        rounds_until: Rounds with a later ID than this don't count; None if all that come do.
         kinds: The kinds of results that the test may have.
         gives_up_at: When the last look is due.
         next_poll: When the next look is due.
-        expected: How many agents should answer; None or 0 where it isn't known, so that this test
-            is done when no new row came for a while.
-        any_row_will_do: Whether a single row answers all that is asked.
-        aid: The test's account group; the client's own when left out.
+        expected: How many agents should answer; None or 0 if unknown. Then the test is done when no
+            new row has come for a while.
+        any_row_will_do: Whether a single row is enough.
+        aid: The test's account group; by default the client's own.
         interval: Seconds between the test's rounds.
-        is_http: Whether it is known for an HTTP test, as it also is once it has such a result:
-            each agent that runs it has one, if only of an error, and network results can be
-            switched off.
+        is_http: Whether it is known to be an HTTP test; set also once it has an HTTP result. Each
+            agent that runs such a test has one, if only of an error, whereas network results can
+            be switched off.
     """
 
     test_id: str
@@ -77,7 +77,7 @@ class Watched:
     postponed: bool = False
     """Whether the rest of its rows was left for the next look."""
     told: int | None = None
-    """How many rows there were then, of this test and those that were read with it."""
+    """How many rows there were then, of this test and of those that were read with it."""
     _known: dict[Kind, _Rows] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -90,7 +90,7 @@ class Watched:
 
     @property
     def complete(self) -> bool:
-        """Whether no more rows are to come."""
+        """Whether no more rows are expected."""
         if self.any_row_will_do:
             return self.has_run
         return not any(self._may_grow(known) for known in self._known.values())
@@ -101,10 +101,10 @@ class Watched:
         return any(known.agents for known in self._known.values())
 
     def wants(self, kind: Kind) -> bool:
-        """Tell whether this kind of results is to be read now.
+        """Tell whether to read this kind of results now.
 
-        Network results tell when a test has run, and every test but a few has them: the other
-        kind is read once there are some, when they don't come, or when no later look will do it.
+        Network results show when a test has run, and all but a few tests have them. The other kind
+        is read once there are some, or if they don't come, or if this is the last look.
         """
         known = self._known.get(kind)
         if known is None or self.complete or self.postponed or not self._may_grow(known):
@@ -113,7 +113,7 @@ class Watched:
 
     @property
     def may_postpone(self) -> bool:
-        """Whether rows may be left for the next look: one that is soon, and not past the end."""
+        """Whether rows may be left for the next look, which must be soon and not past the end."""
         return self.polls < EARLY and not self._is_last_look
 
     @property
@@ -121,11 +121,11 @@ class Watched:
         return self.next_poll >= self.gives_up_at
 
     def known(self, kind: Kind, since: int) -> int:
-        """Return how many rows of this and later rounds have been read."""
+        """Return how many rows of this round and later ones have been read."""
         return sum(row.round_id >= since for row in self._known[kind].rows)
 
     def take(self, kind: Kind, row: Measured) -> None:
-        """Take a row that was read."""
+        """Add a row that was read."""
         known = self._known[kind]
         self.is_http |= kind is Kind.HTTP_SERVER
         if row in known.rows:
@@ -136,19 +136,19 @@ class Watched:
             known.agents.add(row.agent_id)
 
     def read_to_the_end(self, kind: Kind, *, unchanged: bool = False) -> None:
-        """Note that all rows which the API tells of this kind have been taken.
+        """Note that all rows that the API has of this kind have been added.
 
-        With `unchanged`, all of them were there at the last look.
+        `unchanged` says that all of them were already there at the last look.
         """
         known = self._known[kind]
         if known.grew and not unchanged:
             known.quiet = 0
         elif known.agents or (self.has_run and not (self.is_http and kind is Kind.HTTP_SERVER)):
-            known.quiet += 1  # until somebody has answered, silence says nothing
+            known.quiet += 1  # until somebody has answered, silence means nothing
         known.grew = False
 
     def looked(self, now: float) -> None:
-        """Note that a look has ended, also one that failed, and set the next."""
+        """Note that a look has ended, even if it failed, and schedule the next."""
         self.over = now >= self.gives_up_at and not self.postponed
         gap = GAPS[min(self.polls, len(GAPS) - 1)]
         self.polls += 1
@@ -195,17 +195,17 @@ class Watch:
         return [test for test in self._tests.values() if test.next_poll <= now]
 
     def looked(self, tests: Sequence[Watched], now: float) -> list[Watched]:
-        """Note that a look at these tests has ended; return those that are done, which leave."""
+        """Note that a look at these tests has ended; remove and return those that are done."""
         for test in tests:
             test.looked(now)
         return self._leave(test for test in tests if test.complete or test.over)
 
     def give_up(self) -> list[Watched]:
-        """Return all tests, which leave."""
+        """Remove and return all tests."""
         return self._leave(self._tests.values())
 
     def give_up_on(self, aid: str | None) -> list[Watched]:
-        """Return all tests of an account group, which leave."""
+        """Remove and return all tests of an account group."""
         return self._leave(test for test in self._tests.values() if test.aid == aid)
 
     def _leave(self, tests: Iterable[Watched]) -> list[Watched]:

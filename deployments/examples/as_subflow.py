@@ -2,7 +2,7 @@
 
     python -m deployments.examples.as_subflow 765231567 765231568
 
-The flow runs in this very process, with its token: TE_TOKEN, or a ThousandEyes Credentials block.
+The flow runs in this process, with its token: TE_TOKEN, or a ThousandEyes Credentials block.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ async def after_the_maintenance(test_ids: list[str]) -> str:
         )
     except RerunFailed as failed:
         open_ones = [one.test_id for one in failed.outcomes if one.outcome != "accepted"]
-        return f"Look at {', '.join(open_ones)}: {failed}"
+        return f"Check {', '.join(open_ones)}: {failed}"
     return f"All {len(outcomes)} tests run again."
 
 

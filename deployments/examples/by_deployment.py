@@ -2,7 +2,7 @@
 
     python -m deployments.examples.by_deployment 765231567 765231568
 
-It needs this package and the Prefect server (PREFECT_API_URL), and no token: a worker has that.
+It needs this package and the Prefect server (PREFECT_API_URL), but no token: the worker has it.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ async def roll_out_the_firewall_rules(test_ids: list[str]) -> str:
         outcomes = await rerun_by_deployment(test_ids, timeout=1800)
     except RerunFailed as failed:
         open_ones = [one.test_id for one in failed.outcomes if one.outcome != "accepted"]
-        return f"Look at {', '.join(open_ones)}: {failed}"
+        return f"Check {', '.join(open_ones)}: {failed}"
     except RerunUnfinished as unfinished:
         return str(unfinished)
     return f"All {len(outcomes)} tests run again."

@@ -1,9 +1,9 @@
-"""A flow of a project that has Prefect and nothing of this one. Copy it.
+"""A flow for a project that has Prefect but not this package. Copy it.
 
     python -m deployments.examples.prefect_alone 765231567 765231568
 
-It needs the Prefect server (PREFECT_API_URL), on which somebody has run bootstrap, and no token: a
-worker has that.
+It needs the Prefect server (PREFECT_API_URL), on which somebody has run bootstrap, but no token:
+the worker has it.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from prefect.deployments import arun_deployment
 
 @flow
 async def swap_the_router(test_ids: list[str]) -> str:
-    """Have the tests rerun once the router is swapped, and fail where they do."""
+    """Have the tests rerun once the router is swapped, and fail if they fail."""
     run = await arun_deployment(
         "rerun-endpoint-tests/on-demand", parameters={"test_ids": test_ids}, timeout=1800
     )

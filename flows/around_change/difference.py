@@ -5,18 +5,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from flows.runs.sentence import MOST_NAMED, fails_the_run, named
+from flows.runs.sentence import MOST_NAMED, fails_the_run, named, short_name
 from tasks.entries import section
 from tasks.markdown import plain
 from tasks.report import failures_first
-from thousandeyes.changes import gone, in_numbers, is_failing, newly_failing_laptops
+from thousandeyes.changes import (
+    gone,
+    in_numbers,
+    is_failing,
+    is_unread,
+    newly_failing_laptops,
+)
 from thousandeyes.drift import are_far_fewer
-from thousandeyes.outcomes import REFUSED, Ending, Outcome, VerdictName, in_words
+from thousandeyes.outcomes import REFUSED, UNANSWERED, Ending, Outcome, VerdictName, in_words
 from thousandeyes.record import Record
 from thousandeyes.standing import Change
-from thousandeyes.text import cut, listed
-
-_LONGEST_NAME: Final = 60
+from thousandeyes.text import listed
 
 
 class Effect(StrEnum):
@@ -65,19 +69,22 @@ _CHANGES: Final[Mapping[Change | None, Effect]] = {
 }
 _NOT_MEASURED: Final = frozenset(Outcome) - REFUSED
 """Endings that say neither what laptops measured nor that the test can't be run."""
-_UNANSWERED: Final = (VerdictName.NO_DATA, VerdictName.TIMED_OUT)
-"""Endings that break a test which passed. They say nothing about one that had failed."""
 
 
 def effect_on(record: Record, earlier: Record | None) -> Effect:
     """Return what became of a test, given its records of the second and the first half."""
     had_failed = earlier is not None and earlier.ending is VerdictName.FAILED
-    if record.ending in _NOT_MEASURED or (record.ending in _UNANSWERED and had_failed):
+    # Agents that don't answer break a test which passed. They say nothing about one that failed.
+    if _is_unmeasured(record) or (record.ending in UNANSWERED and had_failed):
         return Effect.UNMEASURED
     change = record.standing.change if record.standing else None
-    if change in _CHANGES and earlier and earlier.ending not in _NOT_MEASURED:
+    if change in _CHANGES and earlier and not _is_unmeasured(earlier):
         return _CHANGES[change]
     return Effect.FAILS_AND_NEW if is_failing(record) else Effect.WELL_AND_NEW
+
+
+def _is_unmeasured(record: Record) -> bool:
+    return record.ending in _NOT_MEASURED or is_unread(record)
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,7 @@ class Difference:
         told = {record.test_id for record in (*broke, *perhaps)}
         if others := [record for record in self.failing if record.test_id not in told]:
             parts.append(f"failed by fail_on{named(others)}")
-        if quiet := [f"{_name(one)} ({self._agents(one)})" for one in self.quiet]:
+        if quiet := [f"{short_name(one)} ({self._agents(one)})" for one in self.quiet]:
             parts.append(f"far fewer agents answered for {listed(quiet, MOST_NAMED)}")
         halves = {"before": self.before.values(), "after": self.after}
         early = {when: sum(one.is_provisional for one in half) for when, half in halves.items()}
@@ -194,7 +201,3 @@ class Difference:
 
 def _answered(record: Record | None) -> int:
     return record.verdict.agents_answered if record and record.verdict else 0
-
-
-def _name(record: Record) -> str:
-    return cut(record.test_name or record.test_id, _LONGEST_NAME)

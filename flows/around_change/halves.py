@@ -2,7 +2,7 @@
 
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Self
 from uuid import UUID
@@ -23,6 +23,7 @@ from flows.runs.history import recorded, runs_of
 from flows.runs.sentence import named
 from tasks.report import failures_first
 from tasks.server_calls import until_answered, until_taken
+from thousandeyes.awaiting import LAST_LOOK
 from thousandeyes.errors import RunStopped
 from thousandeyes.outcomes import GOOD, Outcome
 from thousandeyes.record import Record
@@ -52,10 +53,14 @@ _AFTER: Final = _under_its_own_function("after_the_change")
 
 @dataclass(frozen=True)
 class Half:
-    """A half that was measured: its flow run, and one record per test."""
+    """A half that was measured: its flow run, and one record per test.
+
+    `awaits` is the longest time that it waited for a test's results.
+    """
 
     run: FlowRun
     records: Sequence[Record]
+    awaits: timedelta
 
     @property
     def sentence(self) -> str:
@@ -72,8 +77,14 @@ class Half:
         return any(record.outcome is Outcome.ACCEPTED for record in self.records)
 
     def seconds_late(self, moment: datetime) -> float:
-        """Return for how long it went on after this moment, its results included; 0: not at all."""
+        """Return for how long it measured after this moment, as far as is known; 0: not at all.
+
+        Its results count, but not a wait for the Prefect server or paths that it read after them.
+        """
         ended = self.run.end_time or moment
+        answered = [record.finished_at for record in self.records if record.finished_at]
+        if answered and self.run.run_count <= 1:  # else results were perhaps awaited once more
+            ended = min(ended, max(answered) + self.awaits)
         return max(0.0, (ended - moment).total_seconds())
 
 
@@ -108,8 +119,12 @@ class Halves:
         """Return the first half, if it was measured to its end."""
         for run in reversed(self.children):
             if compared_with(run) == NOTHING and run.state and run.state.is_completed():
-                return Half(run, list((await recorded(run)).values()))
+                return Half(run, list((await recorded(run)).values()), self._longest_wait)
         return None
+
+    @property
+    def _longest_wait(self) -> timedelta:
+        return timedelta(minutes=self.options.results_deadline_minutes, seconds=LAST_LOOK)
 
     def after(self, before: Half) -> FlowRun | None:
         """Return the latest run of the second half, if it has begun."""

@@ -81,7 +81,8 @@ class Account:
 
     def _test(self, record: Record) -> dict[str, Any]:
         values = values_of(record)
-        del values["recent"], values["last_measured"]  # the next run's arithmetic
+        for name in ("recent", "last_measured", "last_heard"):  # the next run's arithmetic
+            del values[name]
         return values | {
             "ending": str(record.ending),
             "why": record.why,

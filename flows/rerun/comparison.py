@@ -48,6 +48,8 @@ _LOOKED_AT: Final = 50
 _READ: Final = 3
 """This many of them are read if the last ones say nothing: they died before the first test."""
 
+_AS_AT_FIRST: Final = "Compared with nothing, as when this run began: its log says why."
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -107,8 +109,8 @@ async def comparison_of(
         standings = [record.standing for record in recorded_before.values() if record.standing]
         if chosen := {known.compared_with for known in standings if known.compared_with}:
             runs = await _chosen_before(chosen)
-        elif standings:
-            runs = []
+        elif standings:  # it was compared with none, for whatever reason
+            return Comparison(none=_AS_AT_FIRST if named and named != NOTHING else "")
         elif reference := named or asked.options.only_failed_of:
             runs = await _named(reference.strip(), asked, flow_run)
         else:

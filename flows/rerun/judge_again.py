@@ -45,7 +45,7 @@ from thousandeyes.record import Record
 from thousandeyes.text import duration
 from thousandeyes.thresholds import Thresholds
 
-_STOPPED: Final = re.compile(r"; stopped early: (.+?)[.?](?: |$)")
+_STOPPED: Final = re.compile(r"; stopped early: (.+?)(?:\.|(?<=\?))(?: |$)")
 """Finds in the sentence of a run that ended why it stopped early."""
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from flows.runs.sending import Logger
 from thousandeyes.app_links import app_link
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.judging import judge
-from thousandeyes.outcomes import VerdictName
+from thousandeyes.outcomes import UNANSWERED, VerdictName
 from thousandeyes.record import Record
 from thousandeyes.results import Kind
 from thousandeyes.rounds import HttpRound
@@ -83,7 +83,8 @@ class Judging:
             if watched.rows:
                 unread = f"provisional: the results could not be read to the end: {trouble}"
                 why = f"{verdict.reason}; {unread}"
-            verdict = replace(verdict, reason=why, provisional=True)
+            unknown = verdict.name in UNANSWERED
+            verdict = replace(verdict, reason=why, provisional=True, unread=unknown)
         self.take(record, verdict)
 
     def verdict_on(

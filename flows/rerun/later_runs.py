@@ -1,8 +1,9 @@
 """Which rounds of a run's tests belong to other runs: what these noted before their own calls."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from prefect import get_client
 from prefect.client.schemas.filters import (
@@ -18,6 +19,7 @@ from flows.rerun.parameters import FLOW
 from flows.runs.history import runs_of
 from tasks.artifacts import read_outcomes
 from tasks.server_calls import until_answered
+from thousandeyes.own_rounds import OwnRounds
 from thousandeyes.record import Record
 
 _LONGEST_RUN: Final = timedelta(days=1)
@@ -41,21 +43,49 @@ async def rounds_of_others(
         records: Its tests that matter, which an earlier run may have sent.
         baseline: What is known of them.
     """
-    owns = [own for record in records if (own := baseline.own_rounds(record))]
-    starts = [flow_run.start_time, *(record.started_at for record in records)]
-    if not owns or not (known := [start for start in starts if start]):
+    others: set[UUID] = set()
+    for began, last in windows(flow_run, records, baseline.own_rounds):
+        others |= {run.id for run in await _runs(began, last)}
+    if not others:
         return {}
-    last = datetime.fromtimestamp(max(own.until for own in owns), UTC) + _LONGEST_INTERVAL
     own_ids, wanted = await runs_of(flow_run), {record.test_id for record in records}
     rounds: dict[str, list[int]] = {}
-    for other in await _runs(min(known), last):
-        if other.id in own_ids:
-            continue
-        for record in await read_outcomes([other.id]):
+    for other_id in others.difference(own_ids):
+        for record in await read_outcomes([other_id]):
             after = baseline.rounds_after(record) if record.attempts else None
             if record.test_id in wanted and after is not None:
                 rounds.setdefault(record.test_id, []).append(after)
     return rounds
+
+
+def windows(
+    flow_run: FlowRun,
+    records: Iterable[Record],
+    own_rounds: Callable[[Record], OwnRounds | None],
+) -> list[tuple[datetime, datetime]]:
+    """Return from when to when others may have sent these tests so that it matters.
+
+    Each test has a window of its own, since it may have been sent in a run of weeks ago; those that
+    overlap are one.
+
+    Args:
+        flow_run: The run whose results are read.
+        records: Its tests.
+        own_rounds: Returns which rounds are a test's own; None where it can't be told.
+    """
+    found: list[tuple[datetime, datetime]] = []
+    for record in records:
+        starts = [start for start in (flow_run.start_time, record.started_at) if start]
+        if starts and (own := own_rounds(record)):
+            last = datetime.fromtimestamp(own.until, UTC) + _LONGEST_INTERVAL
+            found.append((min(starts), last))
+    merged: list[tuple[datetime, datetime]] = []
+    for began, last in sorted(found):
+        if merged and began <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(last, merged[-1][1])
+        else:
+            merged.append((began, last))
+    return merged
 
 
 @until_answered

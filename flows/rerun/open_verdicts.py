@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from flows.runs.sentence import short_name
 from thousandeyes.delivery import Delivery
 from thousandeyes.outcomes import Ending, Outcome, VerdictName, in_words
 from thousandeyes.record import Record
-from thousandeyes.text import cut, listed
+from thousandeyes.text import listed
 
 MOST_NAMED: Final = 5
 _NONE: Final[Mapping[str, tuple[int, int]]] = MappingProxyType({})
-_LONGEST_NAME: Final = 60
 
 
 def is_open(record: Record, delivery: Delivery) -> bool:
@@ -48,7 +48,7 @@ def what_became(
     opened = [record for record in records if record.test_id in before]
     final = [record for record in opened if record.verdict and not record.is_provisional]
     changed = [
-        f"{_name(record)} ({in_words(was)} before, {in_words(record.ending)} now)"
+        f"{short_name(record)} ({in_words(was)} before, {in_words(record.ending)} now)"
         for record in opened
         if record.ending != (was := before[record.test_id])
     ]
@@ -56,7 +56,7 @@ def what_became(
     text = f"{len(final)} of {len(opened)} {'provisional' if judged else 'open'} verdicts are final"
     text += f" now: {listed(changed, MOST_NAMED)}" if changed else " now; none changed"
     if kept := [
-        f"{_name(record)} ({fewer[record.test_id][0]}, {fewer[record.test_id][1]} then)"
+        f"{short_name(record)} ({fewer[record.test_id][0]}, {fewer[record.test_id][1]} then)"
         for record in opened
         if record.test_id in fewer
     ]:
@@ -65,7 +65,3 @@ def what_became(
         text += listed(kept, MOST_NAMED)
     text += f"; the results could not be read to the end: {trouble.rstrip('. ')}" if trouble else ""
     return f"{text}."
-
-
-def _name(record: Record) -> str:
-    return cut(record.test_name or record.test_id, _LONGEST_NAME)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 from prefect import get_client
@@ -62,7 +62,7 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
     deployment: str = ON_DEMAND,
     timeout: float | None = None,  # noqa: ASYNC109 - Prefect's own name for it
     poll_interval: float = 5,
-    idempotency_key: str | None = None,
+    idempotency_key: str | UUID | int | None = None,
     work_queue_name: str | None = None,
 ) -> list[Record]:
     """Run a deployment of `rerun-endpoint-tests`, wait for its end, and return its outcomes.
@@ -107,6 +107,7 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         "credentials": credentials,
         "options": options.model_dump(mode="json", exclude_unset=True) if options else None,
     }
+    key = "" if idempotency_key is None else str(idempotency_key)
     end = None if timeout is None else asyncio.get_running_loop().time() + timeout
 
     async def pause(seconds: float) -> None:  # a call that starts a run is not cut off, the wait is
@@ -123,13 +124,13 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
                 # What isn't given is the deployment's to say.
                 parameters={name: value for name, value in given.items() if value},
                 timeout=0,
-                idempotency_key=idempotency_key or str(uuid4()),
+                idempotency_key=key or str(uuid4()),
                 work_queue_name=work_queue_name,
             )
             # Before a run is known to have begun, a server that isn't there may be a wrong address.
-            wait = idempotency_key or FlowRunContext.get()
+            wait = key or FlowRunContext.get()
             await (until_taken(look_up, pause) if wait else once(look_up))
-            begin = partial(_start_unless_completed, client, start) if idempotency_key else start
+            begin = partial(_start_unless_completed, client, start) if key else start
             flow_run = await until_taken(begin, pause)
             flow_run = await _watch(client, flow_run, end, poll_interval)
     except TimeoutError:

@@ -76,8 +76,11 @@ async def died_unseen(flow_run: FlowRun, *, under_way: bool = True) -> Died | No
 
 
 async def has_reported(flow_run: FlowRun) -> bool:
-    """Tell whether any attempt of a run left its report, and with it a record of every test."""
-    return await count_artifacts(await runs_of(flow_run), RERUNS.summary) > 0
+    """Tell whether any attempt of a run left its table, and with it a record of every test.
+
+    A summary is also left by one that ended before it could begin.
+    """
+    return await count_artifacts(await runs_of(flow_run), RERUNS.table) > 0
 
 
 async def recorded(flow_run: FlowRun, *, gone_too: bool = False) -> dict[str, Record]:

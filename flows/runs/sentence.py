@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from tasks.report import counts, failures_first
-from thousandeyes.changes import is_failing, is_newly_failing
+from thousandeyes.changes import is_failing, is_newly_failing, is_unread
 from thousandeyes.outcomes import GOOD, Ending, Outcome, VerdictName, in_words
 from thousandeyes.record import Record
 from thousandeyes.standing import Change
@@ -71,9 +71,10 @@ def fails_the_run(record: Record, fail_on: Collection[Ending | Change]) -> bool:
 def _failed(bad: Sequence[Record]) -> str:
     """Return that tests failed, how many of them are new, and their names, new ones first.
 
-    This says nothing of new ones if no run was compared, or if none of the tests ran.
+    This says nothing of new ones if no run was compared or none of the tests ran, and never calls
+    a test new if its results could not be read.
     """
-    failing = [record for record in bad if is_failing(record)]
+    failing = [record for record in bad if is_failing(record) and not is_unread(record)]
     new = [record for record in failing if is_newly_failing(record)]
     how = "did not end well" if _are_counted(bad) else "failed"
     if not any(record.standing and record.standing.change for record in failing):
@@ -117,7 +118,7 @@ def named(records: Sequence[Record], new: Collection[str] = ()) -> str:
     for record in sorted(ordered, key=lambda record: record.test_id not in new):
         notes = [] if many or record.ending is VerdictName.FAILED else [in_words(record.ending)]
         notes += ["new"] if record.test_id in new else []
-        names.append(_name(record) + (f" ({', '.join(notes)})" if notes else ""))
+        names.append(short_name(record) + (f" ({', '.join(notes)})" if notes else ""))
     counted = f" ({counts(records)})" if _are_counted(records) else ""
     return f"{counted}: {listed(names, MOST_NAMED)}"
 
@@ -128,5 +129,6 @@ def _are_counted(records: Sequence[Record]) -> bool:
     return len(records) > MOST_NAMED and not all_failed
 
 
-def _name(record: Record) -> str:
+def short_name(record: Record) -> str:
+    """Return a test's name, or its ID where it has none, as a sentence tells it."""
     return cut(record.test_name or record.test_id, _LONGEST_NAME)

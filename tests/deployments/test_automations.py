@@ -58,11 +58,11 @@ def test_all_are_off_until_somebody_switches_them_on() -> None:
     [
         ({"enable": True}, "enable: Extra inputs"),
         ({"enabled": "perhaps"}, "enabled"),
-        ({"trigger": {"type": "event", "expects": ["a"]}}, "Prefect knows no expects"),
+        ({"trigger": {"type": "event", "expects": ["a"]}}, "Prefect has no expects"),
         ({"actions": [{"type": "send-notification", "block": "a/b"}]}, "body"),
         (
             {"actions": [{"type": "do-nothing", "blok": "a/b"}]},
-            "Prefect knows no blok in 'do-nothing'",
+            "Prefect has no blok in 'do-nothing'",
         ),
     ],
 )

@@ -71,7 +71,7 @@ def test_processes_of_another_user_that_may_execute_a_run_are_told(
 
 
 def test_a_system_that_tells_no_processes_is_told_and_no_run_is_touched(tmp_path: Path) -> None:
-    with pytest.raises(BootstrapError, match="Linux alone"):
+    with pytest.raises(BootstrapError, match="only on Linux"):
         runs_with_a_process(tmp_path)
 
 
@@ -101,7 +101,7 @@ async def test_a_run_that_another_user_may_execute_is_left_and_told(one_machine:
             [others] = await of("Running", client, processes, "machine:815")
     assert (step.found, unknown.found) == (Found.KEPT, Found.KEPT)
     assert step.detail == (
-        "process 4711 of another user may execute it: run this as the user of the workers"
+        "process 4711 of another user may execute it: run this as the workers' user"
     )
     assert others.found is Found.DIFFERENT, "these execute runs that are no concern of ours"
     assert others.detail == "was Running without a process: crashed"

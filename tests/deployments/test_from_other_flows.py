@@ -111,4 +111,4 @@ def test_the_examples_run_as_they_are_written(one_machine: Topology, example: st
         good = one_machine.run(module, *TEST_IDS, cwd=one_machine.directory, **mine)
         bad = one_machine.run(module, *TEST_IDS, GONE, cwd=one_machine.directory, **mine)
     assert good.stdout.strip().endswith("All 2 tests run again."), good.stderr
-    assert f"Look at {GONE}: 1 of 3 tests failed" in bad.stdout, bad.stderr
+    assert f"Check {GONE}: 1 of 3 tests failed" in bad.stdout, bad.stderr

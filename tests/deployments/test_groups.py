@@ -29,7 +29,7 @@ def mistakes(text: str) -> list[str]:
     with pytest.raises(GroupsError) as caught:
         read(text)
     heading, *lines = str(caught.value).splitlines()
-    assert heading == "groups.yaml holds mistakes:"
+    assert heading == "groups.yaml has mistakes:"
     return [line.strip() for line in lines]
 
 
@@ -137,9 +137,9 @@ def test_a_repeated_key_is_told_at_any_depth() -> None:
         "    min_agents: 2\n"
         "a: {test_ids: [4]}\n"
     ) == [
-        "line 4: b.test_ids: stands here twice",
-        "line 7: b.thresholds.min_agents: stands here twice",
-        "line 8: a: stands here twice",
+        "line 4: b.test_ids: appears twice",
+        "line 7: b.thresholds.min_agents: appears twice",
+        "line 8: a: appears twice",
     ]
 
 

@@ -100,7 +100,7 @@ def test_no_secret_and_no_reference_to_one_stands_in_the_file() -> None:
         ({"enforce_parameter_schema": "perhaps"}, "enforce_parameter_schema: Input should be"),
         ({"name": "on/demand"}, "deployments.0.name: String should match"),
         ({"name": "on-demand"}, "tests/on-demand, rerun-endpoint-tests/on-demand: their names"),
-        ({"name": "organizations"}, "rerun-organizations/organizations: their names must differ"),
+        ({"name": "organizations"}, "rerun-organizations/organizations: their names must also"),
         ({"name": "On demand"}, "tests/On demand, rerun-endpoint-tests/on-demand: their names"),
         ({"schedules": [SCHEDULE, SCHEDULE]}, "more than once: schedule a"),
         ({"work_pool": {"name": "a", "job_variables": {"env": {}}}}, "job_variables"),

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -15,12 +16,13 @@ import httpx
 import pytest
 from prefect.deployments import arun_deployment
 
-from deployments.home import ROOT
+from deployments.home import ROOT, reserved
 from deployments.serve import _running
 from tests.benchmarks.processes import environment, free_port
 from tests.deployments.scene import client_of, simulated
 from tests.deployments.topology import Topology
 from tests.docs.pages import clone
+from thousandeyes.errors import SettingsError
 
 pytestmark = pytest.mark.servers
 
@@ -77,6 +79,7 @@ def test_it_serves_a_run_with_the_token_of_the_dotenv_file_and_stops_with_ctrl_c
                 )
                 run = asyncio.run(starting)
             assert_guarded(port, project / ".prefect", PASSWORD)
+            assert_reserved(port, project / ".prefect")
             assert not others.exists()
             assert run.state, "".join(said)
             assert run.state.message == "1 of 1 tests accepted.", "".join(said)
@@ -117,6 +120,18 @@ def assert_guarded(port: int, home: Path, password: str) -> None:
     asked = httpx.get(f"{url}/health", headers=own, trust_env=False)
     assert asked.headers["access-control-allow-origin"] == own["Origin"]
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
+
+
+def assert_reserved(port: int, home: Path) -> None:
+    """Nobody else can use the home, and whoever tries is told which processes do."""
+    with pytest.raises(SettingsError) as refused, reserved(home):
+        pass
+    words = rf"process (\d+), port {port}; its worker is process (\d+)\. Use"
+    told = re.search(words, str(refused.value))
+    assert told, refused.value
+    server, worker = (Path(f"/proc/{pid}/cmdline").read_text() for pid in told.groups())
+    assert "server\0start" in server
+    assert "worker\0start" in worker
 
 
 def servers(home: Path) -> list[str]:

@@ -45,7 +45,7 @@ def test_a_home_that_can_not_be_made_is_told_by_serve(
     no_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert serve.main(["--home", str(no_home), "--port", str(free_port())]) == 2
-    assert capsys.readouterr().out == f"error: {no_home} can't be used: File exists\n"
+    assert capsys.readouterr().err == f"error: {no_home} can't be used: File exists\n"
 
 
 def test_a_home_that_can_not_be_made_is_told_by_the_demo(
@@ -54,4 +54,4 @@ def test_a_home_that_can_not_be_made_is_told_by_the_demo(
     monkeypatch.setattr(sys, "argv", ["demo"])
     monkeypatch.setattr(demo, "HOME", no_home)
     assert demo.main() == 2
-    assert capsys.readouterr().out.endswith(f"error: {no_home} can't be used: File exists\n")
+    assert capsys.readouterr().err == f"error: {no_home} can't be used: File exists\n"

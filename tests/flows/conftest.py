@@ -1,4 +1,4 @@
-"""What the flows' tests share: a Prefect server, a simulator, and quick retries."""
+"""What the flows' tests share: a simulator, and quick retries."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,10 +19,6 @@ from thousandeyes.simulator import Simulator, create_app, serve
 FIRST_RETRY = 2
 """Seconds before Prefect's client tries again; then twice as many each time."""
 TOKEN = "tkn-5ecret-0f-the-tests"
-
-
-@pytest.fixture(autouse=True)
-def _server(prefect_server: None) -> None: ...
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from prefect.states import Cancelled, Cancelling, Completed, Failed, Running
 
 from flows.cancelled import PLACE_TAKEN, explanation, is_to_be_explained
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 OURS = "rerun-endpoint-tests"
 HOLDER = UUID("9e36ac3d-0a8a-4cb6-b3d3-0f3c3b2cbe0a")
 

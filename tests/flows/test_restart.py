@@ -13,6 +13,8 @@ from flows.organizations import rerun_organizations
 from flows.rerun import judge_run_again, rerun_endpoint_tests
 from flows.restart import RESTARTS, why_not
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 OURS = "rerun-endpoint-tests"
 
 

@@ -82,7 +82,7 @@ def test_a_folder_that_would_be_another_in_each_run_is_refused(
 ) -> None:
     monkeypatch.chdir(folder.parent)
     monkeypatch.setenv("TE_FILES_DIR", folder.name)
-    with pytest.raises(SettingsError, match=r"^TE_FILES_DIR: must be a whole path"):
+    with pytest.raises(SettingsError, match=r"^TE_FILES_DIR: must be an absolute path"):
         named_reader()
 
 
@@ -109,7 +109,7 @@ def huge(at: Path) -> None:
 
 @pytest.mark.parametrize(
     ("make", "reason"),
-    [(pipe, "no regular file"), (endless, "no regular file"), (huge, "it holds more than")],
+    [(pipe, "not a regular file"), (endless, "not a regular file"), (huge, "it holds more than")],
 )
 def test_what_halts_or_fills_a_process_is_refused_on_the_command_line_too(
     tmp_path: Path, make: Callable[[Path], None], reason: str

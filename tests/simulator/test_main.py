@@ -68,7 +68,7 @@ def test_a_token_of_ones_own_is_not_printed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--tests", "-1"], "tests is a count"),
+        (["--tests", "-1"], "tests must be a number"),
         (["--window-seconds", "soon"], "window_seconds: Input should be a valid number"),
         (["--reset-rounding", "sideways"], "reset_rounding: Input should be 'up' or 'down'"),
         (["--scenario", "nowhere.yaml"], "nowhere.yaml"),

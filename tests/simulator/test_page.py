@@ -19,7 +19,7 @@ async def test_the_page_tells_the_tests_and_how_to_point_the_project_at_it(
     await api.post(RUN.format("202701"))
     page = (await api.get(PAGE)).text
     for words in (
-        "on this machine alone",
+        "on this machine only",
         "202701",
         "503 Service Unavailable",
         "<code>stalled</code>",

@@ -40,6 +40,7 @@ verdicts = st.builds(
     error_types=st.lists(st.sampled_from(["dns", "ssl", "http"]), unique=True).map(tuple),
     failing=st.just((FailingAgent("a", "laptop", (Reason(1, "100 % loss"),)),)),
     provisional=st.booleans(),
+    unread=st.booleans(),
     thresholds=st.none() | st.text(min_size=1),
 )
 standings = st.builds(
@@ -55,6 +56,7 @@ standings = st.builds(
     ),
     compared_with=st.none() | st.uuids().map(str),
     last_measured=st.sampled_from([None, VerdictName.PASSED, VerdictName.FAILED]),
+    last_heard=st.sampled_from([None, *Outcome, *VerdictName]),
 )
 records = st.builds(
     Record,

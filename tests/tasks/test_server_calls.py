@@ -251,11 +251,19 @@ async def change_through(*answers: Answer) -> tuple[list[float], Wire]:
 async def test_a_change_counts_when_prefects_server_has_answered_it() -> None:
     taken = page(b"", "204 No Content")
     pauses, there = await change_through(
-        PAGES["UTF-8"], page(b"", "302 Found", location="/login"), says("log in"), taken
+        PAGES["UTF-8"], page(b"", "302 Found", location="/login"), page(b""), taken
     )
     assert pauses == [1, 2]
     methods = [request.partition(" /")[0].rpartition("}")[2] for request in there.requests]
     assert methods == ["PATCH", "PATCH", "GET", "PATCH"]
+
+
+@pytest.mark.parametrize("status", ["200 OK", "202 Accepted"])
+async def test_a_change_counts_also_where_a_gateway_has_made_another_status_of_its_answer(
+    status: str,
+) -> None:
+    pauses, there = await change_through(page(b"", status), page(b"", "204 No Content"))
+    assert (pauses, len(there.requests)) == ([], 1)
 
 
 async def test_a_change_may_be_led_to_another_address_as_it_is() -> None:
@@ -272,3 +280,35 @@ async def test_a_value_that_the_project_finds_wrong_is_not_waited_for() -> None:
     with pytest.raises(ValidationError):
         await until_taken(read, server.sleep)
     assert server.pauses == []
+
+
+async def test_a_value_that_prefects_client_can_not_send_is_not_waited_for() -> None:
+    server = Server()
+    with prefect_at(1):
+        async with get_client() as client:
+            with pytest.raises(ValidationError, match="idempotency_key"):
+                await until_taken(
+                    lambda: client.create_flow_run_from_deployment(
+                        uuid4(),
+                        idempotency_key=7,  # type: ignore[arg-type]
+                    ),
+                    server.sleep,
+                )
+    assert server.pauses == []
+
+
+async def test_an_answer_that_stays_unreadable_is_told_field_by_field_and_raised_within_minutes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = Server(httpx.ConnectError("refused"))
+
+    async def read() -> object:
+        await server.write()
+        async with get_client() as client:
+            return await read_flow_run(client)
+
+    async with wire(PAGES["JSON of its own"]) as there:
+        with prefect_at(there.port), pytest.raises(ValidationError):
+            await until_taken(read, server.sleep)
+    assert 240 < sum(server.pauses) <= 302
+    assert "can't read: flow_id: Field required" in caplog.text

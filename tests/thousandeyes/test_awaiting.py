@@ -51,7 +51,7 @@ class Api:
         cursor = params.get("cursor")
         self.calls.append((asyncio.get_running_loop().time(), kind, test_ids, cursor, aid))
         answer = self.answer(kind, test_ids, cursor)
-        if isinstance(answer, CallFailed):
+        if isinstance(answer, Exception):
             raise answer
         return answer
 
@@ -232,6 +232,34 @@ def test_an_account_group_that_can_not_be_read_costs_the_others_nothing(error: C
     assert [len(done.tests[test_id][1].rows) for test_id in "345"] == [1, 1, 1]
     assert len([aid for *_, aid in api.calls if aid == "A"]) == FAILURES_IN_A_ROW + 1
     assert done.tests["3"][0] == 10
+    assert done.tests["1"][0] == done.tests["2"][0] < 300, "given up together, and not one by one"
+
+
+def test_an_unexpected_error_in_an_account_group_costs_the_others_no_verdict() -> None:
+    api = Api(lambda _, ids, __: ValueError("odd") if ids[0] == "2" else page(*map(row, ids)))
+    done = Done()
+
+    async def main() -> None:
+        awaiting = Awaiting(api.read, done, clock=asyncio.get_running_loop().time)
+        awaiting.add(watched("1", expected=1, aid="A"))
+        awaiting.add(watched("2", expected=1, aid="B"))
+        awaiting.close()
+        with pytest.raises(ValueError, match="odd"):
+            await awaiting.follow()
+        awaiting.give_up("unexpected")
+        await awaiting.follow()
+
+    run(main())
+    assert {test_id: trouble for test_id, (_, _, trouble) in done.tests.items()} == {
+        "1": "",
+        "2": "unexpected",
+    }
+
+
+def test_account_groups_that_failed_lately_are_read_last() -> None:
+    api = Api(lambda _, ids, __: Forbidden("403", 403) if ids[0] == "1" else page())
+    awaited(api, watched("1", aid="A"), watched("2", aid="B"))
+    assert [aid for *_, aid in api.calls][:4] == ["A", "B", "B", "A"]
 
 
 def test_a_test_that_comes_when_its_account_group_is_given_up_is_let_go_without_a_call() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.rows import from_row, row
 from thousandeyes import drift
-from thousandeyes.changes import carried, compared, gone, is_failing
+from thousandeyes.changes import carried, compared, gone, is_failing, is_newly_failing, judged_anew
 from thousandeyes.judging import judge
 from thousandeyes.outcomes import Ending, Outcome, VerdictName
 from thousandeyes.record import Record
@@ -205,6 +205,9 @@ def test_a_failure_after_nights_without_a_measurement_counts_from_the_first_that
         ([FAILED, Outcome.UNREACHABLE, ACCEPTED], Change.UNCHANGED),
         ([NO_DATA, SKIPPED, ACCEPTED], Change.UNCHANGED),
         ([FAILED, SKIPPED, ACCEPTED, PASSED], Change.RECOVERED),
+        ([NOT_FOUND, Outcome.NOT_ATTEMPTED, PASSED], Change.RECOVERED),
+        ([NOT_FOUND, Outcome.UNREACHABLE, PASSED], Change.RECOVERED),
+        ([NO_DATA, Outcome.UNREACHABLE, PASSED], Change.NEW),
     ],
 )
 def test_a_test_recovers_only_from_what_it_is_known_to_have_failed_by(
@@ -231,6 +234,68 @@ def test_without_a_measurement_only_the_same_once_more_is_no_news(
     before: Ending, now: Ending, change: Change
 ) -> None:
     assert changes(before, now)[-1] is change
+
+
+@pytest.mark.parametrize("ending", [NOT_FOUND, NO_DATA, Outcome.FORBIDDEN])
+@pytest.mark.parametrize(
+    "nothing_heard",
+    [
+        *([Outcome.NOT_ATTEMPTED], [SKIPPED], [Outcome.UNREACHABLE], [Outcome.QUOTA_EXHAUSTED]),
+        *([Outcome.UNKNOWN], [Outcome.SERVER_ERROR, Outcome.NOT_ATTEMPTED]),
+    ],
+)
+def test_nights_of_which_nothing_was_heard_make_no_news_of_what_was_so_before(
+    ending: Ending, nothing_heard: list[Ending]
+) -> None:
+    assert changes(*[ending] * 5, *nothing_heard, ending)[-1] is Change.STILL_FAILING
+    assert changes(*nothing_heard, ending)[-1] is Change.NEW
+    assert changes(PASSED, *nothing_heard, ending)[-1] is Change.NEW_FAILURE
+
+
+def changes_by(*verdicts: Verdict) -> list[Change | None]:
+    nights = night_after_night([[ended("1", night, one)] for night, one in enumerate(verdicts)])
+    return [standing(night[0]).change for night in nights]
+
+
+def test_a_night_whose_results_could_not_be_read_makes_no_news_of_what_was_so_before() -> None:
+    unread = replace(NO_ANSWER, unread=True)
+    missing = [Record("1", outcome=NOT_FOUND, attempts=1) for _ in range(2)]
+    nights = night_after_night([missing[:1], [ended("1", 1, unread)], missing[1:]])
+    assert standing(nights[-1][0]).change is Change.STILL_FAILING
+    verdicts = [NO_ANSWER, unread, NO_ANSWER, unread, unread, BAD, unread, BAD]
+    assert changes_by(*verdicts) == [*(None, *["still_failing"] * 4, "new", *["still_failing"] * 2)]
+    assert changes_by(GOOD, unread, unread, GOOD) == [None, *["unchanged"] * 3]
+    assert changes_by(GOOD, unread, BAD) == [None, "unchanged", "new_failure"]
+    assert changes_by(GOOD, unread, NO_ANSWER) == [None, "unchanged", "new_failure"]
+    assert changes_by(unread, BAD) == [None, "new"]
+
+
+def test_results_that_could_not_be_read_fail_a_run_unless_the_test_failed_before() -> None:
+    unread = replace(NO_ANSWER, unread=True)
+    for before, is_news in ((GOOD, True), (BAD, False)):
+        nights = night_after_night([[ended("1", 0, before)], [ended("1", 1, unread)]])
+        assert is_newly_failing(nights[-1][0]) is is_news
+        assert standing(nights[-1][0]).failing_runs == (0 if is_news else 2)
+
+
+@pytest.mark.parametrize(
+    ("endings", "change"),
+    [
+        ([GOOD, NO_ANSWER], Change.UNCHANGED),
+        ([BAD, NO_ANSWER], Change.RECOVERED),
+        ([NO_ANSWER, NO_ANSWER], Change.NEW),
+    ],
+)
+def test_a_test_that_passed_after_all_fails_no_more_also_where_the_earlier_run_is_gone(
+    endings: list[Verdict], change: Change
+) -> None:
+    nights = [[ended("1", night, verdict)] for night, verdict in enumerate(endings)]
+    last = night_after_night(nights)[-1][0]
+    last.judged(GOOD)
+    for _ in range(2):
+        last.stands(judged_anew(last, standing(last)))
+        now = standing(last)
+        assert (now.change, now.failing_since, now.failing_runs) == (change, None, 0)
 
 
 def test_loss_beyond_what_is_usual_is_told_as_lossier() -> None:
@@ -262,6 +327,31 @@ def test_a_test_that_passes_with_far_fewer_agents_than_usual_is_told_and_their_v
     assert moved(answered(BAD, 25), answered(GOOD, 1)) == told, "also where it seems to recover"
     assert not moved(answered(GOOD, 4), answered(GOOD, 2)), "two may be off by chance"
     assert not moved(*usual, answered(GOOD, 13))
+
+
+def test_what_few_agents_measured_is_not_kept_for_what_is_usual() -> None:
+    few = answered(measured(VerdictName.PASSED, 180), 1)
+    nights = [[ended("1", night, one)] for night, one in enumerate([answered(GOOD, 25), few])]
+    recent = standing(night_after_night(nights)[-1][0]).recent
+    assert recent == {"latency_ms": (30.0,), "loss": (0.0,), "agents": (25.0, 1.0)}
+
+
+def test_nothing_is_kept_of_a_run_in_which_too_few_agents_answered_to_judge() -> None:
+    too_few = answered(measured(VerdictName.TIMED_OUT, 180), 1)
+    nights = [[ended("1", night, one)] for night, one in enumerate([GOOD, too_few])]
+    first, last = (standing(night[0]) for night in night_after_night(nights))
+    assert last.recent == first.recent
+
+
+@pytest.mark.parametrize(
+    ("agents", "before", "far_fewer"), [(1, 4, True), (1, 3, False), (5, 10, False), (4, 10, True)]
+)
+def test_agents_are_far_fewer_below_half_of_them_and_by_three(
+    agents: int,
+    before: int,
+    far_fewer: bool,  # noqa: FBT001
+) -> None:
+    assert drift.are_far_fewer(agents, before) is far_fewer
 
 
 def test_agents_that_may_still_answer_are_not_missed_yet() -> None:

@@ -10,6 +10,7 @@ import socket
 import ssl
 import time
 import traceback
+from collections import Counter
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,28 @@ class TestTheRequest:
 
         run(main())
         assert len(made_ready) == (2 if held_up == 30 else 1)
+
+    @pytest.mark.parametrize("held_up", [6.0, 22.0])
+    def test_goes_out_after_two_slow_writes_at_most_however_many_wait_with_it(
+        self, held_up: float
+    ) -> None:
+        async def main() -> None:
+            server = ModelServer({Family.INSTANT: 24, Family.ORGANIZATION: 240})
+            writes: Counter[int] = Counter()
+
+            async def send(number: int) -> None:
+                async def write_ahead() -> None:
+                    writes[number] += 1
+                    await asyncio.sleep(held_up)
+
+                await client.rerun(Record(f"{number}"), before_sending=write_ahead)
+
+            async with modelled(server) as client, asyncio.timeout(10 * 60):
+                await asyncio.gather(*map(send, range(50)))
+            assert max(writes.values()) <= 2
+            assert server.refused == 0
+
+        run(main())
 
     def test_has_not_waited_for_quota_while_it_was_made_ready(self) -> None:
         async def main() -> None:

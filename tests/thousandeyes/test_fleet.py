@@ -38,7 +38,7 @@ def test_an_agent_that_stands_on_two_pages_counts_once() -> None:
         ([page("a", total=2, is_last=False)], "Only 1 of 2 agents were read, in at most 60 calls."),
         (
             [page("a", is_last=False)],
-            "Only 1 of those that there are were read, in at most 60 calls.",
+            "Only 1 agents were read, in at most 60 calls.",
         ),
     ],
 )

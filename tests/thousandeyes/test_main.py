@@ -75,7 +75,8 @@ def test_it_says_that_instant_tests_may_not_be_listed(
 ) -> None:
     simulate(hide_instant_tests=True)
     assert main(["tests"]) == 0
-    assert "0 tests. The API's documents don't say" in " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "0 tests. The API's documentation doesn't say" in said
 
 
 def test_it_lists_agents_with_their_last_contact(

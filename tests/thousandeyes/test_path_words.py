@@ -42,33 +42,33 @@ WHOLE = trace(3, 9, 12, 20, 23)
         ),
         (
             path(trace(3, length=9)),
-            "ends after hop 1 of 9 (10.20.0.1, the gateway): nothing behind it answered",
+            "ends after hop 1 of 9 (10.20.0.1, the gateway): nothing beyond it answered",
         ),
         (
             path(trace(3, None, 12)),
-            "ends after hop 3 (192.0.2.11, the VPN gateway): nothing behind it answered",
+            "ends after hop 3 (192.0.2.11, the VPN gateway): nothing beyond it answered",
         ),
         (
             path(trace(3, 9, length=5), target=""),
-            "ends after hop 2 of 5 (198.51.100.7): nothing behind it answered",
+            "ends after hop 2 of 5 (198.51.100.7): nothing beyond it answered",
         ),
         (path(trace(length=5)), "ends before the first hop: nothing answered"),
         (
             path(trace(3, length=5), vpn_traces=(trace(3, length=3),)),
-            "ends after hop 1 of 5 (10.20.0.1, the gateway): nothing behind it answered",
+            "ends after hop 1 of 5 (10.20.0.1, the gateway): nothing beyond it answered",
         ),
         (
             path(trace(length=5), vpn_traces=(trace(3, length=3),)),
-            ("to its VPN gateway ends after hop 1 of 3 (10.20.0.1, the gateway): nothing behind it "
+            ("to its VPN gateway ends after hop 1 of 3 (10.20.0.1, the gateway): nothing beyond it "
             "answered"),
         ),
         (
             path(trace(3, 9, 12, length=5), vpn_traces=(trace(3, 9, 12),)),
-            "ends after hop 3 of 5 (192.0.2.11, the VPN gateway): nothing behind it answered",
+            "ends after hop 3 of 5 (192.0.2.11, the VPN gateway): nothing beyond it answered",
         ),
         (
             path(*[WHOLE] * 6, *[trace(3, 9, length=5)] * 3, trace(3, 9, 12, length=5)),
-            ("loses packets: loss begins behind hop 2 of 5 (198.51.100.7), 4 of 10 traces end on "
+            ("loses packets: loss begins after hop 2 of 5 (198.51.100.7), 4 of 10 traces end on "
             "the way"),
         ),
         (
@@ -85,7 +85,7 @@ WHOLE = trace(3, 9, 12, 20, 23)
         ),
         (
             path(trace(3, None, 12, 20, 320), trace(3, 9, length=5)),
-            ("loses packets: loss begins behind hop 2 of 5 (198.51.100.7), 1 of 2 traces end on "
+            ("loses packets: loss begins after hop 2 of 5 (198.51.100.7), 1 of 2 traces end on "
             "the way, and is slow: delay begins at hop 5 (203.0.113.9, the target), 20 ms before, "
             "320 ms from there"),
         ),
@@ -127,7 +127,7 @@ paths = st.builds(
 
 
 @given(paths)
-@steady(400)
+@steady(150)
 def test_a_hop_that_is_named_has_answered(found: Path) -> None:
     answered = {
         (hop.number, hop.address)
@@ -139,7 +139,7 @@ def test_a_hop_that_is_named_has_answered(found: Path) -> None:
 
 
 @given(paths)
-@steady(200)
+@steady(100)
 def test_without_addresses_none_is_told_and_the_hops_are_the_same(found: Path) -> None:
     without, full = words(found, with_addresses=False), words(found)
     assert not re.search(r"\d+\.\d+\.\d+", without)

@@ -68,8 +68,8 @@ class TestSources:
         [
             ("worker.env", "No such file or directory"),
             ("/nowhere/worker.env", "No such file or directory"),
-            (".", "it is no regular file"),
-            ("/dev/zero", "it is no regular file"),
+            (".", "it is not a regular file"),
+            ("/dev/zero", "it is not a regular file"),
             ("x" * 300, "File name too long"),
         ],
     )
@@ -240,6 +240,7 @@ class TestBaseUrl:
             "https://host/?key=s3cret",
             "https://host/#s3cret",
             r"http://localhost\@evil.example",
+            pytest.param(f"https://host{'/' * 200_000}a", id="200,000 slashes"),
         ],
     )
     def test_anything_else_is_refused_and_not_told(self, url: str) -> None:

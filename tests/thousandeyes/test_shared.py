@@ -45,7 +45,7 @@ class TestTheScene:
         found = [named(in_common(a_run(seed))) for seed in SEEDS]
         assert sum(bool(each) for each in found) <= 5
 
-    @pytest.mark.parametrize("noise", [0.0, 0.01, 0.1, 0.3, 0.5])
+    @pytest.mark.parametrize("noise", [0.0, 0.1, 0.5])
     def test_more_noise_names_no_more(self, noise: float) -> None:
         found = [named(in_common(a_run(seed, noise=noise, tests=3))) for seed in SEEDS]
         assert sum(bool(each) for each in found) <= 3
@@ -213,7 +213,7 @@ sightings = st.lists(
 
 
 @given(st.lists(sightings, max_size=5), st.randoms(use_true_random=False))
-@steady(300)
+@steady(100)
 def test_whatever_comes_is_told_the_same_in_any_order(
     tests: list[list[Sighting]], rng: random.Random
 ) -> None:

@@ -134,7 +134,7 @@ def test_the_encoding_of_the_c_locale_costs_no_status() -> None:
 def test_a_command_that_only_prints_says_when_it_could_not(streams: str, status: int) -> None:
     done = ended(f'"$python" -c "$says" {streams}', says=says(0, unwritten=4))
     assert done.returncode == status
-    sentence = "error: standard output took only a part: No space left on device\n"
+    sentence = "error: the output could not be written in full: No space left on device\n"
     assert done.stderr.endswith(sentence) is (status == 4)
 
 

@@ -1,6 +1,6 @@
-"""A stand-in for the ThousandEyes v7 endpoint API: for a first run with no account, and for tests.
+"""Simulates the ThousandEyes v7 endpoint API: for a first run without an account, and for tests.
 
-It imports nothing from the client that it stands opposite to, so that neither excuses the other.
+It imports nothing from the client, so that neither can hide the other's mistakes.
 
     from thousandeyes.simulator import create_app, serve
 

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-# The way out of every command, which knows nothing of the API: all else here stands by itself.
+# Shared by all commands, and independent of the API. Nothing else comes from outside this package.
 from thousandeyes.ports import port_or_free
 from thousandeyes.release import add_version
 from thousandeyes.terminal import status_of
@@ -19,7 +19,7 @@ from .app import create_app
 from .options import DEFAULT_TOKEN, Options, ScenarioError, explain, read_scenario
 from .server import Server, address, bind
 
-# The token would stand in the list of processes, and the others need more than a word.
+# The token would show in process lists, and the other options take more than a word.
 _NOT_ON_THE_COMMAND_LINE = {
     *("token", "faults", "creation_faults", "agents_of"),
     *("intervals", "result_replies", "causes"),
@@ -27,7 +27,7 @@ _NOT_ON_THE_COMMAND_LINE = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until interrupted; return the exit code: 2 if the options or the port can't be used."""
+    """Serve until interrupted; return the exit status, 2 if the options or port can't be used."""
     parsed = vars(_parser().parse_args(arguments))
     port, scenario = parsed.pop("port"), parsed.pop("scenario")
     try:
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _options(scenario: Path | None, told: dict[str, Any]) -> Options:
-    """Return the scenario's options, with those told on the command line in their place."""
+    """Return the scenario's options, overridden by those of the command line."""
     options = read_scenario(scenario) if scenario else {}
     if token := os.environ.get("TE_TOKEN"):
         options["token"] = token
@@ -57,20 +57,20 @@ def _greeting(url: str, page: str, options: Options) -> str:
     lines = [f"TE_BASE_URL={url}"]
     if options.token == DEFAULT_TOKEN:
         lines.append(f"TE_TOKEN={DEFAULT_TOKEN}")
-    lines.append(f"Look at {page}, stop with Ctrl-C.")
+    lines.append(f"Open {page} in a browser. Stop with Ctrl-C.")
     return "\n".join(lines)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m thousandeyes.simulator",
-        description="A stand-in for the ThousandEyes API on this machine alone. "
-        "Its token is TE_TOKEN's, or a default one.",
+        description="Simulates the ThousandEyes API, for this machine only. "
+        "It accepts the token in TE_TOKEN, or else a default one.",
         argument_default=argparse.SUPPRESS,
     )
     add_version(parser)
     parser.add_argument(
-        "--port", type=port_or_free, default=8765, help="0 takes a free one (default: 8765)"
+        "--port", type=port_or_free, default=8765, help="0 takes a free port (default: 8765)"
     )
     parser.add_argument(
         "--scenario", type=Path, default=None, metavar="FILE", help="YAML with any of the options"
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
-    """Add one option; its value is left to the model, which also checks it."""
+    """Add one option; the model converts and checks its value."""
     flag = f"--{name.replace('_', '-')}"
     default = field.get_default()
     text = f"{field.description} (default: {default})"

@@ -8,7 +8,7 @@ from .replies import HalJSONResponse
 
 
 async def list_account_groups(request: Request) -> Response:
-    """Tell the one account group that the token has."""
+    """List the token's only account group."""
     group = {
         "aid": simulator_of(request).aid,
         "accountGroupName": "Simulated network team",

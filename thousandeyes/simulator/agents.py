@@ -37,7 +37,7 @@ _PLACES = (_Place("Berlin", "DE", "BE"), _Place("Lyon", "FR", "ARA"), _Place("Le
 
 
 class _Filters(Body):
-    """Which agents are wanted; of several values of one field any will do."""
+    """Which agents are wanted; an agent has to match any one of a field's values."""
 
     id: list[str] | None = None
     agent_name: list[str] | None = None
@@ -85,7 +85,7 @@ class _Search(Body):
 
 
 async def list_agents(request: Request) -> Response:
-    """Tell the agents, a page at a time; `agentName` and `computerName` match exactly."""
+    """List the agents, a page at a time; `agentName` and `computerName` match exactly."""
     query = request.query_params
     agents: Sequence[Agent] = simulator_of(request).agents
     if (name := query.get("agentName")) is not None:
@@ -96,7 +96,7 @@ async def list_agents(request: Request) -> Response:
 
 
 async def filter_agents(request: Request) -> Response:
-    """Tell the agents that the body asks for, a page at a time."""
+    """List the agents that the body asks for, a page at a time."""
     search = parse_search(_Search, await request.body())
     return await _page(request, search.apply(simulator_of(request).agents), with_self=False)
 
@@ -189,7 +189,7 @@ _FITS: dict[str, Callable[[Agent, str], bool]] = {
     "location_subdivision1_code": _equals(lambda agent: _place(agent).subdivision),
     "location_city": _begins(lambda agent: _place(agent).city),
     "license_type": lambda _, value: value == "advantage",
-    "any_connect_device_id": lambda *_: False,  # none has it deployed
+    "any_connect_device_id": lambda *_: False,  # no agent has it deployed
 }
 _SORTED_BY: dict[str, Callable[[Agent], str]] = {
     "platform": lambda agent: agent.platform,

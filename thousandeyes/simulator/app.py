@@ -1,4 +1,4 @@
-"""The application: routes and the order that a call passes through."""
+"""The application: its routes, and the order of what a call passes through."""
 
 import time
 from collections.abc import Callable
@@ -20,8 +20,8 @@ from .state import Simulator
 def create_app(*, clock: Callable[[], float] = time.time, **options: object) -> Starlette:
     """Return the API as an ASGI application, its state in `app.state.simulator`.
 
-    The keywords are the fields of `Options`; a wrong one raises pydantic's `ValidationError`.
-    `clock` returns epoch seconds, for tests that move the time themselves.
+    The other keywords are the fields of `Options`; a wrong one raises pydantic's `ValidationError`.
+    `clock` returns epoch seconds; tests pass one to control the time.
     """
     simulator = Simulator(Options(**options), clock)
     api = Starlette(

@@ -1,4 +1,4 @@
-"""Test definitions: what a creation takes, and what the API tells about a test."""
+"""Test definitions: what a creation takes, and what the API returns about a test."""
 
 import random
 from typing import Any, Literal
@@ -18,7 +18,7 @@ _NEVER_TOLD = {"password", "test_name", "has_ping", "has_traceroute", "target_re
 
 
 class InstantTestRequest(BaseModel):
-    """The fields that both kinds have; names, defaults and bounds are those of OpenAPI 7.0.110."""
+    """The fields of both kinds, with the names, defaults and limits of OpenAPI 7.0.110."""
 
     model_config = ConfigDict(alias_generator=to_camel, strict=True)
 
@@ -45,7 +45,7 @@ class InstantTestRequest(BaseModel):
             raise InvalidFieldsError.of(name, message)
 
     def selector(self) -> dict[str, Any]:
-        """Return the choice of agents in the shape of a definition."""
+        """Return the choice of agents as a definition has it."""
         config: dict[str, Any] = {
             "agentSelectorType": self.agent_selector_type,
             "maxMachines": self.max_machines,
@@ -59,7 +59,7 @@ class InstantTestRequest(BaseModel):
         return config
 
     def settings(self) -> dict[str, Any]:
-        """Return the other fields that a definition repeats."""
+        """Return the other fields that a definition contains."""
         return self.model_dump(by_alias=True, exclude=_SELECTOR_FIELDS | _NEVER_TOLD)
 
 
@@ -117,10 +117,10 @@ def new_test(kind: Kind, body: bytes, test_id: str, rng: random.Random, now: flo
 
 
 def definition(test: EndpointTest, simulator: Simulator, base_url: str) -> dict[str, Any]:
-    """Return what the API tells about a test.
+    """Return what the API returns about a test.
 
     The links repeat two slips of the vendor's own examples: `self` lacks `scheduled-tests`, and
-    path results are linked as `pathvis` while they are served at `path-vis`.
+    path results are linked as `pathvis` although they are served at `path-vis`.
     """
     results = f"{base_url}/endpoint/test-results/scheduled-tests/{test.id}"
     result_paths = ["network/filter", "pathvis"]

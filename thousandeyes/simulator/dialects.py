@@ -1,7 +1,7 @@
-"""How replies of the live API differ from its description, one by one and by option.
+"""How replies of the live API differ from its description. Each difference is an option.
 
-Source: recordings of the live v7 API of 2026, of its other resources. That endpoint tests are
-answered in the same ways is likely and not known.
+Source: recordings of the live v7 API of 2026, for resources other than endpoint tests. It is likely
+but not known that these behave in the same way.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,31 +24,31 @@ Dialect = Literal[
 ]
 """One way to differ.
 
-- `errors_without_fields`: an error has title, status and detail, and no more;
-- `message_in_title`: what is wrong stands in the title, over two lines, and `instance` is the path;
+- `errors_without_fields`: an error has only title, status and detail;
+- `message_in_title`: the title says what is wrong, in two lines, and `instance` is the path;
 - `timestamped_errors`: an error is `application/json`, with `timestamp`, `error` and `path`;
 - `empty_not_found`: a 404 has no body;
 - `empty_as_json`: a filter that finds nothing is answered with plain `application/json`;
 - `numeric_aid`: account groups are numbers;
-- `date_without_zone`: the first agent's last contact tells no time zone;
-- `deleted_agents`: every fifth agent is deleted, and listed though nobody asked for such;
+- `date_without_zone`: the first agent's last contact has no time zone;
+- `deleted_agents`: every fifth agent is deleted, and listed although nobody asked for deleted ones;
 - `rows_without_test_id`: rows of a query for one test don't repeat its ID;
 - `location_over_http`: a `Location` begins with `http://` and names the port.
 
-Of the first three, which exclude each other, the first one told counts.
+The first three exclude each other: if more are given, the first in this list counts.
 """
 
 _TIMESTAMP = "2026-07-14T09:26:53.589+00:00"
 
 
 def dialects_of(scope: Scope) -> Collection[Dialect]:
-    """Return the dialects in which a call is answered: none outside the API itself."""
+    """Return the dialects in which a call is answered; there are none outside the API itself."""
     spoken: Collection[Dialect] = scope.get("state", {}).get("dialects", ())
     return spoken
 
 
 def in_dialect(documented: Mapping[str, Any], status: int, scope: Scope) -> Response | None:
-    """Return an error as the dialects of a call have it; None: as it is documented."""
+    """Return an error as the dialects of a call have it; None if it is as documented."""
     spoken, path = dialects_of(scope), scope["path"]
     if status == 404 and "empty_not_found" in spoken:  # noqa: PLR2004  as its name says
         return Response(status_code=status)

@@ -1,4 +1,4 @@
-"""How run calls, creations, result calls and agents can be told to misbehave."""
+"""How run calls, creations, result calls and agents can be made to misbehave."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ Status = Annotated[int, Field(ge=200, le=599)]
 Reply = Status | Misbehaviour
 
 ResultReply = Status | Literal["dropped", "stalled", "half_body", "html", "empty"]
-"""What a result call gets; 200 is the usual reply, and the words mean what they do in a `Fault`."""
+"""The reply to a result call; 200 is the usual one, and words mean the same as in a `Fault`."""
 PathEnd = Literal["gateway", "vpn_gateway", "on_the_way"]
 HttpError = Literal["connect", "dns", "http", "receive", "send", "ssl"]
 
@@ -31,19 +31,19 @@ _APPLIED: frozenset[Reply] = frozenset(
 
 
 class Fault(BaseModel):
-    """What one test's run calls, or its creations, get instead of the usual reply, one a call.
+    """The replies to one test's run calls, or creations, instead of the usual one: one per call.
 
     An entry is an HTTP status, or one of:
 
     - `dropped_before`, `dropped_after`: the connection is closed with no reply, before or after
       the run is applied;
     - `stalled`: applied, and no reply ever comes;
-    - `half_body`: applied, then headers and half of the promised body, then closed;
+    - `half_body`: applied, then headers and half of the announced body, then closed;
     - `html`: a proxy's page with status 200, not applied;
     - `plain_text`, `empty`, `no_message`: applied, status 200, with a body of that kind (the
       API's earlier version sent an empty one, and 7.0.85 requires no `message`);
-    - `echo`: 400 that repeats the caller's token in its detail, its field errors and a header,
-      and what was sent among the field errors.
+    - `echo`: a 400 that repeats the caller's token in its detail, its field errors and a header,
+      and the body that was sent in its field errors.
 
     Statuses of 200 to 299 are applied, all others are not.
     """
@@ -51,22 +51,22 @@ class Fault(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     replies: list[Reply] = Field(
-        default_factory=list, description="One entry a run call; afterwards the test is healthy."
+        default_factory=list, description="One entry per run call; afterwards the test is healthy."
     )
-    repeat: bool = Field(default=False, description="The last entry holds for ever.")
+    repeat: bool = Field(default=False, description="The last entry is repeated forever.")
     latency_seconds: float = Field(
         default=0.0, ge=0, description="Added to every run call of this test."
     )
 
     def reply_to(self, call: int) -> Reply | None:
-        """Return the entry for the run call number `call`, counted from 0; None: the usual one."""
+        """Return the reply to run call number `call`, counted from 0; None for the usual one."""
         if call < len(self.replies):
             return self.replies[call]
         return self.replies[-1] if self.repeat and self.replies else None
 
 
 class FaultPlan:
-    """Which fault each test has, and how far its run calls have used it up."""
+    """Which fault each test has, and how much of it run calls have used up."""
 
     def __init__(self, faults: Mapping[str, Fault]) -> None:
         self._faults = dict(faults)
@@ -87,34 +87,34 @@ class FaultPlan:
 
 
 class Behaviour(BaseModel):
-    """What some agents do otherwise than they would, in every round of a test."""
+    """What some agents do differently from usual, in every round of a test."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     agents: list[Annotated[int, Field(ge=0)]] | None = Field(
-        default=None, description="Their places among those that run the test, from 0; None: all."
+        default=None, description="Their indexes among agents that run the test; None: all."
     )
     answers: Literal["once", "twice", "never"] = Field(
-        default="once", description="Rows in a round; two differ in what they measured."
+        default="once", description="Rows in a round; two have different measurements."
     )
-    late_seconds: float = Field(default=0.0, ge=0, description="Added to the time of its rows.")
+    late_seconds: float = Field(default=0.0, ge=0, description="Delay of the agents' rows.")
     http_late_seconds: float = Field(
-        default=0.0, ge=0, description="Added to the time of its HTTP rows once more."
+        default=0.0, ge=0, description="Further delay of the agents' HTTP rows."
     )
     icmp_blocked: bool = Field(default=False, description="Network rows measure nothing.")
     loss: float | None = Field(default=None, ge=0, le=100, description="Percent.")
     latency_ms: float | None = Field(default=None, ge=0, description="Average, in milliseconds.")
     error_type: HttpError | None = Field(default=None, description="How HTTP fails.")
     response_code: int | None = Field(
-        default=None, ge=100, le=599, description="The status of HTTP rows; from 400 an error."
+        default=None, ge=100, le=599, description="The status in HTTP rows; an error from 400 on."
     )
     path_ends: PathEnd = Field(
-        default="gateway", description="The last hop that lost packets reach; no VPN: the gateway."
+        default="gateway", description="The last hop that lost packets reach; gateway if no VPN."
     )
 
 
 class ResultFaults:
-    """What the next result calls get, one entry a call; afterwards all is as usual."""
+    """The replies to the next result calls, one per call; afterwards they are as usual."""
 
     def __init__(self, replies: Iterable[ResultReply]) -> None:
         self._replies = iter(replies)

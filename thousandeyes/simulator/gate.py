@@ -20,7 +20,7 @@ _CREATE = re.compile(r"/v7/endpoint/tests/scheduled-tests/(?:agent-to-server|htt
 
 
 class Gate:
-    """Middleware that counts a call, and answers it itself where its handler must not see it.
+    """Middleware that counts a call, and answers it itself if its handler must not see it.
 
     Handlers find the simulator and the call's record through `simulator_of` and `call_of`.
     """
@@ -30,7 +30,7 @@ class Gate:
         self._simulator = simulator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count, then answer or pass on."""
+        """Count the call, then answer it or pass it on."""
         simulator = self._simulator
         call = _record(scope, simulator.now())
         simulator.calls.append(call)
@@ -43,7 +43,7 @@ class Gate:
             app = problem(429, f"The {refusing} rate limit is exhausted.")
         elif self._is_elsewhere(QueryParams(scope["query_string"])):
             app = problem(403)
-        # As of now: replies sent at the same time must not all tell what the last one left.
+        # Computed now: otherwise replies sent at the same time would all show the same Remaining.
         headers = simulator.quota.headers(told, call.at)
 
         async def send_with_headers(message: Message) -> None:
@@ -61,11 +61,11 @@ class Gate:
         await app(scope, receive, send_with_headers)
 
     def _families(self, call: Call) -> tuple[tuple[Family, ...], tuple[Family, ...]]:
-        """Return what a call spends, and what its reply tells.
+        """Return the families that a call spends, and those in its reply's headers.
 
-        The samples of the API's earlier version tell both families on a rerun and the
-        organization's alone on a creation. That both are throttled as instant tests is not
-        documented for v7, but likely.
+        The samples of the API's earlier version have the headers of both families on a rerun, and
+        only the organization's on a creation. It is not documented for v7, but likely, that both
+        calls count as instant tests.
         """
         is_post = call.method == "POST"
         is_run = is_post and _RUN.fullmatch(call.path) is not None
@@ -92,7 +92,7 @@ def _record(scope: Scope, now: float) -> Call:
 
 
 def simulator_of(request: Request) -> Simulator:
-    """Return the simulator that a call came to."""
+    """Return the simulator that received a call."""
     simulator: Simulator = request.state.simulator
     return simulator
 

@@ -15,7 +15,7 @@ DEFAULT_MAX_MACHINES = 25
 
 
 class Machine(NamedTuple):
-    """What a laptop is made of: its system, its network card and the driver of that."""
+    """A laptop's operating system, network card, and that card's driver."""
 
     os: str
     nic_model: str
@@ -62,7 +62,7 @@ _DELETED_EVERY = 5
 
 @dataclass(frozen=True)
 class EndpointTest:
-    """An instant test; `settings` are the fields of its definition under the API's names."""
+    """An instant test; `settings` holds the fields of its definition under the API's names."""
 
     id: str
     kind: Kind
@@ -80,7 +80,7 @@ class EndpointTest:
 
 @dataclass(frozen=True)
 class Agent:
-    """A laptop with an endpoint agent; the vendor calls one offline when not seen for an hour."""
+    """A laptop with an endpoint agent, which the vendor calls offline if not seen for an hour."""
 
     id: str
     name: str
@@ -91,7 +91,7 @@ class Agent:
     seen_seconds_ago: int
     deleted: bool = False
     surroundings: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    """What rows of results tell of it, under the API's names."""
+    """What rows of results say about it, under the API's names."""
 
     @property
     def machine(self) -> Machine:
@@ -110,10 +110,10 @@ def seeded_tests(
     extra_ids: list[str],
     max_machines: int = DEFAULT_MAX_MACHINES,
 ) -> Iterator[EndpointTest]:
-    """Yield the tests of this seed, of both kinds in turn.
+    """Yield the tests of this seed, alternating between both kinds.
 
-    `wanted` is how many, or their IDs; to a number the `extra_ids` are added. Each runs on at most
-    `max_machines` agents.
+    `wanted` is their number or their IDs; if it is a number, `extra_ids` are added. Each test runs
+    on at most `max_machines` agents.
     """
     ids = wanted if isinstance(wanted, list) else _test_ids(seed, wanted, extra_ids)
     rng = random.Random(f"tests {seed}")  # noqa: S311  repeatable on purpose
@@ -138,9 +138,9 @@ def seeded_tests(
 
 
 def seeded_agents(seed: int, wanted: int, *, deleted: bool = False) -> list[Agent]:
-    """Return the agents of this seed; about one in eight is offline, the first never.
+    """Return the agents of this seed; about one in eight is offline, but never the first.
 
-    With `deleted`, every fifth is deleted, and was seen lately before it was.
+    With `deleted`, every fifth is deleted, and may have been seen shortly before.
     """
     rng = random.Random(f"agents {seed}")  # noqa: S311  repeatable on purpose
     agents = []
@@ -181,7 +181,7 @@ def new_test_id(rng: random.Random, taken: Container[str]) -> str:
 
 
 def _test_ids(seed: int, wanted: int, extra_ids: list[str]) -> list[str]:
-    # A source of its own, so that the number of tests changes nothing about the first ones.
+    # A random source of its own, so that the number of tests doesn't affect the first ones.
     rng = random.Random(f"ids {seed}")  # noqa: S311  repeatable on purpose
     ids: dict[str, None] = {}
     for _ in range(wanted):

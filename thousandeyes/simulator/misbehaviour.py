@@ -14,7 +14,7 @@ from .wire import Lost
 async def answer(
     request: Request, reply: Reply | None, latency_seconds: float, usual: Response
 ) -> Response:
-    """Return the usual reply to a call, or what its fault says instead, when it is due."""
+    """Return the usual reply to a call, or what its fault says instead, after its latency."""
     if latency_seconds:
         await asyncio.sleep(latency_seconds)
     if reply is None:

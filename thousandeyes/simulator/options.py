@@ -12,7 +12,7 @@ from .quota import Beginning, Family, Rounding
 from .surroundings import Cause
 
 EVERY_TEST = "*"
-DEFAULT_TOKEN = "simulator-token"  # noqa: S105  told on the page, so that a first run needs nothing
+DEFAULT_TOKEN = "simulator-token"  # noqa: S105  shown on the page, so that a first run needs no setup
 
 
 Interval = Literal[60, 120, 300, 600, 900, 1800, 3600]
@@ -21,60 +21,60 @@ USUAL_INTERVAL: Final = 60
 
 
 class ScenarioError(ValueError):
-    """A scenario file, or the options on the command line, can't be used; the text says why."""
+    """A scenario file, or an option of the command line, can't be used; the message says why."""
 
 
 _USUAL = Behaviour()
 
 
 class Options(BaseModel):
-    """What the simulator holds, how much it grants and how it behaves."""
+    """What the simulator holds, how many calls it grants, and how it behaves."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     token: str = Field(DEFAULT_TOKEN, min_length=1, repr=False, description="The bearer token.")
     aid: str = Field("1234", min_length=1, description="The token's account group.")
     tests: int | list[str] = Field(
-        48, description="How many instant tests it holds, or their IDs; half of each kind."
+        48, description="The number of instant tests, or their IDs; half of each kind."
     )
-    agents: int = Field(25, ge=0, le=150_000, description="How many endpoint agents it holds.")
-    max_machines: int = Field(25, ge=0, description="How many agents run a test at most.")
-    seed: int = Field(0, description="Makes other IDs, names and metrics.")
+    agents: int = Field(25, ge=0, le=150_000, description="The number of endpoint agents.")
+    max_machines: int = Field(25, ge=0, description="The most agents that run a test.")
+    seed: int = Field(0, description="Each seed makes other IDs, names and metrics.")
     instant_limit: int = Field(24, ge=0, description="Runs and creations granted in a window.")
     organization_limit: int = Field(240, ge=0, description="Calls granted in a window.")
     window_seconds: float = Field(60.0, gt=0, description="Length of both quota windows.")
     windows: Beginning = Field(
         "clock",
-        description="Whether they begin as minutes do, or each with its first_call.",
+        description="Whether windows begin by the clock, or with their first_call.",
     )
     rate_headers: list[Family] = Field(
         default=["organization", "instant"],
-        description="The families that replies tell; both are enforced.",
+        description="The families that replies have headers of; both are enforced.",
     )
     dialects: list[Dialect] = Field(
         default=[], description="How replies differ from the API's description."
     )
-    reset_rounding: Rounding = Field("up", description="How Reset gets to whole seconds.")
-    clock_offset_seconds: float = Field(0.0, description="The server's clock against real time.")
-    latency_seconds: float = Field(0.0, ge=0, description="Time before every reply.")
+    reset_rounding: Rounding = Field("up", description="How Reset is rounded to seconds.")
+    clock_offset_seconds: float = Field(0.0, description="How far the server's clock is ahead.")
+    latency_seconds: float = Field(0.0, ge=0, description="Delay of every reply.")
     results_after_seconds: float = Field(
-        5.0, ge=0, description="Rows of a round appear between once and twice this after its run."
+        5.0, ge=0, description="A round's rows appear after this time, or up to twice as long."
     )
     page_size: int = Field(100, ge=1, description="Results and agents on one page.")
     hide_instant_tests: bool = Field(
-        default=False, description="Leaves instant tests out of the lists of tests."
+        default=False, description="Leave instant tests out of the lists of tests."
     )
     healthy: bool = Field(
-        default=False, description="No agent loses packets or meets an error, unless told to."
+        default=False, description="No packet loss and no errors except those in agents_of."
     )
     noise: float = Field(
         0.0, ge=0, le=1, description="The fraction of agents' rounds that fail by chance."
     )
     causes: list[Cause] = Field(
-        default_factory=list, description="What keeps certain laptops from every target."
+        default_factory=list, description="What cuts certain laptops off from every target."
     )
     earlier_round_seconds: float = Field(
-        0.0, ge=0, description="Each test has a round of this long before the start; 0: none."
+        0.0, ge=0, description="Each test has a round this long before the start; 0: none."
     )
     faults: dict[str, Fault] = Field(
         default_factory=dict, description="How the run calls of these tests misbehave, by test ID."
@@ -83,19 +83,19 @@ class Options(BaseModel):
         default_factory=dict, description="How the creations of tests misbehave, by test name."
     )
     agents_of: dict[str, list[Behaviour]] = Field(
-        default_factory=dict, description="What agents do in these tests, by test ID, * for all."
+        default_factory=dict, description="What agents do in these tests, by test ID; * for all."
     )
     intervals: dict[str, Interval] = Field(
         default_factory=dict,
-        description="Seconds between a test's rounds, by test ID, * for all; 60 if not told.",
+        description="Seconds between a test's rounds, by test ID; * for all; 60 by default.",
     )
     result_replies: list[ResultReply] = Field(
-        default_factory=list, description="What calls for results get, one entry a call."
+        default_factory=list, description="The replies to calls for results, one entry per call."
     )
 
     @property
     def told_of(self) -> list[str]:
-        """The IDs of the tests that faults and behaviours are told of."""
+        """The IDs of the tests that faults, behaviours and intervals name."""
         told = {**self.faults, **self.agents_of, **self.intervals}
         return [test for test in told if test != EVERY_TEST]
 
@@ -105,7 +105,7 @@ class Options(BaseModel):
         return self.intervals.get(test_id, of_all)
 
     def behaviour(self, test_id: str, place: int) -> Behaviour:
-        """Return what the agent at this place does in a test; the first that fits counts."""
+        """Return what the agent with this index does in a test; the first match counts."""
         for told in self.agents_of.get(test_id, []) + self.agents_of.get(EVERY_TEST, []):
             if told.agents is None or place in told.agents:
                 return told
@@ -115,10 +115,10 @@ class Options(BaseModel):
     def _check_ids(self) -> Self:
         if isinstance(self.tests, int):
             if not 0 <= self.tests <= 100_000:  # noqa: PLR2004  said in the message
-                raise ValueError("tests is a count from 0 to 100000 or a list of test IDs")
+                raise ValueError("tests must be a number from 0 to 100000 or a list of test IDs")
             return self
         if len(set(self.tests)) != len(self.tests) or not all(self.tests):
-            raise ValueError("tests lists an ID twice or an empty one")
+            raise ValueError("tests lists an ID twice, or an empty one")
         told = {
             "faults": set(self.faults),
             "agents_of": set(self.agents_of) - {EVERY_TEST},
@@ -141,7 +141,7 @@ def read_scenario(path: Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ScenarioError(f"{path}: expected options as `name: value`, one a line")
+        raise ScenarioError(f"{path}: expected options as `name: value`, one per line")
     try:
         Options.model_validate(content, strict=True)
     except ValidationError as error:
@@ -150,7 +150,7 @@ def read_scenario(path: Path) -> dict[str, Any]:
 
 
 def explain(error: ValidationError) -> str:
-    """Return what is wrong with some options in one line, each by its name."""
+    """Return what is wrong with some options in one line, with the name of each."""
     return "; ".join(
         ": ".join([*filter(None, [".".join(map(str, e["loc"]))]), e["msg"]])
         for e in error.errors(include_url=False, include_input=False)

@@ -1,4 +1,4 @@
-"""What a browser and other processes may look at: the page, and the calls as JSON."""
+"""What the simulator shows: a page for browsers, and the calls as JSON for other processes."""
 
 import html
 import math
@@ -24,7 +24,7 @@ _FIRST_FAILURE = 300
 
 
 async def show_calls(request: Request) -> Response:
-    """Tell all calls so far, and how often each test was made to run."""
+    """Return all calls so far, and how often each test was made to run."""
     simulator: Simulator = request.app.state.simulator
     return JSONResponse(
         {
@@ -53,8 +53,8 @@ async def show_page(request: Request) -> Response:
 <body>
 <main>
 <h1>ThousandEyes simulator</h1>
-<p class="lead">A stand-in for the ThousandEyes API, on this machine alone. No call leaves it, and
-nothing here is measured for real.</p>
+<p class="lead">Simulates the ThousandEyes API, on this machine only. No call leaves the machine,
+and no measurement is real.</p>
 <div class="cards">{"".join(_quota_cards(simulator))}{_pointer(simulator, base_url)}</div>
 {_table(simulator)}
 </main>
@@ -82,7 +82,7 @@ def _quota_cards(simulator: Simulator) -> Iterator[str]:
 
 
 def _pointer(simulator: Simulator, base_url: str) -> str:
-    # A token from the environment may be a real one.
+    # A token from the environment may be real.
     is_default = simulator.token == DEFAULT_TOKEN
     token = f"export TE_TOKEN={DEFAULT_TOKEN}" if is_default else "# TE_TOKEN: as it was started"
     return f"""

@@ -1,4 +1,4 @@
-"""Cursors: where the next page begins, valid for the very same query and body only."""
+"""Cursors: where the next page begins, valid only for the very same query and body."""
 
 import base64
 import contextlib
@@ -19,7 +19,7 @@ T = TypeVar("T")
 class Cursor:
     """A position in what a query found at a certain time.
 
-    Rows that appear later are left out of the following pages, so that none is told twice.
+    Rows that appear later are left out of the following pages, so that no row comes twice.
     """
 
     offset: int
@@ -30,8 +30,8 @@ class Cursor:
 async def read_cursor(request: Request, now: float) -> Cursor:
     """Return the query's cursor, or the first page's; raise `InvalidFieldsError`.
 
-    The vendor wants filters to stay the same from page to page. A cursor that comes with another
-    query or body than the one that it was given out for is refused.
+    The vendor requires filters to stay the same from page to page. A cursor is refused with any
+    query or body but the one that it was issued for.
     """
     told = request.query_params.get("cursor")
     if told is None:
@@ -47,7 +47,7 @@ async def read_cursor(request: Request, now: float) -> Cursor:
 
 
 def page_size(request: Request, largest: int) -> int:
-    """Return how many objects a page holds: the query's `max`, but no more than `largest`."""
+    """Return how many objects a page holds: the query's `max`, capped at `largest`."""
     told = request.query_params.get("max")
     if told is None:
         return largest
@@ -59,7 +59,7 @@ def page_size(request: Request, largest: int) -> int:
 async def links(
     request: Request, cursor: Cursor, size: int, total: int, *, with_self: bool = False
 ) -> dict[str, Any]:
-    """Return `_links`: the next page's absolute URL if there is one, and this page's on demand."""
+    """Return `_links`: the next page's absolute URL, if any, and this page's on request."""
     found: dict[str, Any] = {}
     if with_self:
         found["self"] = {"href": str(request.url)}

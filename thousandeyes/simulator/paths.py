@@ -1,8 +1,8 @@
 """The hops that an agent's packets take in a round, and how far they get.
 
-An agent keeps its way to a target. What becomes of its packets on it is what its network row says:
-loss and latency are the same numbers. What the API tells of a hop that did not answer is not
-documented: here it is the number of the hop alone.
+An agent keeps its path to a target. What happens to its packets on the path agrees with its network
+row: loss and latency are the same. How the API shows a hop that did not answer is not documented;
+here such a hop has only its number.
 """
 
 import random
@@ -12,7 +12,7 @@ from typing import Any, Final
 from .rounds import ALL, Measurement, common, ping
 
 _PACKETS: Final = 10
-"""Traces of a round that loses packets, as many as packets; else one shows all there is to see."""
+"""Traces of a round that loses packets, one per packet; otherwise a single trace shows it all."""
 _SILENT_SHARE: Final = 0.15
 _PROVIDER, _BACKBONE = "198.51.100", "192.0.2"
 
@@ -46,7 +46,7 @@ def _of_path(measurement: Measurement, aid: str | int, expand: frozenset[str]) -
 
 
 class _Path:
-    """An agent's way to a target in one round; `vpn` is the place of its VPN gateway, 0: none."""
+    """An agent's path to a target in one round; `vpn` is its VPN gateway's index, 0 if none."""
 
     def __init__(self, measurement: Measurement) -> None:
         told = measurement.agent.surroundings
@@ -68,7 +68,7 @@ class _Path:
         }[measurement.behaviour.path_ends]
 
     def traces(self) -> Iterator[dict[str, Any]]:
-        """Yield the round's traces to the target, each as the API tells it."""
+        """Yield the round's traces to the target, each as the API returns it."""
         target = len(self._way) - 1
         if self._ping.is_blocked or self._ping.loss == ALL:
             yield self._trace(target, target - 1 if self._ping.is_blocked else self._ends_at)

@@ -1,4 +1,4 @@
-"""What a query for results asks for: a time frame in its parameters, a search in its body."""
+"""What a query asks for: a time frame in its parameters, a search in its body."""
 
 import re
 from collections.abc import Sequence
@@ -42,15 +42,15 @@ _FIELDS = {
 
 @dataclass(frozen=True)
 class TimeFrame:
-    """Which rounds are asked for, by their start, in epoch seconds; both ends belong to it."""
+    """Which rounds are asked for, by their start, in epoch seconds; both ends are included."""
 
     start: float
     end: float
     is_told: bool
-    """Whether the query gave it; else it is the latest two hours."""
+    """Whether the query gave it; otherwise it is the last two hours."""
 
     def as_fields(self) -> dict[str, str]:
-        """Return the fields that a reply repeats of a frame that was given."""
+        """Return the fields of a frame that a reply repeats, if the query gave one."""
         return (
             {"startDate": iso_utc(self.start), "endDate": iso_utc(self.end)} if self.is_told else {}
         )
@@ -60,7 +60,7 @@ def time_frame(query: QueryParams, now: float) -> TimeFrame:
     """Return the frame that a query asks for; raise `InvalidFieldsError`.
 
     `window` and the dates exclude each other, and `endDate` is for use with `startDate` (OpenAPI
-    7.0.85; that mixing them is answered with 400 is said in the earlier version's documents).
+    7.0.85). The documents of the API's earlier version say that mixing them is answered with 400.
     """
     window, start, end = (query.get(name) for name in ("window", "startDate", "endDate"))
     if window is not None:
@@ -76,27 +76,28 @@ def time_frame(query: QueryParams, now: float) -> TimeFrame:
 
 
 def expansions(query: QueryParams, known: frozenset[str]) -> frozenset[str]:
-    """Return what `expand` asks for, given once or more, with commas or without."""
+    """Return what `expand` asks for; it may be repeated, and may hold commas."""
     told = frozenset(filter(None, ",".join(query.getlist("expand")).split(",")))
     if not told <= known:
-        raise InvalidFieldsError.of("expand", f"is one or more of {', '.join(sorted(known))}")
+        raise InvalidFieldsError.of("expand", f"must be among {', '.join(sorted(known))}")
     return told
 
 
 def check_flags(query: QueryParams) -> None:
     """Raise `InvalidFieldsError` if a flag is neither true nor false.
 
-    Both are taken and change nothing: there is one account group, and no agent is ever deleted.
+    Both are accepted and have no effect: there is one account group, and `includeDeleted` does not
+    decide whether deleted agents are listed.
     """
     for name in ("useAllPermittedAids", "includeDeleted"):
         if not {"true", "false"}.issuperset(query.getlist(name)):
-            raise InvalidFieldsError.of(name, "is true or false")
+            raise InvalidFieldsError.of(name, "must be true or false")
 
 
 def _window_seconds(window: str) -> float:
     match = _WINDOW.fullmatch(window)
     if match is None:
-        raise InvalidFieldsError.of("window", "is a number and one of s, m, h, d and w")
+        raise InvalidFieldsError.of("window", "must be a number and one of s, m, h, d and w")
     return float(match[1]) * _UNIT_SECONDS[match[2]]
 
 
@@ -115,7 +116,7 @@ class Body(BaseModel):
 
 
 class Filters(Body):
-    """Whose rows are wanted; an empty list means everybody's."""
+    """Whose rows are wanted; an empty list means all."""
 
     agent_id: list[UUID] = Field(default_factory=list)
     test_id: list[str] = Field(default_factory=list)
@@ -142,14 +143,14 @@ class Sort(Body, Generic[SortKey]):
 
 
 class Threshold(Body, Generic[Metric]):
-    """A bound that a metric must keep; rows without the metric don't."""
+    """A bound on a metric; rows without the metric don't satisfy it."""
 
     name: Metric
     operator: Literal["gte", "lte"]
     value: float
 
     def holds(self, row: dict[str, Any]) -> bool:
-        """Tell whether a row keeps it."""
+        """Tell whether a row satisfies it."""
         found = look_up(row, self.name)
         if found is None:
             return False
@@ -157,7 +158,7 @@ class Threshold(Body, Generic[Metric]):
 
 
 class ThresholdFilter(Body, Generic[Metric]):
-    """Bounds, of which all or one must hold."""
+    """Bounds: all of them, or at least one, must hold."""
 
     filters: list[Threshold[Metric]] = Field(default_factory=list)
     conditional_operator: Literal["and", "or"] = "and"
@@ -172,11 +173,11 @@ class Search(Body, Generic[SortKey, Metric]):
 
     @property
     def reads_rows(self) -> bool:
-        """Whether the rows' own values decide which are told, and in which order."""
+        """Whether the rows' own values decide which rows are returned, and in which order."""
         return bool(self.search_sort or self.threshold_filter.filters)
 
     def apply(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the rows that keep the thresholds, sorted; rows without a key come last."""
+        """Return the rows that satisfy the thresholds, sorted; rows without the key are last."""
         thresholds = self.threshold_filter.filters
         if thresholds:
             needed = all if self.threshold_filter.conditional_operator == "and" else any
@@ -208,7 +209,7 @@ AnySearch = TypeVar("AnySearch", bound=Body)
 
 
 def parse_search(model: type[AnySearch], body: bytes) -> AnySearch:
-    """Return the search of a call's body, which may be empty; raise `InvalidFieldsError`."""
+    """Return the search in a call's body, which may be empty; raise `InvalidFieldsError`."""
     try:
         return model.model_validate_json(body or b"{}")
     except ValidationError as error:

@@ -1,9 +1,9 @@
-"""The two rate limits, as arithmetic over a time that is handed in.
+"""The two rate limits, as arithmetic on a time that is passed in.
 
-The vendor's rate limit page: 240 calls a minute for an organization and 24 a minute for instant
-tests. By all samples of the vendor's documents, and by the one live value that is known, a window
-is a minute of the clock. The page's own words, that it rolls over a minute after the first call in
-it, are the other kind.
+The vendor's rate limit page: 240 calls a minute for an organization, and 24 a minute for instant
+tests. By all samples in the vendor's documents, and by the only live value that is known, a window
+is a minute of the clock. The page itself says that a window ends a minute after its first call;
+that is the other kind, `first_call`.
 """
 
 import math
@@ -22,7 +22,7 @@ _HEADER_STEMS: dict[Family, str] = {
 class FixedWindow:
     """Grants at most `limit` calls in a window of `seconds`.
 
-    It begins with each multiple of `seconds` since the epoch, as a minute does, or with its first
+    Windows begin at multiples of `seconds` since the epoch, as minutes do, or with their first
     granted call.
     """
 
@@ -43,7 +43,7 @@ class FixedWindow:
         return True
 
     def is_open(self, now: float) -> bool:
-        """Tell whether the window of an earlier call holds `now`."""
+        """Tell whether the window of an earlier call is still open at `now`."""
         return self._opened_at is not None and now < self._opened_at + self.seconds
 
     def remaining(self, now: float) -> int:
@@ -51,7 +51,7 @@ class FixedWindow:
         return self.limit - self._granted if self.is_open(now) else self.limit
 
     def rolls_over_at(self, now: float) -> float:
-        """Return the window's end in epoch seconds; if none is open, of one opened at `now`."""
+        """Return the window's end in epoch seconds; if none is open, that of one opened `now`."""
         opened_at = self._opened_at if self.is_open(now) else None
         return (self._beginning(now) if opened_at is None else opened_at) + self.seconds
 
@@ -59,12 +59,12 @@ class FixedWindow:
         if self._begins == "first_call":
             return now
         beginning = now // self.seconds * self.seconds
-        # What is no whole number of seconds is rounded, and might be over already.
+        # With a fraction of a second, rounding might make it a window that is already over.
         return beginning if now < beginning + self.seconds else beginning + self.seconds
 
 
 class Quota:
-    """Both families together, and what a reply's headers tell about them."""
+    """Both families together, and what a reply's headers say about them."""
 
     def __init__(
         self,
@@ -84,8 +84,8 @@ class Quota:
     def take(self, families: tuple[Family, ...], now: float) -> Family | None:
         """Spend one call of each family in turn; return the first that refuses, if one does.
 
-        The organization stands first, so that a run which the instant limit refuses still was a
-        call of the organization, and one which the organization refuses spends nothing.
+        The organization comes first: a run that the instant limit refuses still counts as a call of
+        the organization, and a run that the organization refuses spends nothing.
         """
         return next((name for name in families if not self.windows[name].take(now)), None)
 

@@ -29,15 +29,15 @@ _DETAILS = {
 
 
 class HalJSONResponse(JSONResponse):
-    """The media type of everything that the API describes with links."""
+    """A reply with the media type of everything that has links in the API's description."""
 
     media_type = "application/hal+json"
 
 
 class ProblemResponse(JSONResponse):
-    """The media type of the API's errors (RFC 9457); told in the simulator's dialect if it has one.
+    """An error with the API's media type (RFC 9457), in the simulator's dialect if it has one.
 
-    A dialect drops the fields that it doesn't know, and none of the headers.
+    A dialect drops the fields that it doesn't know, but no headers.
     """
 
     media_type = "application/problem+json"
@@ -50,7 +50,7 @@ class ProblemResponse(JSONResponse):
         self._own_headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the reply."""
         own = in_dialect(self._documented, self.status_code, scope)
         if own is None:
             await super().__call__(scope, receive, send)
@@ -66,7 +66,7 @@ def iso_utc(seconds: float) -> str:
 
 
 class InvalidFieldsError(Exception):
-    """Becomes a 400 with one entry per field."""
+    """Some fields are invalid; becomes a 400 with one entry per field."""
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
         super().__init__(errors)
@@ -79,7 +79,7 @@ class InvalidFieldsError(Exception):
 
     @classmethod
     def from_pydantic(cls, error: ValidationError) -> "InvalidFieldsError":
-        """Return the same errors in the API's shape, without the values that caused them."""
+        """Return the same errors in the API's format, without the values that caused them."""
         return cls(
             [
                 {"code": e["type"], "field": ".".join(map(str, e["loc"])), "message": e["msg"]}
@@ -110,13 +110,13 @@ def problem(
 
 
 def unauthorized() -> Response:
-    """Return the reply to a wrong token, which has a shape of its own."""
+    """Return the reply to a wrong token, which has a format of its own."""
     body = {"error": "invalid_token", "error_description": "Invalid access token"}
     return _unauthorized(body)
 
 
 def without_token() -> Response:
-    """Return the reply to a call without a token, which has another one (recordings of 2026)."""
+    """Return the reply to a call without a token, again in another format (recordings of 2026)."""
     return _unauthorized({"errorMessage": "401 Not Authorized\nNo token was sent."})
 
 
@@ -126,7 +126,7 @@ def _unauthorized(body: dict[str, str]) -> Response:
 
 
 def proxy_page(status: int) -> Response:
-    """Return what a proxy between client and API answers: HTML, whatever was asked for."""
+    """Return the answer of a proxy between client and API: HTML, whatever was asked for."""
     title = "Bad Gateway" if status == HTTPStatus.BAD_GATEWAY else "Sign in to continue"
     return HTMLResponse(f"<html><head><title>{title}</title></head></html>", status)
 

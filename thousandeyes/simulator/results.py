@@ -1,4 +1,4 @@
-"""The results of one test or of many, row by row and page by page."""
+"""Serves the results of one test or of many, row by row and page by page."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -36,19 +36,19 @@ _PATH = "/endpoint/test-results/scheduled-tests"
 
 @dataclass(frozen=True)
 class Reading:
-    """One kind of results; the flags tell what its replies have (OpenAPI 7.0.110)."""
+    """One kind of results; the flags say what its replies have (OpenAPI 7.0.110)."""
 
     row: Callable[[Measurement, str | int, frozenset[str]], dict[str, Any]]
     search: type[Search[Any, Any]] = NetworkSearch
     kind: Kind | None = None
-    """The only kind of test that has such results, or None."""
+    """The only kind of test that has these results; None if all have them."""
     expandable: frozenset[str] = frozenset({"user-profile"})
     has_test: bool = False
     has_total: bool = False
     has_self: bool = False
     takes_max: bool = False
     latest_round_only: bool = False
-    """Whether a query with no time frame is about the newest round alone."""
+    """Whether a query without a time frame returns only the newest round."""
 
     async def of_one(self, request: Request) -> Response:
         """Answer for the test in the path."""
@@ -110,7 +110,7 @@ class Reading:
         frame: TimeFrame,
         as_of: float,
     ) -> list[Measurement]:
-        """Return the measurements asked for, in no useful order, as the API promises none."""
+        """Return the measurements asked for, in no useful order, because the API promises none."""
         simulator, http = simulator_of(request), self.kind == "http-server"
         found = [
             measurement

@@ -1,7 +1,7 @@
-"""The measurements that a run leads to: which agents answer, when, and with what.
+"""The measurements that a run causes: which agents answer, when, and with what.
 
-Every number is drawn from the seed, the test, the run and the agent, so that the same calls always
-measure the same.
+Every number is derived from the seed, the test, the run and the agent, so that the same calls
+always lead to the same measurements.
 """
 
 import random
@@ -34,7 +34,7 @@ ALL = 100
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one agent measures in one round; `luck` in [0, 1) is its own."""
+    """What one agent measures in one round; `luck` is its own number in [0, 1)."""
 
     test: EndpointTest
     agent: Agent
@@ -44,14 +44,14 @@ class Measurement:
     luck: float
     behaviour: Behaviour
     is_healthy: bool
-    """Whether nothing goes wrong that its behaviour doesn't tell."""
+    """Whether nothing goes wrong except what its behaviour says."""
 
     def rng(self, purpose: str) -> random.Random:
-        """Return a source of numbers that is always the same for this purpose."""
+        """Return a random source that is always the same for this purpose."""
         return random.Random(f"{purpose} {self.key}")  # noqa: S311  repeatable on purpose
 
     def meets(self, share: float, rng: random.Random) -> bool:
-        """Tell whether this one is among those that something goes wrong for."""
+        """Tell whether this measurement is in the share for which something goes wrong."""
         return rng.random() < share and not self.is_healthy
 
 
@@ -64,11 +64,11 @@ def measurements(
     *,
     http: bool = False,
 ) -> Iterator[Measurement]:
-    """Yield what is known at `as_of` of the rounds that start in [start, end], epoch seconds.
+    """Yield what is known at `as_of` of the rounds that start in [start, end], in epoch seconds.
 
-    With `http`, what is known of their HTTP part, which may come later.
+    With `http`, yield what is known of their HTTP part, which may come later.
 
-    Each run makes one round; two runs within one interval share its ID.
+    Each run makes one round; two runs within one interval share a round ID.
     """
     options = simulator.options
     agents, interval = agents_of(simulator, test), options.interval(test.id)
@@ -90,7 +90,7 @@ def measurements(
 
 
 def _cut_off(options: Options, agent: Agent, key: str) -> Behaviour | None:
-    """Return what an agent does that reaches nothing in a round: by chance, or for a cause."""
+    """Return the behaviour of an agent that is cut off in a round, by chance or for a cause."""
     causes = [cause for cause in options.causes if cause.holds(agent.surroundings)]
     if not (causes or options.noise):
         return None
@@ -104,9 +104,9 @@ def _cut_off(options: Options, agent: Agent, key: str) -> Behaviour | None:
 
 
 def agents_of(simulator: Simulator, test: EndpointTest) -> list[Agent]:
-    """Return the agents that answer: those selected, up to `maxMachines`, and online.
+    """Return the agents that answer: those selected, up to `maxMachines`, that are online.
 
-    The simulator has no labels and no tags: a test of `agent-labels` or `agent-tags` goes to all.
+    The simulator has no labels or tags: `agent-labels` and `agent-tags` select all agents.
     """
     wanted = test.selector.get("agents")
     selected = (a for a in simulator.agents if wanted is None or a.id in wanted)
@@ -114,7 +114,7 @@ def agents_of(simulator: Simulator, test: EndpointTest) -> list[Agent]:
 
 
 class Ping(NamedTuple):
-    """What the packets of a round came to: loss in percent, times in milliseconds."""
+    """What happened to the packets of a round: loss in percent, times in milliseconds."""
 
     is_blocked: bool
     loss: float
@@ -123,10 +123,10 @@ class Ping(NamedTuple):
 
 
 def ping(measurement: Measurement) -> Ping:
-    """Return what an agent's packets came to in its round."""
+    """Return what happened to an agent's packets in its round."""
     rng, told = measurement.rng("network"), measurement.behaviour
     is_blocked = told.icmp_blocked or measurement.meets(_BLOCKED_SHARE, rng)
-    # 10 packets a round, so that loss comes in tenths.
+    # There are 10 packets in a round, so loss comes in tenths.
     loss = 10.0 * rng.randint(1, 4) if measurement.meets(_LOSS_SHARE, rng) else 0.0
     average, jitter = 8 + rng.lognormvariate(3, 0.6), rng.lognormvariate(0, 0.7)
     return Ping(

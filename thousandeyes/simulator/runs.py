@@ -9,7 +9,7 @@ from .misbehaviour import answer
 
 
 async def run(request: Request) -> Response:
-    """Run a test once more; 200 with a message (OpenAPI 7.0.85), or what its fault says."""
+    """Run a test again; answer 200 with a message (OpenAPI 7.0.85), or what its fault says."""
     simulator, call = simulator_of(request), call_of(request)
     test = find_test(request)
     reply, latency_seconds = simulator.faults.take(test.id)

@@ -12,13 +12,13 @@ from starlette.applications import Starlette
 
 from .wire import DroppableProtocol
 
-# It grants anything to whoever has the token, and the token is no secret.
+# Loopback only: whoever has the token may do anything, and the token is not a secret.
 _HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server answers: the API below `url`, the page at `page`."""
+    """Where a server answers: the API under `url`, the page at `page`."""
 
     url: str
     page: str
@@ -28,7 +28,8 @@ class Address:
 def serve(app: Starlette, port: int = 0) -> Iterator[Address]:
     """Serve `app` on loopback from a background thread until the block ends.
 
-    Port 0 takes a free one. At the end open connections are closed at once, stalled replies too.
+    Port 0 takes a free port. At the end, open connections are closed at once, even with stalled
+    replies.
     """
     listener = bind(port)
     server = Server(app)
@@ -45,13 +46,17 @@ def serve(app: Starlette, port: int = 0) -> Iterator[Address]:
 
 
 def bind(port: int) -> socket.socket:
-    """Return a socket bound to this port of the loopback interface; raise `OSError`."""
-    # asyncio turns Nagle's delays off for sockets whose protocol is told, and for no others:
-    # without it a reply on a kept connection takes 40 ms.
+    """Return a socket that listens on this port of the loopback interface; raise `OSError`.
+
+    Calls that come before a server takes them wait.
+    """
+    # asyncio turns off Nagle's algorithm only for sockets whose protocol is given; with it, a reply
+    # on a kept-alive connection takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((_HOST, port))
+        listener.listen()
     except OSError:
         listener.close()
         raise
@@ -65,7 +70,7 @@ def address(listener: socket.socket) -> Address:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, with the simulator's own Date, and an end that waits for nobody."""
+    """uvicorn with the simulator's own Date, and a shutdown that waits for nobody."""
 
     def __init__(self, app: Starlette) -> None:
         super().__init__(
@@ -85,12 +90,12 @@ class Server(uvicorn.Server):
         self.ready = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Tell the thread that waits for it when connections are accepted."""
+        """Signal the waiting thread once connections are accepted."""
         await super().startup(sockets)
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close every connection first, since a stalled reply would be waited for."""
+        """Close every connection first, because uvicorn would wait for a stalled reply."""
         for connection in list(self.server_state.connections):
             transport = connection.transport
             if isinstance(transport, asyncio.Transport):

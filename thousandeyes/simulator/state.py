@@ -1,4 +1,4 @@
-"""What the simulator knows while it runs, and what a test may ask it."""
+"""What the simulator knows while it runs, and what tests may ask it."""
 
 import random
 import time
@@ -17,13 +17,13 @@ class Call:
     """One call to the API: what came in, and what has gone out so far."""
 
     at: float
-    """When it came in, epoch seconds of the server's clock."""
+    """When it came in, in epoch seconds of the server's clock."""
     method: str
     path: str
     test_id: str | None = None
     """The test that a run, a creation or a read of one test is about."""
     status: int | None = None
-    """The reply's status; None while, or because, no headers were sent."""
+    """The reply's status; None until headers are sent, or if they never are."""
     applied: bool = False
     """Whether it made a test run."""
 
@@ -66,7 +66,7 @@ class Simulator:
 
     @property
     def aid(self) -> str | int:
-        """The token's account group, as replies tell it."""
+        """The token's account group, as replies show it."""
         told = self.options.aid
         return int(told) if self.speaks("numeric_aid") and told.isdigit() else told
 
@@ -93,10 +93,10 @@ class Simulator:
         call.test_id, call.applied = test_id, True
 
     def new_id(self) -> tuple[str, random.Random]:
-        """Return an ID that no test has yet, and the source of what else is new about a test."""
+        """Return an ID that no test has yet, and the random source for the rest of a new test."""
         return new_test_id(self._rng, self.tests), self._rng
 
     def add(self, test: EndpointTest) -> None:
-        """Hold one more test."""
+        """Add a test."""
         self.tests[test.id] = test
         self.run_times[test.id] = []

@@ -1,7 +1,7 @@
-"""Where the laptops are: an office of six Wi-Fi networks and some cables, with a VPN or without.
+"""Where the laptops are: an office with six Wi-Fi networks and some cables, with or without a VPN.
 
-Under the names of the vendor's OpenAPI description 7.0.85. Drawn from the seed, in streams of their
-own, so that nothing else about an agent depends on it.
+The names are those of the vendor's OpenAPI description 7.0.85. The values are derived from the
+seed, in random streams of their own, so that nothing else about an agent depends on them.
 """
 
 import random
@@ -33,7 +33,7 @@ _TELL_BY = {
 
 
 class Cause(BaseModel):
-    """What keeps certain laptops from every target: all packets lost, and no connection."""
+    """What cuts certain laptops off from every target: all packets are lost, nothing connects."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -47,11 +47,11 @@ class Cause(BaseModel):
 
     @property
     def lies_at(self) -> Literal["gateway", "vpn_gateway"]:
-        """The last hop that answers the laptops."""
+        """The last hop that answers these laptops."""
         return "vpn_gateway" if self.attribute in {"vpn", "vpn_gateway"} else "gateway"
 
     def holds(self, surroundings: dict[str, Any]) -> bool:
-        """Tell whether a laptop with these surroundings is one of them."""
+        """Tell whether the cause applies to a laptop with these surroundings."""
         told: Any = surroundings
         for name in _TELL_BY[self.attribute]:
             told = told.get(name)
@@ -61,7 +61,7 @@ class Cause(BaseModel):
 
 
 def surroundings(seed: int, place: int, address: str) -> dict[str, Any]:
-    """Return what a row tells of the laptop at this place, and what stays the same about it."""
+    """Return the surroundings of the laptop with this index, which are the same in all its rows."""
     rng = random.Random(f"surroundings {seed} {place}")  # noqa: S311  repeatable on purpose
     network = rng.randrange(len(SSIDS))
     site = network % _SITES

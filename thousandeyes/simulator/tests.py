@@ -19,7 +19,7 @@ _PATH = "/endpoint/tests/scheduled-tests"
 
 
 async def list_tests(request: Request, kinds: tuple[Kind, ...]) -> Response:
-    """Tell all tests of these kinds; the API has no paging here.
+    """List all tests of these kinds; the API doesn't page this list.
 
     Whether instant tests are listed is not documented, hence `hide_instant_tests`.
     """
@@ -30,7 +30,7 @@ async def list_tests(request: Request, kinds: tuple[Kind, ...]) -> Response:
 
 
 async def read(request: Request, kind: Kind) -> Response:
-    """Tell one test, to whoever knows its kind."""
+    """Return one test, if the path names its kind."""
     test = find_test(request)
     if test.kind != kind:
         raise HTTPException(404)
@@ -38,9 +38,9 @@ async def read(request: Request, kind: Kind) -> Response:
 
 
 async def create(request: Request, kind: Kind) -> Response:
-    """Create an instant test and run it once; 201 with its definition and its URL.
+    """Create an instant test and run it once; answer 201 with its definition and its URL.
 
-    Or what the fault of its name says.
+    A fault for its name may change the answer.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":

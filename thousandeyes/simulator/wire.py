@@ -20,9 +20,9 @@ class DroppableProtocol(H11Protocol):
 
 
 class Lost(Response):
-    """A reply that doesn't arrive: none at all, or the headers and half of what they promise.
+    """A reply that doesn't arrive: nothing at all, or the headers and half of the body.
 
-    Then the connection is closed, or with `hangs` left open until the other side gives up.
+    Then the connection is closed or, with `hangs`, left open until the other side gives up.
     """
 
     def __init__(self, half_of: Response | None = None, *, hangs: bool = False) -> None:
@@ -31,7 +31,7 @@ class Lost(Response):
         self._hangs = hangs
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send what is to arrive, close, and return when the connection is gone."""
+        """Send what should arrive, close, and return when the connection is gone."""
         if reply := self._half_of:
             await send(
                 {
@@ -51,8 +51,8 @@ class Lost(Response):
 def _close(scope: Scope) -> None:
     transport = cast("asyncio.Transport | None", scope.get("state", {}).get(_TRANSPORT))
     if transport is None:
-        # In-process there is nothing to close. Imported here, since only callers that use
-        # httpx's own transport come this way.
+        # In-process there is nothing to close. Imported here, because only callers that use httpx's
+        # own transport get here.
         import httpx  # noqa: PLC0415
 
         raise httpx.RemoteProtocolError("Server disconnected without sending a whole response.")

@@ -16,6 +16,8 @@ from thousandeyes.changes import compared
 from thousandeyes.outcomes import Ending, Outcome, VerdictName, in_words
 from thousandeyes.record import Record
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 DEFAULT = AroundChangeOptions().fail_on
 PASSED, FAILED = VerdictName.PASSED, VerdictName.FAILED
 REPORTS = {"before the change": "/b", "after the change": "/a"}
@@ -190,6 +192,20 @@ def test_a_test_that_failed_before_and_was_not_measured_after_fails_the_run(afte
 def test_a_test_that_was_not_measured_before_is_not_said_to_have_recovered(before: Ending) -> None:
     difference = Difference.of(*halves([before], [PASSED]), DEFAULT)
     assert difference.by_effect[Effect.WELL_AND_NEW]
+
+
+@pytest.mark.parametrize("before", [PASSED, FAILED])
+@pytest.mark.parametrize("name", UNMEASURED[:2])
+def test_results_that_could_not_be_read_break_no_test(before: Ending, name: VerdictName) -> None:
+    after = record(0, name)
+    after.judged(replace(measured(name), unread=True))
+    difference = Difference.of(*with_standings([record(0, before)], [after]), DEFAULT)
+    assert difference.sentence == (
+        "None of 1 tests broke with the change; 1 was not measured after; failed by fail_on: "
+        f"test 0 ({in_words(name)})."
+    )
+    unread_before = Difference.of(*with_standings([after], [record(0, FAILED)]), DEFAULT)
+    assert unread_before.by_effect[Effect.FAILS_AND_NEW]
 
 
 def test_a_test_that_passes_with_far_fewer_agents_is_told_by_their_numbers() -> None:

@@ -23,6 +23,8 @@ from thousandeyes.errors import SettingsError
 from thousandeyes.simulator import Behaviour
 from thousandeyes.standing import Change
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 QUICK: dict[str, Any] = {"results_after_seconds": 0.1, "healthy": True, "agents": 9}
 PAGE = "endpoint-changes-local"
 HOUR = timedelta(hours=1)

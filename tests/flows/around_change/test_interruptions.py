@@ -26,7 +26,7 @@ from tests.flows.scene import (
 )
 from thousandeyes.simulator import Behaviour
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("prefect_server")]
 
 # Looked for after ten seconds; so that they are there by then.
 RESULTS: dict[str, Any] = {"results_after_seconds": 0.1, "healthy": True, "agents": 3}

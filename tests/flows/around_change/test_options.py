@@ -8,6 +8,8 @@ from flows.around_change.options import UNFIT
 from flows.rerun import RerunOptions
 from flows.rerun.comparison import NOTHING
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 SCHEMA = rerun_around_change.parameters
 
 

@@ -24,6 +24,8 @@ from flows.around_change import rerun_around_change
 from flows.around_change.waiting import KEY, check_until, is_over
 from thousandeyes.errors import SettingsError
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 OURS: list[State[Any]] = [Suspended(pause_key=KEY), Paused(pause_key=KEY)]
 OTHERS: list[State[Any]] = [

@@ -9,7 +9,9 @@ from tasks.blocks import EndpointTestGroup
 
 
 @pytest.fixture(autouse=True)
-async def _leave_no_group() -> AsyncIterator[None]:
+async def _leave_no_group(
+    prefect_server: None,  # noqa: ARG001 - what it is asked of
+) -> AsyncIterator[None]:
     await EndpointTestGroup.aregister_type_and_schema()
     slug = EndpointTestGroup.get_block_type_slug()
     async with get_client() as client:

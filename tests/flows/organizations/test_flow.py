@@ -25,6 +25,8 @@ from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 GOOD = Record("1", outcome=Outcome.ACCEPTED, attempts=1)
 BAD = Record("2", outcome=Outcome.FORBIDDEN, attempts=1, detail="401: token refused")
 EAST = Organization("east", ["a", "b"], [GOOD], passed=True, sentence="1 of 1 tests accepted.")
@@ -51,7 +53,6 @@ def test_the_summary_has_a_line_for_each_and_the_tests_that_need_a_look() -> Non
     assert "401: token refused" in text
 
 
-@pytest.mark.usefixtures("prefect_server")
 class TestChoice:
     @pytest.fixture(autouse=True)
     def _instead(self, monkeypatch: pytest.MonkeyPatch) -> None:

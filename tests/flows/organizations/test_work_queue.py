@@ -22,6 +22,8 @@ from flows.rerun import rerun_endpoint_tests
 from tasks.rerun import rerun_endpoint_test
 from thousandeyes.errors import SettingsError
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 
 async def deployed(client: PrefectClient, name: str, pool: str | None) -> str:
     """Make a deployment in a new work pool, or without one; returns its full name."""

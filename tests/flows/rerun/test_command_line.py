@@ -40,6 +40,8 @@ from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import Fault
 from thousandeyes.thresholds import Thresholds
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 REPORT = r"{}\nReport: http://127\.0\.0\.1:\d+/runs/flow-run/[-0-9a-f]{{36}}\n$"
 
 CHOICES_IN_WORDS = ", ".join([*Outcome, *VerdictName, "new_failure"])

@@ -9,7 +9,7 @@ import pytest
 from prefect.client.schemas.objects import FlowRun, State
 
 from flows.rerun import RerunOptions, rerun_endpoint_tests
-from flows.rerun.comparison import Comparison, choose
+from flows.rerun.comparison import Comparison, choose, comparison_of
 from flows.rerun.parameters import Parameters
 from tasks.artifacts import NOT_SENT_KEY
 from tests.flows.scene import NO_RUN, SUMMARY, Simulate, artifacts_of, fields, rows
@@ -17,6 +17,9 @@ from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.simulator import Fault
+from thousandeyes.standing import Standing
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
 
 BROKEN = {"2": Fault(replies=[404], repeat=True)}
 
@@ -192,5 +195,13 @@ def test_a_run_in_which_all_is_as_before_says_that_nothing_changed(
     now = Record("1", outcome=Outcome.ACCEPTED)
     comparison.note(now)
     assert comparison.markdown([now]) == (
-        f"## What changed\n\nSince the run {run.name}, nothing changed."
+        f'## What changed\n\nSince the run "{run.name}", nothing changed.'
     )
+
+
+async def test_a_run_that_was_compared_with_nothing_says_no_more_when_it_goes_on() -> None:
+    record = Record("1")
+    record.stands(Standing())
+    asked = Parameters.read(test_ids=["1"], options=RerunOptions(compare_with="nightly/d"))
+    comparison = await comparison_of(asked, FlowRun(flow_id=uuid4()), {"1": record}, ["1"])
+    assert comparison.none == "Compared with nothing, as when this run began: its log says why."

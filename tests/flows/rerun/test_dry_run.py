@@ -19,6 +19,8 @@ from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 MINE = AccountGroup(aid="7", accountGroupName="Berlin", isCurrentAccountGroup=True)
 AWAKE = Agent(id="a", lastSeen=NOW)

@@ -57,7 +57,7 @@ def test_of_each_failed_test_the_paths_of_so_many_agents_are_read_the_worst_firs
         said = str(records[test_id].paths)
         for agent in verdict.failing[:2]:
             assert f"The path of {agent.name} " in said
-        assert said.count(".1, the gateway): nothing behind it answered") == 2
+        assert said.count(".1, the gateway): nothing beyond it answered") == 2
     assert records["3"].paths is None
     assert world.paths.spent == "4 calls were spent on the paths of failing laptops"
     assert [world.known.count(test_id) for test_id in IDS[:3]] == [3, 3, 2], "is written down too"
@@ -82,7 +82,7 @@ def test_a_cause_that_laptops_share_shows_on_their_paths(cause: Cause, where: st
     world, records = rerun(3, causes=[cause], **office)
     assert len(world.path_calls) == 12
     for record in records.values():
-        assert str(record.paths).count(f"{where}: nothing behind it answered") == 3
+        assert str(record.paths).count(f"{where}: nothing beyond it answered") == 3
 
 
 def test_loss_and_delay_are_told_where_they_begin() -> None:
@@ -91,14 +91,14 @@ def test_loss_and_delay_are_told_where_they_begin() -> None:
     _, records = rerun(3, flow=limits, agents_of={NETWORK: [slow, lossy]})
     said = str(records[NETWORK].paths)
     assert "is slow: delay begins at hop " in said
-    assert "loss begins behind hop " in said
+    assert "loss begins after hop " in said
     assert "4 of 10 traces end on the way" in said
 
 
 def test_names_and_addresses_can_be_left_out() -> None:
     world, records = rerun(3, flow={"name_laptops_and_networks": False}, **ALL_FAIL)
     said = " ".join(str(record.paths) for record in records.values())
-    assert said.count("(the gateway): nothing behind it answered") == 12
+    assert said.count("(the gateway): nothing beyond it answered") == 12
     for agent in world.simulator.agents:
         assert agent.name not in said
         assert agent.surroundings["networkProfile"]["gateway"] not in said

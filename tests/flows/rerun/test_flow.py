@@ -22,6 +22,8 @@ from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.simulator import Fault
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 
 async def run(test_ids: list[str], **options: Any) -> tuple[State[Any], dict[str, Record]]:
     state = await rerun_endpoint_tests(

@@ -23,6 +23,8 @@ from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import Fault
 from thousandeyes.thresholds import Thresholds
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 
 async def save_group(name: str, *test_ids: str, **values: Any) -> None:
     group = EndpointTestGroup.model_validate({"test_ids": list(test_ids), **values})

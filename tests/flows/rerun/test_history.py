@@ -18,6 +18,7 @@ from prefect.states import Crashed, Scheduled
 
 from flows.rerun import judge_run_again, rerun_endpoint_tests
 from flows.rerun.parameters import Parameters
+from flows.runs.history import has_reported
 from tasks.blocks import EndpointTestGroup
 from tests.flows.rerun.test_comparison import histories
 from tests.flows.rerun.test_judge_again import Clock
@@ -32,6 +33,8 @@ from tests.flows.scene import (
     wait_until,
 )
 from thousandeyes.simulator import Behaviour, Fault
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
 
 PARAMETERS = tuple(Parameters.model_fields)
 LOST = Behaviour(agents=[0, 1, 2], loss=100)
@@ -174,6 +177,24 @@ async def test_runs_that_died_before_they_recorded_anything_break_no_history(
             await client.set_flow_run_state(dead.id, Crashed(), force=True)
     last = await deployment.run(ids(1))
     assert await histories(last) == {ids(1)[0]: "✓✓"}
+
+
+async def test_a_run_that_failed_before_it_could_begin_has_no_record_of_every_test(
+    simulate: Simulate, deployment: Deployment
+) -> None:
+    """Should its retry die midway, the run before it tells of the tests that it had not reached."""
+    simulate(tests=ids(1))
+    flow_run = await deployment.create(ids(1))
+    await EndpointTestGroup.delete(deployment.name)
+    await execute(flow_run)
+    assert "**Failed.**" in await deployment.summary(flow_run.id)
+    assert not await has_reported(flow_run)
+    await EndpointTestGroup(test_ids=ids(1)).save(deployment.name)
+    async with get_client() as client:
+        await client.set_flow_run_state(flow_run.id, Scheduled(), force=True)
+        flow_run = await client.read_flow_run(flow_run.id)
+    await execute(flow_run)
+    assert await has_reported(flow_run)
 
 
 @pytest.mark.parametrize("retried", [False, True])

@@ -42,6 +42,8 @@ from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.simulator import Fault
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 
 class Detour:
     """Stands between a process and the Prefect server, and is away at will."""

@@ -19,7 +19,9 @@ from prefect.states import Cancelled
 from flows.rerun import RerunOptions, judge_run_again, rerun_endpoint_tests
 from flows.rerun.account import SCHEMA
 from flows.rerun.command_line import ExitStatus, main
+from flows.rerun.judge_again import _STOPPED
 from flows.runs.history import recorded
+from flows.runs.sentence import passed_and_why
 from tasks.artifacts import count_artifacts
 from tasks.blocks import EndpointTestGroup
 from tests.flows.rerun.test_sources import crashed_run
@@ -41,6 +43,8 @@ from thousandeyes.simulator import Behaviour, Fault, Simulator
 from thousandeyes.simulator.faults import ResultFaults
 from thousandeyes.simulator.quota import Quota
 from thousandeyes.thresholds import Thresholds
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
 
 LATE = Behaviour(agents=[0, 1], late_seconds=480)
 LATE_AND_LOST = Behaviour(agents=[0, 1], late_seconds=480, loss=100)
@@ -199,6 +203,15 @@ async def test_that_a_run_was_cancelled_and_stopped_early_stays_told(late: Late)
     )
     summary = str((await artifacts_of(flow_run_id))[SUMMARY].data)
     assert summary.startswith("**Cancelled.** 1 of 1 provisional verdicts")
+
+
+@pytest.mark.parametrize("why", ["401: is it expired?", "the 5.5 minutes were over"])
+@pytest.mark.parametrize("cause", ["", " None of them share more."])
+def test_why_a_run_stopped_early_is_found_in_its_sentence(why: str, cause: str) -> None:
+    _, sentence = passed_and_why([Record("1")], [], why)
+    found = _STOPPED.search(sentence + cause)
+    assert found
+    assert found.group(1) == why
 
 
 async def test_what_can_not_be_read_leaves_the_verdict_as_it_was_and_fails_the_run(

@@ -15,6 +15,8 @@ from tasks.blocks import EndpointTestGroup
 from tests.flows.rerun.test_interruptions import latest_run
 from tests.flows.scene import Simulate, ids
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 AT = datetime(2026, 11, 28, 10, 0, tzinfo=UTC)
 
 

@@ -19,6 +19,8 @@ from thousandeyes.gate import QuotaGate
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 KEY = "endpoint-rerun-progress-local"
 
 

@@ -27,6 +27,8 @@ from tests.chaos.proxy import Proxy
 from tests.flows.scene import NO_RUN, wait_until
 from thousandeyes.errors import InvalidTestIds
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 
 @pytest.mark.parametrize(
     ("state", "said"),
@@ -142,9 +144,10 @@ async def test_a_prefect_server_that_is_away_from_the_start_is_waited_for_until_
 
 
 async def test_without_time_it_starts_the_run_and_returns_at_once() -> None:
+    key = uuid4()
     for again in (False, True):
         with pytest.raises(RerunUnfinished, match="has not begun after 0 s") as unfinished:
-            await started("at-once", timeout=0, idempotency_key="at-once")
+            await started("at-once", timeout=0, idempotency_key=key)
         run = unfinished.value.flow_run
         assert run
         assert await runs_for("at-once") == [run.id]

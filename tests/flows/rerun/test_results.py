@@ -310,8 +310,8 @@ class TestLargeFleets:
         assert {verdict_of(record).agents_expected for record in records.values()} == {25}
         assert len(world.agent_calls) == 50
 
-    def test_150000_agents_cost_a_bounded_number_of_calls(self) -> None:
-        world = World(tests=[NETWORK], agents=150_000, page_size=500, seed=9)
+    def test_a_fleet_beyond_the_bound_costs_a_bounded_number_of_calls(self) -> None:
+        world = World(tests=[NETWORK], agents=1_000, page_size=10, seed=9)
         record = world.rerun(wait_for_results=True)[NETWORK]
         assert verdict_of(record).agents_expected == 25
         assert len(world.agent_calls) == MOST_PAGES
@@ -350,6 +350,7 @@ class TestReading:
         records = world.rerun(wait_for_results=True)
         assert {record.ending for record in records.values()} == {"no_data"}
         assert records[HTTP].why.startswith("no results could be read: 503: ")
+        assert verdict_of(records[HTTP]).unread
         assert records[HTTP].is_provisional
         assert world.took < 150
 

@@ -53,6 +53,8 @@ from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.simulator import Fault
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 Records = dict[str, Record]
 
 

@@ -17,6 +17,8 @@ from prefect.settings import get_current_settings
 
 from thousandeyes.simulator import Fault, create_app, serve
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 PROJECT = Path(__file__).parents[3]
 TOKEN = "tkn+5ecret/0f=\"the&<tests>'\\=="
 MASK = b"***"

@@ -24,6 +24,8 @@ from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.simulator import Behaviour, Fault
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 ANSWERS = {
     "202702": Fault(replies=[404]),
     "202703": Fault(replies=[400]),

@@ -45,6 +45,8 @@ from thousandeyes.record import Record
 from thousandeyes.simulator import Behaviour, Cause, Fault
 from thousandeyes.thresholds import Thresholds
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 QUICK: dict[str, Any] = {"results_after_seconds": 0.1, "healthy": True, "agents": 9}
 
 
@@ -260,7 +262,7 @@ def test_where_the_paths_of_failing_laptops_end_stands_in_artifact_summary_and_d
     gateways = {agent.surroundings["networkProfile"]["gateway"] for agent in simulator.agents}
     for sentence in (first, second):
         assert re.match(r"The path of \S+ (to its VPN gateway )?ends after hop 1 of \d+ ", sentence)
-        assert sentence.endswith("the gateway): nothing behind it answered")
+        assert sentence.endswith("the gateway): nothing beyond it answered")
         assert any(gateway in sentence for gateway in gateways) is names
         assert any(agent.name in sentence for agent in simulator.agents) is names
     asked = [call for call in simulator.calls if "/path-vis/" in call.path]

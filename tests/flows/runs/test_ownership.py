@@ -21,6 +21,8 @@ from prefect.states import (
 from flows.runs.ownership import PROMPT, TRUSTED, OwnRun
 from thousandeyes.errors import RunStopped
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 
 @dataclass
 class Server:

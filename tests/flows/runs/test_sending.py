@@ -20,6 +20,8 @@ from thousandeyes.gate import QuotaGate
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
 LOGGER = logging.getLogger("test")
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 

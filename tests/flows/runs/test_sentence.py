@@ -26,6 +26,15 @@ def test_a_run_passes_when_all_is_accepted_or_skipped() -> None:
     )
 
 
+def test_of_results_that_could_not_be_read_nothing_is_said_to_be_new() -> None:
+    unread = replace(verdict(VerdictName.NO_DATA), unread=True)
+    record = Record("0", outcome=Outcome.ACCEPTED, verdict=unread)
+    record.stands(Standing(Change.UNCHANGED))
+    told = "1 of 1 tests failed: 0 (no data)."
+    assert passed_and_why([record], DEFAULT) == (False, told)
+    assert passed_and_why([record], [Change.NEW_FAILURE]) == (False, told)
+
+
 def test_with_nothing_left_to_run_a_run_passes_and_says_so() -> None:
     assert passed_and_why([], DEFAULT) == (
         True,

@@ -1,0 +1,42 @@
+"""Within which time the runs of others are looked for."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from prefect.client.schemas.objects import FlowRun
+
+from flows.rerun.later_runs import windows
+from thousandeyes.outcomes import Outcome
+from thousandeyes.own_rounds import own_rounds
+from thousandeyes.record import Record
+
+NOW = datetime(2026, 11, 28, 22, tzinfo=UTC)
+RUN = FlowRun(flow_id=uuid4(), start_time=NOW)
+
+
+def sent(test_id: str, ago: timedelta) -> Record:
+    at = NOW - ago
+    after = int(at.timestamp()) - 60
+    return Record(test_id, outcome=Outcome.UNKNOWN, started_at=at, rounds_after=after)
+
+
+def lengths(*records: Record) -> list[timedelta]:
+    found = windows(RUN, records, lambda record: own_rounds(record.rounds_after or 0, 60))
+    return [last - began for began, last in found]
+
+
+def test_a_doubt_of_a_month_ago_has_no_month_of_runs_read() -> None:
+    month, minute = timedelta(days=30), timedelta(minutes=1)
+    [old] = lengths(sent("1", month))
+    assert old < timedelta(hours=2)
+    assert lengths(sent("1", month), sent("2", minute), sent("3", month)) == [old, old]
+
+
+def test_windows_that_overlap_are_one() -> None:
+    early, late = timedelta(minutes=40), timedelta(minutes=10)
+    [both] = lengths(sent("1", late), sent("2", early))
+    assert both == lengths(sent("2", early))[0] + early - late
+
+
+def test_tests_of_which_nobody_knows_their_rounds_have_none() -> None:
+    assert windows(RUN, [sent("1", timedelta())], lambda _: None) == []
