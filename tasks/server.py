@@ -85,7 +85,7 @@ def start_temporary_server(say: Say) -> None:
     settings = get_current_settings()
     if settings.api.url is not None and not settings.api.url.strip():
         raise SettingsError(
-            "PREFECT_API_URL is empty: unset it, or set it to the address of your Prefect server"
+            "PREFECT_API_URL is empty: unset it, or set it to your Prefect server's address"
         )
     if settings.api.url or not settings.server.ephemeral.enabled:
         return

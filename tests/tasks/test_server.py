@@ -185,8 +185,7 @@ def test_an_address_that_is_empty_is_told_and_not_taken_for_none(
         assert main(["1"]) == 2
     assert capsys.readouterr() == (
         "",
-        "error: PREFECT_API_URL is empty: unset it, or set it to the address of your Prefect "
-        "server\n",
+        "error: PREFECT_API_URL is empty: unset it, or set it to your Prefect server's address\n",
     )
 
 
