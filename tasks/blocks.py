@@ -202,7 +202,7 @@ def read_names(written: object, where: str) -> list[str]:
 
     Args:
         written: The text, or the list.
-        where: What it is called, for the message.
+        where: What to call it in messages.
 
     Raises:
         SettingsError: It is neither a text nor a list of texts and whole numbers.

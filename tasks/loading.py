@@ -38,7 +38,7 @@ async def load_groups(
             it too if a group is missing.
 
     Raises:
-        SettingsError: Names every block that is missing or wrong, and what there is instead.
+        SettingsError: Blocks are missing or wrong; names each, and those that exist.
     """
     groups, problems = await _load(EndpointTestGroup, names)
     if problems and credentials:

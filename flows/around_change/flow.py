@@ -178,6 +178,6 @@ async def _write(text: str, description: str) -> None:
 
 
 async def _report_of(half: FlowRun) -> str:
-    """Return the address of a half's own summary, or of its run where that has none."""
+    """Return the address of a half's own summary, or of its run if that has none."""
     artifact = await newest_artifact(await runs_of(half), RERUNS.summary)
     return ui_link(f"artifacts/artifact/{artifact.id}" if artifact else f"runs/flow-run/{half.id}")

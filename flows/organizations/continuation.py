@@ -1,4 +1,4 @@
-"""Which runs a run of several organizations continues, where an earlier attempt started some."""
+"""Which runs a run of several organizations continues if an earlier attempt started some."""
 
 from collections.abc import Sequence
 from uuid import UUID

@@ -61,8 +61,8 @@ def check_place(parent: FlowRun, queue: WorkQueue | None) -> None:
 async def cancel_waiting(parents: list[UUID]) -> None:
     """Cancel those runs of a cancelled parent that have not begun.
 
-    Prefect does so too, but only some 20 s after the parent's end, and one that is being cancelled
-    has no place in its queue any more: meanwhile others begin.
+    Prefect does so too, but only some 20 s after the parent's end. Runs that are being cancelled
+    no longer hold places in the queue, so others would begin meanwhile.
 
     Args:
         parents: All attempts of the parent.

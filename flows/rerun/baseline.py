@@ -92,7 +92,7 @@ class Baseline:
         await self._look_for_rounds(to_send, died)
 
     def expected_agents(self, record: Record) -> int | None:
-        """Return how many agents should answer for a test; None where it isn't known."""
+        """Return how many agents should answer for a test; None if unknown."""
         fleet = self._fleets.get(record.aid)
         return self._options.expected_agents or expected_agents(
             self.tests.get(record.test_id), fleet

@@ -78,7 +78,7 @@ class Comparison:
         return [] if self.narrowed else carried(records, self.earlier)
 
     def markdown(self, records: Sequence[Record]) -> str:
-        """Return what changed under a heading of its own; empty where nothing was compared."""
+        """Return what changed, under its own heading; empty if nothing was compared."""
         if not self.run:
             return f"## What changed\n\n{plain(self.none)}" if self.none else ""
         told = [f"- {plain(line)}" for line in sentences(records, self.gone(records))]

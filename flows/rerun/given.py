@@ -27,7 +27,7 @@ class Given:
 
     `every` means to show each test, and `log` to show Prefect's log; None: as suits the terminal.
     `json_file` and `junit_file` are where the documents for other programs go. `judge_again` names
-    a run that is to be judged again, in place of a new one.
+    a run to judge again instead of starting a new one.
     """
 
     every: bool | None

@@ -114,7 +114,7 @@ def judged_otherwise(
 ) -> str:
     """Return how many tests were not judged by the thresholds that the run was given.
 
-    Nothing where it was given none, or they judged all its tests.
+    Empty if it was given none, or if they judged all its tests.
 
     Args:
         records: The tests.

@@ -22,7 +22,7 @@ _CLASS: Final = "thousandeyes.endpoint-tests"
 def junit(account: Account) -> bytes:
     """Return a run as an XML document.
 
-    A test for which the run fails is a `failure` where laptops measured it, and else an `error`: it
+    A test for which the run fails is a `failure` if laptops measured it, and else an `error`: it
     is not known whether it is well. A test that was left out, or had no turn and fails no run, is
     `skipped`. A run that did not finish has an `error` as a case of its own too, so that it is red
     whatever its tests are.

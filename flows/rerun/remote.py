@@ -79,8 +79,8 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         timeout: Seconds to wait for the end, also while the Prefect server is down; outcomes are
             read for 30 s more. The run continues after that. None: no limit.
         poll_interval: Seconds between two checks.
-        idempotency_key: What a caller that is retried gives again, to find the run that it has
-            started before; if that did not complete, it resumes where it left off.
+        idempotency_key: What a retried caller gives again, to find the run that it started
+            before; if that did not complete, it resumes where it left off.
         work_queue_name: A work queue of the deployment's pool. None: the deployment's own.
 
     Returns:

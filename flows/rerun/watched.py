@@ -25,9 +25,9 @@ class Watched:
     """A run as it stands; the flow keeps it up to date, and its caller reads it.
 
     `flow_run` is Prefect's own, once it has begun. `records` are its tests, in the order asked for,
-    each brought up to date in place. `asked` is what these were run for, where another run did.
-    `standing` says in a line for people where the run stands. `report` is how it ended; None if
-    this process saw no end, or the run was another process's by then.
+    each brought up to date in place. `asked` holds the parameters for which another run sent them,
+    if one did. `standing` says in a line for people where the run stands. `report` is how it ended;
+    None if this process saw no end, or the run was another process's by then.
     """
 
     flow_run: FlowRun | None = None
