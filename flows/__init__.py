@@ -1,1 +1,1 @@
-"""What runs: one package or module a flow, and in `runs` what all of them stand on."""
+"""What runs: one package or module per flow, and in `runs` what they all build on."""

@@ -19,12 +19,12 @@ from flows.restart import OURS
 from thousandeyes.text import clock
 
 PLACE_TAKEN: Final = "Deployment concurrency limit reached"
-"""How Prefect's server begins what it says of a run that it cancels for another one."""
+"""How the message of Prefect's server begins when it cancels a run for another one."""
 _UNDER_WAY: Final = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
 def is_to_be_explained(flow_run: FlowRun, flow_name: str) -> bool:
-    """Tell whether a run is one that Prefect cancelled for another, and that says no more yet.
+    """Tell whether Prefect cancelled a run for another one, and nothing explains it yet.
 
     Args:
         flow_run: The run as it is now.
@@ -42,11 +42,11 @@ def explanation(holders: Sequence[FlowRun]) -> str:
         holders: The runs of its deployment that are under way.
     """
     if not holders:
-        return "Not started: another run held its place, and has ended since. Start it again."
+        return "Not started: another run held its place, and has since ended. Start it again."
     told = " and ".join(_told(one) for one in holders)
     first = holders[0].id
     return (
-        f"Not started: its place is held by {told}. While that goes on, start this one later. "
+        f"Not started: its place is held by {told}. Start this one again once that ends. "
         f"If nothing is executing that run, free the place: `prefect flow-run cancel {first}`, "
         f"and where it stays Cancelling `prefect flow-run delete {first}`."
     )
@@ -62,8 +62,8 @@ def _told(holder: FlowRun) -> str:
 async def explain_cancelled_run(flow_run_id: UUID) -> State[None]:
     """Let a run that was cancelled for another one say which, and what to do. Automations call it.
 
-    Prefect's server cancels it before any process of ours begins, and says no more than that a
-    limit was reached. A run that was cancelled otherwise is left as it is.
+    Prefect's server cancels it before any process of ours begins, and says only that a limit was
+    reached. A run that was cancelled for another reason is left as it is.
 
     Args:
         flow_run_id: The run that was cancelled.

@@ -1,4 +1,4 @@
-"""The flow `restart-crashed-run`: a run that died goes on, on whatever worker is there."""
+"""The flow `restart-crashed-run`: a run that died resumes, on any worker that is there."""
 
 from typing import Final
 from uuid import UUID
@@ -19,7 +19,7 @@ OURS: Final = frozenset(
         "rerun-organizations",
     }
 )
-"""The flows whose runs go on where they stood, and whose runs alone upkeep touches."""
+"""The flows whose runs resume where they left off, the only ones whose runs upkeep touches."""
 
 
 def why_not(flow_run: FlowRun, flow_name: str, state_id: UUID) -> str | None:
@@ -31,10 +31,10 @@ def why_not(flow_run: FlowRun, flow_name: str, state_id: UUID) -> str | None:
         state_id: The crash that was reported, which is the run's state if nothing came after it.
     """
     if flow_name not in OURS:
-        return f"it is a run of {flow_name}, which is no flow of this project"
+        return f"it is a run of {flow_name}, which is not a flow of this project"
     state = flow_run.state
     if not state or not state.is_crashed():
-        return f"its state is {state.name if state else 'gone'} by now"
+        return f"its state is now {state.name if state else 'gone'}"
     if state.id != state_id:
         return "a newer report of the same crash will restart it"
     if flow_run.run_count > RESTARTS:
@@ -45,11 +45,11 @@ def why_not(flow_run: FlowRun, flow_name: str, state_id: UUID) -> str | None:
 
 @flow(name="restart-crashed-run", persist_result=False)
 async def restart_crashed_run(flow_run_id: UUID, state_id: UUID) -> State[None]:
-    """Start a crashed run again; it goes on where it stood. Automations call this.
+    """Start a crashed run again; it resumes where it left off. Automations call this.
 
     Prefect may report one crash twice within seconds. Only the last report counts: each one asks
-    for a restart some time later, and that does nothing unless the run is still in the very state
-    that was reported. The deployment lets one of these run at a time.
+    for a restart some time later, which does nothing unless the run is still in exactly the state
+    that was reported. The deployment runs one of these at a time.
 
     Args:
         flow_run_id: The run that crashed.

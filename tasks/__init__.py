@@ -1,1 +1,1 @@
-"""What one step does: Prefect tasks, and the artifacts in which they leave what they did."""
+"""What one step does: Prefect tasks, and the artifacts that record it."""

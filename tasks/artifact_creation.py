@@ -1,4 +1,4 @@
-"""How an artifact is created: of the run under way, or of one that has ended."""
+"""How an artifact is created: for the run under way, or for one that has ended."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ _WRITTEN_BY: Final = "written_by_flow_run"
 
 
 def as_json(rows: object) -> str:
-    """Return a table's rows as they are stored, without the spaces that Prefect would put in.
+    """Return a table's rows as they are stored, without the spaces that Prefect would add.
 
     A server stores each table three times: as an artifact, as the newest of its key, as an event.
     """
@@ -28,10 +28,10 @@ async def create_table(
     """Create a table, and return its ID.
 
     Args:
-        table: One mapping a row.
+        table: One mapping per row.
         key: The artifact's key.
         description: Markdown of one line.
-        ended_run: The flow run that it belongs to, if not to the one under way.
+        ended_run: The flow run that it belongs to, if not the one under way.
     """
     if ended_run:
         return await _create_of(ended_run, "table", key, as_json(table), description)

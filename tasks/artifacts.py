@@ -1,4 +1,4 @@
-"""The record of a run: one artifact a test, on any Prefect server, and the way back from it."""
+"""The record of a run: one artifact per test, on any Prefect server, and how to read it back."""
 
 import hashlib
 import json
@@ -44,7 +44,7 @@ _PAGE = 200  # what a Prefect server gives at most
 def artifact_key(test_id: str) -> str:
     """Return the key of a test's artifact: `endpoint-test-<test id>`.
 
-    Keys know small letters, digits and dashes; an ID with anything else (none is known) gets a
+    Keys hold small letters, digits and dashes; an ID with anything else (none is known) gets a
     digest, so that no two share a key.
     """
     slug = re.sub(r"[^a-z0-9-]", "-", test_id.lower())
@@ -61,14 +61,14 @@ async def record_outcome(
 ) -> UUID:
     """Write a test's artifact, a table of its fields, or bring the given one up to date.
 
-    Waits as long as the Prefect server is away, so that no outcome is lost. One that somebody
-    deleted meanwhile is written anew.
+    Waits as long as the Prefect server is unreachable, so that no outcome is lost. If
+    somebody deleted the artifact meanwhile, it is written anew.
 
     Args:
         record: The test.
         artifact_id: The artifact to bring up to date, if there is one.
-        confirm: Is awaited before each try; what it raises ends the tries.
-        ended_run: The flow run that a new artifact belongs to, if not to the one under way.
+        confirm: Called before each try; what it raises ends the tries.
+        ended_run: The flow run that a new artifact belongs to, if not the one under way.
 
     Returns:
         The artifact's ID.
@@ -101,9 +101,9 @@ async def record_outcome(
 
 
 def description(record: Record) -> str:
-    """Return how a test ended, why, and how in the last runs, in one line of Markdown.
+    """Return how a test ended, why, and how its last runs ended, in one line of Markdown.
 
-    It is the title of the page that lists all versions, which itself tells of none how it ended.
+    It is the title of the page that lists all versions, which says of none how it ended.
     """
     words = f"{code(record.test_name or record.test_id)}: {in_words(record.ending)}"
     if reason := cut(record.reason, _LONGEST_REASON):
@@ -117,17 +117,17 @@ def description(record: Record) -> str:
 async def read_outcomes(
     flow_run_ids: Iterable[UUID], *, gone_too: bool = False, since: datetime | None = None
 ) -> list[Record]:
-    """Read back what these flow runs recorded, one record a test.
+    """Read back what these flow runs recorded, one record per test.
 
-    A test's own artifact counts, the newest of several; what has none (`not_attempted`,
-    `skipped`) comes from the runs' tables, as far as these reach. A test that one of a run's
-    artifacts calls a possible duplicate is one: the newest may come late, from a process that knew
-    nothing of the other which took its run over. What can't be read (of another version, or made by
-    hand) is passed over with a warning. A Prefect server that is away is waited for.
+    A test's own artifact counts, the newest of several; tests without one (`not_attempted`,
+    `skipped`) come from the runs' tables, as far as these reach. A test that any of a run's
+    artifacts calls a possible duplicate is one: the newest may come late, from a process that did
+    not know that another had taken over its run. What can't be read (of another version, or made by
+    hand) is skipped with a warning. This waits while the Prefect server is unreachable.
 
     Args:
         flow_run_ids: The flow runs.
-        gone_too: Return also tests that were no part of the run, which carries their history on.
+        gone_too: Whether to return tests outside the run too, if it carries on their history.
         since: Read only what was created since then, by the Prefect server's clock.
     """
     ids = list(flow_run_ids)
@@ -164,13 +164,13 @@ def _records(artifact: Artifact) -> list[Record]:
 
 
 async def count_artifacts(flow_run_ids: Iterable[UUID], key: str) -> int:
-    """Return how many artifacts these flow runs made themselves whose key begins so."""
+    """Return how many artifacts with keys that begin so these flow runs made themselves."""
     found = await _read(list(flow_run_ids), ArtifactFilterKey(like_=f"{key}%"))
     return sum(map(is_by_its_own_run, found))
 
 
 async def newest_artifact(flow_run_ids: Iterable[UUID], key: str) -> Artifact | None:
-    """Return the newest artifact of these flow runs whose key begins so, if any does."""
+    """Return the newest artifact of these flow runs whose key begins so, if any."""
     found = await _read(list(flow_run_ids), ArtifactFilterKey(like_=f"{key}%"))
     return found[-1] if found else None
 

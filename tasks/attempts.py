@@ -1,4 +1,4 @@
-"""How a task tries its call: Prefect's retries where a failure may pass, and the log's words."""
+"""How a task tries its call: Prefect's retries if a failure may pass, and the log's words."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ RETRY_DELAYS: Final = (2.0, 6.0, 18.0)
 
 
 def _without_traceback(line: logging.LogRecord) -> bool:
-    """Let Prefect say in a line that a call failed: a traceback would look like a crash."""
+    """Let Prefect report a failed call in one line: a traceback would look like a crash."""
     if line.exc_info and isinstance(line.exc_info[1], CallFailed):
         line.exc_info = None
     return True
@@ -33,12 +33,12 @@ Returned = TypeVar("Returned")
 def calling_task(
     name: str, run_name: str | Callable[[], str], delivery: Delivery | None = None
 ) -> Callable[[Callable[Parameters, Returned]], Task[Parameters, Returned]]:
-    """Make a Prefect task of a function that makes its call by `attempt`.
+    """Make a Prefect task of a function that makes its call through `attempt`.
 
     Args:
         name: The task's name.
         run_name: What its task runs are called.
-        delivery: What may be sent again; None: the function's own argument `delivery` says it.
+        delivery: What may be sent again; None: the function's own argument `delivery` says so.
     """
 
     # A plain function, since Prefect 3.8.8 takes any other callable for "no".
@@ -53,7 +53,7 @@ def calling_task(
         retry_delay_seconds=list(RETRY_DELAYS),
         retry_jitter_factor=0.5,
         retry_condition_fn=send_again,
-        # What is asked for twice is sent twice, and a credential is nobody's cache key.
+        # Without a cache: what is asked for twice is sent twice, and no credential becomes a key.
         cache_policy=NO_CACHE,
         persist_result=False,
     )
@@ -72,7 +72,7 @@ async def attempt(
     Args:
         send: A client's method, with all arguments but `on_quota_refusal` given.
         record: The test.
-        delivery: The promise under which Prefect sends again.
+        delivery: The promise that decides what Prefect sends again.
 
     Raises:
         CallFailed: One of its subclasses; the record holds it.
@@ -80,7 +80,7 @@ async def attempt(
     logger = get_run_logger()
 
     def refused(error: CallFailed) -> None:
-        logger.warning("%s; waits for quota, then it is sent again", _at(record, error))
+        logger.warning("%s; waiting for quota, then it is sent again", _at(record, error))
 
     try:
         await send(on_quota_refusal=refused)
@@ -89,7 +89,7 @@ async def attempt(
         context = task_context()
         retry, retries = context.task_run.run_count, context.task.retries
         if again and retry <= retries:
-            # Prefect's own line tells when.
+            # Prefect's own line says when.
             logger.warning("%s; retry %d of %d follows", _at(record, error), retry, retries)
         else:
             why = "the retries are used up" if again else _why(error)

@@ -6,9 +6,9 @@ from thousandeyes.proxies import trusted
 
 
 def leave_variables_to_the_command() -> None:
-    """Let Prefect log nothing of a CA variable that can't be used, when it is imported.
+    """Keep Prefect from logging a CA variable that can't be used, when it is imported.
 
-    It would log a traceback, and go on. A command says it in a sentence, and ends: see `prepare`.
+    It would log a traceback, and continue. A command says so in a sentence and ends: see `prepare`.
     """
     logging.getLogger("prefect.plugins").addFilter(_is_of_something_else)
 

@@ -66,8 +66,8 @@ class ThousandEyesCredentials(CredentialsBlock):
     def settings(self) -> ThousandEyesSettings:
         """Return the settings of a run with these credentials.
 
-        Limits and timeouts come from the environment; token, account group and addresses from here
-        alone, so that a worker's own never mix with another organization's.
+        Limits and timeouts come from the environment; token, account group and addresses only
+        from here, so that a worker's own never mix with another organization's.
 
         Raises:
             SettingsError: A limit or a timeout in the environment is wrong.
@@ -86,7 +86,7 @@ class ThousandEyesCredentials(CredentialsBlock):
 
 
 def _read_by_item(_source: object, _handler: object) -> CoreSchema:
-    # Item by item, so that a mistake is told with the place of the item that holds it.
+    # Item by item, so that a mistake is reported with the place of its item.
     items = core_schema.list_schema(core_schema.no_info_plain_validator_function(ids_in))
     read = core_schema.no_info_after_validator_function(
         lambda found: list(dict.fromkeys(chain.from_iterable(found))), items
@@ -182,7 +182,7 @@ class EndpointTestGroup(Block):
 
 
 def by_organization(groups: Mapping[str, EndpointTestGroup]) -> dict[str | None, list[str]]:
-    """Return the names of the groups by the credentials that they name; None: the environment."""
+    """Return the groups' names by the credentials that they name; None: the environment."""
     found: dict[str | None, list[str]] = {}
     for name, group in groups.items():
         found.setdefault(group.credentials, []).append(name)
@@ -190,19 +190,19 @@ def by_organization(groups: Mapping[str, EndpointTestGroup]) -> dict[str | None,
 
 
 def is_block_name(text: str) -> bool:
-    """Tell whether Prefect lets a block be named so, and can ask its server for it.
+    """Tell whether Prefect allows this name for a block, and can ask its server for it.
 
-    It makes the name a part of the address, as it is.
+    It puts the name into the address as it is.
     """
     return bool(_BLOCK_NAME.fullmatch(text))
 
 
 def read_names(written: object, where: str) -> list[str]:
-    """Return the names of blocks in a text, or in a list, whose items may hold several each.
+    """Return the names of blocks in a text or a list, each item of which may hold several.
 
     Args:
         written: The text, or the list.
-        where: What it is called, for the message.
+        where: What to call it in messages.
 
     Raises:
         SettingsError: It is neither a text nor a list of texts and whole numbers.

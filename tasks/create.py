@@ -1,4 +1,4 @@
-"""The tasks that find out which endpoint tests there are, and create one that there isn't."""
+"""The tasks that find out which endpoint tests exist, and create a missing one."""
 
 from functools import partial
 
@@ -19,7 +19,7 @@ async def list_endpoint_tests(
 
     Args:
         client: The run's client.
-        aid: Account group; the client's when left out.
+        aid: Account group; the client's if left out.
 
     Raises:
         CallFailed: One of its subclasses: the last attempt's error.
@@ -42,9 +42,9 @@ async def create_endpoint_test(
     Args:
         definition: What the test measures.
         client: The run's client.
-        record: Is kept up to date by every attempt; is given the test's ID. Its account group
-            counts, the client's where it has none.
-        before_sending: Awaited right before each call goes out.
+        record: Kept up to date by every attempt, and given the test's ID. Its account group
+            counts, or the client's if it has none.
+        before_sending: Called right before each call goes out.
 
     Returns:
         The record, with outcome `accepted`.

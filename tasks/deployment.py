@@ -1,4 +1,4 @@
-"""Deployments: that of the run under way (its own, or its caller's), and those that are named."""
+"""Deployments: that of the run under way (its own or its caller's), and those given by name."""
 
 import asyncio
 import re
@@ -22,8 +22,8 @@ _FULL_NAME: Final = re.compile(rf"{_NAME}/{_NAME}")
 def deployment_id() -> UUID | None:
     """Return the ID of the run's deployment; None outside one.
 
-    Prefect asks its server for it, in the thread that asks, and everything waits meanwhile. Of a
-    run that no other one called, the answer is known.
+    Prefect asks its server for it in the calling thread, so everything waits meanwhile. For a run
+    that no other one called, the answer is known.
     """
     context = FlowRunContext.get()
     if context and (run := context.flow_run) and not run.parent_task_run_id:
@@ -33,10 +33,10 @@ def deployment_id() -> UUID | None:
 
 
 async def deployment_slug() -> str:
-    """Return what tells the artifacts of the run's deployment from another's; `local` outside one.
+    """Return what distinguishes the artifacts of the run's deployment; `local` outside one.
 
-    Waits as long as the Prefect server is away. What the server refuses costs no report: then it is
-    `local` too.
+    Waits as long as the Prefect server is unreachable. If the server refuses, it is
+    `local` too: that costs no report.
     """
     with refusals_logged("which deployment this run is of"):
         return await slug_of(await until_taken(lambda: asyncio.to_thread(deployment_id)))
@@ -44,7 +44,7 @@ async def deployment_slug() -> str:
 
 
 async def slug_of(deployment: UUID | None) -> str:
-    """Return the same for the deployment with this ID; `local` for one that is gone, too."""
+    """Return the same for the deployment with this ID; `local` if it is gone, too."""
     if deployment is None:
         return _NO_DEPLOYMENT
 
@@ -59,9 +59,9 @@ async def slug_of(deployment: UUID | None) -> str:
 
 
 async def find_deployment(name: str) -> DeploymentResponse | None:
-    """Return a deployment; None where there is none of that name, or it can't be one's name.
+    """Return a deployment; None if there is none of that name, or the name can't be one.
 
-    Waits as long as the Prefect server is away.
+    Waits as long as the Prefect server is unreachable.
 
     Args:
         name: `<flow>/<deployment>`.
@@ -82,7 +82,7 @@ async def _read_by_name(name: str) -> DeploymentResponse:
 def is_deployment_name(text: str) -> bool:
     """Tell whether a text can be `<flow>/<deployment>`, and Prefect can ask its server for it.
 
-    It makes the name a part of the address, as it is.
+    It puts the name into the address as it is.
     """
     return bool(_FULL_NAME.fullmatch(text))
 

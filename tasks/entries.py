@@ -22,12 +22,12 @@ _NEWS: Final = {Change.NEW_FAILURE: "new", Change.NEW: "new, or not measured the
 def section(
     heading: str, records: Sequence[Record], noted: Callable[[Record], str] = lambda _: ""
 ) -> list[str]:
-    """Return the lines of a list of tests under a heading; none where there is no test.
+    """Return the lines of a list of tests under a heading; none if there are no tests.
 
     Args:
         heading: Markdown.
-        records: In the order of reading; of many the first are listed and the others counted.
-        noted: Returns Markdown that stands at the end of a test's first line.
+        records: In reading order; of many the first are listed and the others counted.
+        noted: Returns Markdown for the end of a test's first line.
     """
     if not records:
         return []
@@ -40,7 +40,7 @@ def section(
 
 
 def _entry(record: Record, note: str) -> list[str]:
-    """Return a test as an item of a list, which wraps where the cells of a table are cut off."""
+    """Return a test as an item of a list, which wraps, whereas a table's cells are cut off."""
     paragraphs = _reasons(record)
     if (standing := record.standing) and len(standing.history) > 1:
         runs = len(standing.history)
@@ -54,9 +54,9 @@ def _entry(record: Record, note: str) -> list[str]:
 
 
 def _test(record: Record) -> str:
-    # Nothing is bold: between two names with backticks the first UI would show the signs for it.
-    # A test that never had its turn, or was not created, has no artifact to link to. The name is no
-    # part of the link: Prefect's first UI shows that as it is written.
+    # Nothing is bold: between two names with backticks the first UI would show the asterisks.
+    # A test that never had its turn, or was not created, has no artifact to link to. The name is
+    # not part of the link: Prefect's first UI would show it with its escapes.
     test = plain(record.test_id)
     if record.test_id and record.attempts:
         test = f"[{test}]({history_link(artifact_key(record.test_id))})"

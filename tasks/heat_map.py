@@ -1,8 +1,8 @@
-"""A run's tests and their last runs as one picture: tests down, runs across, failing ones first.
+"""A run's tests and their last runs as one picture: tests down, runs across, failing ones on top.
 
-An SVG that is the address of its own image: both of Prefect's UIs show that, and nothing is loaded.
-It has a ground of its own, since it can't know whether the page around it is dark, and each mark
-differs from the others in size and form, so that it is read without colours too. Pure.
+An SVG in a data address: both of Prefect's UIs show that, and nothing is loaded. It has its own
+background, because it can't know whether the page around it is dark, and each mark differs from the
+others in size and form, so that it can be read without colours too. Pure.
 """
 
 from base64 import b64encode
@@ -19,11 +19,11 @@ from thousandeyes.record import Record
 from thousandeyes.text import cut, listed
 
 MOST_TESTS: Final = 50
-"""Tests that a picture shows; the others are counted. It has at most `marks.MOST_RUNS` runs."""
+"""Tests that a picture shows; the others are counted. It shows at most `marks.MOST_RUNS` runs."""
 _MOST_NAMED: Final = 10
 _LONGEST_NAME: Final = 60
 
-# In pixels. The page of an artifact has some 580 for its text where the window has 1280.
+# In pixels. An artifact's page has some 580 for its text in a window of 1280.
 _NAMES, _COLUMN, _ROW, _HEAD, _MARGIN = 196, 12, 16, 26, 8
 _HEADINGS: Final = 84
 """Pixels that both headings need; over fewer columns they would overlap."""
@@ -33,11 +33,11 @@ _FORMS: Final = {
     marks.NO_DATA: ((2, 4), "h7v7h-7z", 'fill="none" stroke="#9a6700" stroke-width="2"'),
     marks.NOT_SENT: ((5, 7), "h3v3h-3z", 'fill="#8c959f"'),
 }
-"""Where in its cell the form of a mark begins, how it goes on, and how it looks."""
+"""Where in its cell the form of a mark begins, how it continues, and how it looks."""
 
 
 def section(records: Iterable[Record]) -> list[str]:
-    """Return the Markdown of the picture under a heading; none before a second run."""
+    """Return the Markdown of the picture under a heading; empty before a second run."""
     known = [record for record in _ordered(records) if _history(record)]
     shown, runs = known[:MOST_TESTS], max((len(_history(one)) for one in known), default=0)
     if runs < 2:  # noqa: PLR2004 - one run is no history
@@ -87,14 +87,14 @@ def picture(records: Sequence[Record], runs: int) -> str:
         f'<rect width="{width}" height="{height}" rx="6" fill="#f6f8fa"/>'
         f"{older}"
         f'<text x="{right}" y="17" text-anchor="end">this run</text>'
-        # A picture in the picture cuts off what is wider than it.
+        # An SVG inside the SVG cuts off names that are wider than it.
         f'<svg x="{_MARGIN}" width="{_NAMES - 6}" height="{height}">{"".join(names)}</svg>'
         f"{''.join(paths)}{''.join(legend)}</svg>"
     )
 
 
 def in_words(records: Sequence[Record], runs: int) -> str:
-    """Return what the picture says, in Markdown that is the same as plain text."""
+    """Return what the picture says, in Markdown that reads the same as plain text."""
     newest = Counter(_history(record)[-1] for record in records)
     told = [f"{newest[mark]} {words}" for mark, words in marks.MEANING.items() if newest[mark]]
     bad = [(record, failures) for record in records if (failures := _failures(record))]
@@ -132,10 +132,10 @@ def _form(mark: str, x: int, y: int) -> str:
 
 def _name(record: Record) -> str:
     name = cut(record.test_name or record.test_id, _LONGEST_NAME)
-    return escape(name.translate({0xFFFE: "?", 0xFFFF: "?"}))  # these no XML may hold
+    return escape(name.translate({0xFFFE: "?", 0xFFFF: "?"}))  # no XML may hold these
 
 
 def _label(record: Record) -> str:
-    # The first UI shows the alternative text of a picture as it is written, escapes and all.
+    # The first UI shows a picture's alternative text as written, escapes and all.
     name = cut(record.test_name, _LONGEST_NAME)
     return name if name and plain(name) == name else plain(record.test_id)

@@ -1,8 +1,8 @@
-"""What a group knows of its tests by name: which exist, and which may since an answer was lost.
+"""What a group knows of its tests by name: which exist, and which may because an answer was lost.
 
 Names are compared as they are shown, and kept as they were written.
 
-Each step of a creation is on record in the group's block before the next one begins, so that no
+Each step of a creation is recorded in the group's block before the next one begins, so that no
 run creates a test twice, wherever an earlier one ended. One run at a time may change a group.
 """
 
@@ -24,15 +24,15 @@ def known_id(group: EndpointTestGroup, test_name: str) -> str | None:
 
 
 def creating_run(group: EndpointTestGroup, test_name: str) -> str | None:
-    """Return the flow run whose creation of the test of this name is in doubt, if one is."""
+    """Return the flow run whose creation of the test of this name is in doubt, if any."""
     runs = (run for name, run in group.creating.items() if shown(name) == shown(test_name))
     return next(runs, None)
 
 
 def keeping_created(group: EndpointTestGroup, there: EndpointTestGroup) -> EndpointTestGroup:
-    """Return a group to be saved, with what creations have noted in the one that is there.
+    """Return a group to be saved, with what creations have noted in the saved one.
 
-    Without it the next run would create all of them again.
+    Without that the next run would create all of the tests again.
     """
     brought_in = [test_id for test_id in there.created if test_id in there.names]
     return group.model_copy(
@@ -46,7 +46,7 @@ def keeping_created(group: EndpointTestGroup, there: EndpointTestGroup) -> Endpo
 
 
 def noted_in(data: Mapping[str, Any]) -> EndpointTestGroup:
-    """Return what creations have noted in a group's document, also where the rest is no group.
+    """Return what creations have noted in a group's document, even if the rest is not a group.
 
     Raises:
         ValidationError: These notes can't be read.
@@ -62,7 +62,7 @@ def noted_in(data: Mapping[str, Any]) -> EndpointTestGroup:
 class KnownTests:
     """A group's tests on the Prefect server: read and changed as they are at that moment.
 
-    All methods wait as long as the server is away.
+    All methods wait as long as the server is unreachable.
 
     Args:
         group: The name of the EndpointTestGroup block.
@@ -84,7 +84,7 @@ class KnownTests:
     async def creating(
         self, test_name: str, confirm: Callable[[], Awaitable[None]] | None = None
     ) -> None:
-        """Note that a creation of this test goes out next; `confirm` is awaited before each try."""
+        """Note that a creation of this test goes out next; `confirm` is called before each try."""
 
         def change(group: EndpointTestGroup) -> None:
             _settle(group, test_name)
@@ -129,8 +129,8 @@ class KnownTests:
                 await confirm()
             document_id, group = await self._load()
             change(group)
-            # Not by the block's own `save`: that writes what somebody else has changed meanwhile
-            # in other fields, and takes a quarter of a second to describe the block's type anew.
+            # Not by the block's own `save`: that overwrites what somebody else has changed in other
+            # fields meanwhile, and takes a quarter of a second to register the block's type again.
             changed = group.model_dump(include={"test_ids", "names", "created", "creating"})
             async with get_client() as client:
                 await checking_changes(client).update_block_document(

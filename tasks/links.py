@@ -5,7 +5,7 @@ from prefect.settings import PREFECT_UI_URL
 
 def ui_link(path: str) -> str:
     """Return the address of a page of Prefect's UI, by its path below the UI's root."""
-    # Prefect's url_for knows no artifacts. Without a known address, one from the UI's own root.
+    # Prefect's url_for knows no artifacts. Without a known address, it is relative to the root.
     return f"{(PREFECT_UI_URL.value() or '').rstrip('/')}/{path}"
 
 

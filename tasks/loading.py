@@ -1,6 +1,6 @@
-"""Loads blocks by name from the Prefect server: what is missing or wrong is told all at once.
+"""Loads blocks by name from the Prefect server, and reports all missing or wrong ones at once.
 
-A server that is away is waited for.
+It waits while the server is unreachable.
 """
 
 from collections.abc import Collection, Iterable
@@ -34,11 +34,11 @@ async def load_groups(
 
     Args:
         names: The names of the blocks.
-        credentials: The credentials block that the same run will need, so that one error tells of
-            it too when a group is missing.
+        credentials: The credentials block that the same run will need, so that one error reports
+            it too if a group is missing.
 
     Raises:
-        SettingsError: Names every block that is missing or wrong, and what there is instead.
+        SettingsError: Blocks are missing or wrong; names each, and those that exist.
     """
     groups, problems = await _load(EndpointTestGroup, names)
     if problems and credentials:
@@ -49,10 +49,10 @@ async def load_groups(
 
 
 async def load_settings(credentials: str | None) -> ThousandEyesSettings:
-    """Return the settings that a credentials block makes, or without one the environment.
+    """Return the settings from a credentials block, or without one from the environment.
 
     Raises:
-        SettingsError: The block is missing or wrong, or a variable is; tells no value.
+        SettingsError: The block or a variable is missing or wrong; repeats no value.
     """
     if credentials is None:
         return ThousandEyesSettings()
@@ -76,7 +76,7 @@ async def _load(
     title = kind.get_block_type_name()
     names = list(dict.fromkeys(names))
     refuse_known_tokens(names, f"names of {title} blocks")
-    # Of many, such as IDs that were pasted here, those that are there are asked for, and not each.
+    # Only those that exist are asked for, because many IDs may have been pasted here.
     there = names if len(names) <= _FEW else await block_names(kind)
     asked_for = {name for name in there if is_block_name(name)}  # it becomes part of an address
     found: dict[str, AnyBlock] = {}
@@ -94,7 +94,7 @@ async def _load(
         what_is_there = await _existing(kind)
         problems.append(f"no {title} block named {quoted(missing)} ({what_is_there})")
     if kind is EndpointTestGroup and any(name.isdecimal() for name in missing):
-        problems.append("what is a number looks like a test ID: put it into test_ids")
+        problems.append("a number looks like a test ID: put it into test_ids")
     return found, problems
 
 
@@ -106,8 +106,8 @@ def refuse_known_tokens(names: Iterable[str], what: str) -> None:
         what: What they are called.
 
     Raises:
-        SettingsError: One is a token of the environment, or one that this process has used; says
-            how many, and not which.
+        SettingsError: One is the environment's token, or one that this process has used; says how
+            many, but not which.
     """
     tokens = known_tokens()
     with suppress(SettingsError):  # reported where it is needed
@@ -117,7 +117,7 @@ def refuse_known_tokens(names: Iterable[str], what: str) -> None:
 
 
 def why_unusable(error: RuntimeError) -> str:
-    """Return what is wrong with a block that Prefect could not load, as forms let people save it.
+    """Return what is wrong with a block that Prefect could not load: forms let people save such.
 
     Args:
         error: What `aload` raised.
@@ -129,7 +129,7 @@ def why_unusable(error: RuntimeError) -> str:
 async def groups_naming(credentials: Collection[str]) -> list[str]:
     """Return the names of the groups that name one of these credentials, in alphabetical order.
 
-    They are not loaded: one of another organization may be unusable.
+    They are not loaded: a group of another organization may be unusable.
     """
     documents = await _documents(EndpointTestGroup)
     return sorted(
@@ -150,7 +150,7 @@ async def _documents(kind: type[Block]) -> list[BlockDocument]:
     except PrefectHTTPStatusError as error:
         if error.response.status_code != HTTPStatus.NOT_FOUND:
             raise
-        return []  # not one was ever saved
+        return []  # none was ever saved
 
 
 @until_answered

@@ -1,7 +1,8 @@
-"""Texts from anywhere in what Prefect's UI renders as Markdown: shown as they are.
+"""Texts from anywhere, shown as they are where Prefect's UI renders Markdown.
 
-Markdown are the artifacts of that type and the descriptions of all, in both of its UIs, and the
-cells of tables in the first one; the second one, which is the default, shows cells as text.
+Both UIs render Markdown in artifacts of that type and in the descriptions of all artifacts. The
+first UI renders it in the cells of tables too; the second, which is the default, shows them as
+text.
 """
 
 import re
@@ -19,13 +20,13 @@ _TAKEN: Final = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _NUMBER: Final = re.compile(r"^(\d{1,9})([.)])(?!\S)")
-"""Begins a numbered list; a longer number begins none."""
+"""Begins a numbered list; a longer number does not."""
 _ADDRESS: Final = re.compile(
     r"(?<=\w:)(?=//)|(?<=www)(?=\.)|(?<=[\w.+-])(?=@[\\\w-])", re.IGNORECASE
 )
 _UNSEEN: Final = "\u2060"
-"""Stands in an address, so that it is no link. A backslash does not: the second UI looks for
-addresses in what it has unescaped."""
+"""Keeps an address that it is put into from becoming a link. A backslash would not: the second UI
+looks for addresses after unescaping."""
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _AFTER_LINE_END: Final = re.compile(rf"({_LINE_END.pattern})\t")
 
@@ -36,14 +37,14 @@ def plain(text: str) -> str:
 
 
 def unlinked(text: str) -> str:
-    """Return a text that looks the same, and in which nothing finds the address of anything."""
+    """Return a text that looks the same, but in which nothing finds an address."""
     return _ADDRESS.sub(_UNSEEN, text)
 
 
 def code(text: str) -> str:
-    """Return Markdown that is shown as the text is, and can be read as it is written.
+    """Return Markdown that is shown as the text is, and reads well unrendered.
 
-    A description is the title of notifications too: what `plain` has to alter is a code span.
+    A description is the title of notifications too: what `plain` would alter becomes a code span.
     """
     if (text := shown(text)) == plain(text):
         return text
@@ -55,16 +56,16 @@ def code(text: str) -> str:
 def cell(text: str) -> str:
     """Return a text as a table's cell: behind a tab, if Markdown would alter it.
 
-    That is a block of code for the first UI, and a blank that the second one leaves out. It ends at
-    the first line that has none.
+    The tab makes a block of code in the first UI, and the second one drops it. The block ends at
+    the first line without a tab.
     """
     return "\t" + _LINE_END.sub(r"\g<0>\t", text) if plain(text) != text else text
 
 
 def from_cell(cell: str) -> str:
-    """Return the text of a table's cell, also one of version 0.1.0, which put none behind a tab.
+    """Return the text of a table's cell, also from version 0.1.0, which put nothing behind a tab.
 
-    A name that it was given with a tab before it is shown as the one without.
+    A name that began with a tab in that version is shown without it.
     """
     text = _AFTER_LINE_END.sub(r"\1", cell.removeprefix("\t"))
     return text if cell.startswith("\t") and plain(text) != text else cell

@@ -1,4 +1,4 @@
-"""All of a list that the Prefect server gives in pages, without saying that there are more."""
+"""The whole of a list that the Prefect server gives in pages, without saying if there are more."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 
 
 async def all_of(read: Callable[..., Awaitable[list[Item]]]) -> list[Item]:
-    """Return all that a read of Prefect's client finds.
+    """Return everything that a read of Prefect's client finds.
 
     Args:
         read: The read, which takes `limit` and `offset`.

@@ -1,4 +1,4 @@
-"""A run's report in Prefect: three artifacts at most, each with a key of its deployment's."""
+"""A run's report in Prefect: at most three artifacts, each with a key of its deployment."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -15,10 +15,10 @@ from tasks.summary import markdown
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run's report stands: in two artifacts, whose keys end in the deployment's slug.
+    """Where a run's report goes: two artifacts, with keys that end in the deployment's slug.
 
-    `summary` and `table` are what these begin with. `deployment` is the slug and `ended_run` the
-    flow run that they belong to, if not those of the run under way.
+    The keys begin with `summary` and `table`. `deployment` is the slug and `ended_run` the flow run
+    that they belong to, if not those of the run under way.
     """
 
     summary: str
@@ -35,13 +35,13 @@ CREATIONS: Final = Place("endpoint-creations-", "endpoint-creation-outcomes-")
 async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> None:
     """Write the table, what the run carries on of tests that it did not send, then the summary.
 
-    Waits as long as the Prefect server is away. What the server refuses is left out: the run ends
-    as it would have.
+    Waits as long as the Prefect server is unreachable. What the server refuses is left out: the run
+    ends as it would have.
 
     Args:
         report: How the run ended.
         deployment: The slug of its deployment.
-        place: Where the report stands.
+        place: Where the report goes.
     """
     rows, words = table(report.records)
     key, ended_run = place.table + deployment, place.ended_run
@@ -49,7 +49,7 @@ async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> 
     description = described(report, f"{counts(report.records)}.", words)
     with refusals_logged("the table of outcomes"):
         made = await until_taken(lambda: create_table(rows, key, description, ended_run))
-        # By its key it would be the newest one: that of another run, before long.
+        # The key alone would lead to the newest one, which before long is another run's.
         link = ui_link(f"artifacts/artifact/{made}")
     if place.table == OUTCOMES_KEY and (kept := not_sent(report, rows)):
         with refusals_logged("what it carries on of tests that were not sent"):
@@ -63,7 +63,7 @@ async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> 
 def described(report: RunReport, *sentences: str) -> str:
     """Return the description of an artifact, Markdown of one line: how it ended, and one reason.
 
-    A key's page lists its versions by these.
+    A key's page lists its versions by their descriptions.
     """
     reason = "" if report.cause else report.first_reason
     return plain(" ".join(filter(None, (report.ended, sentences[0], reason, *sentences[1:]))))
@@ -72,7 +72,7 @@ def described(report: RunReport, *sentences: str) -> str:
 async def write_markdown(what: str, key: str, text: str, description: str) -> str:
     """Write a Markdown artifact, and return the address of its page.
 
-    One that the server refuses is left out, and `what` is told; the page then lists older ones.
+    If the server refuses it, it is left out and `what` is logged; the page then lists older ones.
     """
     return await _write(what, key, text, plain(description), None)
 

@@ -1,4 +1,4 @@
-"""A run as it ended, as values: what its summary and its table are made of. Pure."""
+"""A run as it ended, as values from which its summary and its table are made. Pure."""
 
 import json
 from collections import Counter
@@ -18,9 +18,9 @@ LARGEST_TABLE: Final = 1_000
 """Rows in a run's table. Prefect's list of artifacts loads every table whole."""
 FILLED_UP_TO: Final = 125
 """Rows up to which tests that ended well are listed too. Prefect's first UI draws every row, each
-text as Markdown: a table of 500 takes 19 times as long to open as one of 41."""
+text as Markdown: a table of 500 rows takes 19 times as long to open as one of 41."""
 LARGEST_TABLE_BYTES: Final = 1_040_000
-"""Bytes of a run's table in an event, a usual row 300 of them: Prefect drops one of over 1.5 MB."""
+"""Bytes of a run's table in an event, at some 300 a row: Prefect drops events over 1.5 MB."""
 
 _RANK: Final = {ending: rank for rank, ending in enumerate(MEANING)}
 _LONGEST_REASON: Final = 160
@@ -28,13 +28,12 @@ _LONGEST_REASON: Final = 160
 
 @dataclass(frozen=True)
 class RunReport:
-    """A run as it ended: one record a test, the sentence that says why, and whether it passed.
+    """A run as it ended: one record per test, the sentence that says why, and whether it passed.
 
-    `preface` is Markdown that stands before the counts. `in_common` says what the failing laptops
-    share, if anything is known of them, and `cause` the strongest of it in one sentence.
-    `what_changed` is Markdown, with a heading of its own. `word` stands before the sentence;
-    None: Passed or Failed. `gone` are tests that were no part of the run, with the histories that
-    it carries on.
+    `preface` is Markdown to put before the counts. `in_common` says what the failing laptops share,
+    if anything is known of them, and `cause` the strongest cause in one sentence. `what_changed` is
+    Markdown, with a heading of its own. `word` comes before the sentence; None: Passed or Failed.
+    `gone` are tests outside the run, with the histories that it carries on.
     """
 
     records: Sequence[Record]
@@ -50,7 +49,7 @@ class RunReport:
 
     @property
     def message(self) -> str:
-        """The sentence, and the cause where one was found: what states and messages carry."""
+        """The sentence, and the cause if one was found: what states and messages carry."""
         return f"{self.sentence} {self.cause}".strip()
 
     @property
@@ -61,7 +60,7 @@ class RunReport:
 
     @property
     def first_reason(self) -> str:
-        """Why the first test that needs a look does, such as `Intranet: 404: Not Found.`."""
+        """Why the first test that needs a look needs it, such as `Intranet: 404: Not Found.`."""
         first = min(self.records, key=lambda record: _RANK[record.ending], default=None)
         if first is None or first.ending in GOOD:
             return ""
@@ -70,7 +69,7 @@ class RunReport:
 
 
 def failures_first(records: Iterable[Record]) -> list[Record]:
-    """Sort for reading: those that need a look first, then in the order asked for."""
+    """Sort for reading: tests that need a look first, then in the order asked for."""
     return sorted(records, key=lambda record: _RANK[record.ending])
 
 
@@ -85,8 +84,8 @@ def counts(records: Iterable[Record]) -> str:
 def table(records: Iterable[Record]) -> tuple[list[Row], str]:
     """Return the rows of a run's table, and the words above it, which count what is left out.
 
-    A test that ended well and has an artifact of its own needs no row, and has one where few do. A
-    row for which there is no room is passed over, and costs those after it nothing.
+    A test that ended well and has an artifact of its own needs no row, but gets one in a short
+    table. A row that does not fit is skipped; those after it may still fit.
     """
     ordered = failures_first(records)
     rows: list[Row] = []
@@ -108,10 +107,10 @@ def table(records: Iterable[Record]) -> tuple[list[Row], str]:
 
 
 def not_sent(report: RunReport, shown: Iterable[Row]) -> list[Row]:
-    """Return a row for each test with a history and no artifact of its own in which it could stand.
+    """Return a row for each test with a history but no artifact of its own to hold it.
 
-    Of more than a table holds, those that were part of the run come first. Those of the run that
-    the rows of its table, `shown`, leave out too are told together.
+    If there are more than a table holds, tests of the run come first. Tests of the run that are
+    also left out of its table's rows, `shown`, share one row per outcome.
     """
     untold = [record for record in report.records if record.outcome in UNTOLD]
     known = [

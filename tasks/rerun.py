@@ -13,7 +13,7 @@ from thousandeyes.delivery import Delivery
 from thousandeyes.record import Record
 from thousandeyes.settings import ThousandEyesSettings
 
-# Prefect calls the function anew for each retry, in the same context.
+# Prefect calls the function again for each retry, in the same context.
 _latest: ContextVar[tuple[UUID, Record] | None] = ContextVar("latest", default=None)
 
 
@@ -35,25 +35,25 @@ async def rerun_endpoint_test(
 ) -> Record:
     """Run an endpoint instant scheduled test again.
 
-    Retries with growing gaps where the failure may pass and `delivery` lets the call be sent
-    again. A 429 is waited out and uses up no retry. When this fails, the task run fails.
+    Retries with growing gaps if the failure may pass and `delivery` allows the call to be sent
+    again. A 429 is waited out and uses up no retry. If this fails, the task run fails.
 
     Args:
         test: The test's ID. Or its record, which every attempt keeps up to date, so that the
-            caller knows what became of the test also when this fails or is cut short.
+            caller knows what became of the test even if this fails or is cut short.
         client: The run's client, so that all its tests share one connection pool and one quota;
-            one of its own, from the environment, when left out.
-        aid: Account group; the settings' when left out. A record has its own.
-        delivery: What may be sent again when it can't be told whether a call was carried out; the
-            word itself will do, since no task converts what it is given.
-        before_sending: Awaited right before each call goes out.
+            if left out, a client of its own from the environment.
+        aid: Account group; the settings' if left out. A record has its own.
+        delivery: What may be sent again if it is unknown whether a call was carried out; a plain
+            string will do, because no task converts its arguments.
+        before_sending: Called right before each call goes out.
 
     Returns:
         The record, with outcome `accepted`.
 
     Raises:
         CallFailed: One of its subclasses: the last attempt's error.
-        SettingsError: Without a client, and the environment lacks the token.
+        SettingsError: There is no client, and the environment lacks the token.
         ValueError: There is no such `delivery`; nothing was sent.
     """
     promise = Delivery(delivery)
@@ -65,7 +65,7 @@ async def rerun_endpoint_test(
 
 
 def _record_of_this_run(test_id: str, aid: str | None) -> Record:
-    """Return a record that begins with the first attempt and goes on with the retries."""
+    """Return a record that begins with the first attempt and continues through the retries."""
     task_run = task_context().task_run
     latest = _latest.get()
     if latest is None or latest[0] != task_run.id:

@@ -1,4 +1,4 @@
-"""A record as a row of a table, and the way back from it."""
+"""A record as a row of a table, and how to read it back."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -20,7 +20,7 @@ _RECORD = TypeAdapter(Record)
 def row(record: Record) -> Row:
     """Return a record as a row of a table, the same keys for every record.
 
-    A text that Markdown would alter stands behind a tab: see `tasks.markdown.cell`.
+    A text that Markdown would alter is put behind a tab: see `tasks.markdown.cell`.
     """
     return {
         # A link stays as it is, so that it can be followed.
@@ -32,7 +32,7 @@ def row(record: Record) -> Row:
 def values_of(record: Record) -> Row:
     """Return a record as flat JSON values, the same keys for every record, each text as it is.
 
-    What people look for comes first, since the UI cuts wide tables at the right.
+    What people look for comes first, because the UI cuts wide tables at the right.
     """
     return {
         "test_id": record.test_id,
@@ -82,24 +82,24 @@ def in_run_table(record: Record) -> Row:
 
 
 def carried_on(record: Record) -> Row:
-    """Return a record that has no artifact of its own as a row with how the test stands."""
+    """Return a record without an artifact of its own as a row with how the test stands."""
     values = row(record)
     early = ("test_id", "test_name", "outcome", "detail", "attempts", "maybe_duplicate")
     return {name: values[name] for name in (*early, *NO_STANDING)}
 
 
 def together(outcome: Outcome, test_ids: Iterable[str]) -> Row:
-    """Return one row for tests of which nothing is told but their outcome."""
+    """Return one row for tests of which only the outcome is recorded."""
     return {"outcome": outcome.value, "test_ids": cell(" ".join(test_ids))}
 
 
 def from_row(values: object) -> Record:
-    """Return the record that a row was made of; keys of later versions are passed over.
+    """Return the record that a row was made of; keys of later versions are ignored.
 
-    A row of a run's table holds no verdict and no standing, but for tables of 0.1.0.
+    A row of a run's table holds no verdict and no standing, except in tables of 0.1.0.
 
     Raises:
-        ValidationError: It is no such row.
+        ValidationError: It is not such a row.
     """
     if isinstance(values, dict):
         values = {
@@ -119,7 +119,7 @@ def from_row(values: object) -> Record:
 
 
 def stored_rows(stored: object) -> list[object]:
-    """Return a table's rows, one a test, also where the table has one for many, or many for one."""
+    """Return a table's rows, one per test, even if the table has one for many, or many for one."""
     if not isinstance(stored, list):
         return [stored]
     if stored and all(isinstance(one, dict) and set(one) == {"field", "value"} for one in stored):

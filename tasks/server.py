@@ -1,8 +1,8 @@
 """A Prefect server on this machine: started, and waited for as long as it shows life.
 
-Prefect gives its temporary server 20 seconds to start, which a busy machine does not keep to, and
-lets a Ctrl-C end it before the run has written its report. Executed, this file is that server; it
-ends with the process that started it, however that one ends.
+Prefect gives its temporary server 20 seconds to start, which is too short on a busy machine, and
+lets a Ctrl-C end it before the run has written its report. Run as a script, this file is that
+server; it ends with the process that started it, however that one ends.
 """
 
 import atexit
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from prefect.server.api.server import SubprocessASGIServer
 
 LONGEST_START: Final = 600.0
-"""Seconds after which a live server is given up. 10 are usual, and 40 on a busy machine."""
+"""Seconds after which a live server is given up. It usually takes 10, and 40 on a busy machine."""
 _TOLD_EVERY: Final = 15.0
 _RESTARTS: Final = 10
 _LAST_LINES: Final = 3
@@ -48,7 +48,7 @@ def wait_until_up(url: str, server: subprocess.Popen[bytes], log: IO[bytes], say
         url: Its address, without `/api`.
         server: Its process.
         log: What it writes, open for reading.
-        say: Is told now and then what is waited for.
+        say: Called now and then with what is waited for.
 
     Raises:
         ServerNotStarted: It ended, or is silent for too long.
@@ -58,7 +58,7 @@ def wait_until_up(url: str, server: subprocess.Popen[bytes], log: IO[bytes], say
         while not _answers(client, url):
             now = time.monotonic()
             if server.poll() is not None:
-                what = f"ended with status {server.returncode} while it started"
+                what = f"ended with status {server.returncode} while starting"
                 raise ServerNotStarted(f"Prefect's server {what}: {_last_words(log)}")
             if now - began > LONGEST_START:
                 what = f"does not answer at {url} after {LONGEST_START:.0f} s"
@@ -72,11 +72,11 @@ def wait_until_up(url: str, server: subprocess.Popen[bytes], log: IO[bytes], say
 def start_temporary_server(say: Say) -> None:
     """Start the server that Prefect's clients would start by themselves, if there is none to use.
 
-    They find it as one of their own. It ends with this process.
+    They find it as if it were their own. It ends with this process.
 
     Raises:
         ServerNotStarted: It did not start.
-        SettingsError: PREFECT_API_URL is there and empty, which Prefect's clients take differently,
+        SettingsError: PREFECT_API_URL is set but empty, which Prefect's clients take differently,
             or Prefect's home can't be used.
     """
     # Not before: Prefect reads its settings when it is imported.
@@ -85,7 +85,7 @@ def start_temporary_server(say: Say) -> None:
     settings = get_current_settings()
     if settings.api.url is not None and not settings.api.url.strip():
         raise SettingsError(
-            "PREFECT_API_URL is empty: unset it, or say which Prefect server is meant"
+            "PREFECT_API_URL is empty: unset it, or set it to your Prefect server's address"
         )
     if settings.api.url or not settings.server.ephemeral.enabled:
         return
@@ -96,7 +96,7 @@ def start_temporary_server(say: Say) -> None:
         return
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
-    say(f"Prefect starts a temporary server at {url} …")
+    say(f"Prefect is starting a temporary server at {url} …")
     with _one_at_a_time(settings.home, say), tempfile.TemporaryFile() as log:
         server = _launch(port, log)
         try:
@@ -106,22 +106,22 @@ def start_temporary_server(say: Say) -> None:
             raise
     temporary.port, temporary.server_process, temporary.running = port, server, True
     ending = threading.Event()
-    # Called in the opposite order, and after what Prefect still sends when the process exits: it
-    # asks for that later.
+    # Exit functions run in reverse order, so these run after what Prefect still sends at exit: it
+    # registers that later.
     atexit.register(temporary.stop)
     atexit.register(ending.set)
     threading.Thread(target=_keep_up, args=(temporary, ending, say), daemon=True).start()
 
 
 def _keep_up(temporary: "SubprocessASGIServer", ending: threading.Event, say: Say) -> None:
-    """Start a server again that ends before its time: runs wait for it, and nobody else would."""
+    """Restart a server that ends before its time: runs wait for it, and nobody else would."""
     for _ in range(_RESTARTS):
         if not (server := temporary.server_process) or not temporary.port:
             return
         status = server.wait()
         if ending.is_set():
             return
-        say(f"Prefect's temporary server ended with status {status}, and is started again …")
+        say(f"Prefect's temporary server ended with status {status}, and is being restarted …")
         with tempfile.TemporaryFile() as log:
             temporary.server_process = _launch(temporary.port, log)
     say(f"Prefect's temporary server ended {_RESTARTS} times. Stop the run: it can't finish")
@@ -150,7 +150,7 @@ def _launch(port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
 
 @contextmanager
 def _one_at_a_time(home: Path, say: Say) -> Iterator[None]:
-    """Let others wait that start a server on the same home: two at once make its tables twice."""
+    """Make others that start a server on the same home wait: two would create its tables twice."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         locked = (home / "temporary-server.lock").open("w")
@@ -178,7 +178,7 @@ def _last_words(log: IO[bytes]) -> str:
     size = os.fstat(log.fileno()).st_size
     end = os.pread(log.fileno(), _READ_BACK, max(0, size - _READ_BACK)).decode(errors="replace")
     lines = [line.strip() for line in end.splitlines() if line.strip()]
-    return " ".join(lines[-_LAST_LINES:]) or "it said nothing"
+    return " ".join(lines[-_LAST_LINES:]) or "it wrote nothing"
 
 
 def _free_port() -> int:
@@ -189,12 +189,12 @@ def _free_port() -> int:
 
 
 def _end_with_parent() -> None:
-    os.read(0, 1)  # nothing is ever written there: it ends when the parent does
+    os.read(0, 1)  # nothing is ever written there: the read ends when the parent does
     signal.raise_signal(signal.SIGTERM)
 
 
 def _serve(port: int) -> None:
-    import uvicorn  # noqa: PLC0415 - the process that starts this one needs it not
+    import uvicorn  # noqa: PLC0415 - the process that starts this one doesn't need it
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     app = "prefect.server.api.server:create_app"

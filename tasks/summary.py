@@ -13,7 +13,7 @@ from thousandeyes.record import Record
 from thousandeyes.text import listed
 
 MOST_PROVISIONAL: Final = 10
-"""Tests with a provisional verdict that the summary names."""
+"""Tests with provisional verdicts that the summary names."""
 
 
 def markdown(report: RunReport, table_link: str) -> str:

@@ -1,4 +1,4 @@
-"""What is the same for all commands in what they take: nothing empty, and nothing dropped."""
+"""What all commands do with their arguments: nothing may be empty, and nothing is dropped."""
 
 import argparse
 from collections.abc import Callable
@@ -10,15 +10,15 @@ def one(metavar: str, what: str = "") -> dict[str, Any]:
 
     Args:
         metavar: What its value is called, such as `RUN`.
-        what: What it names, if something else.
+        what: What it names, if that differs.
     """
     return {"metavar": metavar, "type": naming(what or metavar.lower()), "action": Once}
 
 
 def naming(what: str) -> Callable[[str], str]:
-    """Return what reads a value that names something, and refuses an empty one.
+    """Return a function that reads a value that names something, and refuses an empty one.
 
-    A command has one where a variable is not set. It would do as if the option weren't there.
+    An unset variable gives an empty value, with which the command would ignore the option.
     """
 
     def read(text: str) -> str:
@@ -30,7 +30,7 @@ def naming(what: str) -> Callable[[str], str]:
 
 
 def listing(what: str) -> Callable[[str], list[str]]:
-    """Return what reads a value that lists things, with commas, and refuses an empty one."""
+    """Return a function that reads things separated by commas, and refuses an empty list."""
     read_one = naming(what)
 
     def read(text: str) -> list[str]:
@@ -57,7 +57,7 @@ class Once(argparse.Action):
 
 
 class Together(argparse.Action):
-    """Stores pairs as a mapping, over all that the option is given; refuses a name given twice."""
+    """Stores pairs as a mapping, over all uses of the option; refuses a name given twice."""
 
     def __call__(
         self,

@@ -1,4 +1,4 @@
-"""What the failing laptops of a run share, as a value and in a person's words. Pure."""
+"""What the failing laptops of a run share, as a value and in words for people. Pure."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from thousandeyes.laptop import NETWORKS, Fact
 
 @dataclass(frozen=True)
 class Cause:
-    """Something that holds for laptops which fail far more often than the others."""
+    """Something that applies to laptops which fail far more often than the others."""
 
     fact: Fact
     failed: int
@@ -15,15 +15,15 @@ class Cause:
     failed_elsewhere: int
     elsewhere: int
     chance: float
-    """The probability that chance alone brings something as strong, after the correction."""
+    """The probability that chance alone produces something as strong, after the correction."""
     mostly: bool
     """Whether a laptop counts as failed that failed in more than half of its tests; else in any."""
 
     def words(self, *, with_names: bool, tell_how: bool) -> str:
-        """Return it for a person.
+        """Return it in words for people.
 
         Args:
-            with_names: Whether networks go by their names and addresses, and not by their kind.
+            with_names: Whether networks go by name and address, rather than by kind.
             tell_how: Whether to say what counts as failed.
         """
         named = with_names or self.fact.attribute not in NETWORKS
@@ -37,7 +37,7 @@ class Cause:
 
     @property
     def counts_by(self) -> str:
-        """In which part of its tests a laptop has to fail to count as failed."""
+        """In how many of its tests a laptop has to fail to count as failed."""
         return "more than half" if self.mostly else "any"
 
 
@@ -45,7 +45,7 @@ class Cause:
 class Shared:
     """What the failing laptops of a run share: causes, the strongest first, or none.
 
-    Each cause is told of the laptops that those before it don't hold for.
+    Each cause describes the laptops that those before it don't apply to.
     """
 
     laptops: int = 0
@@ -53,22 +53,22 @@ class Shared:
     """Laptops that failed in any test that counts."""
     causes: tuple[Cause, ...] = ()
     tests: int = 0
-    """Tests of which anything is known of the laptops."""
+    """Tests for which anything is known of the laptops."""
     tests_all_failed: int = 0
-    """Those in which all laptops failed, which are left out of all else."""
+    """Those in which all laptops failed, which count for nothing else."""
 
     def sentence(self, *, with_names: bool = True) -> str:
-        """Say it to a person, in a sentence or more; nothing where no laptop failed.
+        """Return it for people, in a sentence or more; empty if no laptop failed.
 
         Args:
-            with_names: Whether networks go by their names and addresses, and not by their kind.
+            with_names: Whether networks go by name and address, rather than by kind.
         """
         told = self._causes(with_names=with_names) if self.causes else [self._nothing]
         told.append(self._of_tests_that_all_failed)
         return " ".join(f"{text[0].upper()}{text[1:]}." for text in told if text)
 
     def headline(self, *, with_names: bool = True) -> str:
-        """Return the strongest cause as one sentence; nothing where none was found."""
+        """Return the strongest cause as one sentence; empty if none was found."""
         if not self.causes:
             return ""
         text = self.causes[0].words(with_names=with_names, tell_how=False)
@@ -103,17 +103,17 @@ class Shared:
         if not self.tests_all_failed:
             return ""
         if self.tests == self.tests_all_failed:
-            return "every laptop failed, which tells nothing of what the failing ones share"
-        if not self.failed:  # nothing stands before this that it could speak of
+            return "every laptop failed, which says nothing about what the failing ones share"
+        if not self.failed:  # there is nothing before this that it could refer to
             where = f"{self.tests_all_failed} tests" if self.tests_all_failed > 1 else "one test"
             what = "services" if self.tests_all_failed > 1 else "service"
             return (
-                f"in {where} every laptop failed: look at the {what} or the path there, not at "
+                f"in {where} every laptop failed: check the {what} or the path there, not "
                 "single laptops"
             )
         if self.tests_all_failed == 1:
-            return "a test in which every laptop failed tells nothing of that and is left out"
+            return "a test in which every laptop failed says nothing about that and is left out"
         return (
-            f"{self.tests_all_failed} tests in which every laptop failed tell nothing of that and "
-            "are left out"
+            f"{self.tests_all_failed} tests in which every laptop failed say nothing about that "
+            "and are left out"
         )

@@ -1,10 +1,10 @@
 """What an endpoint instant test measures: its definition, as a creation takes it.
 
-Field for field and default for default the vendor's own client, so that the same definition makes
-the same request. Only what can't do what it says is refused before anything is sent: an empty name
-or target, and a field that needs another one. Numbers have no bounds, since the vendor tells none.
+It has the fields and defaults of the vendor's own client, so that the same definition makes the
+same request. Only what can't work is refused before anything is sent: an empty name or target, and
+a field that needs another one. Numbers have no bounds, because the vendor states none.
 
-Source: OpenAPI 7.0.110, as the vendor's client 6.0.0 has it.
+Source: OpenAPI 7.0.110, as in the vendor's client 6.0.0.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ def _either_writing(name: str) -> str | AliasChoices:
 
 
 class InstantTest(BaseModel):
-    """What both kinds have. Names are taken in the API's writing too; null leaves a field out."""
+    """What both kinds have. Names in the API's spelling work too; null leaves a field out."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -68,9 +68,7 @@ class InstantTest(BaseModel):
         default=None, description="IDs of agent labels; agent-labels needs it."
     )
     tag_ids: list[str] | None = Field(default=None, description="IDs of tags; agent-tags needs it.")
-    max_machines: int | None = Field(
-        default=25, description="How many agents may measure at the most."
-    )
+    max_machines: int | None = Field(default=25, description="How many agents may measure at most.")
     ip_version: IpVersion | None = Field(
         default=None, description="Which IP version the agents use; the API's choice when empty."
     )
@@ -88,7 +86,7 @@ class InstantTest(BaseModel):
         return {name: _in_clear(value) for name, value in body.items()}
 
     def secrets(self) -> list[str]:
-        """Return what must not be read by people, wherever the API repeats it."""
+        """Return what people must not read, wherever the API repeats it."""
         values = (getattr(self, name) for name in type(self).model_fields)
         return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
 
@@ -121,12 +119,12 @@ class AgentToServerTest(InstantTest):
 
 
 class HttpServerSettings(InstantTest):
-    """An HTTP test, but for the password, which is kept in different places."""
+    """An HTTP test without its password, which is kept in different places."""
 
     type: Literal["http-server"] = "http-server"
     url: str = Field(
         min_length=1,
-        description="The address, with the port if it is not the usual one; https if not told.",
+        description="The address, with the port if it is not the usual one; https if not given.",
     )
     auth_type: AuthType | None = Field(
         default=None,
@@ -182,7 +180,7 @@ class HttpServerSettings(InstantTest):
         """Raise `ValueError` where login fields don't fit together.
 
         Args:
-            password: The password, or what stands for it; None: there is none.
+            password: The password, or what refers to it; None: there is none.
             name: The name of its field.
         """
         given = {"username": self.username, name: password}

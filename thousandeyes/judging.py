@@ -33,22 +33,23 @@ def judge(
 ) -> Verdict:
     """Judge one test by what its agents measured; neither order nor repetition of rows matters.
 
-    Of each agent the rows of its newest round count, network and HTTP each by itself, since they
-    need not arrive together. Two different rows of one round both count: nothing tells which is
-    the later, and a failure must not hide behind a success. An agent passes when none of its rows
-    fails; where all it could tell is that ICMP is blocked, or may be, it passes too.
+    For each agent the rows of its newest round count, network and HTTP separately, because they
+    need not arrive together. Two different rows of one round both count: nothing shows which is
+    later, and a failure must not hide behind a success. An agent passes if none of its rows fails;
+    if all it could report is that ICMP is blocked, or may be, it passes too.
 
     Args:
         rounds: The rows of this test that count, network and HTTP together.
         thresholds: What they must keep to.
-        expected: How many agents should answer, if known. It is told and not judged: laptops sleep.
-        complete: Whether no more answers are to come, rather than a deadline being over. It is
-            told and not judged either: too few answers are `timed_out` both ways, since nothing
-            that was measured was bad.
-        too_early: Whether agents that are to answer may still do so, though nobody waits for them:
-            unless all have answered, the verdict is provisional.
-        is_http: Whether it is an HTTP test: an agent that has only network rows, none of which
-            fails, has not answered it.
+        expected: How many agents should answer, if known. It is reported but not judged: laptops
+            sleep.
+        complete: Whether no more answers will come, rather than a deadline having passed. It is
+            reported but not judged either: too few answers are `timed_out` both ways, because
+            nothing that was measured was bad.
+        too_early: Whether agents that should answer may still do so, although nobody waits for
+            them: unless all have answered, the verdict is provisional.
+        is_http: Whether it is an HTTP test: an agent with only network rows has not answered it,
+            unless one of them fails.
         agent_names: The agents' names by ID; an agent without one goes by its ID.
     """
     known = _newest_rows(rounds)
@@ -73,7 +74,7 @@ def judge(
         agents_answered=count.answered,
         agents_passed=count.answered - len(failing),
         agents_icmp_blocked=count.blocked,
-        # No name holds what stands between names.
+        # No name may hold what separates names.
         agents_failed=listed([one.name.replace(", ", ",") for one in failing], _MOST_NAMES) or None,
         failing=failing,
         sightings=tuple(_sightings(measured, thresholds)),
@@ -123,14 +124,14 @@ def _failing(
 def _answers(
     known: Mapping[str, list[Measured]], failing: Iterable[FailingAgent]
 ) -> dict[str, list[Measured]]:
-    """Return the agents that have answered an HTTP test."""
+    """Return the agents that answered an HTTP test."""
     whole = {agent.agent_id for agent in failing}
     whole |= {agent for agent, rows in known.items() if any(isinstance(r, HttpRound) for r in rows)}
     return {agent: rows for agent, rows in known.items() if agent in whole}
 
 
 def _untold(agents: Iterable[list[Measured]]) -> Iterator[str]:
-    """Yield of each agent that tells only an error, and not that ICMP is blocked, that error."""
+    """Yield the error of each agent that reports only an error, other than that ICMP is blocked."""
     for rows in agents:
         nothing = [r for r in rows if isinstance(r, NetworkRound) and not is_measured(r)]
         if nothing and not any(row.is_icmp_blocked for row in nothing):

@@ -1,6 +1,6 @@
 """What is wrong with what somebody wrote: places and reasons.
 
-Never a value or a file's content, since either may hold a secret. PyYAML comes with Prefect.
+Never a value or a file's content, because either may hold a secret. PyYAML comes with Prefect.
 """
 
 import re
@@ -19,7 +19,7 @@ Place = tuple[str | int, ...]
 
 _LONGEST_PLACE: Final = 200
 _PLAIN_KEY: Final = re.compile(r"(?=.{1,30}\Z)[A-Za-z]+([_ -][A-Za-z]+)*")
-"""What a misspelt key looks like, and most secrets don't."""
+"""What a misspelt key looks like, and most secrets do not."""
 
 
 class Unreadable(ValueError):
@@ -27,7 +27,7 @@ class Unreadable(ValueError):
 
 
 class Mistake(NamedTuple):
-    """One value that a model does not take; `missing` tells that there is none."""
+    """One value that a model does not take; `missing` says that there is none."""
 
     place: Place
     reason: str
@@ -67,12 +67,12 @@ def told(
     keys: Collection[str] | None = None,
     written: Callable[[Place], str] = dotted,
 ) -> str:
-    """Return the mistakes that a model found in one line; of very many, the first.
+    """Return in one line the mistakes that a model found; the first of very many.
 
     Args:
         error: What the model found.
-        keys: Unknown keys that may be told whatever they look like, of a file that may be no such
-            file at all; of others only plain words are. None: all.
+        keys: Unknown keys that may be named whatever they look like, for a file that may be the
+            wrong file; others are named only if they are plain words. None: all.
         written: Returns how a place is written.
     """
     lines = [
@@ -93,12 +93,12 @@ class _WithoutAliases(yaml.SafeLoader):
 
 
 def without_aliases(text: str) -> Any:  # noqa: ANN401
-    """Return what a YAML text holds that refers to no part of itself.
+    """Return what a YAML text holds, unless it refers to parts of itself.
 
-    Where it does, a short text may hold more than fits the memory.
+    With such references a short text may expand to more than fits in memory.
 
     Raises:
-        MarkedYAMLError: It does, or is no YAML.
+        MarkedYAMLError: It holds references, or is not YAML.
     """
     return _WithoutAliases(text).get_single_data()
 
@@ -112,11 +112,11 @@ def read_yaml(
 
     Args:
         path: The file.
-        parse: Makes something of its text.
-        read: Reads so many bytes of it.
+        parse: Parses its text.
+        read: Reads up to that many bytes of it.
 
     Raises:
-        Unreadable: It can't be opened, or is no YAML.
+        Unreadable: It can't be opened, or is not YAML.
     """
     try:
         return parse(read(path, LARGEST_YAML).decode())
@@ -124,7 +124,7 @@ def read_yaml(
         raise Unreadable(f"{path} can't be read: {error}") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        # What follows these words is the file's own: a name, a letter.
+        # What follows these words comes from the file: a name, a letter.
         problem = error.problem or "no YAML"
         problem = re.sub(r"\b(alias|anchor|handle|tag)\b.*|, but found .*", r"\1", problem)
         problem = re.sub(r"\bcharacter .*?(?= that |$)", "character", problem)

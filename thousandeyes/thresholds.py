@@ -1,4 +1,4 @@
-"""What a round must keep to, and why one does not. Pure."""
+"""What a round must keep to, and why a round does not. Pure."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -66,7 +66,7 @@ class Thresholds(BaseModel):
 
     @property
     def words(self) -> str:
-        """Those that are set, such as `loss at most 5 %`; empty where none is."""
+        """Those that are set, such as `loss at most 5 %`; empty if none is."""
         told = {name: getattr(self, name) for name in _WORDS}
         fields = type(self).model_fields
         return ", ".join(
@@ -91,7 +91,7 @@ _WORDS: Final = MappingProxyType(
 
 
 class Reason(NamedTuple):
-    """Why a round fails; the heavier, the worse. Reasons of one kind differ in the rest only."""
+    """Why a round fails; heavier is worse. Reasons of one kind differ only in the other fields."""
 
     weight: float
     kind: str
@@ -101,7 +101,7 @@ class Reason(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The reason for a person."""
+        """The reason, for people."""
         text = _filled(self.kind, [self.value])
         return f"{text} ({self.details})" if self.details else text
 
@@ -122,7 +122,8 @@ def _filled(kind: str, values: Iterable[float | None]) -> str:
 def is_measured(row: Measured) -> bool:
     """Tell whether a row's metrics mean anything: where ICMP is blocked, there was no ping.
 
-    A network row of an error alone, which does not tell whether ICMP is blocked, may be of that.
+    A network row with only an error, which does not say whether ICMP is blocked, may be due to
+    that.
     """
     if isinstance(row, HttpRound):
         return True

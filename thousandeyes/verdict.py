@@ -14,7 +14,7 @@ from thousandeyes.text import fitted
 from thousandeyes.thresholds import Reason
 
 WORST_TOLD: Final = 3
-"""Failing agents that a verdict's sentence tells one by one; of more it counts the reasons."""
+"""Failing agents that a verdict's sentence lists one by one; of more it counts the reasons."""
 _LONGEST_NAMES: Final = 400
 """Characters of their names in a text for people."""
 
@@ -44,7 +44,7 @@ class Sighting(NamedTuple):
     agent_id: str
     failed: bool
     laptop: Laptop
-    """All that it told of itself with these rows."""
+    """All that it reported of itself with these rows."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,15 @@ class Verdict:
 
     name: VerdictName
     reason: str
-    """Why it is that, in one line for a person."""
+    """Why, in one line for people."""
     agents_expected: int | None
-    """None when not known; more than these may have answered."""
+    """None if unknown; more than these may have answered."""
     agents_answered: int
     agents_passed: int
     agents_icmp_blocked: int
     """Agents whose network rows measured nothing, such as where ICMP is blocked."""
     agents_failed: str | None
-    """The names of those that failed, the worst first, up to 200; None when none did."""
+    """The names of those that failed, the worst first, up to 200; None if none did."""
     loss: Spread
     """Percent."""
     latency_ms: Spread
@@ -72,11 +72,11 @@ class Verdict:
     error_types: tuple[str, ...]
     """HTTP error types other than none, in alphabetical order."""
     provisional: bool = False
-    """Whether answers that were still to come may change it. Rows of version 0.1.0 don't tell."""
+    """Whether later answers may change it. Rows of version 0.1.0 don't say."""
     unread: bool = False
-    """Whether what was measured is not known, since the results could not be read."""
+    """Whether what was measured is unknown because the results could not be read."""
     thresholds: str | None = None
-    """What the measurements had to keep to, in words; None where that is only what always fails."""
+    """What the measurements had to keep to, in words; None if only to what always fails."""
     failing: tuple[FailingAgent, ...] = field(default=(), compare=False)
     """The worst first. Not in the row: a verdict that was read back has none."""
     sightings: tuple[Sighting, ...] = field(default=(), compare=False, repr=False)
@@ -98,21 +98,21 @@ class Verdict:
 
     @property
     def known_to_have_failed(self) -> list[str]:
-        """The names of the agents that failed, the worst first: all, or of very many the first."""
+        """The names of the agents that failed, the worst first: all, or the first of very many."""
         names = self.agents_failed.split(", ") if self.agents_failed else []
-        # Earlier versions cut the text off in the midst of a name.
+        # Earlier versions cut the text off in the middle of a name.
         is_cut = names and names[-1].endswith("…") and len(names) < self.failed
         return names[:-1] if is_cut else names
 
     @property
     def tells_all_that_failed(self) -> bool:
-        """Whether it has failed, and for which agents is known."""
+        """Whether it failed and it is known for which agents."""
         return self.name is VerdictName.FAILED and len(self.known_to_have_failed) == self.failed
 
     def failed_newly(self, before: "Verdict | None") -> list[str]:
-        """Return the agents that failed and had not before.
+        """Return the agents that failed now but not before.
 
-        None where it did not fail both times, or not all agents that failed are known.
+        Empty if it did not fail both times, or if not all agents that failed are known.
         """
         if before is None or not (self.tells_all_that_failed and before.tells_all_that_failed):
             return []
@@ -121,7 +121,7 @@ class Verdict:
 
     @property
     def all_that_failed(self) -> str:
-        """Who failed, where the reason does not tell of each: of many the first, and how many."""
+        """Who failed, if the reason does not name each: of many the first, and how many more."""
         if self.failed <= WORST_TOLD:
             return ""
         return fitted(self.known_to_have_failed, _LONGEST_NAMES, self.failed)
@@ -163,13 +163,13 @@ METRICS: Final[Mapping[str, tuple[type[Measured], str]]] = MappingProxyType(
         "total_time_ms": (HttpRound, "total_time"),
     }
 )
-"""Where each metric of a verdict comes from. The more, the worse, for all of them."""
+"""Where each metric of a verdict comes from. For all of them, more is worse."""
 
 _VERDICT: Final = TypeAdapter(Verdict)
 
 
 def from_row(values: Mapping[str, Any]) -> Verdict | None:
-    """Return the verdict that a row of a table holds, None where it holds no such verdict."""
+    """Return the verdict that a row of a table holds; None if it holds no such verdict."""
     spreads = {
         metric: [values.get(f"{metric}_{part}") for part in Spread._fields] for metric in METRICS
     }

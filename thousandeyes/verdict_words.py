@@ -1,4 +1,4 @@
-"""Why a test has its verdict, in one line for a person: who answered, who failed, and of what."""
+"""Why a test has its verdict, in one line for people: who answered, who failed, and why."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from thousandeyes.thresholds import Thresholds, in_one
 from thousandeyes.verdict import WORST_TOLD, FailingAgent
 
 _MOST_REASONS: Final = 4
-"""Kinds of reasons that are told where agents are counted and not told one by one."""
+"""Kinds of reasons that are listed if agents are counted rather than listed one by one."""
 
 
 @dataclass(frozen=True)
 class Count:
-    """How many agents answered a test, and what is known of those that did not, or in part."""
+    """How many agents answered a test, and what is known of those that did not, or only in part."""
 
     answered: int
     blocked: int
@@ -27,7 +27,7 @@ class Count:
 
     @property
     def missing(self) -> int | None:
-        """How many more should answer; None where it isn't known."""
+        """How many more should answer; None if unknown."""
         return None if self.expected is None else max(self.expected - self.answered, self.in_part)
 
     @property
@@ -37,7 +37,7 @@ class Count:
 
     @property
     def unanswered(self) -> list[str]:
-        """Who may still change the verdict, and who has answered in part."""
+        """Who may still change the verdict, and who answered only in part."""
         who = "they" if self.expected else "some"
         if self.answered:
             who = "others" if self.missing is None else f"{self.missing} more"
@@ -68,8 +68,8 @@ def because(
 ) -> str:
     """Return the reason.
 
-    Of few agents that failed each is told with all its reasons. More are counted by their worst
-    one: else the same few, which are the worst in every test, would hide why the others failed.
+    If few agents failed, each is listed with all its reasons. More are counted by their worst
+    reason: else the same few, which are the worst in every test, would hide why the others failed.
 
     Args:
         name: The verdict.

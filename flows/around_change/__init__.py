@@ -1,4 +1,4 @@
-"""The flow `rerun-around-change`: measure before and after a change, and tell the difference."""
+"""The flow `rerun-around-change`: measure before and after a change, and report the difference."""
 
 from flows.around_change.flow import rerun_around_change
 from flows.around_change.options import AroundChangeOptions

@@ -68,13 +68,13 @@ _CHANGES: Final[Mapping[Change | None, Effect]] = {
     Change.UNCHANGED: Effect.UNCHANGED,
 }
 _NOT_MEASURED: Final = frozenset(Outcome) - REFUSED
-"""Endings that tell nothing of what laptops measured, nor that the test can't be run."""
+"""Endings that say neither what laptops measured nor that the test can't be run."""
 
 
 def effect_on(record: Record, earlier: Record | None) -> Effect:
-    """Return what became of a test, by its record of the second half and that of the first."""
+    """Return what became of a test, given its records of the second and the first half."""
     had_failed = earlier is not None and earlier.ending is VerdictName.FAILED
-    # Agents that don't answer break a test which passed. Of one that had failed they tell nothing.
+    # Agents that don't answer break a test which passed. They say nothing about one that failed.
     if _is_unmeasured(record) or (record.ending in UNANSWERED and had_failed):
         return Effect.UNMEASURED
     change = record.standing.change if record.standing else None
@@ -108,7 +108,7 @@ class Difference:
 
         Args:
             before: What the first half recorded.
-            after: What the second half came to, compared with the first.
+            after: What the second half recorded, compared with the first.
             fail_on: The outcomes, verdicts and changes that fail the run.
         """
         known = {record.test_id: record for record in before}
@@ -116,7 +116,8 @@ class Difference:
         for record in failures_first(after):
             by_effect[effect_on(record, known.get(record.test_id))].append(record)
         by_effect[Effect.GONE] = gone(after, known)
-        # The half's own report takes what failed before and tells nothing now for no new failure.
+        # The half's own report counts a test that failed before and has no result now as no new
+        # one.
         unknown = by_effect[Effect.UNMEASURED] if Change.NEW_FAILURE in fail_on else []
         lost = {record.test_id for record in unknown if is_failing(record)}
         failing = [one for one in after if fails_the_run(one, fail_on) or one.test_id in lost]
@@ -155,7 +156,7 @@ class Difference:
         return "; ".join(parts) + "."
 
     def _for_others(self, records: Sequence[Record]) -> str:
-        """Return in how many tests that fail as before laptops fail that did not."""
+        """Return how many more laptops fail, and in how many of the tests that fail as before."""
         found = [newly_failing_laptops(one, self.before.get(one.test_id)) for one in records]
         laptops = {name for names in found for name in names}
         tests = "" if len(records) == 1 else f"in {sum(map(bool, found))} of them "
@@ -178,7 +179,7 @@ class Difference:
         """Return the page: the sentence, the halves' own reports, and each test with an effect.
 
         Args:
-            reports: What the report of each half is called, and its address.
+            reports: The name of each half's report, and its address.
         """
         lines = [f"**{'Passed' if self.passed else 'Failed'}.** {plain(self.sentence)}", ""]
         links = [f"[{name}]({address})" for name, address in reports.items()]

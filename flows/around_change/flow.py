@@ -1,4 +1,4 @@
-"""The flow: measure, wait for the change, measure again, and tell the difference."""
+"""The flow: measure, wait for the change, measure again, and report the difference."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
@@ -34,7 +34,7 @@ SUMMARY: Final = "endpoint-changes-"
 _NO_MORE: Final = (
     "There is no first half to compare with, and nothing more was sent: start a new run"
 )
-_RETRY: Final = "Retry this run to wait once more: what was measured before the change is kept."
+_RETRY: Final = "Retry this run to wait again: what was measured before the change is kept."
 
 
 @telling_mistakes
@@ -47,33 +47,34 @@ async def rerun_around_change(
     longest_wait_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 24,
     options: AroundChangeOptions = AroundChangeOptions(),  # noqa: B008 - frozen
 ) -> list[Record]:
-    """Run tests before and after a change, results included, and tell what the change did to them.
+    """Run tests before and after a change, with results, and report what the change did to them.
 
-    Between the halves the run is Suspended, and goes on when somebody presses Resume. Whatever ends
-    it there or later, the first half is never sent again.
+    Between the halves the run is Suspended until somebody presses Resume. However it ends there or
+    later, the first half is never sent again.
 
     Args:
         test_ids: IDs of the endpoint instant tests, such as 765231567: a pasted text, or a list of
-            such texts. May be empty when groups are given, or one of the options name_pattern and
-            test_ids_file.
+            such texts. May be empty if groups or one of the options name_pattern and test_ids_file
+            are given.
         groups: Endpoint Test Group blocks, by name, whose tests are run after those named by ID.
         credentials: A ThousandEyes Credentials block, by name, and never a token. Empty: the one
             that the groups name, else the worker's environment.
         until: When to measure again, such as 2026-11-28T22:00+01:00, without anybody resuming the
             run. Empty: when somebody resumes it.
-        longest_wait_hours: How long somebody has time to resume the run. If nobody does, it fails,
-            and what was measured before stands.
-        options: How to go about it, in both halves.
+        longest_wait_hours: How long to wait for somebody to resume the run. If nobody does, it
+            fails; what was measured before the change is kept.
+        options: How both halves run.
 
     Returns:
-        One record a test, as it was measured after the change; `standing.change` is the difference.
+        One record per test, as measured after the change; `standing.change` is the difference.
 
     Raises:
-        InvalidTestIds: There is no test at all, or something that is no ID; nothing was sent.
+        InvalidTestIds: There are no tests, or something is not an ID; nothing was sent.
         RerunFailed: A test ended in one of `options.fail_on`; nothing could be measured before the
             change, or not all by `until`; or nobody resumed the run.
         RunStopped: Somebody cancelled one of the halves.
-        SettingsError: `until` is over or a year away, a block is missing, or a setting is wrong.
+        SettingsError: `until` is past or over a year away, or a block is missing, or a setting is
+            wrong.
     """
     flow_run = await _own_run()
     async with reporting_mistakes(SUMMARY):
@@ -101,7 +102,7 @@ async def _measured_before(halves: Halves, until: datetime | None) -> Half:
 
     Raises:
         RunStopped: Somebody cancelled it.
-        SettingsError: It is still to be measured, and `until` is over or a year away.
+        SettingsError: It still has to be measured, and `until` is past or over a year away.
     """
     known = await halves.looked_up()
     await known.mark_dead()
@@ -116,10 +117,10 @@ async def _measured_before(halves: Halves, until: datetime | None) -> Half:
 
 
 def _why_of_no_use(before: Half, until: datetime | None) -> str | None:
-    """Return why the first half tells nothing of before the change, if so, and what to do."""
+    """Return why the first half can't stand for before the change, if so, and what to do."""
     if not before.has_measured:
         words = f"No test could be run before the change{named(before.records)}."
-        return f"{words} Nothing is waited for: mend that, and start a new run."
+        return f"{words} This run does not wait: fix that, and start a new run."
     if until and (late := before.seconds_late(until)):
         return (
             f"The first half ended {duration(late)} after {clock(until)}: it may have been "
@@ -129,7 +130,7 @@ def _why_of_no_use(before: Half, until: datetime | None) -> str | None:
 
 
 async def _measured_after(halves: Halves, before: Half) -> RunReport:
-    """Measure the second half, and tell the difference."""
+    """Measure the second half, and report the difference."""
     await _tell(f"Measuring again after the change since {clock(datetime.now(UTC))}.", before)
     records = await halves.measure_after(before)
     difference = Difference.of(before.records, records, halves.options.fail_on)
@@ -143,11 +144,11 @@ async def _measured_after(halves: Halves, before: Half) -> RunReport:
 async def _wait(
     flow_run: FlowRun, before: Half, until: datetime | None, longest: timedelta
 ) -> str | None:
-    """Return when the second half is to begin; or why it is not to, and what to do."""
+    """Return when the second half should begin; or why it should not, and what to do."""
 
     async def tell(end: datetime) -> str:
         then = (
-            f"All are measured again at {clock(end)}."
+            f"All tests are measured again at {clock(end)}."
             if until
             else f"Make the change, then resume this run by {clock(end)}."
         )
@@ -167,7 +168,7 @@ async def _wait(
 async def _tell(words: str, before: Half, word: str = "") -> None:
     """Write where the run stands, or with a word how it ended, into its summary."""
     get_run_logger().info(words)
-    link = f"[The report of before the change]({await _report_of(before.run)})"
+    link = f"[The report from before the change]({await _report_of(before.run)})"
     begin = f"**{word}** " if word else ""
     await _write(f"{begin}{plain(words)}\n\n{link}\n", f"{word} {words}".strip())
 
@@ -177,6 +178,6 @@ async def _write(text: str, description: str) -> None:
 
 
 async def _report_of(half: FlowRun) -> str:
-    """Return the address of a half's own summary, or of its run where that has none."""
+    """Return the address of a half's own summary, or of its run if that has none."""
     artifact = await newest_artifact(await runs_of(half), RERUNS.summary)
     return ui_link(f"artifacts/artifact/{artifact.id}" if artifact else f"runs/flow-run/{half.id}")

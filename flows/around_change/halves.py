@@ -53,9 +53,9 @@ _AFTER: Final = _under_its_own_function("after_the_change")
 
 @dataclass(frozen=True)
 class Half:
-    """A half that was measured: its flow run, and one record a test.
+    """A half that was measured: its flow run, and one record per test.
 
-    `awaits` is for how long it awaited a test's results at most.
+    `awaits` is the longest time that it waited for a test's results.
     """
 
     run: FlowRun
@@ -107,9 +107,9 @@ class Halves:
         return replace(self, children=await _runs_under(await runs_of(self.parent)))
 
     async def mark_dead(self) -> None:
-        """Mark halves that are under way as crashed, since the process that sent them is gone.
+        """Mark halves that are under way as crashed, because the process that sent them is gone.
 
-        Should it only have been cut off, it sees that they are its own no more, and stops.
+        If it was only cut off, it sees that they are no longer its own, and stops.
         """
         under_way = [run.id for run in self.children if not (run.state and run.state.is_final())]
         for flow_run_id in under_way:
@@ -140,7 +140,7 @@ class Halves:
         await self._measure(_BEFORE, "before", compare_with=NOTHING, fail_on=[])
 
     async def measure_after(self, before: Half) -> list[Record]:
-        """Measure the second half against the first; returns one record a test.
+        """Measure the second half against the first; returns one record per test.
 
         Raises:
             RunStopped: Somebody cancelled it.
@@ -159,7 +159,7 @@ class Halves:
         except CancelledRun:
             raise RunStopped(
                 f"the run {self.parent.name}-{name} was cancelled. If that was a mistake, retry "
-                "this run: it goes on where it stood."
+                "this run: it continues where it left off."
             ) from None
 
 

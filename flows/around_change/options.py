@@ -1,4 +1,4 @@
-"""What the person may choose who starts a run around a change: the options of both halves."""
+"""The options of a run around a change: those of both halves."""
 
 from typing import Any, Final, Self
 
@@ -25,7 +25,7 @@ def _leave_out_what_is_unfit(schema: dict[str, Any]) -> None:
 
 
 class AroundChangeOptions(RerunOptions):
-    """How both halves go about their tests: the options of a rerun that leave them comparable."""
+    """How both halves run: the options of a rerun that keep them comparable."""
 
     model_config = ConfigDict(json_schema_extra=_leave_out_what_is_unfit)
 
@@ -33,22 +33,22 @@ class AroundChangeOptions(RerunOptions):
         default=[Change.NEW_FAILURE, Outcome.NOT_ATTEMPTED],
         description=(
             "The run fails when a test ends in one of these after the change; with an empty list, "
-            "never. new_failure: it fails, and is not known to have failed before the change, "
-            "or it could not be measured after it."
+            "never. new_failure: the test fails and is not known to have failed before the "
+            "change, or it could not be measured after the change."
         ),
     )
 
     @model_validator(mode="after")
     def _leaves_the_halves_comparable(self) -> Self:
         if given := [name for name in UNFIT if name in self.model_fields_set]:
-            raise ValueError(f"a run around a change takes no {', '.join(given)}")
+            raise ValueError(f"a run around a change does not take {', '.join(given)}")
         return self
 
     def of_half(self, **own: object) -> RerunOptions:
         """Return the options of one half.
 
         Args:
-            own: What this half has that the other one has otherwise.
+            own: The options in which this half differs from the other.
         """
         shared = self.model_dump(exclude=set(UNFIT))
         return RerunOptions.model_validate(shared | {"wait_for_results": True} | own)

@@ -1,9 +1,9 @@
 """The wait between the halves: for a time, or until somebody resumes the run in Prefect.
 
-A run of a deployment leaves its process meanwhile, and with it its worker's place and its own under
-a concurrency limit: a worker executes it again from the top, and it goes on from what the server
-knows of it. A run that Prefect can't start again (a subflow, or one without a deployment) waits
-where it is.
+A run of a deployment leaves its process meanwhile, and so frees its worker's place and its own
+under a concurrency limit. Later a worker executes it again from the top, and it continues from what
+the server knows of it. A run that Prefect can't start again (a subflow, or one without a
+deployment) waits where it is.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ from thousandeyes.errors import SettingsError
 from thousandeyes.text import clock
 
 KEY: Final = "around-change"
-"""What Prefect tells this wait by from one that somebody orders in the UI."""
+"""What tells this wait from one that somebody orders in the UI."""
 POLL: Final = 5.0
-"""Seconds between two looks of a run that waits where it is."""
+"""Seconds between two checks of a run that waits where it is."""
 _LONGEST: Final = timedelta(days=365)
 
 
@@ -41,7 +41,7 @@ def _in_words(given: object, read: ValidatorFunctionWrapHandler) -> Any:  # noqa
         return read(given)
     except ValidationError:
         raise ValueError(
-            "takes a date and a time with its zone, such as 2026-11-28T22:00+01:00. "
+            "must be a date and time with a time zone, such as 2026-11-28T22:00+01:00. "
             "Nothing was sent."
         ) from None
 
@@ -55,19 +55,19 @@ class NobodyResumed(Exception):
 
 
 def check_until(until: datetime | None, now: datetime, sent: str = "Nothing was sent") -> None:
-    """Refuse a time that can't be waited for before the first half is measured. Pure.
+    """Refuse a time that can't be waited for, before the first half is measured. Pure.
 
     Args:
-        until: The time, if one is waited for.
+        until: The time to wait for, if any.
         now: The time, with its zone.
         sent: What was sent so far, in words.
 
     Raises:
-        SettingsError: It is over, or more than a year away.
+        SettingsError: It is in the past, or more than a year away.
     """
     if until and not now < until <= now + _LONGEST:
-        wrong = "is over" if until <= now else "is more than a year away"
-        raise SettingsError(f"until: {until.isoformat()} {wrong}, it is {clock(now)}. {sent}.")
+        wrong = "is in the past" if until <= now else "is more than a year away"
+        raise SettingsError(f"until: {until.isoformat()} {wrong}, it is now {clock(now)}. {sent}.")
 
 
 def is_over(states: Sequence[State], until: datetime | None, now: datetime) -> bool:
@@ -75,7 +75,7 @@ def is_over(states: Sequence[State], until: datetime | None, now: datetime) -> b
 
     Args:
         states: All states of the run.
-        until: The time that is waited for, if one is.
+        until: The time to wait for, if any.
         now: The time, with its zone.
     """
     if until and until <= now:
@@ -98,19 +98,19 @@ async def wait_for_change(
     longest: timedelta,
     tell: Callable[[datetime], Awaitable[str]],
 ) -> None:
-    """Return when the second half is to begin.
+    """Return when it is time to begin the second half.
 
     Args:
         flow_run: This run.
         until: The time to wait for, with its zone; None: somebody resumes the run.
-        longest: How long somebody has time to resume it.
-        tell: Is awaited with the end of the wait before it begins; returns the words for the run's
+        longest: How long to wait for somebody to resume it.
+        tell: Called with the end of the wait before it begins; returns the words for the run's
             state.
 
     Raises:
         Abort: The run is being cancelled.
-        NobodyResumed: Nobody did, in a run that waits where it is.
-        Pause: The process is to end; a worker starts the run again.
+        NobodyResumed: Nobody resumed a run that waits where it is.
+        Pause: The process should end; a worker starts the run again.
     """
     now = datetime.now(UTC)
     if is_over(await _states(flow_run.id), until, now):
@@ -134,12 +134,12 @@ async def _leave(flow_run_id: UUID, until: datetime | None, end: datetime, said:
 
 
 async def _stay(flow_run_id: UUID, until: datetime | None, end: datetime, said: str) -> None:
-    # Without an end of Prefect's own, which would fail the run in other words.
+    # Without a timeout of Prefect's own, which would fail the run in other words.
     await _enter(flow_run_id, Paused(pause_key=KEY, message=said))
     while not (state := await _state(flow_run_id)).is_running():
         left = (end - datetime.now(UTC)).total_seconds()
         if not state.is_paused():
-            raise Abort(f"the run is {state.name} by now")
+            raise Abort(f"the run is now {state.name}")
         if left > 0:
             await asyncio.sleep(min(left, POLL))
         elif until:

@@ -1,4 +1,4 @@
-"""The definitions that a run is given: as parameters, from a file, and never with a password."""
+"""The definitions that a run is given: as parameters or from a file, and never with a password."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -40,8 +40,8 @@ class HttpServerDefinition(HttpServerSettings):
     password_block: str | None = Field(
         default=None,
         description=(
-            "Name of the Prefect Secret block with the password, which begins with thousandeyes-; "
-            "basic and ntlm need it."
+            "Name of the Prefect Secret block that holds the password; it begins with "
+            "thousandeyes-. basic and ntlm need it."
         ),
     )
 
@@ -52,7 +52,7 @@ class HttpServerDefinition(HttpServerSettings):
 
 
 Definition = Annotated[AgentToServerTest | HttpServerDefinition, Field(discriminator="type")]
-# What stands in a run's parameters can be read by everybody who may look at it.
+# Everybody who may see a run can read its parameters.
 _WITHOUT_PASSWORDS: Final[JsonDict] = {"not": {"pattern": r"password[\"']?\s*:"}}
 _List = Annotated[list[Definition], Field(title="List")]
 
@@ -86,19 +86,20 @@ def read_definitions(path: Path, read: Callable[[Path, int], bytes] = read_own) 
 
     Args:
         path: The file.
-        read: Reads so many bytes of it.
+        read: Reads up to that many bytes of it.
 
     Raises:
-        InvalidDefinitions: It can't be read, or holds what can't be a definition; names each.
+        InvalidDefinitions: It can't be read, or holds something that can't be a definition; names
+            each.
     """
     try:
         written = read_yaml(path, without_aliases, read)
     except Unreadable as error:
         raise InvalidDefinitions(
-            f"{error}. A run on a worker reads files of that machine, in the folder that "
+            f"{error}. A run on a worker reads files on that machine, in the folder that "
             "TE_FILES_DIR names. Nothing was sent."
         ) from None
-    # What may be told of a file: it may be no such file at all.
+    # What may be said of a file: it may not be a file of definitions at all.
     return _checked(written, str(path), _KEYS)
 
 
@@ -106,8 +107,8 @@ def as_definitions(given: Definitions) -> list[Definition]:
     """Return what a run was given as a list.
 
     Raises:
-        InvalidDefinitions: It is a text that is no YAML, or holds what can't be a definition; names
-            line or field, and repeats no value.
+        InvalidDefinitions: It is a text that is not YAML, or holds something that can't be a
+            definition; names the line or field, and repeats no value.
     """
     written: object = given
     if isinstance(given, str):
@@ -140,7 +141,7 @@ def _test_and_field(written: object, place: Place) -> str:
 
 
 def check_names(definitions: Iterable[Definition], create_again: Iterable[str]) -> None:
-    """Make sure that there are definitions, not too many, each with a name of its own, all known.
+    """Check that there are definitions, not too many, with different names, and all names known.
 
     Names are compared as they are shown.
 
@@ -161,8 +162,8 @@ def check_names(definitions: Iterable[Definition], create_again: Iterable[str]) 
         )
     if twice := [name for name, count in counted.items() if count > 1]:
         raise InvalidDefinitions(
-            f"more than one definition has the name {quoted(twice)}: a group knows "
-            "its tests by their names. Nothing was sent."
+            f"more than one definition has the name {quoted(twice)}: a group identifies "
+            "its tests by name. Nothing was sent."
         )
     if strange := [name for name in create_again if shown(name) not in counted]:
         raise InvalidDefinitions(
@@ -179,8 +180,8 @@ async def with_password(definition: Definition, prefix: str) -> InstantTest:
             send any other secret of the server to an address of his own.
 
     Raises:
-        SettingsError: There is no such Secret block, or it may not be used, or it holds something
-            else than a text.
+        SettingsError: There is no such Secret block, or it may not be used, or it does not hold a
+            text.
     """
     if isinstance(definition, AgentToServerTest):
         return definition

@@ -1,4 +1,4 @@
-"""The flow: see what the group has, create the rest one by one, report in every ending."""
+"""The flow: see what the group has, create the rest one by one, and always report."""
 
 import time
 from functools import partial
@@ -47,7 +47,7 @@ async def create_endpoint_tests(
 
     A created test runs once, and belongs to the group from then on. A test whose ID the group
     holds under the definition's name exists; one of that name and type that the API lists is
-    adopted. When an answer was lost, the test may exist: it is not created again unless
+    adopted. If an answer was lost, the test may exist: it is not created again unless
     `options.create_again` names it.
 
     Args:
@@ -55,10 +55,10 @@ async def create_endpoint_tests(
             may change it.
         tests: Definitions of the tests: in YAML, such as `- {type: agent-to-server, test_name:
             Voice gateway, server: voice.example.com, port: 5061}` or `- {type: http-server,
-            test_name: Intranet, url: intranet.example.com}`, a line for each test; or one, field
-            by field.
+            test_name: Intranet, url: intranet.example.com}`, a line for each test; or a single
+            test, field by field.
         file: Path of a YAML file with more definitions, on the worker.
-        options: How to go about it.
+        options: How the run works.
 
     Returns:
         One record a definition, in the order given. `skipped` is a test that exists already; one
@@ -66,8 +66,8 @@ async def create_endpoint_tests(
 
     Raises:
         CreationFailed: A test ended in one of `options.fail_on`.
-        InvalidDefinitions: There is none, a name comes twice or is unknown, or the file is wrong;
-            nothing was sent.
+        InvalidDefinitions: There are none, a name appears twice or is unknown, or the file is
+            wrong; nothing was sent.
         SettingsError: The token or a block is missing, or a setting is wrong; nothing was sent.
     """
     began = time.monotonic()

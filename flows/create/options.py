@@ -1,4 +1,4 @@
-"""What the person who starts a creation may choose; each description stands in the UI's form."""
+"""What the person who starts a creation may choose; the UI's form shows each description."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -6,15 +6,15 @@ from thousandeyes.outcomes import GOOD, Outcome
 
 
 class CreateOptions(BaseModel):
-    """How a run goes about its tests."""
+    """How a run creates its tests."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     create_again: list[str] = Field(
         default=[],
         description=(
-            "Names of tests to create although an earlier creation may have gone through: its "
-            "answer was lost, and you have seen that the test doesn't exist."
+            "Names of tests to create although an earlier call may have created them: its "
+            "answer was lost, and you have checked that the test doesn't exist."
         ),
     )
     fail_on: list[Outcome] = Field(

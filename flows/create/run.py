@@ -1,4 +1,4 @@
-"""The run itself: one test after the other, each step on record before the next one begins."""
+"""The run itself: one test after the other, each step recorded before the next one begins."""
 
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -21,16 +21,17 @@ from thousandeyes.text import shown
 
 
 class CreationRun:
-    """One pass over the definitions, each with a record that is brought up to date in place.
+    """One pass over the definitions, each with a record that is updated in place.
 
     `sending` says what made it stop early, if anything did.
 
     Args:
-        records: One a definition, in the same order; one that has an outcome is left alone.
+        records: One per definition, in the same order; those with an outcome are left alone.
         known: What the group knows of its tests.
         own_run: Tells whether the run is still this process's.
-        own_runs: IDs of the flow runs that are this one: what they sent is not sent again.
-        options: How to go about it.
+        own_runs: IDs of the flow runs that are attempts of this one: what they sent is not sent
+            again.
+        options: How the run works.
         logger: Where the person on call looks.
     """
 
@@ -77,7 +78,7 @@ class CreationRun:
             record.exists(test_id, "it exists: the group holds its ID")
         elif found := await self._find(client, definition, record.aid):
             await to_the_end(self._known.created(definition.test_name, found[0]))
-            several = f"; of {len(found)} tests with this name the first" if found[1:] else ""
+            several = f"; the first of {len(found)} tests with this name" if found[1:] else ""
             record.exists(found[0], f"found in the list of tests, and adopted{several}")
         elif self.sending.stopped:
             pass
@@ -85,8 +86,9 @@ class CreationRun:
             before in self._own_runs or shown(definition.test_name) not in self._again
         ):
             record.left_in_doubt(
-                f"its creation went out in flow run {before}, and its answer was lost: it may "
-                "exist. If it does, put its ID and name into the group; if not, create_again"
+                f"its creation was sent in flow run {before}, and its answer was lost: it may "
+                "exist. If it does, add its ID and name to the group; if not, name it in "
+                "create_again"
             )
         else:
             await self._create(client, definition, record, before)
@@ -94,7 +96,7 @@ class CreationRun:
     async def _find(
         self, client: ThousandEyesClient, definition: InstantTest, aid: str | None
     ) -> list[str]:
-        """Return the IDs of the tests that are listed under this name, with this type."""
+        """Return the IDs of the tests that are listed with this name and type."""
         if self._listed is None:
             try:
                 self._listed = await list_endpoint_tests(client, aid)
@@ -144,8 +146,8 @@ class CreationRun:
                 await self._known.not_created(test_name, before)
         except Exception as error:
             self._logger.exception("Test %r: the group can't be changed", test_name)
-            record.noted(f"the group does not know of it ({type(error).__name__})")
-            self.sending.stop(f"the group can't be changed, and {test_name!r} must be noted there")
+            record.noted(f"it is not recorded in the group ({type(error).__name__})")
+            self.sending.stop(f"the group can't be changed to record {test_name!r}")
         if record.test_id:
             with refusals_logged(f"the outcome of test {record.test_id}"):
                 await record_outcome(record)

@@ -1,4 +1,4 @@
-"""Which runs a run of several organizations goes on with, where an earlier attempt started some."""
+"""Which runs a run of several organizations continues if an earlier attempt started some."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -16,8 +16,8 @@ async def key_of(
 ) -> str:
     """Return the idempotency key of an organization's run, which finds it if there is one.
 
-    Below a cancelled attempt Prefect cancels, for ever, whatever is started again: of what that
-    one started, only a run that completed is of use.
+    Prefect cancels, for ever, whatever is started again below a cancelled attempt: of the runs
+    that it started, only one that completed is of use.
 
     Args:
         organization: Its name.
@@ -26,7 +26,7 @@ async def key_of(
         cancelled: Those among them that were cancelled.
 
     Raises:
-        RerunUnfinished: There is one, which was started with other groups.
+        RerunUnfinished: There is one, but it was started with other groups.
     """
     key = f"{next(one for one in attempts if one not in cancelled)} {organization}"
     of_cancelled = [f"{one} {organization}" for one in cancelled]

@@ -36,7 +36,7 @@ from thousandeyes.record import Record
 from thousandeyes.text import duration, quoted
 
 ENVIRONMENT = "environment"
-"""What the organization is called whose token is in the workers' environment."""
+"""Name of the organization whose token is in the workers' environment."""
 
 _PAUSE: Final = 5.0
 _LOOKS_A_SECOND: Final = 4
@@ -64,25 +64,25 @@ async def rerun_organizations(
 ) -> list[Record]:
     """Run the tests of several ThousandEyes organizations again, side by side.
 
-    Quotas are the organizations' own, so that each gets a run of its own, on any worker; the limit
-    of the work queue `organizations` says how many run at once. One that fails does not stop the
-    others. When this run is retried, those that passed are left alone, and the others go on where
-    they stood; called by a flow that is retried after this run was cancelled, they begin anew. One
-    whose groups have changed since its run was started fails, and says so.
+    Each organization has its own quota, so each gets its own run, on any worker; the limit of the
+    work queue `organizations` says how many run at once. If one fails, the others continue. When
+    this run is retried, organizations that passed are left alone, and the others resume where they
+    left off; if this run was cancelled and the flow that called it is retried, they begin anew. An
+    organization whose groups have changed since its run was started fails, and says so.
 
     Args:
         groups: Endpoint Test Group blocks, by name, of any organization.
         credentials: ThousandEyes Credentials blocks, by name: all groups that name one of them are
-            run as well.
-        options: How to go about it, in every organization.
+            run too.
+        options: How the run of every organization works.
         deployment: The deployment of rerun-endpoint-tests that runs each organization.
 
     Returns:
-        One record a test, the organizations one after the other in the order of their groups.
+        One record per test, the organizations one after the other in the order of their groups.
 
     Raises:
-        RerunFailed: The run of an organization failed, or came to no end.
-        SettingsError: No group is named, or one that isn't there, or this run is in the work queue
+        RerunFailed: The run of an organization failed or did not finish.
+        SettingsError: No group is named, or one does not exist, or this run is in the work queue
             of the runs that it starts; nothing was sent.
     """
     began = time.monotonic()
@@ -114,7 +114,7 @@ async def rerun_organizations(
     ended: dict[str, Organization] = {}
 
     async def run(name: str) -> None:
-        # Called by a flow that is retried, this is another run, which goes on with the same ones.
+        # Called by a flow that is retried, this is another run, which continues the same ones.
         async def begin(groups: Sequence[str]) -> list[Record]:
             key = await key_of(name, groups, own_runs, cancelled)
             return await start(groups=groups, idempotency_key=key)
@@ -146,15 +146,15 @@ async def rerun_organizations(
 
 
 def pause_between_looks(organizations: int) -> float:
-    """Return how many seconds to wait between two looks at the run of one organization. Pure.
+    """Return how many seconds to wait between two checks of one organization's run. Pure.
 
-    Five, and longer for many: all together look at the Prefect server four times a second at most.
+    Five, and longer for many: together they ask the Prefect server at most four times a second.
     """
     return max(_PAUSE, organizations / _LOOKS_A_SECOND)
 
 
 def conclude(results: Sequence[Organization], took: str) -> RunReport:
-    """Bring the organizations' runs together. Pure."""
+    """Combine the organizations' runs. Pure."""
     failed = [one for one in results if not one.passed]
     why = "; " + " ".join(f"{one.name}: {one.sentence}" for one in failed) if failed else "."
     rows = [
@@ -190,12 +190,12 @@ async def _run(
     start: Callable[..., Awaitable[list[Record]]],
     options: RerunOptions,
 ) -> Organization:
-    """Run one organization. Whatever goes wrong is its own trouble, and stops no other."""
+    """Run one organization. Whatever goes wrong does not stop the others."""
     logger = get_run_logger()
     try:
         records = await start(groups=groups)
     except (RerunFailed, RerunUnfinished) as error:
-        logger.error("%s: %s", name, error)  # noqa: TRY400 - expected, and told whole
+        logger.error("%s: %s", name, error)  # noqa: TRY400 - expected, and complete
         return Organization(name, groups, error.outcomes, passed=False, sentence=str(error))
     except Exception as error:
         logger.exception("%s: unexpected error", name)

@@ -26,8 +26,8 @@ QUEUE: Final = "organizations"
 async def queue_beside(deployment: str) -> WorkQueue | None:
     """Return the queue `organizations` of a deployment's work pool, if the pool has one.
 
-    None where it has not: Prefect would make it there, without a limit, and workers that serve
-    other queues alone would never look into it. None as well without a pool or a deployment.
+    None if it has none: Prefect would create it without a limit, and workers that serve only other
+    queues would never look into it. None as well without a pool or a deployment.
 
     Args:
         deployment: `<flow>/<deployment>`.
@@ -46,14 +46,14 @@ async def _queue_of(pool: str) -> WorkQueue:
 
 
 def check_place(parent: FlowRun, queue: WorkQueue | None) -> None:
-    """Make sure that a run takes no place of the runs that it starts and waits for.
+    """Make sure that a run takes no place from the runs that it starts and waits for.
 
     Raises:
-        SettingsError: It is in their queue: enough of such runs would wait for ever.
+        SettingsError: It is in their queue: enough such runs would wait for ever.
     """
     if queue and parent.work_queue_id == queue.id:
         raise SettingsError(
-            f"this run is in the work queue {queue.name} itself, and would take a place of the "
+            f"this run is in the work queue {queue.name} itself, and would take a place from the "
             "runs that it waits for: give its deployment another work queue. Nothing was sent."
         )
 
@@ -61,8 +61,8 @@ def check_place(parent: FlowRun, queue: WorkQueue | None) -> None:
 async def cancel_waiting(parents: list[UUID]) -> None:
     """Cancel those runs of a cancelled parent that have not begun.
 
-    Prefect does so too, but only some 20 s after the parent's end, and one that is being cancelled
-    has no place in its queue any more: meanwhile others begin.
+    Prefect does so too, but only some 20 s after the parent's end. Runs that are being cancelled
+    no longer hold places in the queue, so others would begin meanwhile.
 
     Args:
         parents: All attempts of the parent.
@@ -87,12 +87,12 @@ async def cancel_waiting(parents: list[UUID]) -> None:
 
 
 def is_closed(queue: WorkQueue | None) -> bool:
-    """Tell whether a queue lets no run begin, since somebody paused it or left it no room."""
+    """Tell whether a queue lets no run begin because somebody paused it or left it no room."""
     return queue is not None and (queue.is_paused or queue.concurrency_limit == 0)
 
 
 def room_in(queue: WorkQueue | None) -> str:
-    """Return in words how many runs a queue lets run at once; without a queue, all."""
+    """Return in words how many runs a queue lets run at once; all, without a queue."""
     if is_closed(queue):
         return f"none until the work queue {QUEUE} is resumed and has room"
     return at_once(queue.concurrency_limit if queue else None)

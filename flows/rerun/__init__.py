@@ -1,7 +1,7 @@
 """The flow `rerun-endpoint-tests`: run a list of endpoint instant tests again.
 
-Beside it stands `judge-run-again`, which reads the results of such a run later.
-`python -m flows.rerun --help` tells how to run both from the command line.
+Besides it there is `judge-run-again`, which reads the results of such a run later.
+`python -m flows.rerun --help` shows how to run both from the command line.
 """
 
 from importlib import import_module
@@ -23,7 +23,7 @@ _MODULES: Final = {
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever has the name
-    """Import what is asked for, and Prefect with it: the command has something to do before."""
+    """Import what is asked for, and Prefect with it: the command has work to do before that."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

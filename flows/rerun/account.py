@@ -1,7 +1,7 @@
-"""What a run comes to, for other programs: one JSON document, whose fields stay as they are.
+"""What a run comes to, for other programs: one JSON document, whose fields stay stable.
 
 `account.schema.json` beside this file describes each of them. Within a version fields are added
-and never renamed, retyped or taken away; a reader passes over those that it doesn't know.
+and never renamed, retyped or removed; readers should ignore those that they don't know.
 """
 
 import json
@@ -27,10 +27,10 @@ SCHEMA: Final = Path(__file__).with_name("account.schema.json")
 
 @dataclass(frozen=True)
 class Account:
-    """How a run of the command line ended, whether or not it came to an end of its own.
+    """How a run of the command line ended, whether it finished or not.
 
-    `status` is the word for `exit_status`. `flow_run` is None when the run did not get that far,
-    and `url` when no Prefect server is there to show it later. Times are UTC.
+    `status` is the word for `exit_status`. `flow_run` is None if the run did not get that far, and
+    `url` if no Prefect server will be there to show it. Times are UTC.
     """
 
     status: str

@@ -17,7 +17,7 @@ from thousandeyes.thresholds import Thresholds
 _WHAT, _HOW, _RESULTS, _OUTPUT = "what to run", "how to run it", "results", "output"
 _GROUPS: Final[dict[str, tuple[str, ...]]] = {
     _WHAT: ("test_ids_file", "name_pattern", "only_failed_of", "skip_if_run_within_minutes"),
-    _HOW: (),  # and whatever is named nowhere else
+    _HOW: (),  # and all that no other group names
     _RESULTS: (
         "wait_for_results",
         "results_deadline_minutes",
@@ -143,7 +143,7 @@ def _add_own(groups: Mapping[str, argparse._ArgumentGroup]) -> None:
     output.add_argument(
         "--log",
         action=argparse.BooleanOptionalAction,
-        help="show Prefect's log; without, only what is amiss of it, and on a terminal one live "
+        help="show Prefect's log; without it, only its warnings, and on a terminal one live "
         "line (default: off on a terminal, else on)",
     )
     output.add_argument(
@@ -157,7 +157,7 @@ def _add_own(groups: Mapping[str, argparse._ArgumentGroup]) -> None:
         "--junit",
         dest="junit_file",
         **one("FILE"),
-        help="write them as JUnit's XML, for the viewers of CI servers",
+        help="write them as JUnit XML, for CI servers",
     )
 
 

@@ -1,6 +1,6 @@
-"""What is known before a run sends anything, and whom that leaves out or makes wait.
+"""What is known before a run sends anything, and which tests that leaves out or delays.
 
-It tells later which results are the run's own.
+Later it shows which results are the run's own.
 """
 
 import asyncio
@@ -25,18 +25,18 @@ from thousandeyes.results import ROUND_SECONDS, first_round
 _LONGEST: Final = 60.0  # seconds for each of the two questions
 _MINUTE: Final = 60.0
 _LONGEST_TO_A_NEW_ROUND: Final = 300.0  # seconds
-_LONGEST_AGO: Final = 3600.0  # seconds; the rounds of a longer time are not worth their pages
+_LONGEST_AGO: Final = 3600.0  # seconds; rounds of a longer time are not worth the pages to read
 
 
 class Baseline:
-    """The agents that are online, and the rounds that are there, before a run's first call.
+    """The agents that are online, and the rounds that exist, before a run's first call.
 
-    Nothing is asked in a run that needs no results. What can't be found out costs no test: without
-    the agents, silence ends the waiting; without the rounds, nothing is settled.
+    A run that needs no results asks for nothing. What can't be found out costs no test: without the
+    agents, silence ends the waiting; without the rounds, no doubt is settled.
 
     Args:
         client: The run's client.
-        options: Whether results are waited for, and what they may have to settle.
+        options: Say whether results are waited for, and what they may have to settle.
         logger: Where the person on call looks.
         sleep: Waits that many seconds.
     """
@@ -61,7 +61,7 @@ class Baseline:
 
     @property
     def needs_rounds(self) -> bool:
-        """Whether this run has to tell rounds apart."""
+        """Whether this run has to distinguish rounds."""
         return bool(
             self._options.wait_for_results
             or self._options.delivery is Delivery.AT_MOST_ONCE
@@ -80,11 +80,11 @@ class Baseline:
         Args:
             tests: What the API lists of the tests, by ID.
             to_send: The tests that will be sent.
-            left_open: Tests that were sent earlier, whose results are awaited.
+            left_open: Tests that were sent earlier, and whose results are awaited.
             died: When an attempt of the run began that may have sent more than it recorded.
         """
         if not self.needs_rounds:
-            return  # and keep nothing: of 10,000 tests, what the API lists takes 12 MB
+            return  # and keep nothing: the API's list of 10,000 tests takes 12 MB
         self.tests = tests
         if self._options.wait_for_results:
             for aid, test_ids in grouped([*to_send, *left_open], lambda one: one.aid).items():
@@ -92,24 +92,24 @@ class Baseline:
         await self._look_for_rounds(to_send, died)
 
     def expected_agents(self, record: Record) -> int | None:
-        """Return how many agents should answer for a test; None where it isn't known."""
+        """Return how many agents should answer for a test; None if unknown."""
         fleet = self._fleets.get(record.aid)
         return self._options.expected_agents or expected_agents(
             self.tests.get(record.test_id), fleet
         )
 
     def has_just_run(self, record: Record) -> bool:
-        """Tell whether the test's latest round is of the interval in which this run began."""
+        """Tell whether the test's latest round is from the interval in which this run began."""
         first = first_round(self._began_at, self.interval(record))
         return self.latest_round(record) >= first > 0
 
     def interval(self, record: Record) -> int:
-        """Return the seconds between a test's rounds: as listed, else those of an instant test."""
+        """Return the seconds between a test's rounds: as listed, else as for an instant test."""
         test = self.tests.get(record.test_id)
         return (test and test.interval) or ROUND_SECONDS
 
     def why_skip(self, record: Record) -> str | None:
-        """Return why a test is left out, if the run is to skip those that ran lately."""
+        """Return why a test is left out, if the run should skip those that ran lately."""
         minutes, now = self._options.skip_if_run_within_minutes, self._client.server_time()
         latest = self.latest_round(record)
         if minutes is None or now is None or not latest or record.attempts:
@@ -121,21 +121,21 @@ class Baseline:
         return f"it ran {int(age)} min ago, less than the {minutes:g} min of {option}"
 
     def latest_round(self, record: Record) -> int:
-        """Return the test's latest round of those that `read` asked for; 0 where there is none."""
+        """Return the test's latest round among those that `read` asked for; 0 if there is none."""
         return self._standing.get(record.test_id, 0)
 
     def out_of_turn(self, record: Record) -> bool:
-        """Tell whether an attempt that died may have passed the test over and sent it later."""
+        """Tell whether an attempt that died may have skipped the test and sent it later."""
         if not self.needs_rounds:
             return False
         known = self._reaches_back and record.aid in self._rounds_known_of
         return not known or self.latest_round(record) > 0
 
     async def wait_for_a_new_round(self, record: Record, stopped: Callable[[], bool]) -> None:
-        """Wait until a round of this rerun can be told from the one that is there already.
+        """Wait until a round of this rerun can be told from the existing one.
 
-        Rounds are named by the minute in which they begin, or by a longer interval of the test. An
-        end that is further away than results are usually waited for is not waited for.
+        Rounds are named by the minute in which they begin, or by a longer interval of the test. If
+        that interval ends later than results are usually waited for, this does not wait.
 
         Args:
             record: The test.
@@ -147,12 +147,12 @@ class Baseline:
         left = self.latest_round(record) + interval - server_time
         if not 0 < left <= interval:
             return
-        ran = f"Test {record.test_id} ran already in its interval of {interval} s"
+        ran = f"Test {record.test_id} already ran in its interval of {interval} s"
         if left > _LONGEST_TO_A_NEW_ROUND:
-            told = "its new round can't be told from the one that is there"
+            told = "its new round can't be told from the existing one"
             self._logger.warning("%s: %s", ran, told)
             return
-        told = f"waits {left:.0f} s, so that its rounds differ"
+        told = f"waiting {left:.0f} s so that its rounds differ"
         self._logger.info("%s: %s", ran, told)
         while left > 0 and not stopped():
             await self._sleep(min(left, _MINUTE))
@@ -163,17 +163,17 @@ class Baseline:
         server_time = self._client.server_time()
         if record.aid not in self._rounds_known_of or server_time is None:
             return
-        # An earlier call counts as long as it may have been carried out.
+        # An earlier call counts if it may have been carried out.
         if record.rounds_after is None or not record.maybe_duplicate:
             interval = self.interval(record)
             earlier = first_round(server_time, interval) - interval
             record.rounds_count_after(max(earlier, self.latest_round(record)))
 
     def rounds_after(self, record: Record) -> int | None:
-        """Return after which round those of a test can be its own; None where it can't be told.
+        """Return the round after which a test's rounds can be its own; None if that is unknown.
 
-        Where nothing was noted, by the time of sending alone: enough for a test that was accepted,
-        and not for one in doubt, which somebody else may have run within the same minute.
+        If nothing was noted, only the time of sending counts: enough for a test that was accepted,
+        but not for one in doubt, which somebody else may have run within the same minute.
         """
         if record.rounds_after is not None or record.in_doubt or record.started_at is None:
             return record.rounds_after
@@ -182,7 +182,7 @@ class Baseline:
         return None if sent is None else first_round(sent, interval) - interval
 
     def own_rounds(self, record: Record, later: Iterable[int] = ()) -> OwnRounds | None:
-        """Return which rounds are a test's own; None where it can't be told.
+        """Return which rounds are a test's own; None if that is unknown.
 
         Args:
             record: The test, sent.
@@ -201,7 +201,7 @@ class Baseline:
         return own is not None and (now is None or now < own.answered_by)
 
     async def _look_for_agents(self, aid: str | None, test_ids: Sequence[str]) -> None:
-        """Read an account group's agents, or those that its tests name, within the run's bound."""
+        """Read an account group's agents, or those that its tests name, within the run's limit."""
         fleet = Fleet(only_agents(self.tests.get(test_id) for test_id in test_ids))
         pages = self._client.agents(aid, chosen=fleet.chosen, most_pages=self._pages_left)
         try:
@@ -210,7 +210,7 @@ class Baseline:
                     self._pages_left -= 1
                     fleet.take(page, self._client.server_time() or 0.0)
         except (CallFailed, TimeoutError) as error:
-            known = "known in part" if fleet.names else "not known"
+            known = "only partly known" if fleet.names else "not known"
             reason = str(error) or "no answer in time"
             self._logger.warning("The agents are %s: %s", known, reason)
             if not fleet.names:
@@ -223,14 +223,14 @@ class Baseline:
         )
         if not fleet.complete:
             words = (
-                "How many agents should answer is known only for tests that take no more than are "
-                "online of these, and the others have no names"
+                "How many agents should answer is known only for tests that need no more than are "
+                "online among those read, and the others have no names"
             )
             self._logger.warning("%s %s", fleet.shortfall, words)
 
     async def _look_for_rounds(self, records: Sequence[Record], died: datetime | None) -> None:
         now = self._client.server_time()
-        if now is None:  # no reply has been heard, so there is nobody to ask
+        if now is None:  # no reply has come, so there is nobody to ask
             return
         began = (died and self._client.server_time(died.timestamp())) or now
         lately = _MINUTE * (self._options.skip_if_run_within_minutes or 0)

@@ -39,7 +39,7 @@ _COLOURS: Final = {"passed": "green"}
 
 
 class ExitStatus(IntEnum):
-    """What the process tells its caller."""
+    """What the process reports to its caller."""
 
     PASSED = 0
     FAILED = 1
@@ -50,9 +50,9 @@ class ExitStatus(IntEnum):
 
 
 class _End(NamedTuple):
-    """How it ended; `asked` is None where the arguments are wrong.
+    """How it ended; `asked` is None if the arguments are wrong.
 
-    `at_once` tells that something is still under way that nobody waits for.
+    `at_once` says that something is still under way that nobody waits for.
     """
 
     status: ExitStatus
@@ -63,7 +63,7 @@ class _End(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None, stdin: TextIO | None = None) -> ExitStatus:
-    """Run the flow as the arguments say, tell its outcomes, return the exit status."""
+    """Run the flow as the arguments say, show its outcomes, return the exit status."""
     began = datetime.now(UTC)
     try:
         given, stdin = read_arguments(arguments), stdin or sys.stdin
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None, stdin: TextIO | None = None) ->
 
 
 def _to_its_end(given: Given, stdin: TextIO, seen: Watched) -> _End:
-    """Run the flow and show how it ended, in whatever way."""
+    """Run the flow and show how it ended, however it did."""
     asked = None
     try:
         with _ended_by_signals():
@@ -130,7 +130,7 @@ def _run(asked: Parameters | None, given: Given, seen: Watched) -> _End:
         outcomes = failed.outcomes
         end = _end(ExitStatus.FAILED, str(failed))
     every = given.every
-    if every is None:  # what would run is all that a dry run is asked for
+    if every is None:  # what would run is all that a dry run is for
         dry_run = bool(asked and asked.options.dry_run)
         every = dry_run or not sys.stdout.isatty()
     _tell(end, outcomes, seen, every=every)
@@ -153,22 +153,22 @@ def _tell_wait(line: LiveLine | None) -> None:
     if line:
         line.clear()
     _say(
-        "Interrupted: sends nothing more, and waits for Prefect to record what was sent. Ctrl-C "
-        "again ends at once, without that."
+        "Interrupted: nothing more is sent; waiting for Prefect to record what was. Ctrl-C again "
+        "stops at once, unrecorded."
     )
 
 
 def _tell_unrecorded(seen: Watched) -> None:
-    """Show what nobody but the person who interrupted can still note."""
+    """Show what only the person who interrupted can still note."""
     if unrecorded := seen.unrecorded():
-        _say(f"Sent, and not known to be recorded in Prefect ({len(unrecorded)}):")
+        _say(f"Sent, but not confirmed as recorded in Prefect ({len(unrecorded)}):")
         show(unrecorded, verbatim_console(stderr=True))
     else:
-        _say("All that was sent is recorded in Prefect; the run's report is not.")
+        _say("Everything that was sent is recorded in Prefect; the run's report is not.")
 
 
 def _leave(status: ExitStatus) -> NoReturn:
-    """End without waiting for threads and for what libraries still do when a process ends."""
+    """End without waiting for threads or for what libraries do when a process ends."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(status)
@@ -208,7 +208,7 @@ def _ended_by_signals() -> Iterator[None]:
 
     before = signal.signal(signal.SIGTERM, end)
     hangs_up = hangup()
-    if hangs_up:  # the terminal has gone: whoever handles SIGTERM by then ends the run
+    if hangs_up:  # the terminal is gone: whoever handles SIGTERM by then ends the run
         signal.signal(hangs_up, lambda *_: signal.raise_signal(signal.SIGTERM))
     try:
         yield

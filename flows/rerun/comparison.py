@@ -2,8 +2,8 @@
 
 It is, in this order: what an interrupted attempt of this run compared with already; what
 `compare_with` names; the run that `only_failed_of` narrows down; the last run of the same
-deployment that tells something of the tests, and of these rather one that was asked for the same
-ones. Runs that were narrowed down are passed over there, since they tell of a few tests alone. It
+deployment that says something about the tests, preferably one that was asked for the same ones.
+Runs that were narrowed down are skipped there, because they cover only a few tests. It
 costs one call of the Prefect server to find that run (a few where an option names it), and those of
 reading its outcomes. These hold the history of each test up to then, which costs nothing more. Only
 where that run died before it had reached all tests, those before it are read too.
@@ -46,7 +46,7 @@ NOTHING: Final = "nothing"
 _LOOKED_AT: Final = 50
 """Runs of a deployment among which the last one is looked for."""
 _READ: Final = 3
-"""Of these so many are read, where the last ones tell nothing: they died before the first test."""
+"""This many of them are read if the last ones say nothing: they died before the first test."""
 
 _AS_AT_FIRST: Final = "Compared with nothing, as when this run began: its log says why."
 
@@ -74,11 +74,11 @@ class Comparison:
         return [] if self.narrowed else gone(records, self.earlier)
 
     def carried(self, records: Iterable[Record]) -> list[Record]:
-        """Return the tests that are no part of this run and whose history it carries on."""
+        """Return the tests outside this run whose history it carries on."""
         return [] if self.narrowed else carried(records, self.earlier)
 
     def markdown(self, records: Sequence[Record]) -> str:
-        """Return what changed under a heading of its own; empty where nothing was compared."""
+        """Return what changed, under its own heading; empty if nothing was compared."""
         if not self.run:
             return f"## What changed\n\n{plain(self.none)}" if self.none else ""
         told = [f"- {plain(line)}" for line in sentences(records, self.gone(records))]
@@ -93,7 +93,7 @@ async def comparison_of(
     recorded_before: Mapping[str, Record],
     test_ids: Collection[str],
 ) -> Comparison:
-    """Find the run to compare with, and read it; waits as long as the Prefect server is away.
+    """Find the run to compare with, and read it; waits while the Prefect server is unreachable.
 
     Args:
         asked: What this run was given.
@@ -118,11 +118,11 @@ async def comparison_of(
         for run in runs[:_READ]:
             earlier = await recorded(run, gone_too=True)
             if any(map(_tells, earlier.values())) and (named or earlier.keys() & set(test_ids)):
-                get_run_logger().info("Compares with the run %r", run.name)
+                get_run_logger().info("Comparing with run %r", run.name)
                 earlier = await _filled_up(earlier, run, asked, test_ids)
                 return Comparison(run, earlier, narrowed=bool(asked.options.only_failed_of))
     except PrefectHTTPStatusError as error:
-        get_run_logger().warning("This run is compared with none: %s", type(error).__name__)
+        get_run_logger().warning("This run is not compared with another: %s", type(error).__name__)
         return Comparison()
     if not named or named == NOTHING or chosen:
         return Comparison()
@@ -194,7 +194,7 @@ async def _ended_before(deployment: UUID, before: DateTime | None) -> list[FlowR
         return await client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
                 deployment_id=FlowRunFilterDeploymentId(any_=[deployment]),
-                # One that was cancelled before it began has nothing to tell.
+                # Runs that were cancelled before they began say nothing.
                 start_time=FlowRunFilterStartTime(before_=before, is_null_=False),
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=sorted(TERMINAL_STATES))),
             ),

@@ -1,4 +1,4 @@
-"""What a run would do, found out by reading alone: nothing is run, and little quota is spent."""
+"""What a run would do, found out only by reading: nothing is run, and little quota is spent."""
 
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,10 +25,10 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Known:
-    """What the API tells of a run's surroundings; None where it could not be read.
+    """What the API reports of a run's surroundings; None for what could not be read.
 
-    `tests` holds what it lists by account group and ID, `fleet` the agents, `unread` says of each
-    thing that could not be read why.
+    `tests` holds what it lists by account group and ID, `fleet` the agents, and `unread` what could
+    not be read and why.
     """
 
     aid: str | None
@@ -72,7 +72,7 @@ async def _fleet(client: ThousandEyesClient) -> Fleet:
 
 
 def findings(records: Sequence[Record], known: Known) -> list[str]:
-    """Return what would keep the run from doing what it should, a sentence each. Pure."""
+    """Return what would keep the run from working, one sentence per problem. Pure."""
     found = [f"Could not read {what}." for what in known.unread]
     wanted = {record.aid or known.aid for record in records} - {None}
     mine = wanted if known.groups is None else {group.aid for group in known.groups}
@@ -83,18 +83,18 @@ def findings(records: Sequence[Record], known: Known) -> list[str]:
     missing = [record.test_id for record in read if tests[record.test_id] is None]
     if len(missing) == len(read) and read:
         found.append(
-            "The API lists none of these tests. It may not list instant tests at all, so that "
-            "whether they exist shows when they are run."
+            "The API lists none of these tests. It may not list instant tests at all, so "
+            "whether they exist shows only when they are run."
         )
     elif missing:
-        found.append(f"Not listed, though others are, and perhaps gone: {listed(missing)}.")
+        found.append(f"Not listed although others are, and perhaps gone: {listed(missing)}.")
     disabled = [i for i, test in tests.items() if test and test.is_enabled is False]
     if disabled:
         found.append(f"Disabled: {listed(disabled)}.")
     if known.fleet and not known.fleet.complete:
         found.append(known.fleet.shortfall)
     elif known.fleet and not known.fleet.online:
-        found.append("No agent is online: nobody would measure.")
+        found.append("No agent is online, so nothing would be measured.")
     return found
 
 
@@ -108,7 +108,7 @@ def markdown(records: Sequence[Record], known: Known, plan: str) -> str:
         "",
         "| | |",
         "| --- | --- |",
-        f"| quota it spends | {calls} of instant tests, {len(records) + 1} of the organization |",
+        f"| quota used | {calls} of instant tests, {len(records) + 1} of the organization |",
         f"| agents online | {online} |",
         f"| account group | {_account_group(known)} |",
         "",
@@ -128,7 +128,7 @@ def markdown(records: Sequence[Record], known: Known, plan: str) -> str:
 
 
 async def dry_run(client: ThousandEyesClient, records: Sequence[Record]) -> tuple[str, str]:
-    """Find out and record what a run would do; return it in one sentence, and the plan's address.
+    """Find out and record what a run would do; return a sentence on it, and the plan's address.
 
     The records end as `skipped`.
 

@@ -1,4 +1,4 @@
-"""The earlier run that a new one refers to: which it is, and what is known since then."""
+"""The earlier run that a new one refers to: which it is, and what is known of its tests."""
 
 from typing import Final
 from uuid import UUID
@@ -30,8 +30,8 @@ _PAGE: Final = 50
 async def heard(flow_run: FlowRun, asked: Parameters) -> dict[str, Record]:
     """Return what is known of tests since a run, by test ID.
 
-    That is what it has recorded. Where it is itself about what failed in another one, a doubt of
-    that stays, until the API answered this one.
+    That is what it recorded. If the run itself narrows down another one, doubts of that one stay
+    until the API answered this one.
 
     Args:
         flow_run: The run.
@@ -51,7 +51,7 @@ async def naming_tests(asked: Parameters, before: DateTime | None) -> Parameters
     """Return what names a run's tests: its own parameters, or those of the run it narrows down.
 
     Args:
-        asked: What the run was given, whose own credentials count.
+        asked: What the run was given; its own credentials count.
         before: When it began.
 
     Raises:
@@ -67,13 +67,13 @@ async def naming_tests(asked: Parameters, before: DateTime | None) -> Parameters
 async def find_run(
     reference: str, before: DateTime | None, option: str = "only_failed_of"
 ) -> tuple[FlowRun, Parameters]:
-    """Return the run that somebody means, and what it was asked for.
+    """Return the run that a reference means, and what it was asked for.
 
     Args:
         reference: The ID of a flow run, or a deployment as `<flow>/<deployment>`: its latest run
-            that sent something, or was about to. One that failed before that is passed over.
+            that sent something, or was about to. Runs that failed before that are passed over.
         before: Only runs of the deployment that began before this count.
-        option: The option that names the run, for what an error says.
+        option: The option that names the run, for error messages.
 
     Raises:
         SettingsError: There is no such run, it sent nothing, or it has not ended; says what to do.
@@ -110,7 +110,7 @@ async def _named(flow_run_id: UUID, option: str) -> tuple[FlowRun, Parameters]:
         )
     if await _was_refused(run):
         raise SettingsError(
-            f"{option}: {run.name!r} failed before it sent anything, so it tells nothing of any "
+            f"{option}: {run.name!r} failed before it sent anything, so it says nothing about any "
             "test: name an earlier run. Nothing was sent."
         )
     return run, asked
@@ -144,9 +144,9 @@ async def _latest(
 
 
 async def _was_refused(run: FlowRun) -> bool:
-    """Tell whether a run is known to have failed before it sent anything, as for a mistake in it.
+    """Tell whether a run is known to have failed before it sent anything, such as for a mistake.
 
-    One that was stopped or that crashed first is none of these: its tests had no turn.
+    A run that was stopped or crashed first does not count: its tests had no turn.
     """
     failed = run.state and run.state.is_failed()
     return bool(failed and not await recorded(run) and not await died_unseen(run, under_way=False))
@@ -174,7 +174,7 @@ async def _began_before(deployment: UUID, before: DateTime | None, offset: int) 
     """Return a page of a deployment's runs, the latest first."""
     filters = FlowRunFilter(
         deployment_id=FlowRunFilterDeploymentId(any_=[deployment]),
-        # One that a limit or a person cancelled before it began has nothing to tell.
+        # Runs that a limit or a person cancelled before they began say nothing.
         start_time=FlowRunFilterStartTime(before_=before, is_null_=False),
     )
     async with get_client() as client:

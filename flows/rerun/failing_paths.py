@@ -1,4 +1,4 @@
-"""The paths of agents that failed: read when all results are in, as far as quota and time allow."""
+"""The paths of agents that failed: read once all results are in, as far as quota and time allow."""
 
 import asyncio
 import re
@@ -19,24 +19,24 @@ from thousandeyes.text import cut
 from thousandeyes.verdict import FailingAgent
 
 LEFT_TO_OTHERS: Final = 0.5
-"""The part of the organization's window that stays for runs which still send and read results."""
+"""The part of the organization's quota that is left to runs which still send and read results."""
 LONGEST: Final = 60.0
 """Seconds for all paths of a run."""
 FAILURES_IN_A_ROW: Final = 3
-"""Calls in a row without an answer, after which the others are left out."""
+"""After this many calls in a row without an answer the others are left out."""
 _LONGEST_ERROR: Final = 200
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
-"""What an agent's ID may be to become part of an address: it comes from a reply."""
+"""What an agent's ID, which comes from a reply, must look like to become part of an address."""
 
 
 class FailingPaths:
     """Reads the paths of failing agents one after the other, and notes in words where they end.
 
-    No call waits for quota. What can't be read costs no more than its words.
+    No call waits for quota. If a path can't be read, only its words are missing.
 
     Args:
-        options: Of how many agents of a test, and whether these and hops go by names and addresses.
-        keep: Is awaited with each record that has got words.
+        options: Say how many agents per test, and whether agents and hops go by name and address.
+        keep: Called with each record that has got words.
         logger: Where the person on call looks.
     """
 
@@ -53,15 +53,15 @@ class FailingPaths:
         self._in_a_row = 0
 
     def stop(self, reason: str) -> None:
-        """Read no more; of several reasons the first is told."""
+        """Read no more; of several reasons the first counts."""
         self._stopped = self._stopped or reason
 
     async def read(self, client: ThousandEyesClient, records: Iterable[Record]) -> None:
-        """Read the paths of those tests that have failed, each brought up to date in place.
+        """Read the paths of the tests that failed, and update their records in place.
 
         Args:
             client: The client.
-            records: The tests; the agents that failed are known of those judged just now alone.
+            records: The tests; only for those judged just now is it known which agents failed.
         """
         asked = list(_in_turn(records, self._options.paths_of_failing_agents))
         told: dict[str, list[str]] = {}
@@ -79,7 +79,7 @@ class FailingPaths:
         except TimeoutError:
             self.stop(f"the {LONGEST:.0f} s allowed for paths ran out")
         except Exception as error:
-            self._logger.exception("Unexpected error while paths are read")
+            self._logger.exception("Unexpected error while reading paths")
             self.stop(f"unexpected {type(error).__name__}, see the log")
         self._left_out = len(asked) - sum(map(len, told.values()))
         if self.spent:
@@ -93,7 +93,7 @@ class FailingPaths:
 
     @property
     def spent(self) -> str:
-        """What they cost, and what was left out and why; empty where there was nothing to read."""
+        """What they cost, and what was left out and why; empty if there was nothing to read."""
         told = []
         if self._calls:
             calls = "1 call was" if self._calls == 1 else f"{self._calls} calls were"
@@ -121,12 +121,12 @@ class FailingPaths:
         self._in_a_row = 0
         path = path_of(reply, agent.agent_id, agent.round_id)
         if path is None:
-            return f"The path of {agent.name} could not be read: the API tells no hop of it"
+            return f"The path of {agent.name} could not be read: the API reports no hop of it"
         named = self._options.name_laptops_and_networks
         return f"The path of {agent.name} {words(path, with_addresses=named)}"
 
     def _note(self, error: CallFailed, aid: str | None) -> None:
-        """Stop where the next call would not fare better either, be it in one account group."""
+        """Stop, perhaps for one account group, if the next call would fare no better."""
         self._in_a_row += error.may_pass
         if isinstance(error, Forbidden):
             self._shut[aid] = str(error)
@@ -137,7 +137,7 @@ class FailingPaths:
 
 
 def _in_turn(records: Iterable[Record], most: int) -> Iterator[tuple[Record, FailingAgent]]:
-    """Yield whose paths to read: the worst agent of each test that failed, then the next ones."""
+    """Yield whose paths to read: first the worst agent of each failed test, then the next worst."""
     agents = [
         (record, [agent for agent in record.verdict.failing if _ID.fullmatch(agent.agent_id)])
         for record in records

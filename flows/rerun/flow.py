@@ -1,4 +1,4 @@
-"""The flow: take the list, go on where an earlier attempt stood, run, report in every ending."""
+"""The flow: take the list, continue where an earlier attempt left off, run, and always report."""
 
 import time
 from datetime import UTC, datetime
@@ -60,23 +60,23 @@ async def rerun_endpoint_tests(
 ) -> list[Record]:
     """Run ThousandEyes endpoint instant tests again, each once, and record what became of it.
 
-    Look at the artifacts for the result: a summary, a table of the tests, and one table a test
+    The artifacts hold the result: a summary, a table of the tests, and a table for each test,
     whose versions are its history.
 
     Args:
         test_ids: IDs of the endpoint instant tests, such as 765231567: a pasted text, or a list of
-            such texts. Repeats count once. May be empty when groups are given, or one of the
-            options only_failed_of, name_pattern and test_ids_file.
+            such texts. Repeats count once. May be empty if groups or one of the options
+            only_failed_of, name_pattern and test_ids_file are given.
         groups: Endpoint Test Group blocks, by name, whose tests are run after those named by ID.
         credentials: A ThousandEyes Credentials block, by name, and never a token. Empty: the one
             that the groups name, else the worker's environment.
-        options: How to go about it; the defaults suit a nightly run.
+        options: How the run works; the defaults suit a nightly run.
 
     Returns:
-        One record a test, in the order asked for: `flows.rerun.selection` has the rules.
+        One record per test, in the order asked for: `flows.rerun.selection` has the rules.
 
     Raises:
-        InvalidTestIds: There is no test at all, or something that is no ID; nothing was sent.
+        InvalidTestIds: There are no tests, or something is not an ID; nothing was sent.
         RerunFailed: A test ended in one of `options.fail_on`.
         SettingsError: The token or a block is missing, or a setting is wrong; nothing was sent.
     """
@@ -117,7 +117,7 @@ async def _look_ahead(selection: Selection, began: float) -> list[Record]:
 async def _rerun(
     selection: Selection, asked: Parameters, own_run: OwnRun, began: float
 ) -> list[Record]:
-    """Run the tests, going on where an earlier attempt stood, and report in every ending."""
+    """Run the tests, continuing where an earlier attempt left off, and report however it ends."""
     logger, options, flow_run = get_run_logger(), asked.options, own_run.flow_run
     died = None
     async with reporting_mistakes(RERUNS.summary):
@@ -131,7 +131,7 @@ async def _rerun(
     to_send = [record.taken_up() for record in records if record.needs_call(options.delivery)]
     if earlier:
         logger.info(
-            "Goes on where an earlier attempt stood: %d of %d tests are still to be sent",
+            "Continuing where an earlier attempt left off: %d of %d tests still have to be sent",
             len(to_send),
             len(records),
         )

@@ -23,11 +23,11 @@ from thousandeyes.thresholds import Thresholds
 
 @dataclass(frozen=True)
 class Given:
-    """The arguments as they were given: what concerns the output is known, the rest unchecked.
+    """The arguments as they were given: those for the output are separate, the rest is unchecked.
 
-    `every` tells to show each test, `log` to show Prefect's log; None: as the terminal has it.
+    `every` means to show each test, and `log` to show Prefect's log; None: as suits the terminal.
     `json_file` and `junit_file` are where the documents for other programs go. `judge_again` names
-    a run that is to be judged again, in place of a new one.
+    a run to judge again instead of starting a new one.
     """
 
     every: bool | None
@@ -41,16 +41,17 @@ class Given:
         """Return the files that the tests may be read from, by name or by descriptor."""
         file = self.rest.get("test_ids_file")
         files = [file] if file else []
-        with suppress(OSError):  # what a program puts in its place has none
+        with suppress(OSError):  # what a program put in its place has none
             files.append(stdin.fileno())
         return files
 
 
 def parameters(given: Given, stdin: TextIO) -> Parameters:
-    """Return the flow's parameters, checked as far as can be before Prefect is asked.
+    """Return the flow's parameters, checked as far as possible before Prefect is asked.
 
     Raises:
-        InvalidTestIds: No test is named, or one that can't be, or more than Prefect takes.
+        InvalidTestIds: No test is named, or an ID can't be one, or there are more than Prefect
+            takes.
         SettingsError: An option's value or the environment is wrong.
     """
     rest = dict(given.rest)
@@ -64,7 +65,7 @@ def parameters(given: Given, stdin: TextIO) -> Parameters:
     named = [*groups, credentials, options.only_failed_of, options.compare_with]
     refuse_known_tokens(filter(None, named), "names of blocks and runs")
     asked = Parameters(test_ids=test_ids, groups=groups, credentials=credentials, options=options)
-    # IDs that come to none narrow nothing down, and would leave all that failed.
+    # An empty list of IDs narrows nothing down, and would leave all that failed.
     if test_ids or not (asked.name_tests or (options.only_failed_of and not given_ids)):
         checked = select(test_ids, {}, credentials).test_ids
         asked = asked.model_copy(update={"test_ids": checked})

@@ -1,4 +1,4 @@
-"""What Ctrl-C does to a run on the command line: the first ends it in order, the second at once."""
+"""What Ctrl-C does to a run on the command line: the first ends it cleanly, the second at once."""
 
 import asyncio
 import signal
@@ -11,20 +11,20 @@ _TO_LEAVE: Final = 2  # interrupts
 
 
 class Abandoned(Exception):
-    """A second Ctrl-C: the run was left while it waited to end in order."""
+    """A second Ctrl-C: the run was abandoned while it was ending cleanly."""
 
 
 def run_until_interrupted(run: Awaitable[Result], on_first: Callable[[], None]) -> Result:
-    """Run something to its end; the first Ctrl-C cancels it and lets it end in order.
+    """Run something to its end; the first Ctrl-C cancels it and lets it end cleanly.
 
     Args:
         run: What is run, in an event loop of its own.
-        on_first: Is called at the first Ctrl-C.
+        on_first: Called at the first Ctrl-C.
 
     Raises:
-        KeyboardInterrupt: It was interrupted, and has ended in order.
-        Abandoned: It was interrupted twice. Its event loop is left as it stands, since closing it
-            would wait for all that goes on in it; the process is to end without that, too.
+        KeyboardInterrupt: It was interrupted, and has ended cleanly.
+        Abandoned: It was interrupted twice. Its event loop is left open, because closing it would
+            wait for all that runs in it; the process should end without closing it, too.
     """
     runner = asyncio.Runner()
     interrupts = 0
@@ -41,7 +41,7 @@ def run_until_interrupted(run: Awaitable[Result], on_first: Callable[[], None]) 
                 on_first()
                 loop.call_soon_threadsafe(task.cancel)
             else:
-                # An error that is raised here would come up anywhere, and Prefect catches it there.
+                # An error raised here would surface anywhere, and Prefect would catch it there.
                 loop.call_soon_threadsafe(loop.stop)
 
         if before is signal.default_int_handler:

@@ -46,7 +46,7 @@ from thousandeyes.text import duration
 from thousandeyes.thresholds import Thresholds
 
 _STOPPED: Final = re.compile(r"; stopped early: (.+?)(?:\.|(?<=\?))(?: |$)")
-"""In the sentence of a run that ended, why it stopped early."""
+"""Finds in the sentence of a run that ended why it stopped early."""
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -55,20 +55,20 @@ _LAST: Final = datetime.max.replace(tzinfo=UTC)
 async def judge_run_again(run: str) -> list[Record]:
     """Read the results of a run that has ended, and make its provisional verdicts final.
 
-    Nothing is sent. What came after the run had judged counts, as far as it belongs to the run's
+    Nothing is sent. Results that arrived after the run had judged count if they belong to the run's
     own rerun of a test. Each test whose verdict changes gets a new version of its artifact, and the
-    run new ones of its summary and its table. Verdicts that were final stay.
+    run gets new versions of its summary and its table. Verdicts that were final stay.
 
     Args:
         run: The ID of a flow run of rerun-endpoint-tests that waited for results, or a deployment
             such as rerun-endpoint-tests/scheduled for its latest run.
 
     Returns:
-        One record a test of that run, in the order in which they were sent.
+        One record per test of that run, in the order in which they were sent.
 
     Raises:
         RerunFailed: A test ended in one of that run's `fail_on`, or results could not be read.
-        SettingsError: It is no such run, or the token or a block is missing; nothing was read.
+        SettingsError: It is not such a run, or the token or a block is missing; nothing was read.
     """
     own_run = await OwnRun.of_this_process()
     judged, asked = await _find(run, own_run.flow_run.start_time)
@@ -82,7 +82,7 @@ async def judge_run_again(run: str) -> list[Record]:
     settings = await load_settings(selection.credentials)
     comparison = await comparison_of(asked, judged, found, found)
     judging = _JudgedRun(judged, asked, records, comparison)
-    seen.standing = lambda: f"reads the results of {len(judging.before)} tests again"
+    seen.standing = lambda: f"reading the results of {len(judging.before)} tests again"
     if not judging.has_work:
         seen.report = judging.report()
         return as_state(seen.report, RerunFailed)
@@ -107,10 +107,10 @@ async def judge_run_again(run: str) -> list[Record]:
 
 
 class _JudgedRun:
-    """One run that is judged again, its records brought up to date in place.
+    """One run that is judged again; its records are updated in place.
 
-    `before` is how the tests stood whose verdict was open, by ID. `has_work` tells whether anything
-    is to be read: results of these, or paths that the run did not read.
+    `before` is how the tests with open verdicts stood, by ID. `has_work` says whether there is
+    anything to read: their results, or paths that the run did not read.
 
     Args:
         run: The run.
@@ -138,16 +138,16 @@ class _JudgedRun:
         self._of_groups: Mapping[str, Thresholds] = {}
 
     async def execute(self, client: ThousandEyesClient, selection: Selection) -> None:
-        """Read what results there are by now, judge by them, and write down what changes."""
+        """Read the results that exist by now, judge by them, and record what changes."""
         options, logger = self._asked.options, get_run_logger()
         self._of_groups = selection.thresholds
-        # Those that failed for good are read too: the summary tells what their laptops share.
+        # Final failures are read too: the summary says what their laptops share.
         tests = [
             record
             for record in self._records
             if record.test_id in self.before or record.ending is VerdictName.FAILED
         ]
-        logger.info("Reads the results of %d tests of run %r again", len(tests), self._run.name)
+        logger.info("Reading the results of %d tests of run %r again", len(tests), self._run.name)
         baseline = Baseline(client, options, logger)
         await baseline.read(await look_up(client, tests, logger, for_rounds=True), (), tests)
         judging = Judging(client, options, selection.thresholds, baseline, logger)
@@ -158,7 +158,7 @@ class _JudgedRun:
         await self._paths.read(client, filter(_lacks_paths, tests))
 
     def cut_short(self, reason: str) -> None:
-        """Note that the reading ends here."""
+        """Note that reading ends here."""
         self._trouble = reason
         self._paths.stop(reason)
 
@@ -182,7 +182,7 @@ class _JudgedRun:
             in_common=told.text,
             what_changed=self._comparison.markdown(self._records),
             cause=told.headline,
-            # Trouble fails the flow that judges, and not the run that ended before.
+            # Trouble fails the flow that judges, not the run that ended before.
             word=self._word(passed),
         )
 
@@ -192,7 +192,7 @@ class _JudgedRun:
         return "Passed" if passed else "Failed"
 
     def _note(self, record: Record) -> None:
-        # Where the run that it was compared with is gone, what it was found to be then stays.
+        # If the run that it was compared with is gone, what was found then stays.
         known = record.standing
         if known and known.compared_with and not self._comparison.run:
             record.stands(judged_anew(record, known))
@@ -215,7 +215,7 @@ async def _find(reference: str, before: DateTime | None) -> tuple[FlowRun, Param
 
 
 async def _place_of(run: FlowRun) -> Place:
-    """Return where the run's own report stands: of a subflow, at its caller's deployment."""
+    """Return where the run's own report is: a subflow's is at its caller's deployment."""
     if found := await newest_artifact(await runs_of(run), RERUNS.summary):
         slug = str(found.key).removeprefix(RERUNS.summary)
     else:  # it died before it reported

@@ -90,7 +90,7 @@ class Judging:
     def verdict_on(
         self, record: Record, watched: Watched, *, complete: bool, too_early: bool
     ) -> Verdict:
-        """Return the verdict on a test; `thousandeyes.judging.judge` tells of the flags."""
+        """Return the verdict on a test; `thousandeyes.judging.judge` explains the flags."""
         named = self.options.name_laptops_and_networks
         return judge(
             watched.rows,
@@ -103,7 +103,7 @@ class Judging:
         )
 
     def take(self, record: Record, verdict: Verdict) -> None:
-        """Note a verdict, and tell of it."""
+        """Note a verdict, and log it."""
         record.judged(verdict)
         log = self.logger.info if verdict.name is VerdictName.PASSED else self.logger.warning
         log("Test %s: %s", record.test_id, verdict.sentence)
@@ -114,7 +114,7 @@ def judged_otherwise(
 ) -> str:
     """Return how many tests were not judged by the thresholds that the run was given.
 
-    Nothing where it was given none, or they judged all its tests.
+    Empty if it was given none, or if they judged all its tests.
 
     Args:
         records: The tests.

@@ -1,7 +1,7 @@
-"""What a run comes to as JUnit's XML: a suite the run, a case each test.
+"""What a run comes to as JUnit XML: the run as a suite, each test as a case.
 
 No standard defines it. This is what the viewers of Jenkins, GitLab and GitHub have in common; it
-keeps to the schema of Jenkins: `junit-10.xsd` of its xUnit plugin.
+follows the schema of Jenkins: `junit-10.xsd` of its xUnit plugin.
 """
 
 import re
@@ -22,10 +22,10 @@ _CLASS: Final = "thousandeyes.endpoint-tests"
 def junit(account: Account) -> bytes:
     """Return a run as an XML document.
 
-    A test for which the run fails is a `failure` where laptops measured it, and else an `error`: it
-    is not known whether it is well. One that was left out, or had no turn and fails no run, is
-    `skipped`. A run that came to no end of its own has an `error` as a case of its own besides, so
-    that it is red whatever its tests are.
+    A test for which the run fails is a `failure` if laptops measured it, and else an `error`: it
+    is not known whether it is well. A test that was left out, or had no turn and fails no run, is
+    `skipped`. A run that did not finish has an `error` as a case of its own too, so that it is red
+    whatever its tests are.
     """
     cases = [_case(account, record) for record in account.records]
     if account.status not in _OWN_ENDS:
@@ -84,7 +84,7 @@ def _case(account: Account, record: Record) -> ET.Element:
 
 
 def _kind(account: Account, record: Record) -> str | None:
-    """Return the element that tells how a test ended; None where nothing is wrong."""
+    """Return the element that says how a test ended; None if nothing is wrong."""
     if account.fails_for(record):
         return "failure" if record.ending in list(VerdictName) else "error"
     if record.outcome in (Outcome.SKIPPED, Outcome.NOT_ATTEMPTED):

@@ -71,7 +71,7 @@ def windows(
     Args:
         flow_run: The run whose results are read.
         records: Its tests.
-        own_rounds: Returns which rounds are a test's own; None where it can't be told.
+        own_rounds: Returns which rounds are a test's own; None if unknown.
     """
     found: list[tuple[datetime, datetime]] = []
     for record in records:

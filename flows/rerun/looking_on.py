@@ -1,4 +1,4 @@
-"""What a person at a terminal sees while a run is under way: one live line, and what is amiss."""
+"""What a person at a terminal sees while a run is under way: one live line, and warnings."""
 
 import asyncio
 import io
@@ -20,16 +20,16 @@ Result = TypeVar("Result")
 
 _EVERY: Final = 0.25  # seconds
 _TOLD_ELSEWHERE: Final = ("prefect.task_runs",)
-"""Loggers whose warnings the outcomes tell, each beside its test."""
+"""Loggers whose warnings the outcomes show, each beside its test."""
 _SAYS_HOW_IT_ENDED: Final = "Finished in state"
 
 
 def live_line(log: bool | None) -> LiveLine | None:  # noqa: FBT001 - the option --log
-    """Return the line that stands for the log; None where the log is shown.
+    """Return the line that replaces the log; None if the log is shown.
 
     Args:
-        log: Whether the log is asked for; None: where there is no terminal, or where Prefect's
-            own variable asks for a certain log.
+        log: Whether to show the log; None: only without a terminal, or if Prefect's own variable
+            sets its level.
     """
     console = verbatim_console(stderr=True)
     terminal = sys.stderr.isatty() and not console.is_dumb_terminal
@@ -45,13 +45,13 @@ async def looked_on(
     line: LiveLine | None,
     log: bool | None = None,  # noqa: FBT001 - the option --log
 ) -> Result:
-    """Await a run, and show meanwhile where it stands, or its log, or of that only what is amiss.
+    """Await a run, and meanwhile show where it stands, or its log, or only the log's warnings.
 
     Args:
         run: The run.
-        seen: What is seen of it.
-        line: The line that stands for the log, if there is one.
-        log: Whether the log is asked for; None: where there is no line.
+        seen: What can be seen of it.
+        line: The line that replaces the log, if there is one.
+        log: Whether to show the log; None: if there is no line.
     """
     if line is None:
         with _quiet_log() if log is False else nullcontext():
@@ -75,7 +75,7 @@ async def looked_on(
 
 @contextmanager
 def _quiet_log(line: LiveLine | None = None) -> Iterator[None]:
-    """Keep from the terminal what Prefect logs, but for what nobody says otherwise."""
+    """Keep Prefect's log off the terminal, except for warnings that appear nowhere else."""
 
     def fit(record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING or record.name in _TOLD_ELSEWHERE:

@@ -11,20 +11,20 @@ from thousandeyes.models import EndpointTest
 from thousandeyes.record import Record
 
 Key = TypeVar("Key")
-_LONGEST: Final = 10.0  # seconds; a name is not worth more
+_LONGEST: Final = 10.0  # seconds; names are not worth more
 _LONGEST_FOR_ROUNDS: Final = 60.0  # without its interval no round of a test can be told
 
 
 async def look_up(
     client: ThousandEyesClient, records: Iterable[Record], logger: Logger, *, for_rounds: bool
 ) -> dict[str, EndpointTest]:
-    """Return what the API lists in the account groups of these tests, by ID; none costs a run.
+    """Return what the API lists in the account groups of these tests, by ID; failures fail no run.
 
     Args:
         client: The run's client.
         records: The tests.
         logger: Where the person on call looks.
-        for_rounds: Whether rounds are to be told apart, for which the tests' intervals are needed.
+        for_rounds: Whether rounds must be distinguished, which needs the tests' intervals.
     """
     listed: dict[str, EndpointTest] = {}
 
@@ -45,7 +45,7 @@ async def look_up(
 
 
 def grouped(records: Iterable[Record], by: Callable[[Record], Key]) -> dict[Key, list[str]]:
-    """Return the IDs of tests that have something in common, by that."""
+    """Return the IDs of tests by what they have in common."""
     test_ids: dict[Key, list[str]] = {}
     for record in records:
         test_ids.setdefault(by(record), []).append(record.test_id)
@@ -57,7 +57,7 @@ async def ask_each(
     ask: Callable[[str | None], Awaitable[None]],
     seconds: float | None = None,
 ) -> str:
-    """Ask for one account group after the other, so that a failure costs only its group.
+    """Ask for one account group after the other, so that a failure affects only its group.
 
     Args:
         aids: The account groups, each once; None is the run's own.
@@ -65,7 +65,7 @@ async def ask_each(
         seconds: The time that all of them have together; None: as long as it takes.
 
     Returns:
-        Why nothing is known, and of which groups where there are several; empty where all is known.
+        Why nothing is known, and of which groups if there are several; empty if all is known.
     """
     ends_at = None if seconds is None else asyncio.get_running_loop().time() + seconds
     failed: dict[str, list[str]] = {}

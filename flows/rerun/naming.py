@@ -1,4 +1,4 @@
-"""What a run is called and tagged: after what it runs, so that a list of runs can be read."""
+"""How a run is named and tagged: after what it runs, so that a list of runs can be read."""
 
 import re
 from collections.abc import Iterable
@@ -20,8 +20,8 @@ _GENERATED: Final = re.compile(
     r"|(Awesome|Rustic|Small|Gorgeous|Fantastic|Sleek|Intelligent|Unbranded|Refined|Licensed|Generic"
     r"|Practical|Ergonomic|Handcrafted|Tasty|Handmade|Incredible)-[A-Z].*"
 )
-"""What Prefect calls a run that nobody named: merry-fox; and what its two forms fill in, such as
-mu879-angmar and Rustic-Wasp."""
+"""What Prefect calls a run that nobody named, such as merry-fox, and what its two forms fill in,
+such as mu879-angmar and Rustic-Wasp."""
 _DATED: Final = re.compile(r" \d{4}-\d\d-\d\d \d\d:\d\d$")
 _GROUPS_NAMED: Final = 3
 _LONGEST: Final = 120
@@ -48,7 +48,7 @@ def name_of(asked: Parameters, tests: int, at: datetime) -> str:
 
 
 def called(flow_run: FlowRun) -> str:
-    """Return a run as a text names it: quoted, and with its time where its name tells none."""
+    """Return a run as a text names it: quoted, and with its time if its name has none."""
     name, began = f'"{flow_run.name}"', flow_run.start_time
     return name if began is None or _DATED.search(flow_run.name) else f"{name} of {clock(began)}"
 
@@ -56,7 +56,7 @@ def called(flow_run: FlowRun) -> str:
 async def name_blocks(flow_run: FlowRun, asked: Parameters) -> None:
     """Let a run's parameters name the blocks that were chosen in a form.
 
-    So people know them, and later runs that look at this one, also if it fails before it sends.
+    So people and later runs that read this one know them, even if it fails before it sends.
     """
     parameters = flow_run.parameters | {
         key: getattr(asked, key)
@@ -67,13 +67,13 @@ async def name_blocks(flow_run: FlowRun, asked: Parameters) -> None:
 
 
 async def give_name(flow_run: FlowRun, name: str, groups: Iterable[str]) -> None:
-    """Call a run so, unless somebody has named it, and tag it with the groups that it runs."""
+    """Give a run this name, unless somebody named it, and tag it with the groups that it runs."""
     name = name if _GENERATED.fullmatch(flow_run.name) else flow_run.name
     missing = set(groups) - set(flow_run.tags)
     tags = sorted({*flow_run.tags, *missing}) if missing else flow_run.tags
     await _change(flow_run, name=name, tags=tags)
     if (context := FlowRunContext.get()) and context.flow_run:
-        context.flow_run.name = name  # the log's lines tell it
+        context.flow_run.name = name  # for the log's lines
 
 
 async def _change(flow_run: FlowRun, **values: Any) -> None:  # noqa: ANN401 - its fields

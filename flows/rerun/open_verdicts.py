@@ -1,4 +1,4 @@
-"""The verdicts of a run that results may still change, and what became of them. Pure."""
+"""The verdicts of a run that later results may change, and what became of them. Pure."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -15,11 +15,11 @@ _NONE: Final[Mapping[str, tuple[int, int]]] = MappingProxyType({})
 
 
 def is_open(record: Record, delivery: Delivery) -> bool:
-    """Tell whether later results may tell something new of a test.
+    """Tell whether later results may show something new about a test.
 
     Args:
         record: A test of a run that waited for results.
-        delivery: The run's. Under `at_most_once` a doubt may be settled.
+        delivery: That of the run. Under `at_most_once` a doubt may be settled.
     """
     if record.outcome is Outcome.ACCEPTED:
         return record.verdict is None or record.is_provisional
@@ -40,8 +40,8 @@ def what_became(
         before: How the tests stood whose verdict was open, by ID.
         records: All tests of the run, as they stand now.
         trouble: What kept results from being read, if anything did.
-        fewer: Of how many agents the API tells by now, and told then, by the ID of each test whose
-            verdict stays for that.
+        fewer: How many agents the API reports now and reported then, by the ID of each test whose
+            verdict stays because they became fewer.
     """
     if not before:
         return "No verdict was provisional."
@@ -61,7 +61,7 @@ def what_became(
         if record.test_id in fewer
     ]:
         stay = "1 stays" if len(kept) == 1 else f"{len(kept)} stay"
-        text += f"; {stay} as judged, since the API tells of fewer agents by now: "
+        text += f"; {stay} as judged, because the API now reports fewer agents: "
         text += listed(kept, MOST_NAMED)
     text += f"; the results could not be read to the end: {trouble.rstrip('. ')}" if trouble else ""
     return f"{text}."

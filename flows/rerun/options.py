@@ -1,4 +1,4 @@
-"""What the person who starts a run may choose; each description stands in the UI's form."""
+"""What the person who starts a run may choose; the UI's form shows each description."""
 
 from collections.abc import Callable
 from typing import Annotated, Final, Literal
@@ -20,7 +20,7 @@ USUAL: Final = ["wait_for_results", "thresholds", "only_failed_of", "dry_run", "
 """The options that a form begins with; all others are on its second tab."""
 
 MOST_MINUTES: Final = 365 * 24 * 60
-"""A year, the longest time that an option takes: far longer ones lead to what is no date."""
+"""A year, the longest time that an option takes: far longer times lead past the last date."""
 
 
 def _chosen(word: object) -> object:
@@ -29,8 +29,7 @@ def _chosen(word: object) -> object:
     return word
 
 
-# One list of choices in the form and in what is said of others, instead of a choice between kinds
-# of choices.
+# One list of choices in the form and in errors, instead of a choice between kinds of choices.
 Choice = Annotated[
     Ending | Literal[Change.NEW_FAILURE],
     BeforeValidator(_chosen),
@@ -43,7 +42,7 @@ def _usual_ones(thresholds: object) -> object:
 
 
 class RerunOptions(BaseModel):
-    """How a run goes about its tests; in the order of the form, which is that of use."""
+    """How a run works, in the order of the form: the most used options first."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, json_schema_extra=lambda schema: schema.update(usual=USUAL)
@@ -82,8 +81,8 @@ class RerunOptions(BaseModel):
         default=[ending for ending in ENDINGS if ending not in GOOD],
         description=(
             "The run fails when a test ends in one of these; with an empty list, never. Passed, "
-            "failed, no_data and timed_out come only with wait_for_results. new_failure: it did "
-            "not end well, and is not known to have failed in the earlier run."
+            "failed, no_data and timed_out occur only with wait_for_results. new_failure: the test "
+            "did not end well, and is not known to have failed in the earlier run."
         ),
     )
     name_pattern: str | None = Field(
@@ -96,7 +95,7 @@ class RerunOptions(BaseModel):
     test_ids_file: str | None = Field(
         default=None,
         description=(
-            "Also run the tests whose IDs stand in this text file on the worker: one a line, or "
+            "Also run the tests whose IDs are in this text file on the worker: one per line, or "
             "as a spreadsheet or a person writes them; # begins a comment."
         ),
     )
@@ -124,8 +123,8 @@ class RerunOptions(BaseModel):
         le=MOST_MINUTES,
         allow_inf_nan=False,
         description=(
-            "Send no test later than this many minutes after the run begins to prepare its calls; "
-            "a retry of the run counts anew. What is left is reported as not_attempted. Empty: no "
+            "Send no test later than this many minutes after the run begins preparing its calls; "
+            "a retry starts counting again. What is left is reported as not_attempted. Empty: no "
             "deadline."
         ),
     )
@@ -137,7 +136,7 @@ class RerunOptions(BaseModel):
         description=(
             "Wait at most this many minutes after a test's call for its results. The wait ends "
             "sooner once all expected agents have answered, or no more results arrive. "
-            "at_most_once looks as long for the results of a test whose answer was lost."
+            "at_most_once waits as long for the results of a test whose answer was lost."
         ),
     )
     expected_agents: int | None = Field(
@@ -160,21 +159,21 @@ class RerunOptions(BaseModel):
         default=20,
         ge=1,
         le=MOST_CALLS,
-        description="How many tests are under way at a time, those that wait for quota included.",
+        description="How many tests are under way at a time, including those waiting for quota.",
     )
     link_to_app: bool = Field(
         default=True,
         description=(
             "Whether to record a link to each test's results in the ThousandEyes app. Best "
-            "effort, since the API tells no such link."
+            "effort, because the API provides no such link."
         ),
     )
     name_laptops_and_networks: bool = Field(
         default=True,
         description=(
             "Whether to record the names of laptops that failed, the names and addresses of "
-            "networks that failing ones share, and the addresses on their paths. Off: laptops go "
-            "by their agents' IDs and networks by their kind, such as: on one Wi-Fi network."
+            "networks that failing ones share, and the addresses on their paths. Off: laptops are "
+            "named by their agents' IDs, and networks by kind, such as: on one Wi-Fi network."
         ),
     )
     paths_of_failing_agents: int = Field(
@@ -189,16 +188,16 @@ class RerunOptions(BaseModel):
     )
 
     def check_results_are_awaited(self, written: Callable[[str], str] = str) -> None:
-        """Refuse what a test's results are to be judged by, in a run that doesn't wait for them.
+        """Refuse options for judging results in a run that doesn't wait for them.
 
-        A form sends what it fills in, so that only values other than the defaults were chosen. How
-        long to wait changes no ending, and may be set all the same.
+        Forms send defaults too, so only other values count as chosen. How long to wait changes no
+        ending, and may be set anyway.
 
         Args:
-            written: Returns how an option is written where these were given.
+            written: Returns how the caller writes an option.
 
         Raises:
-            SettingsError: Something was; names it.
+            SettingsError: Some were given; names them.
         """
         if self.wait_for_results:
             return

@@ -14,26 +14,26 @@ from thousandeyes.record import Record
 from thousandeyes.terminal import words
 
 LARGEST_TABLE: Final = 200
-"""Rows on the terminal; those that need a look are the last to be left out."""
+"""Rows on the terminal; tests that need a look are the last to be left out."""
 _NARROWEST_NAME: Final = 20
 _NAME_OF_WIDTH: Final = 4
-"""A name gets at most one part in so many of the width; the rest of it goes on in the next line."""
+"""A name gets at most one part in this many of the width; the rest wraps to the next line."""
 
 
 def show(records: Sequence[Record], console: Console, *, every: bool = True) -> None:
-    """Print the outcomes as a table, the worst last: there the eye is when the command ends.
+    """Print the outcomes as a table, the worst last: the eye is there when the command ends.
 
     Args:
-        records: One record a test.
+        records: One record per test.
         console: Where to.
-        every: Whether to show also tests that need nobody's attention; else they are counted.
+        every: Whether to show tests that need no attention too; else they are counted.
     """
     worst_first = failures_first(records)
     shown = [record for record in worst_first if every or _needs_a_look(record)]
     folded = [record for record in worst_first if not every and not _needs_a_look(record)]
     rest = shown[LARGEST_TABLE:]
     if rest:
-        console.print(f"\n{len(rest)} more: {counts(rest)}. Prefect's artifacts tell each.")
+        console.print(f"\n{len(rest)} more: {counts(rest)}. Prefect's artifacts list each.")
     if folded:
         console.print(f"\n{counts(folded)}: not listed here; --all lists them.")
     if shown:

@@ -28,7 +28,7 @@ class _File:
 
 
 class OutputFiles:
-    """The files of one run. From the moment they are opened they hold nothing of an earlier one."""
+    """The files of one run. Once opened, they hold nothing of an earlier run."""
 
     def __init__(self, files: list[_File]) -> None:
         self._files = files
@@ -38,7 +38,7 @@ class OutputFiles:
     def opened(
         cls, json_file: str | None, junit_file: str | None, inputs: Iterable[str | int] = ()
     ) -> Iterator[Self]:
-        """Open what is asked for, each emptied; in the block, nothing else is on standard output.
+        """Open the files asked for, emptied; in the block, nothing else is on standard output.
 
         Args:
             json_file: Where the JSON document goes; `-` is standard output.
@@ -53,7 +53,7 @@ class OutputFiles:
         with ExitStack() as stack:
             files = []
             if json_file == STANDARD_OUTPUT:
-                # Past the text stream, which shortens endless lines for people's eyes.
+                # Past the text stream, which shortens endless lines for people.
                 files.append(_File("standard output", sys.stdout.buffer, Account.to_json))
                 stack.enter_context(redirect_stdout(sys.stderr))
             elif json_file is not None:
@@ -65,10 +65,10 @@ class OutputFiles:
             yield cls(files)
 
     def write(self, account: Account) -> None:
-        """Write each; one that can't be written keeps none of the others from it.
+        """Write each; if one can't be written, the others still are.
 
         Raises:
-            OutputError: Of those that could not be written.
+            OutputError: Some could not be written; names them.
         """
         lost = []
         for file in self._files:
@@ -91,12 +91,12 @@ def _open(stack: ExitStack, name: str, form: Form) -> _File:
 
 
 def _close(stream: BinaryIO) -> None:
-    with suppress(OSError):  # told when it was written
+    with suppress(OSError):  # reported when it was written
         stream.close()
 
 
 def _spare(name: str | None, inputs: Iterable[str | int]) -> None:
-    """Make sure that a list which is still to be read is not emptied."""
+    """Make sure that a list which still has to be read is not emptied."""
     if name is None:
         return
     for one in inputs:

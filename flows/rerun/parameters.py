@@ -15,7 +15,7 @@ FLOW: Final = "rerun-endpoint-tests"
 
 
 class Parameters(BaseModel):
-    """The parameters of `rerun_endpoint_tests`, which tells what each means."""
+    """The parameters of `rerun_endpoint_tests`, which explains each."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -26,7 +26,7 @@ class Parameters(BaseModel):
 
     @property
     def name_tests(self) -> bool:
-        """Whether they name any tests themselves, in whatever way."""
+        """Whether they name any tests themselves, in any way."""
         chosen = self.options.name_pattern or self.options.test_ids_file
         return bool(chosen or self.test_ids or self.groups)
 
@@ -34,17 +34,17 @@ class Parameters(BaseModel):
         """Make sure that Prefect takes them.
 
         Args:
-            limit: The bytes of parameters that it takes; 0: any number.
+            limit: How many bytes of parameters it takes; 0: any number.
 
         Raises:
-            InvalidTestIds: They are more.
+            InvalidTestIds: They are larger.
         """
         values: dict[str, Any] = self.model_dump(mode="json")
         size = len(json.dumps(values, separators=(",", ":")).encode())
         if size > limit > 0:
             raise InvalidTestIds(
                 f"{len(self.test_ids):,} test IDs are {size:,} bytes, and Prefect takes {limit:,} "
-                "bytes of parameters a run. Put them into a file and name it with "
+                "bytes of parameters per run. Put them into a file and name it with "
                 "--test-ids-file, or raise PREFECT_SERVER_API_MAX_PARAMETER_SIZE here and on the "
                 "server. Nothing was sent."
             )
@@ -54,8 +54,8 @@ class Parameters(BaseModel):
         """Return what the flow was given, its lists taken apart.
 
         Raises:
-            InvalidTestIds: The test IDs are no list of IDs.
-            SettingsError: The groups are no list of names.
+            InvalidTestIds: The test IDs are not a list of IDs.
+            SettingsError: The groups are not a list of names.
             ValidationError: Another parameter is wrong.
         """
         lists = {
@@ -71,7 +71,7 @@ class Parameters(BaseModel):
         Args:
             flow_run: The run.
             flow: The name of its flow.
-            option: The option that names the run, for what an error says.
+            option: The option that names the run, for error messages.
 
         Raises:
             SettingsError: They are not this flow's.
@@ -86,5 +86,5 @@ class Parameters(BaseModel):
         except (InvalidTestIds, SettingsError, ValidationError):
             raise SettingsError(
                 f"{option}: the parameters of {flow_run.name!r} can't be read: they are wrong, or "
-                "those of a version that is not known here. Nothing was sent."
+                "come from an unknown version. Nothing was sent."
             ) from None

@@ -1,4 +1,4 @@
-"""How long a run will take, told as soon as the limit is known."""
+"""How long a run will take, logged as soon as the limit is known."""
 
 import math
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from thousandeyes.record import Record
 from thousandeyes.text import counted, duration
 
 DOCUMENTED_LIMIT: Final = 24
-"""Reruns and creations a minute, for an organization. Replies tell the real one."""
+"""Reruns and creations a minute, for an organization. Replies give the real limit."""
 
 
 async def tell_plan(gate: QuotaGate, records: Sequence[Record], options: RerunOptions) -> None:
-    """Log the plan line as soon as the first reply has told the limit.
+    """Log the plan line as soon as the first reply has given the limit.
 
-    And once more, for what is left, when Resets show that a window is no minute.
+    Log it again, for what is left, if Resets show that a window is not a minute.
 
     Args:
         gate: The run's gate.
@@ -36,7 +36,7 @@ async def tell_plan(gate: QuotaGate, records: Sequence[Record], options: RerunOp
         return  # the first reply has shown it
     await gate.other_window.wait()
     left = sum(not record.begun for record in records)
-    logger.info("The quota's window is no minute. %s", plan(left, quota, options.max_in_flight))
+    logger.info("The quota's window is not a minute. %s", plan(left, quota, options.max_in_flight))
 
 
 def plan(tests: int, quota: FamilyQuota, max_in_flight: int, *, sent: int = 0) -> str:
@@ -46,14 +46,14 @@ def plan(tests: int, quota: FamilyQuota, max_in_flight: int, *, sent: int = 0) -
 
     Args:
         tests: How many are to be sent.
-        quota: What is told of the instant tests' quota.
+        quota: What is known of the instant tests' quota.
         max_in_flight: How many are under way at a time.
         sent: How many of them the quota counts already.
     """
     told = quota.told
     if told is None or told.limit < 1:
-        return f"{counted(tests, 'test')}, no limit told: up to {max_in_flight} at a time"
-    # A Date is cut to its second: with one left by it, there may be none.
+        return f"{counted(tests, 'test')}, limit unknown: up to {max_in_flight} at a time"
+    # A Date is cut to its second: if it leaves one second, there may be none.
     room = max(0, quota.free) if told.seconds_left > 1 else 0
     left = tests - sent - room
     windows = math.ceil(max(0, left) / max(1, told.limit - quota.kept_back))
@@ -63,9 +63,9 @@ def plan(tests: int, quota: FamilyQuota, max_in_flight: int, *, sent: int = 0) -
 
 
 def documented_plan(tests: int, quota_reserve: float) -> str:
-    """Return the plan line before any reply has told the limit: by the vendor's documents.
+    """Return the plan line before any reply has given the limit: by the vendor's documents.
 
-    It counts whole minutes, though the one in which the run begins has less than a minute left.
+    It counts whole minutes, although the one in which the run begins is partly over.
 
     Args:
         tests: How many would be sent.

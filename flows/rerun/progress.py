@@ -28,7 +28,7 @@ LOG_EVERY: Final = 6
 
 
 class Progress:
-    """Tells where a run stands, beginning when it turns out to be a longer one."""
+    """Shows where a run stands, once it turns out to be a longer one."""
 
     def __init__(
         self,
@@ -47,11 +47,11 @@ class Progress:
         if (wait := gate.wait_for_quota()) > EVERY:
             text += f"; the next ones wait {duration(wait)} for quota"
         if len(awaited):
-            text += f"; the results of {len(awaited)} are awaited"
+            text += f"; waiting for the results of {len(awaited)}"
         return text
 
     async def follow(self, gate: QuotaGate, awaited: Sized = ()) -> None:
-        """Tell until cancelled; `awaited` are the tests whose results are to come."""
+        """Show it until cancelled; `awaited` are the tests with results to come."""
         await self._sleep(LONGER)
         logged = ""
         round_ = 0
@@ -70,7 +70,7 @@ class Progress:
             await self._show(100.0, plain(sentence))
 
     def _done(self) -> list[Record]:
-        # A test that is skipped has no time of its own.
+        # A skipped test has no time of its own.
         return [
             record
             for record in self._records

@@ -1,4 +1,4 @@
-"""The results of a run that is over: read once more, and its tests judged by them."""
+"""The results of a run that is over: read once more to judge its tests."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
@@ -16,18 +16,18 @@ from thousandeyes.verdict import Verdict
 from thousandeyes.watch import Watched
 
 _NOW: Final = 0.0
-"""The only look is due, and is the last."""
+"""The only poll is due now, and is the last."""
 
 
 class ReadingAgain:
     """Reads results of a run that is over, and brings its records up to date.
 
-    `fewer` is of how many agents the API tells by now, and told then, by the ID of each test whose
-    open verdict stays for that.
+    `fewer` holds how many agents the API reports now and reported then, by the ID of each test
+    whose open verdict stays because they became fewer.
 
     Args:
         judging: Judges a test by what was read; knows the run's options and its baseline.
-        on_known: Is awaited with each record that changed.
+        on_known: Called with each record that changed.
     """
 
     def __init__(
@@ -43,16 +43,16 @@ class ReadingAgain:
     async def read(self, records: Sequence[Record], others: Others) -> str:
         """Read what there is of the tests' own rounds, and judge by it.
 
-        A verdict that was final stays, and so does one that rests on more agents than the API tells
-        of by now; of the former, what the laptops tell of themselves is known again.
+        A verdict that was final stays, and so does one that rests on more agents than the API now
+        reports. For the former, what the laptops report of themselves is read again.
 
         Args:
             records: The tests.
             others: Where the rounds of other reruns begin.
 
         Returns:
-            What kept the rest from being read, in words, by account group where there are several;
-            empty when all were.
+            Why some could not be read, in words, by account group if there are several; empty if
+            all were read.
         """
         groups: dict[str | None, list[Record]] = {}
         for record in records:
@@ -89,7 +89,7 @@ class ReadingAgain:
             kinds_of(test),
             gives_up_at=_NOW,
             next_poll=_NOW,
-            # Those that are online now need not be those that were.
+            # The agents online now need not be those that were online then.
             expected=self._judging.options.expected_agents or before,
             aid=record.aid,
             interval=baseline.interval(record),
@@ -105,7 +105,7 @@ class ReadingAgain:
             return
         too_early = self._judging.baseline.is_too_early(record)
         found = self._judging.verdict_on(record, watched, complete=True, too_early=too_early)
-        # Of which some have not answered an HTTP test: that it is one may not have been known.
+        # Some of these have not answered if it is an HTTP test, which may not have been known.
         told = len({row.agent_id for row in watched.rows})
         if before and (not before.provisional or told < before.agents_answered):
             self._keep(record, before, found, told)
@@ -120,7 +120,7 @@ class ReadingAgain:
             if before.provisional:
                 self.fewer[record.test_id] = told, before.agents_answered
             self._judging.logger.warning(
-                "Test %s: the API tells of %d agents by now, and told of %d: the verdict stays",
+                "Test %s: the API now reports %d agents, before it was %d: the verdict stays",
                 record.test_id,
                 told,
                 before.agents_answered,

@@ -39,10 +39,10 @@ _TO_READ: Final = 30.0
 
 
 class RerunUnfinished(Exception):
-    """A run came to no end of its own: not started, crashed, cancelled, or not over in time.
+    """A run did not finish: not started, crashed, cancelled, or not over in time.
 
     The message says which, and what to do. `flow_run` is the run as it was seen last, if there
-    is one; `outcomes` holds what it had recorded until then, one record a test.
+    is one; `outcomes` holds what it had recorded until then, one record per test.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
     """Run a deployment of `rerun-endpoint-tests`, wait for its end, and return its outcomes.
 
     Called in a flow, the run shows as its subflow. It runs on a worker, which has the token; the
-    caller needs none, only the Prefect server, which is waited for when it goes away meanwhile.
+    caller needs none, only the Prefect server, which is waited for while it is unreachable.
 
     Args:
         test_ids: As the flow takes them.
@@ -76,25 +76,25 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         credentials: As the flow takes it.
         options: As the flow takes them.
         deployment: `<flow>/<deployment>`.
-        timeout: Seconds to wait for the end, also while the Prefect server is away; outcomes are
-            read for 30 s more. The run goes on after that. None: no limit.
-        poll_interval: Seconds between two looks.
-        idempotency_key: What a caller that is retried gives again, to find the run that it has
-            started before; if that did not complete, it is started again where it stood.
+        timeout: Seconds to wait for the end, also while the Prefect server is down; outcomes are
+            read for 30 s more. The run continues after that. None: no limit.
+        poll_interval: Seconds between two checks.
+        idempotency_key: What a retried caller gives again, to find the run that it started
+            before; if that did not complete, it resumes where it left off.
         work_queue_name: A work queue of the deployment's pool. None: the deployment's own.
 
     Returns:
-        One record a test, read from the run's artifacts.
+        One record per test, read from the run's artifacts.
 
     Raises:
-        InvalidTestIds: There is something among the test IDs that is none, or nothing names tests,
-            the deployment neither; nothing was sent.
+        InvalidTestIds: Something among the test IDs is not an ID, or neither the call nor the
+            deployment names tests; nothing was sent.
         NoAccess: The Prefect server does not let the caller in (401, 403).
         RerunFailed: A test ended in one of `options.fail_on`, or nothing could be sent.
-        RerunUnfinished: No such deployment, or one of another flow, or one that refuses these
+        RerunUnfinished: The deployment is missing, of another flow, or refuses these
             parameters; or the run crashed, was cancelled or deleted, or takes longer; or the
-            server was away until `timeout`.
-        SettingsError: The groups are no list of names; nothing was sent.
+            server was unreachable until `timeout`.
+        SettingsError: The groups are not a list of names; nothing was sent.
     """
     if not (is_deployment_name(deployment) and deployment.startswith(f"{FLOW}/")):
         raise RerunUnfinished(
@@ -135,14 +135,14 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
             flow_run = await _watch(client, flow_run, end, poll_interval)
     except TimeoutError:
         raise RerunUnfinished(
-            f"The Prefect server is away, for all of the {timeout:g} s: it is not known whether it "
-            f"has a run of {deployment!r} from this call. Look there before you start another, or "
-            "give the same `idempotency_key` again."
+            f"The Prefect server was unreachable for all of the {timeout:g} s: it is not known "
+            f"whether this call started a run of {deployment!r}. Check that before you start "
+            "another, or give the same `idempotency_key` again."
         ) from None
     except ObjectNotFound:
         raise RerunUnfinished(
             f"There is no deployment {deployment!r} on this Prefect server: make it with "
-            "`python -m deployments.bootstrap`, or look at PREFECT_API_URL. Nothing was sent."
+            "`python -m deployments.bootstrap`, or check PREFECT_API_URL. Nothing was sent."
         ) from None
     except PrefectHTTPStatusError as error:
         if error.response.status_code not in _REFUSED:
@@ -208,13 +208,13 @@ async def _watch(
     except ObjectNotFound:
         raise RerunUnfinished(
             f"The run {flow_run.name!r} ({flow_run.id}) was deleted in Prefect while it was waited "
-            "for. What it had recorded until then stands in the artifacts of its tests."
+            "for. What it had recorded until then is in the artifacts of its tests."
         ) from None
     return flow_run
 
 
 async def _outcomes(flow_run: FlowRun, end: float | None) -> list[Record] | None:
-    """Return what the run has recorded; None where the Prefect server is away until the end."""
+    """Return what the run has recorded; None if the Prefect server is unreachable until the end."""
     soonest = asyncio.get_running_loop().time() + _TO_READ
     try:
         async with asyncio.timeout_at(None if end is None else max(end, soonest)):
@@ -228,23 +228,23 @@ def _unfinished(flow_run: FlowRun, timeout: float | None, recorded: int | None) 
     run = f"The run {flow_run.name!r} ({flow_run.id})"
     if state and state.is_crashed():
         what = (
-            f"crashed: {state.message or 'no reason is known'}. Retry it in Prefect: it goes on "
-            "where it stood"
+            f"crashed: {state.message or 'no reason is known'}. Retry it in Prefect: it "
+            "continues where it left off"
         )
     elif state and state.is_cancelled():
         what = (
             f"was cancelled: {state.message or 'no reason is given'}. Retry it in Prefect, if that "
-            "was a mistake: it goes on where it stood"
+            "was a mistake: it continues where it left off"
         )
     elif state and state.is_final():
         what = f"is over: {(state.message or state.name or '').rstrip('.')}"
     elif state and (state.is_running() or state.is_cancelling()):
-        what = f"is not over after {timeout:g} s, and goes on: wait longer, or cancel it in Prefect"
+        what = f"is still going after {timeout:g} s: wait longer, or cancel it in Prefect"
     else:
         what = (
-            f"has not begun after {timeout:g} s: is a worker up that serves its pool? It will "
-            "still start when one is, unless you cancel it"
+            f"has not begun after {timeout:g} s: is a worker running that serves its pool? It will "
+            "still start once one is, unless you cancel it"
         )
     if recorded is None:
-        return f"{run} {what}. The Prefect server is away, so that its outcomes can't be read now."
+        return f"{run} {what}. The Prefect server is unreachable: its outcomes can't be read now."
     return f"{run} {what}. It has recorded {recorded} outcomes so far."

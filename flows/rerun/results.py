@@ -1,4 +1,4 @@
-"""What comes of the results of a run: they are awaited and judged, and settle what is in doubt."""
+"""What happens to a run's results: they are awaited and judged, and settle what is in doubt."""
 
 import time
 from collections.abc import Awaitable, Callable, Collection
@@ -19,7 +19,7 @@ class Results:
 
     Args:
         judging: Judges a test by what was read; knows the run's options and its baseline.
-        on_known: Is awaited with each record when all is known that results will tell of it.
+        on_known: Called with each record once all is known that results will show of it.
         clock: Seconds on a clock that never goes back.
     """
 
@@ -40,7 +40,7 @@ class Results:
         return len(self._awaiting)
 
     def begin(self, record: Record, *, at_once: bool = False, others: Collection[int] = ()) -> bool:
-        """Await a test's results if there is anything to learn from them; tell whether there is.
+        """Await a test's results if there is anything to learn from them; return whether there is.
 
         Args:
             record: The test, sent.
@@ -79,11 +79,12 @@ class Results:
     def close(self) -> None:
         """Say that all tests have been sent."""
         if len(self):
-            self._judging.logger.info("All is sent; the results of %d tests are awaited", len(self))
+            words = "Everything is sent; waiting for the results of %d tests"
+            self._judging.logger.info(words, len(self))
         self._awaiting.close()
 
     def give_up(self, reason: str) -> None:
-        """Look for nothing any more: what is known of each test has to do."""
+        """Stop looking: what is known of each test has to do."""
         self._awaiting.give_up(reason)
 
     async def follow(self) -> None:
@@ -91,7 +92,7 @@ class Results:
         try:
             await self._awaiting.follow()
         except Exception as error:
-            self._judging.logger.exception("Unexpected error while results are awaited")
+            self._judging.logger.exception("Unexpected error while waiting for results")
             self._awaiting.give_up(f"unexpected {type(error).__name__}, see the log")
             await self._awaiting.follow()
 
@@ -107,7 +108,7 @@ class Results:
 
 
 def wants_results(record: Record, options: RerunOptions) -> bool:
-    """Tell whether a test's results would tell what isn't known of it yet."""
+    """Tell whether a test's results would show something new."""
     if record.in_doubt:
         return options.delivery is Delivery.AT_MOST_ONCE
     return (

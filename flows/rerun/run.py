@@ -28,15 +28,15 @@ from thousandeyes.thresholds import Thresholds
 
 
 class Run:
-    """One pass over the tests that need a call, each brought up to date in place.
+    """One pass over the tests that need a call; their records are updated in place.
 
-    `results` are those that are still awaited.
+    `results` are those still awaited.
 
     Args:
         client: The run's client.
         sending: How calls go out.
         artifacts: Where outcomes are written down.
-        options: How to go about it.
+        options: How the run works.
         thresholds: What the results of a test must keep to, by its ID; else the options'.
         logger: Where the person on call looks.
         call: Makes a test's call, with retries; its arguments are those of the task.
@@ -79,9 +79,10 @@ class Run:
 
         Args:
             to_send: The tests to send.
-            left_open: Tests that an earlier attempt of this run sent, whose results are to be read.
+            left_open: Tests that an earlier attempt of this run sent, and whose results must be
+                read.
             died: What is known of the run, if an attempt of it may have sent more than it recorded.
-            others: Tells of the tests left open where the rounds of other runs begin.
+            others: Finds out where the rounds of other runs begin, for the tests left open.
         """
         sending = self._send_all(to_send, left_open, died, others)
         await all_or_first_error([sending, self.results.follow()])
@@ -124,14 +125,14 @@ class Run:
         async def write_ahead() -> bool:
             self._baseline.note_rounds(record)
             if writes := self._options.delivery is Delivery.AT_MOST_ONCE:
-                # A run that is killed now knows of this call when it is executed again.
+                # If killed now, the run will know of this call when it is executed again.
                 await self._artifacts.write(record, self._sending.confirm)
             return writes
 
         place = await self._sending.send(record, partial(self._call, record), write_ahead)
         if place is None:
             return
-        # A lost answer tells nothing before it is known whether the test ran.
+        # A lost answer says nothing until it is known whether the test ran.
         is_open = self.results.begin(record) and record.outcome is Outcome.UNKNOWN
         if is_open:
             self._places[record.test_id] = place
@@ -151,10 +152,9 @@ class Run:
     async def _prepare(
         self, to_send: Sequence[Record], left_open: Sequence[Record], died: Died | None
     ) -> None:
-        """Name the tests that have no name yet, and read the rounds that there are before any call.
+        """Name the tests that have no name yet, and read the rounds that exist before any call.
 
-        Where rounds are to be told apart, the API's list is asked for those with a name too: for
-        their intervals.
+        If rounds must be distinguished, tests with a name are looked up too: for their intervals.
         """
         records = [*to_send, *left_open]
         for_rounds = self._baseline.needs_rounds
@@ -169,8 +169,8 @@ class Run:
 def _forget_results() -> None:
     """Drop what Prefect keeps of each task run: its result, to draw edges, and its assets.
 
-    Nothing here depends on another's result, and 10,000 of them are 30 MB; there are no assets, and
-    10,000 times none are 3 MB.
+    No task here depends on another's result, and 10,000 results are 30 MB; there are no assets, but
+    10,000 empty entries are 3 MB.
     """
     if context := FlowRunContext.get():
         context.run_results.clear()

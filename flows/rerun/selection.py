@@ -1,6 +1,6 @@
-"""What a run is about: its tests in order, what their groups say of them, and whose they are. Pure.
+"""What a run is about: its tests in order, what their groups say, and whose they are. Pure.
 
-docs/groups-and-credentials.md has the rules of precedence, and docs/choose-and-skip.md the choice.
+docs/groups-and-credentials.md has the rules of precedence, docs/choose-and-skip.md those of choice.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ _NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Selection:
-    """The tests of a run. What no group says of a test is not in the mappings."""
+    """The tests of a run. The mappings hold only what some group says of a test."""
 
     test_ids: list[str]
     names: Mapping[str, str]
@@ -36,15 +36,15 @@ class Selection:
     credentials: str | None
     """Name of the credentials block; None is the worker's environment."""
     carried: Mapping[str, Record] = field(default_factory=dict)
-    """Tests in doubt of an earlier run, which this one settles and doesn't send again."""
+    """Tests that an earlier run left in doubt, which this one settles and doesn't send again."""
 
     def take_up(self, earlier: Mapping[str, Record], delivery: Delivery) -> list[Record]:
-        """Return one record a test: its earlier one, if there is any, as the groups have it now.
+        """Return one record per test: its earlier one, if any, updated by the groups of now.
 
         Args:
-            earlier: What an interrupted or failed attempt of this run left, by test ID; brought up
-                to date in place. A test that the selection no longer holds is left out.
-            delivery: Says which tests are sent again, so that a mended account group counts.
+            earlier: What an interrupted or failed attempt of this run left, by test ID; updated in
+                place. A test that the selection no longer holds is left out.
+            delivery: Decides which tests are sent again, so that a corrected account group counts.
         """
         known = {**self.carried, **earlier}
         records = [known.get(test_id) or Record(test_id) for test_id in self.test_ids]
@@ -71,7 +71,7 @@ def select(
         found: The names of the tests that were found by name, by ID.
 
     Raises:
-        InvalidTestIds: There is none at all.
+        InvalidTestIds: There are none.
         SettingsError: The groups are of different organizations.
     """
     in_turn = list(groups.values())
@@ -92,11 +92,11 @@ def select(
 def only_failed(
     chosen: Selection, outcomes: Mapping[str, Record], then: RerunOptions, delivery: Delivery
 ) -> Selection:
-    """Return what is left of a selection without the tests that ended well in an earlier run.
+    """Return a selection without the tests that ended well in an earlier run.
 
     Args:
-        chosen: The tests to look at.
-        outcomes: What that run recorded. A test without a record had no turn, and is left.
+        chosen: The tests to choose from.
+        outcomes: What that run recorded. A test without a record had no turn, and stays.
         then: The options of that run.
         delivery: Under `at_most_once` a test in doubt is settled, and not sent again.
     """
@@ -121,19 +121,19 @@ def mark_possibly_sent(
     died: Died,
     out_of_turn: Callable[[Record], bool],
 ) -> None:
-    """Note in doubt what an attempt that died may have sent without a record of it.
+    """Mark as in doubt what an attempt that died may have sent without a record of it.
 
-    It worked through the list in this order, so many at a time, and wrote each outcome down before
-    it went on: only the first of those without an outcome can have been under way, and what an
-    earlier attempt told of, before the last of these. It left out account groups as a whole, so
-    that they are counted one by one; and it took last, or left out, what had just run, so that all
-    of that may have been under way.
+    It worked through the list in this order, that many at a time, and recorded each outcome before
+    it took the next test. So only the first tests without an outcome can have been under way, and
+    those before the last of these that an earlier attempt recorded. It left out account groups as a
+    whole, so each is counted by itself. Tests that had just run it took last or left out, so any of
+    them may have been under way.
 
     Args:
         to_send: The tests, in the order of the list.
         at_a_time: How many were under way at a time.
         died: What is known of it.
-        out_of_turn: Tells whether it may have passed a test over and sent it later.
+        out_of_turn: Tells whether it may have skipped a test and sent it later.
     """
     counted: Counter[str | None] = Counter()
     for record in to_send:
@@ -143,7 +143,7 @@ def mark_possibly_sent(
         if not out_of_turn(record):
             if counted[record.aid] == at_a_time:
                 continue
-            # Of several that died, each may have sent others of those that had a turn before.
+            # If several died, each may have sent others of those that had a turn before.
             counted[record.aid] += had_no_turn or died.attempts == 1
         record.left_in_doubt("an attempt that died may have sent it")
 
@@ -151,7 +151,7 @@ def mark_possibly_sent(
 def possibly_sent(
     chosen: Selection, outcomes: Mapping[str, Record], at_a_time: int, died: Died
 ) -> dict[str, Record]:
-    """Return, in doubt, what a run that died may have sent besides what it recorded, by test ID.
+    """Return, as in doubt, what a run that died may have sent without recording it, by test ID.
 
     Args:
         chosen: The tests.
@@ -161,7 +161,7 @@ def possibly_sent(
     """
     records = [outcomes.get(test_id) or Record(test_id) for test_id in chosen.test_ids]
     for record in records:
-        if record.outcome is Outcome.NOT_ATTEMPTED:  # a row of a table tells no account group
+        if record.outcome is Outcome.NOT_ATTEMPTED:  # a table's row holds no account group
             record.belongs_to(chosen.aids.get(record.test_id))
     mark_possibly_sent(records, at_a_time, died, lambda _: False)
     return {record.test_id: record for record in records if record.in_doubt}
@@ -170,8 +170,8 @@ def possibly_sent(
 def is_done_with(record: Record, options: RerunOptions) -> bool:
     """Tell whether a test ended well in a run with these options.
 
-    It was accepted and, where the run waited for results, passed; or it was skipped. What failed
-    the run never ended well.
+    It was accepted and, if the run waited for results, passed; or it was skipped. A test that
+    failed the run never ended well.
     """
     good = GOOD - {Outcome.ACCEPTED} if options.wait_for_results else GOOD
     return record.ending in good and not fails_the_run(record, options.fail_on)
@@ -189,10 +189,11 @@ def _first(by_group: Iterable[Mapping[str, Said]]) -> dict[str, Said]:
 
 
 def credentials_of(groups: Mapping[str, EndpointTestGroup], credentials: str | None) -> str | None:
-    """Return the name of the credentials block that a run is to use; None: the environment.
+    """Return the name of the credentials block that a run should use; None: the environment.
 
     Raises:
-        SettingsError: The groups are of different organizations, and the run was given none.
+        SettingsError: The groups are of different organizations, and the run was given no
+            credentials.
     """
     if credentials:
         return credentials

@@ -1,4 +1,4 @@
-"""What a run says of its failing laptops: what they share, of all its tests together."""
+"""What a run says of its failing laptops: what they share over all its tests."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -16,14 +16,14 @@ class Told(NamedTuple):
 
 
 def what_they_share(records: Iterable[Record], *, with_names: bool) -> Told:
-    """Return what the failing laptops of a run have in common, in a person's words.
+    """Return what the failing laptops of a run have in common, in words for people.
 
-    Its text is empty where no laptop failed, or none was asked. The laptops of a test are known to
-    the attempt that judged it: they are not recorded.
+    Its text is empty if no laptop failed or none was read. Only the attempt that judged a test
+    knows its laptops: they are not recorded.
 
     Args:
-        records: One a test, as the run ended.
-        with_names: Whether networks go by their names and addresses, and not by their kind.
+        records: One per test, as the run ended.
+        with_names: Whether networks go by name and address, rather than by kind.
     """
     verdicts = [record.verdict for record in records if record.verdict]
     shared = in_common(verdict.sightings for verdict in verdicts)
@@ -45,7 +45,7 @@ def what_they_share(records: Iterable[Record], *, with_names: bool) -> Told:
 
 
 def _is_forgotten(verdict: Verdict) -> bool:
-    """Tell whether laptops measured something of which nothing is known here."""
+    """Tell whether laptops measured the test, but this attempt does not know them."""
     return not verdict.sightings and verdict.agents_answered > verdict.agents_icmp_blocked
 
 

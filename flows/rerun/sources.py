@@ -1,4 +1,4 @@
-"""Where the tests of a run come from: blocks, a file, the list of the API, an earlier run."""
+"""Where the tests of a run come from: blocks, a file, the API's list, an earlier run."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -40,8 +40,8 @@ async def read_selection(
         reader: Returns what reads the file that the run was given.
 
     Raises:
-        InvalidTestIds: There is no test at all, or an ID that can't be one.
-        SettingsError: A block, a file or a run is not there or wrong; a list can't be read.
+        InvalidTestIds: There are no tests, or something can't be an ID.
+        SettingsError: A block, a file or a run is missing or wrong; a list can't be read.
     """
     reference = asked.options.only_failed_of
     if not reference:
@@ -57,10 +57,10 @@ async def read_selection(
     delivery = asked.options.delivery
     if delivery is Delivery.AT_MOST_ONCE:
         outcomes = await heard(run, then)
-        # Without the same promise it wrote nothing down ahead of its calls.
+        # Without the same promise it recorded nothing ahead of its calls.
         promised = then.options.delivery is delivery
         if not promised and (died := await died_unseen(run, under_way=False)):
-            # Where it knew of rounds it put tests last, or left them out.
+            # If it knew of rounds, it put tests last or left them out.
             knew = then.options.wait_for_results or then.options.skip_if_run_within_minutes
             in_order = not (knew or asked.name_tests)
             most = then.options.max_in_flight if in_order else len(chosen.test_ids)
@@ -96,7 +96,7 @@ async def _read(asked: Parameters, reader: Callable[[], Reader]) -> Selection:
 async def _refuse_tokens(selection: Selection) -> None:
     tokens = known_tokens()
     for credentials in {selection.credentials, None}:
-        with suppress(SettingsError):  # told where they are needed
+        with suppress(SettingsError):  # reported where they are needed
             tokens.append((await load_settings(credentials)).token.get_secret_value())
     refuse_tokens(selection.test_ids, tokens)
 
@@ -106,7 +106,7 @@ def read_ids(path: str, read: Reader = read_own) -> list[str]:
 
     Args:
         path: The file.
-        read: Reads so many bytes of it.
+        read: Reads up to that many bytes of it.
 
     Raises:
         InvalidTestIds: It holds something else; says where.
@@ -116,7 +116,7 @@ def read_ids(path: str, read: Reader = read_own) -> list[str]:
         content = read(Path(path), LARGEST)
     except NotRead as error:
         raise SettingsError(
-            f"test_ids_file: {path} can't be read: {error}. A run on a worker reads files of that "
+            f"test_ids_file: {path} can't be read: {error}. A run on a worker reads files on that "
             "machine, in the folder that TE_FILES_DIR names. The same holds for a file that an "
             "earlier run was given: on the command line, name it again. Nothing was sent."
         ) from None
@@ -124,7 +124,7 @@ def read_ids(path: str, read: Reader = read_own) -> list[str]:
 
 
 async def _find(pattern: str, credentials: str | None, *, others: bool) -> dict[str, str]:
-    """Return the names of the listed tests that fit, by ID; none only beside other tests."""
+    """Return the names of the listed tests that fit, by ID; empty only beside other tests."""
     async with ThousandEyesClient(await load_settings(credentials)) as client:
         try:
             tests = await client.tests()

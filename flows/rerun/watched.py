@@ -1,4 +1,4 @@
-"""What the process that called the flow can see of its run: the command line looks on."""
+"""What the process that called the flow can see of its run: the command line watches it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,13 +22,12 @@ def _none() -> Sequence[Record]:
 
 @dataclass
 class Watched:
-    """A run as it stands; the flow keeps it up to date, and whoever called it reads it.
+    """A run as it stands; the flow keeps it up to date, and its caller reads it.
 
     `flow_run` is Prefect's own, once it has begun. `records` are its tests, in the order asked for,
-    each brought up to date in place. `asked` is what these were run for, where another run did.
-    `standing` tells in a line for a person where the run stands. `report` is how it ended, in
-    whatever way; None where the process was told nothing of an end, or the run was another one's by
-    then.
+    each brought up to date in place. `asked` holds the parameters for which another run sent them,
+    if one did. `standing` says in a line for people where the run stands. `report` is how it ended;
+    None if this process saw no end, or the run was another process's by then.
     """
 
     flow_run: FlowRun | None = None
@@ -44,7 +43,7 @@ _watched: ContextVar[Watched | None] = ContextVar("watched", default=None)
 
 @contextmanager
 def watching() -> Iterator[Watched]:
-    """Look on at the run that is made in the block."""
+    """Watch the run that is made in the block."""
     seen = Watched()
     token = _watched.set(seen)
     try:
@@ -54,5 +53,5 @@ def watching() -> Iterator[Watched]:
 
 
 def watched() -> Watched:
-    """Return what the flow keeps up to date; nobody may be looking."""
+    """Return what the flow keeps up to date, whether or not anybody is watching."""
     return _watched.get() or Watched()

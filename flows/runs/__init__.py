@@ -1,1 +1,1 @@
-"""The ground floor: what every run of calls needs, whatever it calls."""
+"""What every run of calls needs, whatever it calls."""

@@ -13,8 +13,8 @@ async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Do something beside the block and cancel it at the block's end; its errors are logged.
 
     Raises:
-        BaseException: What is no mere error and came up in that work, such as a termination signal:
-            it ends the block at once.
+        BaseException: Something other than an error came up in that work, such as a termination
+            signal: it ends the block at once.
     """
     block, task = asyncio.current_task(), asyncio.ensure_future(work)
     assert block  # noqa: S101 - a coroutine runs in one
@@ -56,13 +56,13 @@ async def all_or_first_error(work: Iterable[Coroutine[Any, Any, None]]) -> None:
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:
-            if not task.cancelling():  # a second time would cut short how it ends
+            if not task.cancelling():  # a second time would cut its ending short
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def to_the_end(work: Awaitable[None]) -> None:
-    """Await a write; one that has begun goes on when this is cancelled."""
+    """Await a write; once begun, it continues when this is cancelled."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.shield(task)

@@ -1,4 +1,4 @@
-"""How a flow run ends: reported in every case, and with a sentence of its own."""
+"""How a flow run ends: always reported, and with a sentence of its own."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -29,13 +29,13 @@ Work = Coroutine[Any, Any, list[Record]]
 _CANCELLED: Final = "cancelled"
 _WORDS: Final = {_CANCELLED: "Cancelled", SUSPENDED: "Suspended"}
 _LONGEST_SENTENCE: Final = 4_000
-_LONGEST_WORD: Final = 10.0  # seconds that the summary of a run may take which somebody ends
+_LONGEST_WORD: Final = 10.0  # seconds that the summary may take when somebody ends the run
 
 
 class RunFailed(Exception):
     """A run failed; raised in the flow that called it.
 
-    The message is the run's sentence; `outcomes` holds one record a test.
+    The message is the run's sentence; `outcomes` holds one record per test.
     """
 
     def __init__(self, message: str, outcomes: Sequence[Record] = ()) -> None:
@@ -46,11 +46,11 @@ class RunFailed(Exception):
 def telling_mistakes(flow: Flow[P, Work]) -> Flow[P, Work]:
     """Let a flow that can't do what it is asked end with the reason as its state's sentence.
 
-    Raised, the reason would stand in the log below a traceback, as if the flow had a fault. The
-    caller of the flow is raised it all the same.
+    If raised, the reason would be in the log below a traceback, as if the flow had a fault. The
+    caller of the flow gets it raised all the same.
 
     Args:
-        flow: The flow, changed in place: of a function around it Prefect would take this module's
+        flow: The flow, changed in place: with a function around it Prefect would take this module's
             version.
     """
     work = flow.fn
@@ -70,11 +70,11 @@ def telling_mistakes(flow: Flow[P, Work]) -> Flow[P, Work]:
 
 @asynccontextmanager
 async def reporting_mistakes(summary: str) -> AsyncIterator[None]:
-    """Report why this block ends early where the run's report would stand, and raise it.
+    """Report why this block ends early in place of the run's report, and raise it.
 
-    Whoever looks there finds it, and no older run's report; and the attempt is known to have ended
-    by itself, and not to have died with calls under way. A run that Prefect takes from this process
-    has not ended.
+    So nobody finds an older run's report there, and the attempt is known to have ended by itself
+    rather than to have died with calls under way. A run that Prefect takes from this process has
+    not ended.
 
     Args:
         summary: What the key of the run's summary begins with; the deployment's slug follows.
@@ -87,7 +87,7 @@ async def reporting_mistakes(summary: str) -> AsyncIterator[None]:
         if FlowRunContext.get():  # else a flow's function is called by itself
             why = _why_cut_short(error)
             word, reason = ("Cancelled.", "") if why == _CANCELLED else ("Failed.", why)
-            # Also while it is being cancelled; but who ends it waits for no server that is away.
+            # Also while it is being cancelled; but that never waits for an unreachable server.
             seconds = None if isinstance(error, Exception) else _LONGEST_WORD
             with anyio.move_on_after(seconds, shield=True):
                 text, key = f"**{word}** {plain(reason)}", summary + await deployment_slug()
@@ -108,22 +108,22 @@ async def to_its_end(
     close: Callable[[], Awaitable[None]] = _nothing,
     place: Place = RERUNS,
 ) -> list[Record]:
-    """Do a run's work, and report it in every ending in which the process is told.
+    """Do a run's work, and report it however it ends, unless the process is killed.
 
-    What is cut short leaves the report of another run as it was.
+    If judging an ended run again is cut short, that run's report stays as it was.
 
     Args:
         work: All that the run does.
-        own_run: A run that is another process's by now is that one's to report.
-        cut_short: Is told why the work was cut short, if it was.
+        own_run: If another process has taken the run over, that one reports it.
+        cut_short: Called with why the work was cut short, if it was.
         report: Returns how the run ended.
-        failure: What the caller of the flow is raised when the run did not pass.
-        close: Is awaited after the report is published.
-        place: Where the report stands.
+        failure: What is raised in the caller of the flow if the run did not pass.
+        close: Called after the report is published.
+        place: Where the report goes.
 
     Returns:
-        What the flow returns: its state then holds the report's sentence, and the caller of the
-        flow gets the records, or is raised the failure.
+        What the flow should return: its state then holds the report's sentence, and the caller of
+        the flow gets the records, or the failure is raised there.
 
     Raises:
         RunFailed: The run did not pass, and Prefect has to see it.
@@ -141,9 +141,9 @@ async def to_its_end(
             await _publish(report(), close, place, _WORDS.get(why), cut_short=True)
         raise
     if own_run.cancelled:
-        # Prefect takes no other end of a run that somebody cancels.
+        # Prefect accepts no other ending of a run that somebody cancels.
         return cast("list[Record]", Cancelled(message=ended.message))
-    if own_run.suspended:  # so it stays, until somebody resumes it
+    if own_run.suspended:  # it stays so until somebody resumes it
         raise Abort("Suspended: what is left is sent when the run is resumed")
     return as_state(ended, failure)
 
@@ -160,7 +160,7 @@ def as_state(report: RunReport, failure: type[RunFailed]) -> list[Record]:
         if failed:
             raise failed
         return records
-    # The caller gets, or is raised, what the state holds.
+    # The caller gets what the state holds, returned or raised.
     state: State[Any] = (
         Failed(message=report.message, data=failed)
         if failed
@@ -177,7 +177,7 @@ async def _publish(
     *,
     cut_short: bool = False,
 ) -> RunReport:
-    # A run that ended before was neither cancelled nor cut short when this one is.
+    # If this run is cancelled or cut short, the run that ended before was not.
     own = place.ended_run is None
     if word and own:
         report = replace(report, word=word)
@@ -191,7 +191,7 @@ async def _publish(
 
 
 async def _is_lost(own_run: OwnRun) -> bool:
-    """Look whether the run has gone on in another process, whose report would be overwritten."""
+    """Return whether another process continued the run: its report would be overwritten."""
     with anyio.CancelScope(shield=True), suppress(Exception):  # the error that ended it counts
         await own_run.confirm(trusted=0)
     return own_run.lost
@@ -200,9 +200,9 @@ async def _is_lost(own_run: OwnRun) -> bool:
 def _to_be_raised() -> bool:
     """Tell whether the flow has to raise what it ends with.
 
-    It has when it was given retries: Prefect 3.8.8 runs it again in this process after a raised
-    error alone, and raises that error at the end in spite of a state that a later attempt returned.
-    Outside a run, where a flow's function is called by itself, there is no state.
+    It has to if it was given retries: Prefect 3.8.8 runs it again in this process only after a
+    raised error, and raises that error at the end even if a later attempt returned a state. Outside
+    a run, where a flow's function is called by itself, there is no state.
     """
     context = FlowRunContext.get()
     return context is None or bool(context.flow and context.flow.retries)
@@ -219,5 +219,5 @@ def _why_cut_short(error: BaseException) -> str:
 
 
 def _sentence(error: Exception) -> str:
-    """Return an error's words, no longer than the Prefect server takes in an event."""
+    """Return an error's words, cut to what the Prefect server takes in an event."""
     return cut(str(error), _LONGEST_SENTENCE)

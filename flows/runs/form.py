@@ -1,4 +1,4 @@
-"""What Prefect's forms take for lists and blocks: pasted as people have them, or chosen."""
+"""What Prefect's forms take for lists and blocks: pasted text, or a choice."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
@@ -22,23 +22,22 @@ def _texts(entry: str) -> dict[str, object]:
 def _by_name(given: object) -> Any:  # noqa: ANN401 - what the flow takes
     """Return the names of blocks in place of the blocks, which Prefect has loaded by now.
 
-    So nothing that comes to know a run's parameters comes to hold a token.
+    So nothing that gets a run's parameters gets a token.
     """
     if isinstance(given, Block):
-        return given._block_document_name  # noqa: SLF001 - Prefect tells it nowhere else
+        return given._block_document_name  # noqa: SLF001 - Prefect has it nowhere else
     return [*map(_by_name, given)] if isinstance(given, list) else given
 
 
 def _chooser(block: type[Block]) -> ConfigDict:
     """Return what makes a form offer the blocks of a type.
 
-    What it sends is a reference. Programs may send None, as for each parameter that may be left
-    out.
+    It sends a reference. Programs may send None, as for any parameter that may be left out.
     """
     schema = {"block_type_slug": block.get_block_type_slug(), "type": ["object", "null"]}
 
     def update(shown: dict[str, Any]) -> None:
-        # Not one field: of these the forms would draw boxes.
+        # No fields: the forms would draw boxes for them.
         del shown["properties"], shown["description"]
         shown.update(schema | {"required": ["$ref"]})
 
@@ -57,11 +56,12 @@ class ChosenCredentials(BaseModel):
     model_config = _chooser(ThousandEyesCredentials)
 
 
-# A form finds the tab of a value by its JSON type, so that these are of different ones where that
-# can be. A list is one whose items have a kind each: with `items` of two kinds they would have an
-# editor for JSON, or nothing at all. And with `items`, a good text would be told to be no number in
-# place of what is wrong with a bad one. One number, as a command line has it, is a kind of its own:
-# of a kind of two types the first UI draws nothing, and of none an editor that hides the tabs.
+# A form finds the tab of a value by its JSON type, so the kinds differ in type where possible. The
+# items of a list are of one kind: with `items` of two kinds the forms would show an editor for
+# JSON, or nothing. And with `items`, the form would say of a good text that it is not a number,
+# instead of what is wrong with a bad one. A single number, as on a command line, is a kind of its
+# own: for a kind of two types the first UI draws nothing, and for one of no type an editor that
+# hides the tabs.
 _TEXT_OR_NUMBER: Final = _text(r"\w") | {"type": ["integer", "string"]}
 _NUMBERS_TOO: Final = {"type": "array", "not": {"contains": {"not": _TEXT_OR_NUMBER}}}
 
@@ -79,8 +79,8 @@ PastedIds = Annotated[
         }
     ),
 ]
-"""Test IDs: a pasted text, a number, or a list of such; the form refuses most of what can't be, and
-`read_test_ids` tells in words of all of it."""
+"""Test IDs: a pasted text, a number, or a list of them; the form refuses most mistakes, and
+`read_test_ids` explains all of them."""
 
 _OneName = Annotated[str, WithJsonSchema(_text("a-z0-9") | {"title": "Name"})]
 _Names = Annotated[str, WithJsonSchema(_text("a-z0-9") | {"title": "Names"})]
@@ -89,8 +89,8 @@ _ListOfNames = Annotated[Sequence[str | int], WithJsonSchema(_texts("a-z0-9"))]
 _BY_NAME: Final = WrapValidator(lambda given, _as_shown: _by_name(given))
 
 GroupNames = Annotated[ChosenGroup | _Names | _ListOfNames, _BY_NAME]
-"""Groups of tests: one that was chosen, a text with names, or a list of such; `read_names` reads
-the latter."""
+"""Groups of tests: a chosen one, a text with names, or a list of texts; `read_names` reads the
+latter."""
 ManyCredentials = Annotated[ChosenCredentials | _Names | _ListOfNames, _BY_NAME]
 """Credentials, like groups."""
 OneGroup = Annotated[ChosenGroup | _OneName, _BY_NAME]

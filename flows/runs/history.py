@@ -23,11 +23,11 @@ _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Died(NamedTuple):
-    """A run of which an attempt ended without a report.
+    """A run with an attempt that ended without a report.
 
-    `began` is when its first attempt did, and `attempts` how many ended so. `told` are the tests
-    that the latest attempt which has ended left a record of: it may have sent others again of which
-    an earlier one tells.
+    `began` is when its first attempt began, and `attempts` how many ended so. `told` are the tests
+    that the latest ended attempt recorded: it may have sent others again that an earlier attempt
+    recorded.
     """
 
     began: datetime
@@ -38,8 +38,8 @@ class Died(NamedTuple):
 async def runs_of(flow_run: FlowRun) -> list[UUID]:
     """Return the flow runs that are all attempts of this one, the oldest first.
 
-    It may have been retried, or executed again. For a retried parent Prefect makes a new child
-    run each time, under the same task run; in another process perhaps under another one.
+    It may have been retried or executed again. For a retried parent Prefect makes a new child run
+    each time, under the same task run, or in another process perhaps under another one.
     """
     return [run.id for run in await _attempts(flow_run)]
 
@@ -51,16 +51,16 @@ async def cancelled_before(flow_run: FlowRun) -> list[UUID]:
 
 
 async def died_unseen(flow_run: FlowRun, *, under_way: bool = True) -> Died | None:
-    """Return what is known of a run of which an attempt ended without a report, as a killed one.
+    """Return what is known of a run with an attempt that ended without a report, such as by a kill.
 
-    What that attempt sent last may stand nowhere.
+    What that attempt sent last may not be recorded anywhere.
 
     Args:
         flow_run: The run.
-        under_way: Whether an attempt is going on, which has no report yet.
+        under_way: Whether an attempt is running, which has no report yet.
 
     Returns:
-        None where each attempt that has ended left its report.
+        None if every attempt that ended left its report.
     """
     runs = await _attempts(flow_run)
     ended = sum(run.run_count for run in runs) - under_way
@@ -86,7 +86,7 @@ async def has_reported(flow_run: FlowRun) -> bool:
 async def recorded(flow_run: FlowRun, *, gone_too: bool = False) -> dict[str, Record]:
     """Return what a run has recorded, by test ID, over all its attempts.
 
-    With `gone_too`, tests are there too that were no part of it and whose history it carries on.
+    With `gone_too`, this includes tests outside the run whose history it carries on.
     """
     records = await read_outcomes(await runs_of(flow_run), gone_too=gone_too)
     return {record.test_id: record for record in records}
@@ -120,8 +120,8 @@ async def _starts(runs: list[FlowRun]) -> list[datetime]:
 
 
 def _function(tracking: TaskRun) -> str:
-    """Return the function that a subflow is of. Its name is numbered in the order of the calls.
+    """Return the function of a subflow. The task run's name is numbered in the order of the calls.
 
-    In the key a hash of the function's code follows, which may be another one in each process.
+    In its key a hash of the function's code follows, which may differ in each process.
     """
     return tracking.task_key.rpartition("-")[0]

@@ -1,8 +1,8 @@
-"""Who named a file to a run, and so which files it may be.
+"""Who named a file to a run, and so which files are allowed.
 
-On the command line the person who names it is the one who reads it. Whoever starts a run by a
-deployment need not be allowed to read a single file of the worker's machine; nor need whoever
-started an earlier run that a command line refers to be allowed to read that person's files.
+On the command line the person who names a file is the one who reads it. Whoever starts a run by a
+deployment may have no right to read any file of the worker's machine. Whoever started an earlier
+run that a command line refers to may have no right to that person's files either.
 """
 
 import os
@@ -18,10 +18,10 @@ Reader = Callable[[Path, int], bytes]
 
 
 def named_reader() -> Reader:
-    """Return what reads the files that this run was named.
+    """Return what reads the files named to this run.
 
     Raises:
-        SettingsError: What the environment says of them is wrong.
+        SettingsError: The environment's setting for them is wrong.
     """
     # The variable is what Prefect sets for the process of a run that it starts, and so for the
     # runs that are parts of it.
@@ -34,6 +34,6 @@ def folder_reader() -> Reader:
     """Return what reads files that anybody may have named, such as those of an earlier run.
 
     Raises:
-        SettingsError: What the environment says of them is wrong.
+        SettingsError: The environment's setting for them is wrong.
     """
     return partial(read_inside, FilesSettings().files_dir)

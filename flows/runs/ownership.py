@@ -1,4 +1,4 @@
-"""Whether this process may send for its flow run: not once it is taken for dead or told to end."""
+"""Whether this process may send for its flow run: not once it is presumed dead or asked to end."""
 
 import asyncio
 import math
@@ -22,13 +22,13 @@ TRUSTED: Final = 10.0
 PROMPT: Final = 2.0
 """Seconds that a write may take. If it takes longer, the server may have been out of reach."""
 SUSPENDED: Final = "suspended"
-"""Why a run stops that somebody suspends."""
+"""Why a run stops when somebody suspends it."""
 _LATE: Final = 5.0
-"""Seconds that an answer may take, to count as how the run stands now."""
+"""Seconds that an answer may take to count as current."""
 _MOST_ASKED: Final = 3
-"""Questions of one look. Of a server that is always as slow, the last answer counts."""
+"""Questions per check. If the server is always that slow, the last answer counts."""
 _LONGEST_PAUSE: Final = 5.0
-"""Seconds between two tries while the server is away: all places of the run wait for this one."""
+"""Seconds between two tries while the server is unreachable: the whole run waits for this."""
 
 
 async def _read(flow_run_id: UUID) -> FlowRun:
@@ -39,11 +39,11 @@ async def _read(flow_run_id: UUID) -> FlowRun:
 class OwnRun:
     """The flow run that this process executes, as the Prefect server has it.
 
-    A run whose process is silent for long is taken for dead, and goes on elsewhere. When the
-    process was only cut off, there are two; the one that Prefect doesn't count any more stops.
-    `flow_run` is the run as it was at the start; `lost` tells that it is this process's no more,
-    `cancelled` and `suspended` that somebody wants it to end, or to wait. It is still this
-    process's to report then.
+    A run whose process is silent for long is presumed dead, and continues elsewhere. If the process
+    was only cut off, there are two of them; the one that Prefect no longer counts stops. `flow_run`
+    is the run as it was at the start; `lost` means that it is no longer this process's,
+    `cancelled` and `suspended` that somebody wants it to end, or to wait. In these two cases this
+    process still reports it.
     """
 
     def __init__(
@@ -65,13 +65,13 @@ class OwnRun:
         flow_run_id = UUID(prefect.runtime.flow_run.id)
         asked = elapsed()
         own_run = cls(await until_taken(lambda: _read(flow_run_id)))
-        own_run._confirmed = asked  # the answer may have been long on its way
+        own_run._confirmed = asked  # the answer may have been on its way for long
         return own_run
 
     async def confirm(self, trusted: float = TRUSTED) -> None:
-        """Return when this process may send; waits as long as the server is away.
+        """Return when this process may send; waits as long as the server is unreachable.
 
-        Of several that have to know at once, one asks for all.
+        If several callers need to know at once, one asks for all.
 
         Args:
             trusted: Seconds for which the latest answer counts.
@@ -86,7 +86,7 @@ class OwnRun:
                 if not self._is_known(asked, trusted):  # nobody else has looked meanwhile
                     await self._look()
         if self.lost:
-            raise RunStopped("Prefect took this process for dead: the run is no longer its own")
+            raise RunStopped("Prefect presumed this process dead; the run may continue elsewhere")
         if self.cancelled:
             raise RunStopped("cancelled")
         if self.suspended:
@@ -96,7 +96,7 @@ class OwnRun:
     def doubted_if_slow(self) -> Iterator[None]:
         """Let no earlier answer count if the write in this block takes long.
 
-        A run that was cut off may have gone on elsewhere, at once by somebody's hand.
+        A run that was cut off may continue elsewhere, even at once if somebody restarts it.
         """
         began = self._clock()
         try:
@@ -110,7 +110,7 @@ class OwnRun:
         stop: Callable[[str], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Look now and then, also while nothing is sent; tell `stop` why nothing more may be."""
+        """Check now and then, even while nothing is sent; call `stop` if nothing more may be."""
         while True:
             await sleep(TRUSTED)
             try:
@@ -120,11 +120,11 @@ class OwnRun:
                 return
 
     async def confirm_or_abort(self) -> None:
-        """Return when the run is this process's at this moment, also to end or to suspend.
+        """Return when the run is this process's right now, also to end or to suspend.
 
         Raises:
-            Abort: It is not. Prefect's engine ends without a word to the server: the run's state
-                belongs to the process that goes on with it.
+            Abort: It is not. Prefect's engine ends without reporting to the server: the run's state
+                belongs to the process that continues it.
         """
         try:
             await self.confirm(trusted=0)
@@ -137,9 +137,9 @@ class OwnRun:
         return self.lost or self.cancelled or latest >= asked or self._clock() - latest <= trusted
 
     async def _look(self) -> None:
-        """Ask how the run stands; again where the answer took long.
+        """Ask how the run stands; ask again if the answer took long.
 
-        Such an answer may be of before this process was cut off, and the run may have gone on
+        A late answer may be from before this process was cut off, and the run may continue
         elsewhere since.
         """
         for _ in range(_MOST_ASKED):

@@ -15,8 +15,8 @@ class Artifacts:
     """Knows which tests of this run have an artifact already.
 
     Args:
-        complete: Is called with each record before it is written, to add what depends on it.
-        ended_run: The flow run that the artifacts belong to, if not to the one under way.
+        complete: Called with each record before it is written, to add what depends on it.
+        ended_run: The flow run that the artifacts belong to, if not the one under way.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Artifacts:
         self._writing: dict[str, asyncio.Future[None]] = {}
 
     async def keep(self, record: Record) -> None:
-        """Bring a test's artifact up to date; one that Prefect refuses is logged.
+        """Bring a test's artifact up to date; if Prefect refuses it, log that.
 
         Raises:
             NoAccess: The Prefect server does not let this process in.
@@ -43,10 +43,10 @@ class Artifacts:
     ) -> None:
         """Bring a test's artifact up to date, one write after the other.
 
-        `confirm` is awaited before each try; what it raises ends the tries.
+        `confirm` is called before each try; what it raises ends the tries.
 
-        A write that has begun goes on when this is cancelled: cut short, nobody could tell
-        whether there is an artifact already.
+        Once begun, a write continues when this is cancelled: if it were cut short, nobody could
+        tell whether the artifact exists.
 
         Raises:
             NoAccess: The Prefect server does not let this process in.
@@ -59,7 +59,7 @@ class Artifacts:
                 await asyncio.wait([before])
             known = self._known.get(record.test_id)
             self._complete(record)
-            # `not_attempted` stands in the run's table alone.
+            # `not_attempted` is only in the run's table.
             if known or record.outcome is not Outcome.NOT_ATTEMPTED:
                 self._known[record.test_id] = await record_outcome(
                     record, known, confirm, self._ended_run
@@ -72,12 +72,12 @@ class Artifacts:
     def _forget(self, test_id: str, writing: asyncio.Future[None]) -> None:
         # The futures of 10,000 writes that are over would take megabytes.
         if self._writing.get(test_id) is writing and not writing.cancelled():
-            # `write` raises its error. Asyncio would log it as well, if nobody had asked for it.
+            # `write` raises its error. Asyncio would log it too if nobody had asked for it.
             writing.exception()
             del self._writing[test_id]
 
     def lacks(self, record: Record) -> bool:
-        """Tell whether a record that was sent is not written down as it stands."""
+        """Tell whether a record that was sent is not recorded as it stands."""
         return record.test_id in self._writing or record.test_id not in self._known
 
     async def written(self) -> None:

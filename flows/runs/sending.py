@@ -1,4 +1,4 @@
-"""How a run's calls go out: one turn a record, until something stops the run."""
+"""How a run's calls go out: one turn per record, until something stops the run."""
 
 import asyncio
 import logging
@@ -25,16 +25,16 @@ Item = TypeVar("Item")
 
 
 class Sending:
-    """The calls of one run. Nothing but a reason stops them.
+    """The calls of one run. Only a stated reason stops them.
 
     `stopped` says what made the run stop early, if anything did.
 
     Args:
-        records: All that may be sent; each is brought up to date in place.
+        records: All that may be sent; they are updated in place.
         own_run: Tells whether the run is still this process's.
         keep: Writes down how a record stands.
         logger: Where the person on call looks.
-        clock: Seconds on a clock that goes on while the machine sleeps.
+        clock: Seconds on a clock that keeps running while the machine sleeps.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Sending:
         if deadline_minutes is None:
             yield
             return
-        self._at_the_deadline = f"the deadline of {deadline_minutes:g} minutes has come"
+        self._at_the_deadline = f"the deadline of {deadline_minutes:g} minutes has passed"
         self._deadline = self._clock() + deadline_minutes * 60
         timer = asyncio.get_running_loop().call_later(
             deadline_minutes * 60, lambda: self.stop(self._at_the_deadline, begun_too=True)
@@ -102,13 +102,13 @@ class Sending:
         """Make a record's call: write ahead, call, and stop the run if the error asks for it.
 
         Args:
-            record: The test. It holds what came of the call, whatever that is.
+            record: The test. It holds what came of the call in every case.
             call: Makes the call, with retries, and awaits `before_sending` before each goes out.
-            write_ahead: Writes down what must be known if this process is killed during the call;
-                tells whether there was anything to write.
+            write_ahead: Records what must be known if this process is killed during the call;
+                returns whether there was anything to write.
 
         Returns:
-            The record's place in the order of the calls, for `count`; None when the run has
+            The record's place in the order of the calls, for `count`; None if the run had
             stopped before.
         """
         if reason := self.stopped or self._closed.get(record.aid):
@@ -119,21 +119,21 @@ class Sending:
             try:
                 await self.confirm()
                 if await write_ahead():
-                    # A process that has gone on with the run either sees this write, or is seen.
+                    # A process that continued the run either sees this write or is seen here.
                     await self.confirm(trusted=0)
             except BaseException:
-                record.not_sent("not sent, since it could not be recorded first")
+                record.not_sent("not sent, because it could not be recorded first")
                 raise
 
         self._under_way.append(record)
         try:
             await call(before_sending=before_sending)
         except TokenRefused:
-            self.stop("the token was refused (401): is it expired, or its user locked?")
+            self.stop("the token was refused (401): has it expired, or is its user locked?")
         except CallFailed:
             pass  # the record holds it, and the task has logged it
         except (NoAccess, Pause) as error:
-            # Of a suspended run Prefect begins no task, and what is out may end.
+            # Prefect begins no task of a suspended run, and calls under way may end.
             self.stop(SUSPENDED if isinstance(error, Pause) else str(error), begun_too=True)
         except Exception as error:
             test = record.test_id or repr(record.test_name)
@@ -144,7 +144,7 @@ class Sending:
         return self._breaker.take_place(record.aid)
 
     async def confirm(self, trusted: float = TRUSTED) -> None:
-        """Return when the run is still this process's and goes on; else stop it.
+        """Return when the run is still this process's and continues; else stop it.
 
         Args:
             trusted: Seconds for which the latest answer counts.
@@ -164,10 +164,10 @@ class Sending:
             raise RunStopped(self.stopped)
 
     async def finish(self, record: Record) -> None:
-        """Write down how a record that was sent stands."""
+        """Record how a test that was sent stands."""
         record.finished(datetime.now(UTC))
-        # When the run goes on in another process, this one records what it sent and nothing else:
-        # the other one may have sent the rest.
+        # If the run continues in another process, this one records only what it sent: the other
+        # may have sent the rest.
         if not (self._own_run.lost and record.outcome in UNHEARD):
             try:
                 with self._own_run.doubted_if_slow():
@@ -198,14 +198,14 @@ class Sending:
             self._gate.stop(reason, begun_too=begun_too)
 
     def cut_short(self, reason: str) -> None:
-        """Note that the run ends here; what had no turn is told why."""
+        """Note that the run ends here; tests that had no turn get the reason."""
         self.stopped = reason
         self._tell_the_rest(reason)
         for record in self._under_way:
             record.finished(datetime.now(UTC))
 
     async def close(self) -> None:
-        """Write down the records that were under way when the run was cut short."""
+        """Record the tests that were under way when the run was cut short."""
         await asyncio.gather(*map(self.finish, list(self._under_way)))
 
     def _tell_the_rest(self, reason: str) -> None:

@@ -11,7 +11,7 @@ from thousandeyes.standing import Change
 from thousandeyes.text import cut, listed
 
 MOST_NAMED: Final = 5
-"""Tests that the sentence names; the rest is counted."""
+"""Tests that the sentence names; the others are counted."""
 _LONGEST_NAME: Final = 60
 
 
@@ -21,13 +21,13 @@ def passed_and_why(
     stopped: str | None = None,
     done: str = "accepted",
 ) -> tuple[bool, str]:
-    """Return whether the run passed, and the sentence that tells people.
+    """Return whether the run passed, and the sentence for people.
 
     Args:
-        records: One a test, each with its outcome.
+        records: One per test, each with its outcome.
         fail_on: The outcomes, verdicts and changes that fail the run.
         stopped: What made the run stop early, if anything did.
-        done: The word for what an accepted test is.
+        done: The word for accepted tests.
     """
     if not records:
         return True, "No test is left to run: all of them ended well before."
@@ -57,7 +57,7 @@ def passed_and_why(
 
 
 def fails_the_run(record: Record, fail_on: Collection[Ending | Change]) -> bool:
-    """Tell whether a run fails for a test: for what was measured, or for what became of its call.
+    """Tell whether a run fails for a test: for its measurements, or for what became of its call.
 
     Args:
         record: The test.
@@ -69,10 +69,10 @@ def fails_the_run(record: Record, fail_on: Collection[Ending | Change]) -> bool:
 
 
 def _failed(bad: Sequence[Record]) -> str:
-    """Return that tests failed, how many of them did not before, and their names, new ones first.
+    """Return that tests failed, how many of them are new, and their names, new ones first.
 
-    Nothing is said of what is new where no run was compared, or where none of them ran, nor of
-    tests whose results could not be read.
+    This says nothing of new ones if no run was compared or none of the tests ran, and never calls
+    a test new if its results could not be read.
     """
     failing = [record for record in bad if is_failing(record) and not is_unread(record)]
     new = [record for record in failing if is_newly_failing(record)]
@@ -104,13 +104,13 @@ def _good(records: Sequence[Record], done: str) -> str:
 def named(records: Sequence[Record], new: Collection[str] = ()) -> str:
     """Return tests by name behind a colon, each with its ending, new ones first.
 
-    Of many, of which not all are named, the worst come first, and their endings are counted.
+    If there are too many to name all, the worst come first, and their endings are counted.
 
-    `failed` is not said again, since that is what the sentence says of them.
+    `failed` is not repeated, because the sentence says so already.
 
     Args:
         records: The tests.
-        new: The IDs of those of them that are called new.
+        new: The IDs of those that are called new.
     """
     many = len(records) > MOST_NAMED
     names = []
@@ -124,7 +124,7 @@ def named(records: Sequence[Record], new: Collection[str] = ()) -> str:
 
 
 def _are_counted(records: Sequence[Record]) -> bool:
-    """Tell whether there are many, which did not all end as `failed`."""
+    """Tell whether there are many that did not all end as `failed`."""
     all_failed = all(record.ending is VerdictName.FAILED for record in records)
     return len(records) > MOST_NAMED and not all_failed
 

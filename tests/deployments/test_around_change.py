@@ -136,7 +136,7 @@ async def test_when_the_time_has_come_a_worker_measures_again_with_nobody_there(
     ):
         time = datetime.now(UTC) + timedelta(seconds=60)
         run = await started(until=time.isoformat())
-        await in_state(run, "Scheduled", "They are measured again at ")
+        await in_state(run, "Scheduled", "All tests are measured again at ")
         change(worker, changed)
         await in_state(run, "Failed", ONE_BROKE)
     assert datetime.now(UTC) >= time

@@ -80,7 +80,7 @@ async def test_a_parent_is_told_what_to_do_when_there_is_no_end_to_report() -> N
         await rerun_by_deployment(["1", 1.5])  # type: ignore[list-item]
     with pytest.raises(SettingsError, match="groups, item 1: neither text nor a whole number"):
         await rerun_by_deployment(groups=[True])
-    with pytest.raises(RerunUnfinished, match="is a worker up that serves its pool") as late:
+    with pytest.raises(RerunUnfinished, match="is a worker running that serves its pool") as late:
         await rerun_by_deployment([202701, "202702"], timeout=0)
     assert late.value.flow_run
     assert late.value.flow_run.parameters["test_ids"] == TEST_IDS

@@ -48,7 +48,7 @@ def test_the_run_that_holds_the_place_is_named_with_the_remedy() -> None:
     running: State[None] = Running(timestamp=datetime(2026, 11, 27, 2, 0, tzinfo=UTC))
     assert explanation([run(running)]) == (
         "Not started: its place is held by run 'merry-fox' (Running since 2026-11-27 02:00 UTC). "
-        "While that goes on, start this one later. If nothing is executing that run, "
+        "Start this one again once that ends. If nothing is executing that run, "
         f"free the place: `prefect flow-run cancel {HOLDER}`, and where it stays Cancelling "
         f"`prefect flow-run delete {HOLDER}`."
     )
@@ -63,5 +63,5 @@ def test_where_several_hold_it_all_are_named() -> None:
 
 def test_where_it_has_ended_since_the_run_may_be_started_again() -> None:
     assert explanation([]) == (
-        "Not started: another run held its place, and has ended since. Start it again."
+        "Not started: another run held its place, and has since ended. Start it again."
     )

@@ -49,13 +49,13 @@ def test_of_two_reports_of_one_crash_only_the_last_counts() -> None:
 )
 def test_a_run_that_went_on_or_ended_otherwise_is_left_alone(state: State) -> None:
     for reported in (uuid4(), UUID(str(state.id))):
-        assert why_not(run(state), OURS, reported) == f"its state is {state.name} by now"
+        assert why_not(run(state), OURS, reported) == f"its state is now {state.name}"
 
 
 def test_a_run_of_another_projects_flow_is_left_alone() -> None:
     state: State[None] = Crashed()
     said = why_not(run(state), "delete-everything", state.id)
-    assert said == "it is a run of delete-everything, which is no flow of this project"
+    assert said == "it is a run of delete-everything, which is not a flow of this project"
 
 
 def test_the_flows_of_this_project_are_known_by_their_names() -> None:

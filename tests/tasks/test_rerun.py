@@ -142,7 +142,7 @@ async def test_a_429_is_told_waited_out_and_uses_up_no_retry(
     assert record.quota_wait_seconds == pytest.approx(now[0])
     assert now[0] > 0
     assert "Test 2, attempt 1: 429: Too Many Requests: The rate limit is exhausted" in caplog.text
-    assert "waits for quota, then it is sent again" in caplog.text
+    assert "waiting for quota, then it is sent again" in caplog.text
 
 
 @pytest.mark.usefixtures("quick_retries")

@@ -80,7 +80,7 @@ class TestWaiting:
             with pytest.raises(ServerNotStarted) as caught:
                 wait_until_up(f"http://127.0.0.1:{free_port()}", dying, log, lambda _: None)
         assert str(caught.value) == (
-            "Prefect's server ended with status 1 while it started: starts the disk is full"
+            "Prefect's server ended with status 1 while starting: starts the disk is full"
         )
 
     def test_gives_up_one_that_lives_and_never_answers(
@@ -113,8 +113,8 @@ def test_one_that_can_not_start_ends_a_run_with_one_sentence(tmp_path: Path) -> 
     _, said = run.communicate()
     assert run.returncode == 3
     [starting, error] = said.splitlines()
-    assert starting.startswith("Prefect starts a temporary server at http://127.0.0.1:")
-    assert error.startswith("error: Prefect's server ended with status 3 while it started: ")
+    assert starting.startswith("Prefect is starting a temporary server at http://127.0.0.1:")
+    assert error.startswith("error: Prefect's server ended with status 3 while starting: ")
     assert "unable to open database file" in error
 
 
@@ -185,7 +185,7 @@ def test_an_address_that_is_empty_is_told_and_not_taken_for_none(
         assert main(["1"]) == 2
     assert capsys.readouterr() == (
         "",
-        "error: PREFECT_API_URL is empty: unset it, or say which Prefect server is meant\n",
+        "error: PREFECT_API_URL is empty: unset it, or set it to your Prefect server's address\n",
     )
 
 
@@ -201,7 +201,7 @@ def test_one_that_is_killed_is_started_again_and_nothing_is_lost(tmp_path: Path)
         os.kill(int(server), signal.SIGKILL)
         said, problems = run.communicate()
     assert run.returncode == 0, problems
-    assert "Prefect's temporary server ended with status -9, and is started again …" in problems
+    assert "Prefect's temporary server ended with status -9, and is being restarted …" in problems
     assert said.endswith("Passed. 8 of 8 tests accepted.\n")
     with contextlib.closing(sqlite3.connect(tmp_path / "prefect" / "prefect.db")) as database:
         keys = database.execute("SELECT key FROM artifact WHERE key LIKE 'endpoint-test-%'")

@@ -64,7 +64,7 @@ class TestTheScene:
         found = [in_common(a_run(seed, fails=fails)) for seed in range(20)]
         assert [named(each) for each in found] == 20 * [[GUEST]]
         assert found[0].tests_all_failed == 1
-        assert "A test in which every laptop failed tells nothing" in found[0].sentence()
+        assert "A test in which every laptop failed says nothing" in found[0].sentence()
 
     def test_two_causes_are_both_named_the_stronger_first(self) -> None:
         gateway = Fact(Attribute.VPN_GATEWAY, "with VPN gateway a")
@@ -113,15 +113,15 @@ def test_where_no_laptop_failed_nothing_is_said(tests: list[list[Sighting]]) -> 
 
 def test_where_every_laptop_failed_that_is_said() -> None:
     assert in_common([group("a", 9, 9, GUEST)]).sentence() == (
-        "Every laptop failed, which tells nothing of what the failing ones share."
+        "Every laptop failed, which says nothing about what the failing ones share."
     )
 
 
 @pytest.mark.parametrize(
     ("tests", "words"),
     [
-        (1, "In one test every laptop failed: look at the service or the path there"),
-        (2, "In 2 tests every laptop failed: look at the services or the path there"),
+        (1, "In one test every laptop failed: check the service or the path there"),
+        (2, "In 2 tests every laptop failed: check the services or the path there"),
     ],
 )
 def test_where_every_laptop_failed_in_some_tests_alone_these_are_what_to_look_at(
@@ -129,7 +129,7 @@ def test_where_every_laptop_failed_in_some_tests_alone_these_are_what_to_look_at
 ) -> None:
     down, fine = group("a", 9, 9, GUEST), group("a", 0, 9, GUEST)
     told = in_common([*[down] * tests, fine, fine]).sentence()
-    assert told == f"{words}, not at single laptops."
+    assert told == f"{words}, not single laptops."
 
 
 def test_one_broken_laptop_does_not_pass_for_many() -> None:

@@ -195,8 +195,8 @@ async def test_a_retry_after_the_time_sends_nothing_where_the_first_half_was_cut
     state = await run.retried()
     assert state.is_failed()
     assert re.fullmatch(
-        r"until: .* is over, it is .* UTC\. There is no first half to compare with, and nothing "
-        r"more was sent: start a new run\.",
+        r"until: .* is in the past, it is now .* UTC\. There is no first half to compare with, "
+        r"and nothing more was sent: start a new run\.",
         str(state.message),
     )
     assert sent(simulator) == {"202701": 1}
@@ -248,8 +248,8 @@ async def test_a_half_that_somebody_cancels_ends_the_run_which_says_so(simulate:
     state = await run.ended()
     assert state.is_failed()
     assert state.message == (
-        f"the run {half.name} was cancelled. If that was a mistake, retry this run: it goes on "
-        "where it stood."
+        f"the run {half.name} was cancelled. If that was a mistake, retry this run: it "
+        "continues where it left off."
     )
     assert state.message in await page_of(id_of(state))
 
@@ -274,7 +274,7 @@ async def test_when_nobody_resumes_it_the_run_fails_and_says_what_to_do(
     state = await Run(ids(1), longest_wait_hours=1 / 3600).ended()
     assert state.is_failed()
     assert state.message == (
-        "Nobody resumed this run within 1 s. Retry this run to wait once more: what was measured "
+        "Nobody resumed this run within 1 s. Retry this run to wait again: what was measured "
         "before the change is kept."
     )
     assert sent(simulator) == {"202701": 1}
@@ -283,7 +283,7 @@ async def test_when_nobody_resumes_it_the_run_fails_and_says_what_to_do(
 
 async def test_a_time_that_is_over_is_told_before_anything_is_sent(simulate: Simulate) -> None:
     simulator = simulate(tests=ids(1))
-    with pytest.raises(SettingsError, match=r"until: 2026-01-01.* is over.*Nothing was sent"):
+    with pytest.raises(SettingsError, match=r"until: 2026-01-01.* in the past.*Nothing was sent"):
         await rerun_around_change(ids(1), until=datetime(2026, 1, 1, tzinfo=UTC))
     assert not simulator.calls
 
@@ -293,7 +293,7 @@ async def test_nothing_is_waited_for_where_no_test_could_be_run(simulate: Simula
     state = await Run(ids(2)).ended()
     assert state.is_failed()
     assert state.message == (
-        "No test could be run before the change: 202701 (not found), 202702 (not found). Nothing "
-        "is waited for: mend that, and start a new run."
+        "No test could be run before the change: 202701 (not found), 202702 (not found). This run "
+        "does not wait: fix that, and start a new run."
     )
     assert (await page_of(id_of(state))).startswith("**Failed.** No test could be run before")

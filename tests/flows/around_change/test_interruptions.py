@@ -173,7 +173,7 @@ async def test_a_time_is_waited_for_without_a_process_and_kept_by_the_server(
     waits = await execute(flow_run_id)
     assert await told(flow_run_id) == (
         "Scheduled",
-        f"{ALL_PASSED}They are measured again at {until:%Y-%m-%d %H:%M} UTC.",
+        f"{ALL_PASSED}All tests are measured again at {until:%Y-%m-%d %H:%M} UTC.",
     )
     assert waits.next_scheduled_start_time == until
     page = (await artifacts_of(flow_run_id))["endpoint-changes-interrupted"]

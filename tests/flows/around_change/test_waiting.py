@@ -78,7 +78,7 @@ def test_a_time_that_has_come_ends_the_wait_and_is_refused_where_it_would_begin_
     hour = timedelta(hours=1)
     assert is_over([], NOON, NOON)
     assert not is_over([], NOON + hour, NOON)
-    with pytest.raises(SettingsError, match=r"until: .*12:00.* is over.* Nothing was sent\."):
+    with pytest.raises(SettingsError, match=r"until: .*12:00.* in the past.* Nothing was sent\."):
         check_until(NOON, NOON)
     check_until(NOON + hour, NOON)
     check_until(None, NOON)

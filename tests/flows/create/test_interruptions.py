@@ -122,7 +122,7 @@ async def test_an_id_that_is_not_stored_stops_the_run(
         "unstored", [voice("a"), voice("b")], options=options
     )
     assert first.outcome is Outcome.ACCEPTED
-    assert "the group does not know of it" in first.detail
+    assert "it is not recorded in the group" in first.detail
     assert second.outcome is Outcome.NOT_ATTEMPTED
     assert held(simulator) == {"a": 1}
     assert list((await group_of("unstored")).creating) == ["a"]
@@ -156,7 +156,7 @@ async def test_a_run_that_is_another_process_s_by_now_sends_nothing_more_and_lea
     async def gone(self: OwnRun, trusted: float = 0.0) -> None:  # noqa: ARG001
         if simulator.tests:
             self.lost = True
-            raise RunStopped("Prefect took this process for dead")
+            raise RunStopped("Prefect presumed this process dead")
 
     monkeypatch.setattr(OwnRun, "confirm", gone)
     options = CreateOptions(create_again=["b"])

@@ -54,7 +54,7 @@ def test_nothing_is_found_where_all_is_well() -> None:
 
 def test_a_test_that_is_missing_among_listed_ones_may_be_gone() -> None:
     [found] = findings(RECORDS, known({"1": EndpointTest(testId="1")}))
-    assert found == "Not listed, though others are, and perhaps gone: 2."
+    assert found == "Not listed although others are, and perhaps gone: 2."
 
 
 def test_when_none_is_listed_that_may_be_so_for_instant_tests() -> None:
@@ -81,7 +81,7 @@ def test_account_groups_that_can_not_be_read_accuse_nobody() -> None:
 def test_nobody_online_is_told() -> None:
     asleep = Agent(id="a", lastSeen=datetime(2026, 11, 22, tzinfo=UTC))
     assert findings(RECORDS, known(agents=[asleep])) == [
-        "No agent is online: nobody would measure."
+        "No agent is online, so nothing would be measured."
     ]
 
 
@@ -116,7 +116,7 @@ async def test_a_dry_run_records_its_plan_and_sends_no_rerun(simulate: Simulate)
     assert state.is_completed()
     assert state.message == (
         "Dry run: 31 tests, 24 a minute: about 60 s, by the limit that the API documents; "
-        "what looks wrong: Not listed, though others are, and perhaps gone: 404404. "
+        "what looks wrong: Not listed although others are, and perhaps gone: 404404. "
         "Nothing was sent."
     )
     outcomes = await state.aresult()

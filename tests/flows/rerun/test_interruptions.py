@@ -403,7 +403,7 @@ async def test_with_prefect_away_a_second_ctrl_c_ends_it_and_tells_what_is_not_r
         assert running.stdout
         await running.stdout.readuntil(b"does not answer as it should")
         running.send_signal(signal.SIGINT)
-        await running.stdout.readuntil(b"Ctrl-C again ends at once, without that.")
+        await running.stdout.readuntil(b"Ctrl-C again stops at once, unrecorded.")
         running.send_signal(signal.SIGINT)
         output, _ = await running.communicate()
     told = output.decode()

@@ -88,6 +88,6 @@ def test_where_the_api_tells_of_fewer_agents_the_sentence_says_why_verdicts_stay
     before = dict.fromkeys("123", PASSED)
     records = [judged(test_id, PASSED, provisional=test_id != "3") for test_id in before]
     assert what_became(before, records, fewer={"1": (0, 33), "2": (4, 25)}) == (
-        "1 of 3 provisional verdicts are final now; none changed; 2 stay as judged, since the API "
-        "tells of fewer agents by now: Test 1 (0, 33 then), Test 2 (4, 25 then)."
+        "1 of 3 provisional verdicts are final now; none changed; 2 stay as judged, because the "
+        "API now reports fewer agents: Test 1 (0, 33 then), Test 2 (4, 25 then)."
     )

@@ -72,7 +72,7 @@ def test_a_long_table_is_capped_and_the_rest_counted() -> None:
     records = [Record(str(number), outcome=Outcome.ACCEPTED) for number in range(LARGEST_TABLE + 3)]
     lines = shown([*records, Record("x", outcome=Outcome.UNKNOWN)], 80)
     assert lines[-1].split() == ["unknown", "x"]
-    assert lines[0] == "4 more: 4 accepted. Prefect's artifacts tell each."
+    assert lines[0] == "4 more: 4 accepted. Prefect's artifacts list each."
     endings = [line.split()[0] for line in lines]
     assert endings.count("accepted") + endings.count("unknown") == LARGEST_TABLE
 

@@ -68,8 +68,8 @@ def test_what_others_have_used_of_the_first_minute_is_not_counted_on() -> None:
 
 
 def test_without_a_told_limit_only_the_number_in_flight_is_known() -> None:
-    assert first_plan(87) == "87 tests, no limit told: up to 20 at a time"
-    assert first_plan(87, told(0, 0)) == "87 tests, no limit told: up to 20 at a time"
+    assert first_plan(87) == "87 tests, limit unknown: up to 20 at a time"
+    assert first_plan(87, told(0, 0)) == "87 tests, limit unknown: up to 20 at a time"
 
 
 def test_what_is_kept_back_for_others_makes_it_longer() -> None:
@@ -161,5 +161,5 @@ async def test_and_anew_for_what_is_left_once_resets_show_another_window(
     await task
     assert caplog.messages == [
         "87 tests, 24 a minute: about 3 minutes; then up to 5 minutes for results",
-        f"The quota's window is no minute. {plan(86, known, 20)}",
+        f"The quota's window is not a minute. {plan(86, known, 20)}",
     ]

@@ -36,10 +36,10 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
         (Crashed(message="Exit code -9"), "crashed: Exit code -9. Retry it in Prefect"),
         (Crashed(), "crashed: no reason is known. Retry it in Prefect"),
         (Cancelled(message="Wrong list"), "was cancelled: Wrong list. Retry it in Prefect"),
-        (Running(), "is not over after 60 s, and goes on: wait longer, or cancel it"),
-        (Cancelling(), "is not over after 60 s"),
-        (Scheduled(), "has not begun after 60 s: is a worker up"),
-        (Pending(), "has not begun after 60 s: is a worker up"),
+        (Running(), "is still going after 60 s: wait longer, or cancel it"),
+        (Cancelling(), "is still going after 60 s"),
+        (Scheduled(), "has not begun after 60 s: is a worker running"),
+        (Pending(), "has not begun after 60 s: is a worker running"),
     ],
     ids=lambda value: value.name if isinstance(value, State) else "",
 )
@@ -139,7 +139,7 @@ async def test_a_prefect_server_that_is_away_from_the_start_is_waited_for_until_
 ) -> None:
     proxy.mode = "refuse"
     async with asyncio.timeout(30):
-        with behind(proxy), pytest.raises(RerunUnfinished, match="is away, for all of the"):
+        with behind(proxy), pytest.raises(RerunUnfinished, match="was unreachable for all of the"):
             await started("never", timeout=0.1, idempotency_key="never")
 
 

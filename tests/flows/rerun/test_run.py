@@ -202,7 +202,7 @@ async def test_under_at_most_once_what_prefect_will_not_record_is_not_sent(
     assert sent(simulator) == {"202701": 1, "202703": 1}
     unsent = outcomes["202702"]
     assert (unsent.outcome, unsent.attempts) == ("not_attempted", 0)
-    assert "not sent, since it could not be recorded first" in unsent.detail
+    assert "not sent, because it could not be recorded first" in unsent.detail
 
 
 @pytest.mark.parametrize("refuses", ["create_markdown", "create_table"])

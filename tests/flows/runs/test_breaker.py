@@ -24,7 +24,7 @@ def reasons(*outcomes: Outcome) -> list[str | None]:
 def test_ten_tests_in_a_row_without_an_answer_open_it(outcome: Outcome) -> None:
     *before, last = reasons(*[outcome] * IN_A_ROW)
     assert before == [None] * 9
-    assert last == "10 tests in a row got no useful answer, all their retries included"
+    assert last == "10 tests in a row got no useful answer, even after all retries"
 
 
 def test_the_ways_to_get_no_answer_count_together_and_at_any_time() -> None:
@@ -39,7 +39,10 @@ def test_any_answer_begins_the_count_anew(answer: Outcome) -> None:
 
 @pytest.mark.parametrize(
     ("outcome", "hint"),
-    [(Outcome.FORBIDDEN, "the token's permissions"), (Outcome.NOT_FOUND, "the IDs and at TE_AID")],
+    [
+        (Outcome.FORBIDDEN, "check the token's permissions"),
+        (Outcome.NOT_FOUND, "check the IDs and TE_AID"),
+    ],
 )
 def test_the_first_ten_alike_open_it_with_a_hint(outcome: Outcome, hint: str) -> None:
     *before, last = reasons(*[outcome] * IN_A_ROW)

@@ -182,7 +182,7 @@ async def test_a_call_that_waits_for_the_prefect_server_is_not_sent_once_nothing
     sending = Sending(records, own_run, Kept(), LOGGER)
 
     async def away(trusted: float = 0.0) -> None:  # noqa: ARG001
-        sending.stop("the deadline of 5 minutes has come", begun_too=begun_too)
+        sending.stop("the deadline of 5 minutes has passed", begun_too=begun_too)
 
     own_run.confirm = away  # type: ignore[method-assign]
     await sent_by(sending, records, api, nothing)
@@ -201,7 +201,7 @@ async def test_no_call_goes_out_after_a_deadline_that_came_while_the_machine_sle
     with sending.through(QuotaGate(), deadline_minutes=5):
         await sent_by(sending, records, api, write_ahead)
     assert api.sent.total() == 1
-    assert sending.stopped == "the deadline of 5 minutes has come"
+    assert sending.stopped == "the deadline of 5 minutes has passed"
     assert records[1].outcome is Outcome.NOT_ATTEMPTED
 
 
@@ -224,7 +224,7 @@ async def test_an_account_group_that_is_all_forbidden_is_left_out_and_no_other()
         Outcome.FORBIDDEN: IN_A_ROW,
         Outcome.NOT_ATTEMPTED: IN_A_ROW,
     }
-    assert "look at the token's permissions" in records[-1].detail
+    assert "check the token's permissions" in records[-1].detail
 
 
 async def test_with_one_account_group_alone_the_run_stops() -> None:
@@ -233,4 +233,4 @@ async def test_with_one_account_group_alone_the_run_stops() -> None:
     sending = Sending(records, Asked(), Kept(), LOGGER)
     await sent_by(sending, records, api, nothing)
     assert api.sent.total() == IN_A_ROW
-    assert "look at the token's permissions" in str(sending.stopped)
+    assert "check the token's permissions" in str(sending.stopped)
