@@ -140,7 +140,7 @@ def test_what_can_not_be_read_costs_its_words_and_nothing_else() -> None:
     said = " ".join(str(record.paths) for record in records.values())
     assert said.count("could not be read: ") == 5
     for why in ("404: ", "503: ", "status 200 with a web page", "400: ", "no hop of it"):
-        assert said.count(f"could not be read: {why}") + said.count("the API tells " + why) == 1
+        assert said.count(f"could not be read: {why}") + said.count("the API reports " + why) == 1
     assert {t: r.verdict for t, r in records.items()} == {t: r.verdict for t, r in without.items()}
 
 

@@ -279,7 +279,7 @@ async def test_the_plan_is_told_once_more_when_a_window_is_no_minute(
 ) -> None:
     simulate(tests=ids(30), instant_limit=12, window_seconds=4)
     await rerun_endpoint_tests(ids(30))
-    [corrected] = re.findall(r"The quota's window is no minute\. (.*)", caplog.text)
+    [corrected] = re.findall(r"The quota's window is not a minute\. (.*)", caplog.text)
     said = re.fullmatch(r"(\d+) tests, 12 every 4 s: about (\d+) s", corrected)
     assert said
     assert int(said[1]) < 30

@@ -411,7 +411,7 @@ async def test_with_prefect_away_a_second_ctrl_c_ends_it_and_tells_what_is_not_r
     recorded = await outcomes_of((await latest_run()).id)
     # The proxy may have cut off the answer to a write that Prefect did take.
     unrecorded = set(sent(simulator)) - set(recorded)
-    counted = re.search(r"not known to be recorded in Prefect \((\d)\):", told)
+    counted = re.search(r"not confirmed as recorded in Prefect \((\d)\):", told)
     assert counted
     assert len(unrecorded) <= int(counted[1]) <= slots
     assert all(str(test_id) in told[counted.end() :] for test_id in unrecorded)

@@ -129,7 +129,7 @@ async def test_who_waits_for_a_look_that_comes_to_nothing_looks_for_itself() -> 
     assert server.asked == 1
     first.cancel()
     server.state = Crashed()
-    with pytest.raises(RunStopped, match="for dead"):
+    with pytest.raises(RunStopped, match="presumed this process dead"):
         await waiting
     assert server.asked == 2
 
@@ -158,7 +158,7 @@ async def test_a_run_that_went_on_elsewhere_while_an_answer_was_on_its_way_is_lo
         return late
 
     own_run._read = read
-    with pytest.raises(RunStopped, match="for dead"):
+    with pytest.raises(RunStopped, match="presumed this process dead"):
         await own_run.confirm()
 
 
@@ -217,7 +217,7 @@ async def test_a_run_that_was_taken_for_dead_is_lost_for_good(state: State) -> N
     server = Server()
     own_run = server.own_run()
     server.state, server.now = state, server.now + TRUSTED + 1
-    with pytest.raises(RunStopped, match="for dead"):
+    with pytest.raises(RunStopped, match="presumed this process dead"):
         await own_run.confirm()
     server.state = Running()
     with pytest.raises(RunStopped):
