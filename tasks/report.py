@@ -12,7 +12,7 @@ from tasks.rows import Row, carried_on, in_run_table, together
 from thousandeyes.marks import is_worth_keeping
 from thousandeyes.outcomes import GOOD, MEANING, UNTOLD, in_words
 from thousandeyes.record import Record
-from thousandeyes.text import cut, with_full_stop
+from thousandeyes.text import counted, cut, with_full_stop
 
 LARGEST_TABLE: Final = 1_000
 """Rows in a run's table. Prefect's list of artifacts loads every table whole."""
@@ -100,7 +100,7 @@ def table(records: Iterable[Record]) -> tuple[list[Row], str]:
             continue
         rows.append(values)
         left -= size
-    words = f"{len(ordered)} tests, those that need a look first"
+    words = f"{counted(len(ordered), 'test')}, those that need a look first"
     if rest:
         words += f"; not shown: {counts(rest)}"
     return rows, words
