@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deployments.form import shortened
 from deployments.steps import BootstrapError, check_unique
+from flows.rerun.options import RerunOptions
 from tasks.deployment import as_slug
+from thousandeyes.errors import SettingsError
 from thousandeyes.mistakes import Unreadable, read_yaml, told
 
 ROOT: Final = Path(__file__).parents[1]
@@ -142,12 +144,19 @@ def _check(deployment: Deployment, path: Path) -> None:
 
 
 def problems(parameters: Mapping[str, Any], form: Mapping[str, Any]) -> list[str]:
-    """Return where parameters don't fit a flow's form, and why, as the server would."""
+    """Return why a flow's form, as the server does, or then the flow refuses parameters."""
     found = validate(dict(parameters), dict(form), ignore_required=True)
-    return [
+    words = [
         f"{'.'.join(map(str, error.absolute_path))}: {error.message}".removeprefix(": ")
         for error in map(_closest, found)
     ]
+    if not words and RerunOptions.__name__ in form.get("definitions", {}):
+        try:
+            options = RerunOptions.model_validate(parameters.get("options") or {})
+            options.check_results_are_awaited()
+        except SettingsError as error:
+            words = [f"options: {error}"]
+    return words
 
 
 def _closest(error: JsonError) -> JsonError:

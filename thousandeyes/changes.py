@@ -25,10 +25,10 @@ def is_unread(record: Record) -> bool:
 def compared(record: Record, earlier: Record | None, compared_with: str | None) -> Standing:
     """Return how a test compares with its row of an earlier run.
 
-    What is unknown this time stays as it was: a test that was not sent, whose results could not be
-    read, or that was only accepted after its laptops had failed, neither fails nor recovers.
-    Laptops still fail, or recover, only if they failed when they were last measured. A test that is
-    not in the earlier run is new, even if it was in a run before that.
+    What is unknown this time stays as it was: a test that was not sent, or that was only accepted
+    after its laptops had failed, neither fails nor recovers. If its results could not be read, it
+    still fails if it failed before. Laptops still fail, or recover, only if they failed when last
+    measured. A test that is not in the earlier run is new, even if it was in a run before that.
 
     Args:
         record: The test as it ended now.
@@ -80,18 +80,18 @@ def _of_a_failing_one(record: Record, earlier: Record) -> Change:
 
 def _of_one_that_failed(record: Record, earlier: Record) -> Change:
     laptops_failed = _last_measured(earlier) is VerdictName.FAILED
-    if record.ending is Outcome.ACCEPTED:
-        # An accepted call says nothing about laptops that failed, or that did not answer.
-        by_its_call = marks.last_sent(_history(earlier)) == marks.FAILED
-        return Change.RECOVERED if by_its_call and not laptops_failed else Change.UNCHANGED
-    return Change.RECOVERED if laptops_failed or _last_heard(earlier) in REFUSED else Change.NEW
+    if record.ending is not Outcome.ACCEPTED:
+        return Change.RECOVERED if laptops_failed or _last_heard(earlier) in REFUSED else Change.NEW
+    # An accepted call says nothing about laptops that failed, or that did not answer.
+    by_its_call = not laptops_failed and marks.last_sent(_history(earlier)) == marks.FAILED
+    return Change.RECOVERED if by_its_call else Change.UNCHANGED
 
 
 def _fails_as_before(record: Record, earlier: Record) -> bool:
     """Tell whether a failing test is known to have failed before, not just to have been unknown.
 
-    It is known if its laptops failed when they were last measured. Otherwise an outage may have
-    begun unseen while calls failed or nobody answered: only the same ending once more is old news.
+    It is known if its laptops failed when last measured. Otherwise an outage may have begun unseen
+    while calls failed or nobody answered: only the same ending once more is old news.
     """
     if _last_measured(earlier) is VerdictName.FAILED:
         return True
@@ -106,13 +106,14 @@ def _fails_as_before(record: Record, earlier: Record) -> bool:
 def judged_anew(record: Record, known: Standing) -> Standing:
     """Return the standing of a test whose verdict changed after its earlier run was deleted.
 
-    What the comparison found at the time stays, unless the new verdict is passed; the newest mark
-    becomes that of the new verdict.
+    What was found stays, unless it passed after all; the newest mark is that of the new verdict.
     """
+    moved = known.moved if is_failing(record) == (known.failing_runs > 0) else ""
     if record.ending is VerdictName.PASSED and known.failing_runs:
         known = replace(known, change=_passed_after(known), failing_since=None, failing_runs=0)
     return replace(
         known,
+        moved=moved,
         history=marks.marked_anew(known.history, marks.mark(record.ending)),
         last_measured=_last_measured(record) or known.last_measured,
         last_heard=_last_heard(record) or known.last_heard,
@@ -137,8 +138,7 @@ def _history(earlier: Record | None) -> str:
 def is_newly_failing(record: Record) -> bool:
     """Tell whether a test fails that is not known to have failed before.
 
-    A failing test counts if nothing is known about it from before, or if its results could not be
-    read: nobody can say that it failed before.
+    So a test counts of which nothing is known from before, or whose results could not be read.
     """
     known = record.standing and record.standing.change is Change.STILL_FAILING
     return is_failing(record) and not known

@@ -1,5 +1,6 @@
 """What the laptops' measurements say about one test, as a value and as columns of a table."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -17,6 +18,8 @@ WORST_TOLD: Final = 3
 """Failing agents that a verdict's sentence lists one by one; of more it counts the reasons."""
 _LONGEST_NAMES: Final = 400
 """Characters of their names in a text for people."""
+_IS_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""What an agent goes by whose name is not known or not to be shown."""
 
 
 class Spread(NamedTuple):
@@ -109,12 +112,20 @@ class Verdict:
         """Whether it failed and it is known for which agents."""
         return self.name is VerdictName.FAILED and len(self.known_to_have_failed) == self.failed
 
+    @property
+    def names_agents(self) -> bool:
+        """Whether agents that failed are known by name, and not only by ID."""
+        return not all(map(_IS_ID.fullmatch, self.known_to_have_failed))
+
     def failed_newly(self, before: "Verdict | None") -> list[str]:
         """Return the agents that failed now but not before.
 
-        Empty if it did not fail both times, or if not all agents that failed are known.
+        Empty if it did not fail both times, if not all agents that failed are known, or if they are
+        known by name at one time and by ID at the other.
         """
         if before is None or not (self.tells_all_that_failed and before.tells_all_that_failed):
+            return []
+        if self.names_agents != before.names_agents:
             return []
         then = set(before.known_to_have_failed)
         return [name for name in self.known_to_have_failed if name not in then]

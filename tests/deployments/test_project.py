@@ -97,6 +97,10 @@ def test_no_secret_and_no_reference_to_one_stands_in_the_file() -> None:
         ({"parameters": {"groups": ["A B"]}}, r"does not take groups\.0: 'A B' does not match"),
         ({"parameters": {"test_ids": 7.5}}, r"does not take test_ids: 7\.5 is not"),
         ({"parameters": {"test_ids": ["no ID!"]}}, r"does not take test_ids"),
+        (
+            {"parameters": {"options": {"expected_agents": 3}}},
+            "expected_agents: no effect",
+        ),
         ({"enforce_parameter_schema": "perhaps"}, "enforce_parameter_schema: Input should be"),
         ({"name": "on/demand"}, "deployments.0.name: String should match"),
         ({"name": "on-demand"}, "tests/on-demand, rerun-endpoint-tests/on-demand: their names"),

@@ -27,11 +27,12 @@ def test_tests_that_are_worse_than_usual_are_told_in_one_sentence() -> None:
     ]
 
 
-def test_a_test_that_still_fails_tells_for_how_many_other_laptops() -> None:
-    def failed(night: int, *agents: str) -> Record:
-        rows = [network(agent, 100) for agent in agents]
-        return ended("1", night, judge(rows, Thresholds(), expected=None, complete=True))
+def failed(night: int, *agents: str) -> Record:
+    rows = [network(agent, 100) for agent in agents]
+    return ended("1", night, judge(rows, Thresholds(), expected=None, complete=True))
 
+
+def test_a_test_that_still_fails_tells_for_how_many_other_laptops() -> None:
     same, other = failed(1, *"abcd"), failed(2, *"aefgh")
     night_after_night([[failed(0, *"abcd")], [same], [other]])
     since = "in a row, since 2026-11-20 02:00 UTC"
@@ -39,3 +40,11 @@ def test_a_test_that_still_fails_tells_for_how_many_other_laptops() -> None:
     assert sentences([other]) == [
         f"Still failing: 1 (3 runs {since}; 4 laptops fail that did not before)."
     ]
+
+
+def test_agents_known_only_by_id_in_one_of_two_runs_are_not_taken_for_others() -> None:
+    ids = [f"{number:08x}-0000-4000-8000-{number:012x}" for number in range(2)]
+    by_id = failed(1, *ids)
+    night_after_night([[failed(0, "BER-1", "BER-2")], [by_id]])
+    [told] = sentences([by_id])
+    assert "did not before" not in told

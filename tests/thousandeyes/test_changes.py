@@ -291,11 +291,13 @@ def test_a_test_that_passed_after_all_fails_no_more_also_where_the_earlier_run_i
 ) -> None:
     nights = [[ended("1", night, verdict)] for night, verdict in enumerate(endings)]
     last = night_after_night(nights)[-1][0]
+    last.stands(replace(standing(last), moved="1 laptop fails that did not before"))
     last.judged(GOOD)
     for _ in range(2):
         last.stands(judged_anew(last, standing(last)))
         now = standing(last)
         assert (now.change, now.failing_since, now.failing_runs) == (change, None, 0)
+        assert now.moved == ""
 
 
 def test_loss_beyond_what_is_usual_is_told_as_lossier() -> None:

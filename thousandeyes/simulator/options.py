@@ -65,7 +65,7 @@ class Options(BaseModel):
         default=False, description="Leave instant tests out of the lists of tests."
     )
     healthy: bool = Field(
-        default=False, description="No packet loss and no errors except those in agents_of."
+        default=False, description="No losses or errors but those of agents_of, causes and noise."
     )
     noise: float = Field(
         0.0, ge=0, le=1, description="The fraction of agents' rounds that fail by chance."

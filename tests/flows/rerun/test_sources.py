@@ -337,7 +337,7 @@ class TestOnlyFailed:
             await client.update_flow_run(latest, parameters={"options": {"of": "2031"}})
         already = sent(simulator)
         again: State[Any] = await run([], only_failed_of="rerun-endpoint-tests/interrupted")
-        with pytest.raises(SettingsError, match=r"can't be read: they are wrong, or those of a"):
+        with pytest.raises(SettingsError, match=r"can't be read: they are wrong, or come from"):
             await again.result()
         assert sent(simulator) == already
 
