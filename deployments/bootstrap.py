@@ -6,7 +6,6 @@ What is already as it should be stays untouched, so you can run it as often as y
 import argparse
 import asyncio
 import os
-import re
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,6 +48,7 @@ from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
 from thousandeyes.release import add_version
 from thousandeyes.terminal import status_of, verbatim_console
+from thousandeyes.text import without_userinfo
 
 
 @dataclass(frozen=True)
@@ -110,17 +110,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prepare(os.environ)
         asyncio.run(_bootstrap(given))
     except SettingsError as error:
-        verbatim_console(stderr=True, soft_wrap=True).print(_public(f"error: {error}"))
+        verbatim_console(stderr=True, soft_wrap=True).print(without_userinfo(f"error: {error}"))
         return 2
     except BootstrapError as error:
-        verbatim_console(stderr=True, soft_wrap=True).print(_public(f"error: {error}"))
+        verbatim_console(stderr=True, soft_wrap=True).print(without_userinfo(f"error: {error}"))
         return 1
     return 0
-
-
-def _public(text: str) -> str:
-    """Return a text without any user and password in a server's address."""
-    return re.sub(r"(?<=://)[^/?#\s]*@", "", text)
 
 
 async def _bootstrap(given: argparse.Namespace) -> None:
@@ -133,7 +128,7 @@ async def _bootstrap(given: argparse.Namespace) -> None:
     files, credentials = Files.read(), credentials_given()
     console = verbatim_console(soft_wrap=True)
     words = ", which is not changed: a dry run" if given.dry_run else ""
-    console.print(_public(f"Prefect server at {api.url}{words}"))
+    console.print(without_userinfo(f"Prefect server at {api.url}{words}"))
     try:
         # We report the wait ourselves.
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 1}):

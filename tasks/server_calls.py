@@ -19,7 +19,7 @@ from prefect.logging import get_logger
 from pydantic import ValidationError
 
 from thousandeyes.mistakes import told
-from thousandeyes.text import cut
+from thousandeyes.text import cut, without_userinfo
 
 Answer = TypeVar("Answer")
 P = ParamSpec("P")
@@ -216,7 +216,8 @@ def refusals_logged(what: str, *, let_through: tuple[type[Exception], ...] = ())
     except let_through:
         raise
     except Exception as error:  # noqa: BLE001 - whatever Prefect has against it
-        reason = cut(f"{type(error).__name__}: {error}", _LONGEST_REASON)
+        # An error of HTTP has the whole address of the Prefect server.
+        reason = cut(without_userinfo(f"{type(error).__name__}: {error}"), _LONGEST_REASON)
         run_logger().error("Prefect refuses %s: %s", what, reason)
 
 

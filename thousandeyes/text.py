@@ -1,11 +1,13 @@
 """Texts from anywhere as people see them: one line, without invisible characters."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Final
 
+_USERINFO: Final = re.compile(r"(?<=://)[^/?#\s]*@")
 _BLANK: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cs"})
 _NO_WIDTH: Final = "Cf"
 _READ: Final = 5_000
@@ -64,6 +66,11 @@ def quoted(names: Iterable[str]) -> str:
 def counted(count: int, thing: str) -> str:
     """Return a number with its noun, such as `1 test` or `12 tests`."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def without_userinfo(text: str) -> str:
+    """Return a text without the user and password of the addresses in it."""
+    return _USERINFO.sub("", text)
 
 
 def with_full_stop(text: str) -> str:

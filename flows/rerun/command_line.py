@@ -33,7 +33,7 @@ from thousandeyes.live_line import LiveLine
 from thousandeyes.proxies import prepare
 from thousandeyes.record import Record
 from thousandeyes.terminal import LONGEST_SENTENCE, hangup, verbatim_console, words
-from thousandeyes.text import cut
+from thousandeyes.text import cut, without_userinfo
 
 _COLOURS: Final = {"passed": "green"}
 
@@ -104,7 +104,8 @@ def _to_its_end(given: Given, stdin: TextIO, seen: Watched) -> _End:
     except ServerNotStarted as error:
         end = _end(ExitStatus.BROKEN, str(error))
     except Exception as error:  # noqa: BLE001 - Prefect has logged it
-        end = _end(ExitStatus.BROKEN, f"the run broke: {type(error).__name__}: {error}")
+        what = without_userinfo(f"{type(error).__name__}: {error}")
+        end = _end(ExitStatus.BROKEN, f"the run broke: {what}")
     if end.status in (ExitStatus.NOT_STARTED, ExitStatus.BROKEN):
         _error(end.sentence, end.status)
     return end._replace(asked=asked or seen.asked)

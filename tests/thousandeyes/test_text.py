@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thousandeyes.text import cut, duration, fitted, quoted, shown, with_full_stop
+from thousandeyes.text import (
+    cut,
+    duration,
+    fitted,
+    quoted,
+    shown,
+    with_full_stop,
+    without_userinfo,
+)
 
 
 @pytest.mark.parametrize(
@@ -101,3 +109,18 @@ def test_a_message_names_the_first_of_many_names_and_shortens_each() -> None:
     message = quoted(["x" * 1_000_000, *map(str, range(20_000))])
     assert len(message) < 500
     assert message.endswith("'18' and 19981 more")
+
+
+@pytest.mark.parametrize(
+    ("text", "public"),
+    [
+        (
+            "no answer at http://ci:s3cret@10.0.0.1:4200/api",
+            "no answer at http://10.0.0.1:4200/api",
+        ),
+        ("'https://ci:s3@cret@[::1]/api' and ws://t0ken@host", "'https://[::1]/api' and ws://host"),
+        ("http://host/path?mail=a@b.example", "http://host/path?mail=a@b.example"),
+    ],
+)
+def test_the_user_and_password_of_an_address_are_not_shown(text: str, public: str) -> None:
+    assert without_userinfo(text) == public
