@@ -152,7 +152,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path, one_machine: Topology) -> 
         cwd=tmp_path,
     )
     assert done.returncode == 1
-    assert f"port {one_machine.port} is taken" in done.stderr
+    assert f"port {one_machine.port} is in use" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
