@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 from prefect.client.schemas.objects import FlowRun
@@ -22,7 +21,6 @@ from thousandeyes.standing import Change
 
 FORMAT: Final = "prefect-thousandeyes/run"
 VERSION: Final = 1
-SCHEMA: Final = Path(__file__).with_name("account.schema.json")
 
 
 @dataclass(frozen=True)

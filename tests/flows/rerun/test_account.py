@@ -4,13 +4,15 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import jsonschema
 import junitparser
 import pytest
 
-from flows.rerun.account import SCHEMA, Account
+from flows.rerun import account as accounts
+from flows.rerun.account import Account
 from flows.rerun.junit import junit
 from flows.rerun.options import RerunOptions
 from tests.tasks.reports import judged, network
@@ -19,6 +21,7 @@ from thousandeyes.outcomes import Outcome, VerdictName
 from thousandeyes.record import Record
 from thousandeyes.thresholds import Thresholds
 
+SCHEMA = Path(accounts.__file__).with_name("account.schema.json")
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 HOSTILE = "]]>&<\"'\x00\x1b\ud800\uffff\nend"
 RECORDS = [
