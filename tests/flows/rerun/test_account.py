@@ -4,24 +4,22 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import jsonschema
 import junitparser
 import pytest
 
-from flows.rerun import account as accounts
 from flows.rerun.account import Account
 from flows.rerun.junit import junit
 from flows.rerun.options import RerunOptions
+from tests.flows.rerun.schema import SCHEMA, keeps_to_its_schema
 from tests.tasks.reports import judged, network
 from thousandeyes.judging import judge
 from thousandeyes.outcomes import Outcome, VerdictName
 from thousandeyes.record import Record
 from thousandeyes.thresholds import Thresholds
 
-SCHEMA = Path(accounts.__file__).with_name("account.schema.json")
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 HOSTILE = "]]>&<\"'\x00\x1b\ud800\uffff\nend"
 RECORDS = [
@@ -39,12 +37,11 @@ def account(status: str = "failed", exit_status: int = 1) -> Account:
 
 
 def test_the_json_document_keeps_to_its_schema_and_the_schema_describes_every_field() -> None:
-    schema = json.loads(SCHEMA.read_text())
     document = json.loads(account().to_json())
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(document, schema)
-    assert set(document) == set(schema["properties"])
-    described = schema["$defs"]["test"]["properties"]
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    keeps_to_its_schema(document)
+    assert set(document) == set(SCHEMA["properties"])
+    described = SCHEMA["$defs"]["test"]["properties"]
     assert all(set(test) <= set(described) for test in document["tests"])
     assert [test["fails_run"] for test in document["tests"]] == [False, True, False, True]
 
@@ -53,7 +50,7 @@ def test_the_json_document_tells_which_verdicts_are_provisional() -> None:
     early = judge((), Thresholds(), expected=3, complete=True, too_early=True)
     records = [*RECORDS, Record("5", "", Outcome.ACCEPTED, "ok", 200, 1, verdict=early)]
     document = json.loads(replace(account(), records=records).to_json())
-    jsonschema.validate(document, json.loads(SCHEMA.read_text()))
+    keeps_to_its_schema(document)
     assert document["provisional"] == 1
     assert [test["provisional"] for test in document["tests"]] == [None] * 4 + [True]
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-import jsonschema
 import pytest
 from prefect import flow, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
@@ -17,13 +16,13 @@ from prefect.client.schemas.objects import Artifact, FlowRun, State
 from prefect.states import Cancelled
 
 from flows.rerun import RerunOptions, judge_run_again, rerun_endpoint_tests
-from flows.rerun.account import SCHEMA
 from flows.rerun.command_line import ExitStatus, main
 from flows.rerun.judge_again import _STOPPED
 from flows.runs.history import recorded
 from flows.runs.sentence import passed_and_why
 from tasks.artifacts import count_artifacts
 from tasks.blocks import EndpointTestGroup
+from tests.flows.rerun.schema import keeps_to_its_schema
 from tests.flows.rerun.test_sources import crashed_run
 from tests.flows.scene import (
     NO_RUN,
@@ -337,7 +336,7 @@ def test_the_command_line_judges_a_run_again(
     clock.ahead = 1200
     assert main(["--judge-again", first["flow_run"]["id"], "--json", "-"]) == status
     told = json.loads(capsys.readouterr().out)
-    jsonschema.validate(told, json.loads(SCHEMA.read_text()))
+    keeps_to_its_schema(told)
     assert (told["status"], told["provisional"], told["counts"]) == (ending, 0, {ending: 1})
     assert told["sentence"].startswith("1 of 1 provisional verdicts are final now")
     assert told["tests"][0]["fails_run"] is (ending == "failed")

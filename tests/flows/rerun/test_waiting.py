@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import jsonschema
 import pytest
 from prefect import get_client
 from prefect.client.schemas.filters import (
@@ -22,12 +21,12 @@ from prefect.client.schemas.objects import State
 from prefect.client.schemas.sorting import ArtifactSort
 
 from flows.rerun import RerunOptions, rerun_endpoint_tests
-from flows.rerun.account import SCHEMA
 from flows.rerun.command_line import ExitStatus, main
 from flows.rerun.results import Results
 from tasks.artifacts import read_outcomes
 from tasks.blocks import EndpointTestGroup
 from tasks.markdown import plain
+from tests.flows.rerun.schema import keeps_to_its_schema
 from tests.flows.scene import (
     SUMMARY,
     TABLE,
@@ -255,7 +254,7 @@ def test_where_the_paths_of_failing_laptops_end_stands_in_artifact_summary_and_d
         options.append("--no-name-laptops-and-networks")
     assert main([*ids(2), *options]) == ExitStatus.FAILED
     told = json.loads(document.read_text())
-    jsonschema.validate(told, json.loads(SCHEMA.read_text()))
+    keeps_to_its_schema(told)
     whole, failed = told["tests"]
     assert whole["paths"] is None
     [first, second] = failed["paths"].split(". ")
