@@ -1,8 +1,14 @@
 """A Prefect home and an environment of the tests' own: the user's are neither read nor written."""
 
+import fcntl
 import os
+import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 
 import certifi
@@ -93,9 +99,35 @@ def prefect_home() -> Path:
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    """Start one Prefect server for all tests that need one: it takes its time."""
-    from prefect.testing.utilities import prefect_test_harness  # noqa: PLC0415 - slow
+def prefect_database(pytestconfig: pytest.Config) -> Path:
+    """Return a new database of a Prefect server, to be copied.
 
-    with prefect_test_harness(server_startup_timeout=120):
+    To make its tables takes a server eight seconds, so they are made once for each version.
+    """
+    assert pytestconfig.cache
+    directory = pytestconfig.cache.mkdir("prefect-database")
+    database = directory / f"{version('prefect')}.db"
+    with (directory / "lock").open("w") as lock:  # for other processes of these tests
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not database.exists():
+            with tempfile.TemporaryDirectory() as home:
+                making = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "-y"]
+                subprocess.run(making, env={**os.environ, "PREFECT_HOME": home}, check=True)
+                shutil.copy(Path(home) / "prefect.db", database)
+    return database
+
+
+@pytest.fixture(scope="session")
+def prefect_server(
+    prefect_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Start one Prefect server for all tests that need one: it takes its time."""
+    from prefect.testing import utilities  # noqa: PLC0415 - slow
+
+    home = tmp_path_factory.mktemp("prefect-server")
+    shutil.copy(prefect_database, home / "prefect-test.db")
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(utilities, "mkdtemp", lambda: str(home))
+            stack.enter_context(utilities.prefect_test_harness(server_startup_timeout=120))
         yield

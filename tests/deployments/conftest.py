@@ -1,6 +1,7 @@
 """A Prefect server on one machine, one for several, and several of them, each started once."""
 
 import os
+import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -35,8 +36,13 @@ def _needed(there: object, what: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def one_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topology]:
-    with on_sqlite(tmp_path_factory.mktemp("one-machine")) as topology:
+def one_machine(
+    tmp_path_factory: pytest.TempPathFactory, prefect_database: Path
+) -> Iterator[Topology]:
+    directory = tmp_path_factory.mktemp("one-machine")
+    (directory / "home").mkdir()
+    shutil.copy(prefect_database, directory / "home" / "prefect.db")
+    with on_sqlite(directory) as topology:
         _bootstrapped(topology)
         yield topology
 

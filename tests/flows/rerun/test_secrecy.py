@@ -4,20 +4,18 @@ import base64
 import html
 import json
 import os
-import sqlite3
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from prefect.settings import get_current_settings
 
 from thousandeyes.simulator import Fault, create_app, serve
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("secrecy")]
 
 PROJECT = Path(__file__).parents[3]
 TOKEN = "tkn+5ecret/0f=\"the&<tests>'\\=="
@@ -76,25 +74,11 @@ def forms(token: str) -> Iterator[bytes]:
         yield base64.b64encode(b"\0" * shift + plain)[4:-4]
 
 
-def _copy_database(to: Path) -> None:
-    """Copy the test server's database: to make a new one takes long with everything logged."""
-    url = get_current_settings().server.database.connection_url
-    assert url
-    with (
-        closing(sqlite3.connect(url.get_secret_value().partition(":///")[2])) as source,
-        closing(sqlite3.connect(to)) as target,
-    ):
-        source.backup(target)
-
-
 @pytest.fixture(scope="module")
-def leavings(
-    tmp_path_factory: pytest.TempPathFactory,
-    prefect_server: None,  # noqa: ARG001 - its database is copied
-) -> dict[str, bytes]:
+def leavings(tmp_path_factory: pytest.TempPathFactory, prefect_database: Path) -> dict[str, bytes]:
     """Run a list that meets everything bad, and return all it printed and stored."""
     home = tmp_path_factory.mktemp("home")
-    _copy_database(home / "prefect.db")
+    shutil.copy(prefect_database, home / "prefect.db")
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     app = create_app(tests=list(FAULTS), faults=FAULTS, token=TOKEN, instant_limit=1_000)
     with serve(app) as server:
