@@ -93,7 +93,8 @@ class Trial:
             limits: What the shell's `ulimit` is to hold it to.
             variables: What stands in its environment, besides what every run has there.
         """
-        command = f'exec "{sys.executable}" -m prefect flow-run execute {self.flow_run_id}'
+        # Not `prefect flow-run execute`: that starts this in a session that no signal here reaches.
+        command = f'exec "{sys.executable}" -m prefect.engine {self.flow_run_id}'
         self.log = self.topology.directory / f"run-{self.flow_run_id}-{len(self._processes)}.log"
         variables = {
             "TE_TOKEN": TOKEN,

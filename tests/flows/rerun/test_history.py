@@ -141,13 +141,13 @@ async def test_a_run_that_is_killed_and_goes_on_elsewhere_is_one_mark(
     await deployment.run(ids(9))
     simulator = simulate(tests=ids(9), faults={ids(9)[4]: Fault(replies=["stalled"])})
     flow_run = await deployment.create(ids(9), max_in_flight=1)
-    async with process("-m", "prefect", "flow-run", "execute", str(flow_run.id)) as killed:
+    async with process("-m", "prefect.engine", str(flow_run.id)) as killed:
         await wait_until(lambda: sent(simulator)[ids(9)[4]] == 1)
         os.killpg(killed.pid, signal.SIGKILL)
         await killed.wait()
     async with get_client() as client:
         await client.set_flow_run_state(flow_run.id, Scheduled(), force=True)
-    async with process("-m", "prefect", "flow-run", "execute", str(flow_run.id)) as again:
+    async with process("-m", "prefect.engine", str(flow_run.id)) as again:
         await again.communicate()
     assert await histories(flow_run.id) == dict.fromkeys(ids(9), "✓✓")
 
@@ -207,7 +207,7 @@ async def test_a_run_that_died_midway_breaks_no_history_of_the_tests_that_it_had
     await deployment.run(ids(3))
     simulator = simulate(tests=ids(3), faults={second: Fault(replies=["stalled"])})
     flow_run = await deployment.create(ids(3), max_in_flight=1)
-    async with process("-m", "prefect", "flow-run", "execute", str(flow_run.id)) as killed:
+    async with process("-m", "prefect.engine", str(flow_run.id)) as killed:
         await wait_until(lambda: sent(simulator)[second] == 1)
         os.killpg(killed.pid, signal.SIGKILL)
         await killed.wait()

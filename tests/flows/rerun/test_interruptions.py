@@ -207,7 +207,7 @@ async def test_a_killed_run_goes_on_where_it_stood(simulate: Simulate, delivery:
         ids(40),
         {"delivery": delivery, "max_in_flight": slots, "results_deadline_minutes": 0.02},
     )
-    async with process("-m", "prefect", "flow-run", "execute", str(flow_run_id)) as killed:
+    async with process("-m", "prefect.engine", str(flow_run_id)) as killed:
         await wait_until(lambda: len(sent(simulator)) >= 15)
         os.killpg(killed.pid, signal.SIGKILL)
         await killed.wait()
@@ -220,7 +220,7 @@ async def test_a_killed_run_goes_on_where_it_stood(simulate: Simulate, delivery:
 
     async with get_client() as client:
         await client.set_flow_run_state(flow_run_id, Scheduled(), force=True)
-    async with process("-m", "prefect", "flow-run", "execute", str(flow_run_id)) as again:
+    async with process("-m", "prefect.engine", str(flow_run_id)) as again:
         await again.communicate()
 
     outcomes = await outcomes_of(flow_run_id)
@@ -247,7 +247,7 @@ async def test_a_killed_run_goes_on_where_it_stood(simulate: Simulate, delivery:
 async def test_a_cancelled_run_of_4000_tests_still_writes_its_summary(simulate: Simulate) -> None:
     simulator = simulate(tests=ids(4000), instant_limit=24, windows="first_call")
     flow_run_id = await deployed_run(ids(4000), {})
-    async with process("-m", "prefect", "flow-run", "execute", str(flow_run_id)) as cancelled:
+    async with process("-m", "prefect.engine", str(flow_run_id)) as cancelled:
         await wait_until(lambda: len(sent(simulator)) == 24)
         async with get_client() as client:
             await client.set_flow_run_state(flow_run_id, Cancelling(), force=True)

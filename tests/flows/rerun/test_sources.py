@@ -283,7 +283,7 @@ class TestOnlyFailed:
         slow = {test_id: Fault(latency_seconds=0.2) for test_id in ids(12)}
         simulator = simulate(tests=ids(12), faults=slow)
         crashed = await deployed_run(ids(12), {"max_in_flight": 2})
-        async with process("-m", "prefect", "flow-run", "execute", str(crashed)) as killed:
+        async with process("-m", "prefect.engine", str(crashed)) as killed:
             await wait_until(lambda: len(sent(simulator)) >= 5)
             killed.send_signal(signal.SIGKILL)
             await killed.wait()
