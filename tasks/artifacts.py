@@ -34,7 +34,10 @@ from thousandeyes.text import cut, with_full_stop
 TEST_KEY: Final = "endpoint-test-"
 OUTCOMES_KEY: Final = "endpoint-rerun-outcomes-"
 NOT_SENT_KEY: Final = "endpoint-rerun-not-sent-"
-_OF_A_RUN: Final = "endpoint-rerun-"
+DRY_RUN_OUTCOMES_KEY: Final = "endpoint-dry-run-outcomes-"
+DRY_RUN_LEFT_OUT_KEY: Final = "endpoint-dry-run-left-out-"
+_TABLES: Final = (OUTCOMES_KEY, NOT_SENT_KEY, DRY_RUN_OUTCOMES_KEY, DRY_RUN_LEFT_OUT_KEY)
+_OF_A_RUN, _OF_A_DRY_RUN = "endpoint-rerun-", "endpoint-dry-run-"
 """What the keys of a run's tables begin with, so that one call reads both."""
 
 _LONGEST_REASON: Final = 160  # in a description
@@ -115,7 +118,11 @@ def description(record: Record) -> str:
 
 
 async def read_outcomes(
-    flow_run_ids: Iterable[UUID], *, gone_too: bool = False, since: datetime | None = None
+    flow_run_ids: Iterable[UUID],
+    *,
+    gone_too: bool = False,
+    dry_runs_too: bool = False,
+    since: datetime | None = None,
 ) -> list[Record]:
     """Read back what these flow runs recorded, one record per test.
 
@@ -128,11 +135,14 @@ async def read_outcomes(
     Args:
         flow_run_ids: The flow runs.
         gone_too: Whether to return tests outside the run too, if it carries on their history.
+        dry_runs_too: Whether to return what dry runs recorded too, which says nothing of reruns.
         since: Read only what was created since then, by the Prefect server's clock.
     """
     ids = list(flow_run_ids)
     of_runs = await _read(ids, ArtifactFilterKey(like_=f"{_OF_A_RUN}%"))
-    tables = [one for one in of_runs if str(one.key).startswith((OUTCOMES_KEY, NOT_SENT_KEY))]
+    if dry_runs_too:
+        of_runs += await _read(ids, ArtifactFilterKey(like_=f"{_OF_A_DRY_RUN}%"))
+    tables = [one for one in of_runs if str(one.key).startswith(_TABLES)]
     tests = await _read(ids, ArtifactFilterKey(like_=f"{TEST_KEY}%"))
     records: dict[str, Record] = {}
     twice: set[tuple[UUID | None, str]] = set()

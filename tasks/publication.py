@@ -5,7 +5,12 @@ from typing import Final
 from uuid import UUID
 
 from tasks.artifact_creation import create_markdown, create_table
-from tasks.artifacts import NOT_SENT_KEY, OUTCOMES_KEY
+from tasks.artifacts import (
+    DRY_RUN_LEFT_OUT_KEY,
+    DRY_RUN_OUTCOMES_KEY,
+    NOT_SENT_KEY,
+    OUTCOMES_KEY,
+)
 from tasks.links import history_link, ui_link
 from tasks.markdown import plain
 from tasks.report import RunReport, counts, not_sent, table
@@ -17,18 +22,20 @@ from tasks.summary import markdown
 class Place:
     """Where a run's report goes: two artifacts, with keys that end in the deployment's slug.
 
-    The keys begin with `summary` and `table`. `deployment` is the slug and `ended_run` the flow run
-    that they belong to, if not those of the run under way.
+    The keys begin with `summary` and `table`, and that of a third with `left_out`: what the run
+    carries on of tests that it did not send, and which of these its table leaves out. `deployment`
+    is the slug and `ended_run` the flow run that they belong to, if not those of the run under way.
     """
 
     summary: str
     table: str
+    left_out: str = ""
     deployment: str | None = None
     ended_run: UUID | None = None
 
 
-RERUNS: Final = Place("endpoint-reruns-", OUTCOMES_KEY)
-DRY_RUNS: Final = Place("endpoint-dry-runs-", "endpoint-dry-run-outcomes-")
+RERUNS: Final = Place("endpoint-reruns-", OUTCOMES_KEY, NOT_SENT_KEY)
+DRY_RUNS: Final = Place("endpoint-dry-runs-", DRY_RUN_OUTCOMES_KEY, DRY_RUN_LEFT_OUT_KEY)
 CREATIONS: Final = Place("endpoint-creations-", "endpoint-creation-outcomes-")
 
 
@@ -51,10 +58,10 @@ async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> 
         made = await until_taken(lambda: create_table(rows, key, description, ended_run))
         # The key alone would lead to the newest one, which before long is another run's.
         link = ui_link(f"artifacts/artifact/{made}")
-    if place.table == OUTCOMES_KEY and (kept := not_sent(report, rows)):
+    if place.left_out and (kept := not_sent(report, rows)):
         with refusals_logged("what it carries on of tests that were not sent"):
-            not_sent_key, how = NOT_SENT_KEY + deployment, "Tests that this run did not send"
-            await until_taken(lambda: create_table(kept, not_sent_key, how, ended_run))
+            left_out, how = place.left_out + deployment, "Tests that this run did not send"
+            await until_taken(lambda: create_table(kept, left_out, how, ended_run))
     summary_key, text = place.summary + deployment, markdown(report, link)
     description = described(report, report.message)
     await _write("the summary", summary_key, text, description, ended_run)

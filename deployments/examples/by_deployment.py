@@ -24,7 +24,7 @@ async def roll_out_the_firewall_rules(test_ids: list[str]) -> str:
         return f"Check {', '.join(open_ones)}: {failed}"
     except RerunUnfinished as unfinished:
         return str(unfinished)
-    return f"All {len(outcomes)} tests run again."
+    return outcomes.sentence
 
 
 if __name__ == "__main__":

@@ -18,22 +18,22 @@ from flows.organizations.work_queue import (
     room_in,
 )
 from flows.rerun import RerunFailed, RerunOptions
-from flows.rerun.remote import ON_DEMAND, RerunUnfinished, rerun_by_deployment
+from flows.rerun.remote import ON_DEMAND, Outcomes, RerunUnfinished, rerun_by_deployment
 from flows.runs.concurrency import all_or_first_error
 from flows.runs.ending import reporting_mistakes, telling_mistakes, to_its_end
 from flows.runs.form import GroupNames, ManyCredentials
 from flows.runs.history import cancelled_before, runs_of
 from flows.runs.ownership import OwnRun
-from flows.runs.sentence import passed_and_why
 from tasks.blocks import EndpointTestGroup, by_organization, read_names
+from tasks.deployment import find_deployment
 from tasks.loading import groups_naming, load_groups, refuse_known_tokens
 from tasks.markdown import plain
-from tasks.publication import RERUNS
+from tasks.publication import DRY_RUNS, RERUNS
 from tasks.report import RunReport
 from tasks.server_calls import NoAccess, until_taken
 from thousandeyes.errors import RunStopped, SettingsError
 from thousandeyes.record import Record
-from thousandeyes.text import duration, quoted
+from thousandeyes.text import counted, duration, quoted
 
 ENVIRONMENT = "environment"
 """Name of the organization whose token is in the workers' environment."""
@@ -86,7 +86,9 @@ async def rerun_organizations(
             of the runs that it starts; nothing was sent.
     """
     began = time.monotonic()
-    async with reporting_mistakes(RERUNS.summary):
+    dry_run = await _is_dry_run(options, deployment)
+    place = DRY_RUNS if dry_run else RERUNS
+    async with reporting_mistakes(place.summary):
         options.check_results_are_awaited()
         own_run = await OwnRun.of_this_process()
         own_runs = await runs_of(own_run.flow_run)
@@ -115,11 +117,11 @@ async def rerun_organizations(
 
     async def run(name: str) -> None:
         # Called by a flow that is retried, this is another run, which continues the same ones.
-        async def begin(groups: Sequence[str]) -> list[Record]:
+        async def begin(groups: Sequence[str]) -> Outcomes:
             key = await key_of(name, groups, own_runs, cancelled)
             return await start(groups=groups, idempotency_key=key)
 
-        ended[name] = await _run(name, organizations[name], begin, options)
+        ended[name] = await _run(name, organizations[name], begin)
 
     def cut_short(reason: str) -> None:
         for name, names in organizations.items():
@@ -127,7 +129,7 @@ async def rerun_organizations(
 
     def report() -> RunReport:
         results = [ended[name] for name in organizations]
-        return conclude(results, duration(time.monotonic() - began))
+        return conclude(results, duration(time.monotonic() - began), dry_run=dry_run)
 
     async def close() -> None:
         with suppress(NoAccess, RunStopped):
@@ -142,7 +144,19 @@ async def rerun_organizations(
         report=report,
         failure=RerunFailed,
         close=close,
+        place=place,
     )
+
+
+async def _is_dry_run(options: RerunOptions, deployment: str) -> bool:
+    """Tell whether the runs will be dry runs. Without options, their deployment's own apply."""
+    if options.model_fields_set:
+        return options.dry_run
+    found = await find_deployment(deployment)
+    match found and found.parameters:
+        case {"options": {"dry_run": True}}:
+            return True
+    return False
 
 
 def pause_between_looks(organizations: int) -> float:
@@ -153,10 +167,14 @@ def pause_between_looks(organizations: int) -> float:
     return max(_PAUSE, organizations / _LOOKS_A_SECOND)
 
 
-def conclude(results: Sequence[Organization], took: str) -> RunReport:
-    """Combine the organizations' runs. Pure."""
-    failed = [one for one in results if not one.passed]
-    why = "; " + " ".join(f"{one.name}: {one.sentence}" for one in failed) if failed else "."
+def conclude(results: Sequence[Organization], took: str, *, dry_run: bool = False) -> RunReport:
+    """Combine the organizations' runs; of a dry run, the sentence says what each found. Pure."""
+    told = failed = [one for one in results if not one.passed]
+    what = f"{len(results) - len(failed)} of {len(results)} organizations passed"
+    if dry_run:
+        told = sorted(results, key=lambda one: one.passed)
+        what = f"Dry run of {counted(len(results), 'organization')}"
+    why = "; " + " ".join(f"{one.name}: {one.sentence}" for one in told) if told else "."
     rows = [
         f"| {plain(one.name)} | {plain(', '.join(one.groups))} | {len(one.records)} "
         f"| {plain(one.sentence)} |"
@@ -165,9 +183,10 @@ def conclude(results: Sequence[Organization], took: str) -> RunReport:
     return RunReport(
         records=[record for one in results for record in one.records],
         passed=not failed,
-        sentence=f"{len(results) - len(failed)} of {len(results)} organizations passed{why}",
+        sentence=what + why,
         took=took,
         preface="\n".join([*_HEAD, *rows]),
+        word="" if dry_run and not failed else None,
     )
 
 
@@ -185,10 +204,7 @@ async def _groups(names: Sequence[str], credentials: Sequence[str]) -> dict[str,
 
 
 async def _run(
-    name: str,
-    groups: Sequence[str],
-    start: Callable[..., Awaitable[list[Record]]],
-    options: RerunOptions,
+    name: str, groups: Sequence[str], start: Callable[..., Awaitable[Outcomes]]
 ) -> Organization:
     """Run one organization. Whatever goes wrong does not stop the others."""
     logger = get_run_logger()
@@ -200,8 +216,7 @@ async def _run(
     except Exception as error:
         logger.exception("%s: unexpected error", name)
         return _unfinished(name, groups, f"unexpected {type(error).__name__}, see the log")
-    sentence = passed_and_why(records, options.fail_on)[1]
-    return Organization(name, groups, records, passed=True, sentence=sentence)
+    return Organization(name, groups, records, passed=True, sentence=records.sentence)
 
 
 def _unfinished(name: str, groups: Sequence[str], reason: str) -> Organization:

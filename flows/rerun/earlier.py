@@ -105,8 +105,8 @@ async def _named(flow_run_id: UUID, option: str) -> tuple[FlowRun, Parameters]:
     asked = Parameters.of(run, flow, option)
     if asked.options.dry_run:
         raise SettingsError(
-            f"{option}: {run.name!r} was a dry run, in which nothing can fail: name one that "
-            "sent tests. Nothing was sent."
+            f"{option}: {run.name!r} was a dry run, which says nothing about any test: name one "
+            "that sent tests. Nothing was sent."
         )
     if await _was_refused(run):
         raise SettingsError(

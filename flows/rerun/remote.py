@@ -1,7 +1,7 @@
 """For flows of other projects: run the deployment somewhere, and get what the flow would return."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -20,6 +20,7 @@ from prefect.states import AwaitingRetry
 from flows.rerun.flow import RerunFailed
 from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import FLOW
+from flows.rerun.unfinished import why_unfinished
 from tasks.artifacts import read_outcomes
 from tasks.blocks import read_names
 from tasks.deployment import is_deployment_name
@@ -36,6 +37,17 @@ _REFUSED: Final = (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 _LONGEST_REASON: Final = 300
 _TO_READ: Final = 30.0
 """Seconds in which outcomes may still be read when the time to wait is over."""
+
+
+class Outcomes(list[Record]):
+    """What a run that completed recorded: one record per test.
+
+    `sentence` is the run's own on how it ended; that of a dry run says what it found.
+    """
+
+    def __init__(self, records: Iterable[Record], sentence: str) -> None:
+        super().__init__(records)
+        self.sentence = sentence
 
 
 class RerunUnfinished(Exception):
@@ -64,7 +76,7 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
     poll_interval: float = 5,
     idempotency_key: str | UUID | int | None = None,
     work_queue_name: str | None = None,
-) -> list[Record]:
+) -> Outcomes:
     """Run a deployment of `rerun-endpoint-tests`, wait for its end, and return its outcomes.
 
     Called in a flow, the run shows as its subflow. It runs on a worker, which has the token; the
@@ -84,7 +96,8 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         work_queue_name: A work queue of the deployment's pool. None: the deployment's own.
 
     Returns:
-        One record per test, read from the run's artifacts.
+        One record per test, read from the run's artifacts, and the run's sentence. The tests of a
+        dry run are `skipped`.
 
     Raises:
         InvalidTestIds: Something among the test IDs is not an ID, or neither the call nor the
@@ -152,12 +165,12 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
     outcomes = await _outcomes(flow_run, end)
     state: State[Any] | None = flow_run.state
     if outcomes is None:
-        raise RerunUnfinished(_unfinished(flow_run, timeout, None), flow_run)
+        raise RerunUnfinished(why_unfinished(flow_run, timeout, None), flow_run)
     if state and state.is_completed():
-        return outcomes
+        return Outcomes(outcomes, state.message or "The run completed and says no more.")
     if state and state.is_failed():
         raise RerunFailed(state.message or "The run failed and says no more.", outcomes)
-    raise RerunUnfinished(_unfinished(flow_run, timeout, len(outcomes)), flow_run, outcomes)
+    raise RerunUnfinished(why_unfinished(flow_run, timeout, len(outcomes)), flow_run, outcomes)
 
 
 def _refusal(deployment: str, reason: str, *, named: bool) -> Exception:
@@ -218,33 +231,6 @@ async def _outcomes(flow_run: FlowRun, end: float | None) -> list[Record] | None
     soonest = asyncio.get_running_loop().time() + _TO_READ
     try:
         async with asyncio.timeout_at(None if end is None else max(end, soonest)):
-            return await read_outcomes([flow_run.id])
+            return await read_outcomes([flow_run.id], dry_runs_too=True)
     except TimeoutError:
         return None
-
-
-def _unfinished(flow_run: FlowRun, timeout: float | None, recorded: int | None) -> str:
-    state = flow_run.state
-    run = f"The run {flow_run.name!r} ({flow_run.id})"
-    if state and state.is_crashed():
-        what = (
-            f"crashed: {state.message or 'no reason is known'}. Retry it in Prefect: it "
-            "continues where it left off"
-        )
-    elif state and state.is_cancelled():
-        what = (
-            f"was cancelled: {state.message or 'no reason is given'}. Retry it in Prefect, if that "
-            "was a mistake: it continues where it left off"
-        )
-    elif state and state.is_final():
-        what = f"is over: {(state.message or state.name or '').rstrip('.')}"
-    elif state and (state.is_running() or state.is_cancelling()):
-        what = f"is still going after {timeout:g} s: wait longer, or cancel it in Prefect"
-    else:
-        what = (
-            f"has not begun after {timeout:g} s: is a worker running that serves its pool? It will "
-            "still start once one is, unless you cancel it"
-        )
-    if recorded is None:
-        return f"{run} {what}. The Prefect server is unreachable: its outcomes can't be read now."
-    return f"{run} {what}. It has recorded {recorded} outcomes so far."

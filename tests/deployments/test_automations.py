@@ -23,6 +23,7 @@ from prefect.blocks.notifications import (
 )
 from prefect.deployments import arun_deployment
 from prefect.events.schemas.automations import Automation, AutomationCore
+from prefect.server.events.schemas.events import Resource, ResourceSpecification
 from prefect.server.utilities.user_templates import render_user_template_sync
 from pydantic import SecretStr
 
@@ -309,6 +310,19 @@ async def test_the_team_is_told_of_a_failed_scheduled_run_and_of_the_test_that_m
     assert ": accepted. Successfully reran" in subject
     for link_in in (body, of_one_test):
         assert f"{one_machine.url}/runs/flow-run/{run.id}" in link_in
+
+
+@pytest.mark.parametrize(
+    ("sentence", "judged"),
+    [("2 of 2 tests passed.", True), ("Dry run: 2 tests. Nothing was sent.", False)],
+)
+def test_a_dry_run_which_has_no_verdicts_is_not_judged_again(
+    sentence: str, *, judged: bool
+) -> None:
+    [entry] = [one for one in read_automations() if one.name == JUDGED_AGAIN]
+    matching = ResourceSpecification.model_validate(entry.trigger["match"])
+    ended = {"prefect.resource.id": "prefect.flow-run.1", "prefect.state-message": sentence}
+    assert matching.matches(Resource(ended)) is judged
 
 
 async def test_a_scheduled_run_is_judged_again_by_itself(one_machine: Topology) -> None:

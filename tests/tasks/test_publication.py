@@ -14,7 +14,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 import tasks.publication
 from tasks.artifacts import read_outcomes
 from tasks.markdown import plain
-from tasks.publication import CREATIONS, DRY_RUNS, described, publish
+from tasks.publication import CREATIONS, DRY_RUNS, Place, described, publish
 from tasks.report import LARGEST_TABLE
 from tests.flows.scene import TABLE, artifacts_of
 from tests.tasks.reports import record, report
@@ -75,12 +75,17 @@ async def test_a_dry_run_and_a_creation_leave_no_record_of_reruns() -> None:
     records = [record(str(n), Outcome.SKIPPED, attempts=0) for n in range(LARGEST_TABLE + 1)]
 
     @flow
-    async def publishing() -> str:
-        for place in (DRY_RUNS, CREATIONS):
-            await publish(report(*records), "local", place)
+    async def publishing(place: Place) -> str:
+        await publish(report(*records), "local", place)
         return str(runtime.flow_run.id)
 
-    assert await read_outcomes([UUID(await publishing())]) == []
+    dry_run, creation = [UUID(await publishing(place)) for place in (DRY_RUNS, CREATIONS)]
+    assert await read_outcomes([dry_run, creation]) == []
+    assert await read_outcomes([creation], dry_runs_too=True) == []
+    read = await read_outcomes([dry_run], dry_runs_too=True)
+    assert {one.test_id: one.outcome for one in read} == {
+        one.test_id: one.outcome for one in records
+    }, "whoever asks for them gets them all"
 
 
 def refusing(status: int) -> Callable[..., Any]:

@@ -17,10 +17,22 @@ from prefect.states import Cancelled, Completed
 from flows.organizations import rerun_organizations
 from flows.organizations.flow import Organization, conclude, pause_between_looks
 from flows.rerun import RerunFailed, RerunOptions
+from flows.rerun.dry_run import KEY
+from flows.rerun.remote import Outcomes
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
+from tasks.publication import DRY_RUNS
 from tasks.server_calls import NoAccess
 from tasks.summary import markdown
-from tests.flows.scene import SUMMARY, artifacts_of, id_of, wait_until
+from tests.flows.scene import (
+    SUMMARY,
+    Simulate,
+    artifacts_of,
+    deploy,
+    id_of,
+    ids,
+    wait_until,
+    work_off,
+)
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
@@ -53,10 +65,48 @@ def test_the_summary_has_a_line_for_each_and_the_tests_that_need_a_look() -> Non
     assert "401: token refused" in text
 
 
+def test_of_a_dry_run_it_tells_what_each_found_those_that_failed_first() -> None:
+    report = conclude([EAST, WEST], "9 s", dry_run=True)
+    assert report.ended == "Failed."
+    assert report.sentence == (
+        "Dry run of 2 organizations; west: 0 of 1 tests accepted. east: 1 of 1 tests accepted."
+    )
+
+
+@pytest.mark.parametrize("chosen_by", ["options", "deployment"])
+async def test_a_dry_run_says_what_it_found_and_leaves_the_last_report_of_reruns(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, chosen_by: str
+) -> None:
+    monkeypatch.setattr("flows.organizations.flow._PAUSE", 0.1)
+    simulator = simulate(tests=ids(2))
+    group = f"rehearsed-by-{chosen_by}"
+    await EndpointTestGroup(test_ids=[*ids(2), "404404"]).save(group, overwrite=True)
+    there = f"rerun-endpoint-tests/{group}"
+    dry_run = {"dry_run": True, "fail_on": ["skipped"]}
+    await deploy(group, options=dry_run if chosen_by == "deployment" else {})
+    options = RerunOptions.model_validate(dry_run if chosen_by == "options" else {})
+    called: State[list[Record]]
+    called, child = await asyncio.gather(
+        rerun_organizations([group], options=options, deployment=there, return_state=True),
+        work_off(group),
+    )
+    assert {one.outcome for one in await called.aresult()} == {Outcome.SKIPPED}
+    assert called.message
+    assert called.message.startswith("Dry run of 1 organization; environment: Dry run: 3 tests, ")
+    assert called.message.endswith("perhaps gone: 404404. Nothing was sent.")
+    artifacts = await artifacts_of(id_of(called))
+    assert set(artifacts) == {f"{key}local" for key in (DRY_RUNS.summary, DRY_RUNS.table)}
+    summary = str(artifacts[f"{DRY_RUNS.summary}local"].data)
+    assert summary.startswith("Dry run of 1 organization; environment: ")
+    assert f"| environment | {group} | 3 | Dry run: 3 tests, " in summary
+    assert {call.method for call in simulator.calls} == {"GET"}
+    assert f"{KEY}{group}" in await artifacts_of(child)
+
+
 class TestChoice:
     @pytest.fixture(autouse=True)
     def _instead(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def run(*, groups: list[str], idempotency_key: str, **_: object) -> list[Record]:
+        async def run(*, groups: list[str], idempotency_key: str, **_: object) -> Outcomes:
             name = idempotency_key.partition(" ")[2]
             self.started[name] = groups
             self.keys[name].append(idempotency_key)
@@ -64,7 +114,7 @@ class TestChoice:
                 raise error
             if name == self.endless:
                 await asyncio.Event().wait()
-            return [GOOD]
+            return Outcomes([GOOD], EAST.sentence)
 
         self.started: dict[str, list[str]] = {}
         self.keys: defaultdict[str, list[str]] = defaultdict(list)

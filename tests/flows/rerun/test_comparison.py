@@ -137,10 +137,12 @@ async def test_a_narrowed_run_marks_its_own_tests_alone(simulate: Simulate) -> N
     assert await histories(after) == {"2": "✗✓"}
 
 
-async def test_a_dry_run_leaves_no_mark(simulate: Simulate) -> None:
+async def test_a_dry_run_leaves_no_mark_and_nothing_to_compare_with(simulate: Simulate) -> None:
     simulate(tests=["1"])
     _, flow_run_id = await run(["1"], dry_run=True)
     assert await histories(flow_run_id) == {}
+    with pytest.raises(SettingsError, match=r"compare_with: .* was a dry run, which says nothing"):
+        await rerun_endpoint_tests(["1"], options=RerunOptions(compare_with=str(flow_run_id)))
 
 
 @pytest.mark.parametrize("reference", [NO_RUN, "no-such/deployment", "neither"])

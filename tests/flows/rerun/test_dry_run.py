@@ -1,9 +1,12 @@
 """What a run would do: found out, told and recorded, with nothing sent."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -12,6 +15,7 @@ from flows.rerun.command_line import main
 from flows.rerun.dry_run import KEY, Known, findings, markdown
 from flows.rerun.plan import documented_plan
 from tasks.publication import DRY_RUNS
+from tests.flows.rerun.schema import keeps_to_its_schema
 from tests.flows.scene import SUMMARY, Simulate, artifacts_of, ids, sent
 from thousandeyes.errors import SettingsError, TokenRefused
 from thousandeyes.fleet import AgentsPage, Fleet
@@ -178,3 +182,24 @@ def test_the_command_line_prints_the_plan(
         "Nothing was sent. Report: http"
     ) in output
     assert sent(simulator) == {}
+
+
+def test_the_documents_of_a_dry_run_call_it_one_and_fail_for_none_of_its_tests(
+    simulate: Simulate, tmp_path: Path
+) -> None:
+    simulate(tests=ids(2))
+    json_file, junit_file = tmp_path / "run.json", tmp_path / "run.xml"
+    written = ["--json", str(json_file), "--junit", str(junit_file)]
+    assert main([*ids(2), "--dry-run", "--fail-on", "skipped", *written]) == 0
+    document = json.loads(json_file.read_text())
+    keeps_to_its_schema(document)
+    assert (document["dry_run"], document["status"]) == (True, "passed")
+    assert document["sentence"].startswith("Dry run: 2 tests, ")
+    assert document["counts"] == {"skipped": 2}
+    assert not any(test["fails_run"] for test in document["tests"])
+    suite = ET.parse(junit_file).getroot()[0]
+    assert {kind: suite.get(kind) for kind in ("skipped", "errors", "failures")} == {
+        "skipped": "2",
+        "errors": "0",
+        "failures": "0",
+    }

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import (
     PREFECT_API_URL,
@@ -18,36 +18,18 @@ from prefect.settings import (
     get_current_settings,
     temporary_settings,
 )
-from prefect.states import Cancelled, Cancelling, Crashed, Pending, Running, Scheduled
+from prefect.states import Cancelled, Crashed
 
-from flows.rerun import RerunOptions, remote, rerun_endpoint_tests
-from flows.rerun.remote import ON_DEMAND, RerunUnfinished, _unfinished, rerun_by_deployment
+from flows.rerun import RerunOptions, remote
+from flows.rerun.remote import ON_DEMAND, RerunUnfinished, rerun_by_deployment
+from tasks.blocks import EndpointTestGroup
 from tasks.server_calls import NoAccess
 from tests.chaos.proxy import Proxy
-from tests.flows.scene import NO_RUN, wait_until
+from tests.flows.scene import NO_RUN, Simulate, deploy, ids, runs_for, wait_until, work_off
 from thousandeyes.errors import InvalidTestIds
+from thousandeyes.outcomes import Outcome
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
-
-
-@pytest.mark.parametrize(
-    ("state", "said"),
-    [
-        (Crashed(message="Exit code -9"), "crashed: Exit code -9. Retry it in Prefect"),
-        (Crashed(), "crashed: no reason is known. Retry it in Prefect"),
-        (Cancelled(message="Wrong list"), "was cancelled: Wrong list. Retry it in Prefect"),
-        (Running(), "is still going after 60 s: wait longer, or cancel it"),
-        (Cancelling(), "is still going after 60 s"),
-        (Scheduled(), "has not begun after 60 s: is a worker running"),
-        (Pending(), "has not begun after 60 s: is a worker running"),
-    ],
-    ids=lambda value: value.name if isinstance(value, State) else "",
-)
-def test_each_says_what_happened_and_what_to_do(state: State, said: str) -> None:
-    run = FlowRun(id=uuid4(), flow_id=uuid4(), name="blue-fox", state=state)
-    words = _unfinished(run, 60, 3)
-    assert words.startswith(f"The run 'blue-fox' ({run.id}) {said}")
-    assert words.endswith("It has recorded 3 outcomes so far.")
 
 
 @pytest.mark.parametrize(
@@ -60,16 +42,7 @@ async def test_it_starts_no_deployment_of_another_flow(deployment: str) -> None:
 
 @pytest.fixture(autouse=True)
 async def _deployed() -> None:
-    async with get_client() as client:
-        flow_id = await client.create_flow(rerun_endpoint_tests)
-        await client.create_deployment(flow_id, ON_DEMAND.partition("/")[2])
-
-
-async def runs_for(name: str) -> list[UUID]:
-    """Return the runs that were started for a group of this name."""
-    async with get_client() as client:
-        runs = await client.read_flow_runs()
-    return [run.id for run in runs if run.parameters.get("groups") == [name]]
+    await deploy(ON_DEMAND.partition("/")[2])
 
 
 def started(name: str, **given: Any) -> asyncio.Task[Any]:
@@ -87,6 +60,20 @@ async def proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Proxy]:
 
 def behind(proxy: Proxy) -> AbstractContextManager[object]:
     return temporary_settings({PREFECT_API_URL: proxy.url, PREFECT_CLIENT_MAX_RETRIES: 0})
+
+
+async def test_a_dry_run_gives_a_record_of_each_test_and_says_what_it_found(
+    simulate: Simulate,
+) -> None:
+    simulate(tests=ids(2))
+    await EndpointTestGroup(test_ids=[*ids(2), "404404"]).save("rehearsed", overwrite=True)
+    waits = started("rehearsed", options=RerunOptions(dry_run=True))
+    await work_off("rehearsed")
+    outcomes = await waits
+    skipped = dict.fromkeys([*ids(2), "404404"], Outcome.SKIPPED)
+    assert {record.test_id: record.outcome for record in outcomes} == skipped
+    assert outcomes.sentence.startswith("Dry run: 3 tests, 24 a minute: about 1 s, ")
+    assert "perhaps gone: 404404" in outcomes.sentence
 
 
 async def test_a_run_that_is_deleted_meanwhile_is_told_as_that() -> None:

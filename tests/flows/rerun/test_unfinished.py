@@ -1,0 +1,30 @@
+"""What is said of a run that did not finish, and what to do about it."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.states import Cancelled, Cancelling, Crashed, Pending, Running, Scheduled
+
+from flows.rerun.unfinished import why_unfinished
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (Crashed(message="Exit code -9"), "crashed: Exit code -9. Retry it in Prefect"),
+        (Crashed(), "crashed: no reason is known. Retry it in Prefect"),
+        (Cancelled(message="Wrong list"), "was cancelled: Wrong list. Retry it in Prefect"),
+        (Running(), "is still going after 60 s: wait longer, or cancel it"),
+        (Cancelling(), "is still going after 60 s"),
+        (Scheduled(), "has not begun after 60 s: is a worker running"),
+        (Pending(), "has not begun after 60 s: is a worker running"),
+    ],
+    ids=lambda value: value.name if isinstance(value, State) else "",
+)
+def test_each_says_what_happened_and_what_to_do(state: State[Any], said: str) -> None:
+    run = FlowRun(id=uuid4(), flow_id=uuid4(), name="blue-fox", state=state)
+    words = why_unfinished(run, 60, 3)
+    assert words.startswith(f"The run 'blue-fox' ({run.id}) {said}")
+    assert words.endswith("It has recorded 3 outcomes so far.")
