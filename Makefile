@@ -76,10 +76,9 @@ ui: setup ## show what the demo recorded, in Prefect's UI on port 4200, or PORT=
 	@mkdir -p .prefect && chmod 700 .prefect
 	@cd .prefect && env -i HOME="$$HOME" PATH="$$PATH" PREFECT_HOME="$(CURDIR)/.prefect" \
 		PREFECT_SERVER_ANALYTICS_ENABLED=false \
-		PREFECT_SERVER_CORS_ALLOWED_ORIGINS=http://127.0.0.1:$(PORT),http://localhost:$(PORT) \
 		PREFECT_SERVER_CSRF_PROTECTION_ENABLED=true \
 		PREFECT_SERVER_UI_API_URL=http://127.0.0.1:$(PORT)/api \
-		"$(CURDIR)/$(BIN)/prefect" --no-prompt server start --port $(PORT)
+		"$(CURDIR)/$(BIN)/python" -m tasks.guarded_server --port $(PORT)
 
 .PHONY: serve
 serve: setup ## start Prefect server, worker and deployments on this machine, on port 4200, or PORT=N

@@ -1,8 +1,4 @@
-"""The environment of the processes of `make serve`.
-
-The settings that guard the server are from https://docs.prefect.io/v3/advanced/security-settings.
-Without them, a page of any site can read its API.
-"""
+"""The environment of the processes of `make serve`."""
 
 import os
 from pathlib import Path
@@ -23,9 +19,15 @@ _PASSED_ON: Final = (
 )
 """Prefect variables that are passed on to the server; all others are for the user's own Prefect."""
 
-_LEASES: Final = "prefect.server.concurrency.lease_storage.filesystem"
-"""Keeps a run's place under a concurrency limit when the server is restarted. Prefect's default is
-the server's memory, and a run that loses its lease ends as crashed."""
+OF_THE_SERVER: Final = {
+    # Keeps a run's place under a concurrency limit when the server is restarted. Prefect's default
+    # is the server's memory, and a run that loses its lease ends as crashed.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+        "prefect.server.concurrency.lease_storage.filesystem"
+    ),
+    "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+}
+"""Settings of the server that differ from Prefect's defaults."""
 
 
 def of_all(url: str, home: Path) -> dict[str, str]:
@@ -38,16 +40,6 @@ def of_all(url: str, home: Path) -> dict[str, str]:
         "PREFECT_SERVER_UI_API_URL": f"{url}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-    }
-
-
-def guarded(port: int) -> dict[str, str]:
-    """Return the settings of a server that answers only its own pages on this machine."""
-    own = (f"http://{host}:{port}" for host in ("127.0.0.1", "localhost"))
-    return {
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES,
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(own),
-        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
     }
 
 

@@ -22,7 +22,7 @@ from typing import IO, Final, NoReturn
 
 from rich.console import Console
 
-from deployments.environments import env_file, guarded, of_all, of_the_runs, of_the_server
+from deployments.environments import OF_THE_SERVER, env_file, of_all, of_the_runs, of_the_server
 from deployments.home import HOME, make_private, reserved
 from tasks.server import ServerNotStarted, wait_until_up
 from thousandeyes.errors import SettingsError
@@ -96,14 +96,14 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
     make_private(home)
     url = f"http://127.0.0.1:{port}"
     file = env_file()
-    server_env = of_all(url, home) | guarded(port) | of_the_server(file)
+    server_env = of_all(url, home) | OF_THE_SERVER | of_the_server(file)
     env = server_env | of_the_runs(file)
     with ExitStack() as stack:
         lock = stack.enter_context(reserved(home))
         _refuse_taken(port)
         log = stack.enter_context((home / _LOG).open("w+b"))
         console.print(f"Starting Prefect at {url}; this takes a few seconds …")
-        command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
+        command = ("tasks.guarded_server", "--port", str(port))
         server = stack.enter_context(_running(command, server_env, log, home, lock))
         print(f"process {server.pid}, port {port}", end="", file=lock, flush=True)
         wait_until_up(url, server, log, console.print)

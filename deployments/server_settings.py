@@ -44,8 +44,8 @@ def _weak(concurrency: Mapping[str, Any], api: Mapping[str, Any]) -> Iterator[St
             "concurrency leases are kept in memory: after a restart, a run of the deployment "
             "`scheduled` ends as crashed",
         )
-    open_to_all = api.get("cors_allowed_origins") == "*" and not api.get("csrf_protection_enabled")
-    if open_to_all and not api.get("auth_string"):
+    # A page that can read answers gets the CSRF token too.
+    if api.get("cors_allowed_origins") == "*" and not api.get("auth_string"):
         yield _step(
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS",
             "a page of any site that somebody here visits can read its API and start runs",

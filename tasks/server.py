@@ -1,14 +1,13 @@
 """A Prefect server on this machine: started, and waited for as long as it shows life.
 
 Prefect gives its temporary server 20 seconds to start, which is too short on a busy machine, and
-lets a Ctrl-C end it before the run has written its report. Run as a script, this file is that
-server; it ends with the process that started it, however that one ends.
+lets a Ctrl-C end it before the run has written its report. This one ends with the process that
+started it, however that one ends.
 """
 
 import atexit
 import fcntl
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -135,11 +134,11 @@ def _launch(port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
         **get_current_settings().to_environment_variables(exclude_unset=True),
         "PREFECT_UI_ENABLED": "0",
         "PREFECT__SERVER_EPHEMERAL": "1",
-        "PREFECT__SERVER_FINAL": "1",
     }
+    server = Path(__file__).with_name("guarded_server.py")
     return subprocess.Popen(  # noqa: S603 - our own command
         # Not as a module: the caller's directory may have a package `tasks` of its own.
-        [sys.executable, "-P", __file__, str(port)],
+        [sys.executable, "-P", server, "--port", str(port), "--with-parent"],
         env=env,
         stdin=subprocess.PIPE,
         stdout=log,
@@ -186,20 +185,3 @@ def _free_port() -> int:
         there.bind(("127.0.0.1", 0))
         port: int = there.getsockname()[1]
         return port
-
-
-def _end_with_parent() -> None:
-    os.read(0, 1)  # nothing is ever written there: the read ends when the parent does
-    signal.raise_signal(signal.SIGTERM)
-
-
-def _serve(port: int) -> None:
-    import uvicorn  # noqa: PLC0415 - the process that starts this one doesn't need it
-
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    app = "prefect.server.api.server:create_app"
-    uvicorn.run(app, factory=True, host="127.0.0.1", port=port, log_level="error", lifespan="on")
-
-
-if __name__ == "__main__":
-    _serve(int(sys.argv[1]))

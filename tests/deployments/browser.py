@@ -21,10 +21,10 @@ _FLAGS: Final = (
 
 
 @contextlib.contextmanager
-def page() -> Iterator[Page]:
+def page(*flags: str) -> Iterator[Page]:
     """Open an empty page of a size that suits a README."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*_FLAGS, *flags])
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.on("response", _told)
         try:

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page
 from prefect import get_client
 
+from tasks.guarded_server import REFUSAL
 from tests.deployments import browser
 from tests.deployments.scene import client_of
 from tests.deployments.topology import Topology
@@ -33,6 +35,13 @@ SENDS_A_FORM = """url => {
         <input name='{"name": "from-another-site", "x": "' value='"}'></form>`;
     document.forms[0].submit();
 }"""
+OPENS_A_SOCKET = """url => new Promise(found => {
+    const socket = new WebSocket(url);
+    socket.onopen = () => { socket.close(); found(true); };
+    socket.onerror = () => found(false);
+})"""
+REBOUND = "--host-resolver-rules=MAP evil.example 127.0.0.1"
+SOCKETS = ("events/in", "events/out", "logs/out")
 
 
 @contextmanager
@@ -77,3 +86,21 @@ def test_a_page_of_another_site_reads_nothing_and_starts_no_run(one_machine: Top
         assert answer.value.status == 403
     with client_of(one_machine), get_client(sync_client=True) as client:
         assert {run.id for run in client.read_flow_runs()} == before
+
+
+@pytest.mark.usefixtures("chromium")
+def test_it_opens_no_socket_whatever_name_it_has_for_the_server(one_machine: Topology) -> None:
+    def opened(page: Page, host: str) -> set[bool]:
+        address = f"ws://{host}:{one_machine.port}/api"
+        return {page.evaluate(OPENS_A_SOCKET, f"{address}/{socket}") for socket in SOCKETS}
+
+    with another_site() as site, browser.page(REBOUND) as page:
+        page.goto(one_machine.url)
+        assert opened(page, "127.0.0.1") == {True}
+        page.goto(site)
+        assert opened(page, "127.0.0.1") == opened(page, "localhost") == {False}
+        # Its own name, which it lets lead to this machine: to the browser, all is of one origin.
+        rebound = page.goto(f"http://evil.example:{one_machine.port}/api/csrf-token?client=it")
+        assert rebound
+        assert (rebound.status, rebound.json()) == (403, {"detail": REFUSAL})
+        assert opened(page, "evil.example") == {False}

@@ -130,7 +130,7 @@ def assert_reserved(port: int, home: Path) -> None:
     told = re.search(words, str(refused.value))
     assert told, refused.value
     server, worker = (Path(f"/proc/{pid}/cmdline").read_text() for pid in told.groups())
-    assert "server\0start" in server
+    assert "tasks.guarded_server" in server
     assert "worker\0start" in worker
 
 
@@ -140,7 +140,7 @@ def servers(home: Path) -> list[str]:
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has just ended
             text = (process / "environ").read_text()
-            is_server = b"server\0start" in (process / "cmdline").read_bytes()
+            is_server = b"tasks.guarded_server" in (process / "cmdline").read_bytes()
             if is_server and f"PREFECT_HOME={home}\0" in text:
                 found.append(text)
     return found

@@ -7,7 +7,7 @@ from prefect import get_client
 from prefect.settings import Settings
 
 from deployments.bootstrap import main
-from deployments.server_settings import unshared, weak_settings
+from deployments.server_settings import _weak, unshared, weak_settings
 from tests.chaos.proxy import Proxy
 from tests.deployments.scene import client_of
 from tests.deployments.topology import Topology
@@ -26,6 +26,13 @@ def test_a_server_with_prefects_own_settings_is_warned_of(
     assert f"setting {LEASES} (concurrency leases are kept in memory: after a restart" in warned[0]
     assert "a page of any site that somebody here visits can read its API" in warned[1]
     assert all("see docs/several-machines.md" in line for line in warned)
+
+
+def test_one_whose_csrf_token_any_page_can_fetch_is_warned_of_unless_it_has_a_password() -> None:
+    api = {"cors_allowed_origins": "*", "csrf_protection_enabled": True}
+    [step] = _weak({}, api)
+    assert step.what == "setting PREFECT_SERVER_CORS_ALLOWED_ORIGINS"
+    assert list(_weak({}, api | {"auth_string": "********"})) == []
 
 
 async def test_one_that_is_set_as_the_docs_tell_is_not(machines: Topology) -> None:

@@ -23,7 +23,7 @@ from typing import Any, Final, Self
 
 import httpx
 
-from deployments.environments import guarded
+from deployments.environments import OF_THE_SERVER
 from tests.benchmarks.processes import environment, free_port, running, tail
 
 TOKEN: Final = "tkn-0f-the-workers-environment"
@@ -82,11 +82,15 @@ class Topology:
         return env
 
     def start(self) -> None:
-        """Start the server, and wait until it answers."""
-        command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
+        """Start the server as `make serve` does, or as the docs tell, and wait until it answers."""
+        several = ("prefect", "server", "start", "--host", "127.0.0.1")
+        command = several if self.database_url else ("tasks.guarded_server",)
         process = self._server.enter_context(
             running(
-                *command, directory=self.directory, env=self.server_environment(), name="server"
+                *(*command, "--port", str(self.port)),
+                directory=self.directory,
+                env=self.server_environment(),
+                name="server",
             )
         )
         self.process_id = process.pid
@@ -99,7 +103,7 @@ class Topology:
             PREFECT_SERVER_UI_API_URL=f"{self.url}/api",
             PREFECT_UI_STATIC_DIRECTORY=str(self.directory / "ui"),
             PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED="events,flow_runs",
-            **(guarded(self.port) | dict(self.settings) | _SOONER),
+            **(OF_THE_SERVER | dict(self.settings) | _SOONER),
         )
         # A server is no client of its own.
         del env["PREFECT_API_URL"]
@@ -107,6 +111,7 @@ class Topology:
             env["PREFECT_SERVER_API_AUTH_STRING"] = auth
         if self.database_url:
             env["PREFECT_API_DATABASE_CONNECTION_URL"] = self.database_url
+            env["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = self.url
         return env
 
     def stop(self) -> None:

@@ -220,16 +220,19 @@ def test_two_runs_that_start_at_once_on_a_new_home_both_pass(tmp_path: Path) -> 
 
 
 @pytest.mark.servers
-def test_it_ends_with_a_run_that_is_killed(tmp_path: Path) -> None:
+def test_it_answers_no_other_site_and_ends_with_a_run_that_is_killed(tmp_path: Path) -> None:
     with serve(create_app(tests=["202701"], token=TOKEN, latency_seconds=600)) as simulator:
         run = rerun(tmp_path, "202701", TE_TOKEN=TOKEN, TE_BASE_URL=simulator.url)
         assert run.stderr
         found = re.search(r"http://[\d.:]+", run.stderr.readline())
         assert found
         assert next(line for line in run.stderr if "Beginning flow run" in line)
-        assert httpx.get(f"{found[0]}/api/health", trust_env=False).is_success
+        health = f"{found[0]}/api/health"
+        assert httpx.get(health, trust_env=False).is_success
+        foreign = httpx.get(health, headers={"Origin": "http://evil.example"}, trust_env=False)
+        assert foreign.status_code == 403
         os.kill(run.pid, signal.SIGKILL)
         run.communicate()
     with contextlib.suppress(httpx.TransportError):
         while True:
-            httpx.get(f"{found[0]}/api/health", trust_env=False)
+            httpx.get(health, trust_env=False)

@@ -1,0 +1,134 @@
+"""A Prefect server for one machine, which answers no page of another site. Run it as a script.
+
+Prefect limits which pages may read its HTTP API, but not WebSockets: any page that a browser on
+this machine has open could follow the events of a server, and start runs by an event. Nor does it
+check the name by which it is called. A page whose own name suddenly leads to this machine (DNS
+rebinding) is of the server's origin to the browser, and could do anything. Hence a guard in front.
+"""
+
+import argparse
+import ipaddress
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Collection
+from http import HTTPStatus
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from thousandeyes.ports import port_of
+
+_HOST: Final = "127.0.0.1"
+_ALLOWED: Final = "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"
+_NAME: Final = re.compile(r"(\[[\da-f:.]+\]|[^\s\[\]:/?#@]+)(:\d*)?", re.IGNORECASE)
+
+REFUSAL: Final = (
+    "This Prefect server answers only this machine, and no web pages but its own: if the address "
+    f"is one of yours, add it to {_ALLOWED}, as in http://name:port, and start the server again."
+)
+"""What anybody else gets, with status 403."""
+
+
+def may_call(host: str, origin: str | None, allowed: Collection[str]) -> bool:
+    """Return whether a request comes from this machine, and not from a page of another site. Pure.
+
+    Args:
+        host: The request's header `Host`: the name by which the server is called, and its port.
+        origin: Its header `Origin`. Browsers send it with each WebSocket, and with each request
+            that changes something or whose answer a page of another site could read.
+        allowed: Origins that are the server's too; `*` means all. It may be called by their names.
+    """
+    if "*" in allowed:
+        return True
+    name, names = _name(host), {_name(one.partition("://")[2]) for one in allowed}
+    if not name or not (_is_loopback(name) or name in names):
+        return False
+    own = (f"http://{host}", f"https://{host}")
+    return origin is None or origin in own or origin in allowed
+
+
+def _name(host: str) -> str:
+    """Return a host without its port; nothing if it is malformed."""
+    found = _NAME.fullmatch(host)
+    return found[1].strip("[]").lower() if found else ""
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+class Guard:
+    """ASGI middleware that refuses each request and WebSocket that `may_call` does not let in."""
+
+    def __init__(self, app: ASGIApp, allowed: Collection[str]) -> None:
+        self._app, self._allowed = app, allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer in the server's place, or let it answer."""
+        if scope["type"] in ("http", "websocket"):
+            headers = Headers(scope=scope)
+            if not may_call(headers.get("host", ""), headers.get("origin"), self._allowed):
+                refused = JSONResponse({"detail": REFUSAL}, HTTPStatus.FORBIDDEN)
+                return await refused(scope, receive, send)
+        return await self._app(scope, receive, send)
+
+
+def main() -> None:
+    """Serve until a signal comes, or until the process that started this one ends."""
+    parser = argparse.ArgumentParser(prog="python -m tasks.guarded_server", description=__doc__)
+    parser.add_argument("--port", type=port_of, metavar="N", required=True)
+    parser.add_argument("--with-parent", action="store_true", help="end when standard input does")
+    given = parser.parse_args()
+    _refuse_taken(given.port)
+    if given.with_parent:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    else:
+        print(f"Check out the dashboard at http://{_HOST}:{given.port}", flush=True)  # noqa: T201
+    if not os.environ.get(_ALLOWED):
+        own = (f"http://{host}:{given.port}" for host in (_HOST, "localhost"))
+        os.environ[_ALLOWED] = ",".join(own)
+    _serve(given.port)
+
+
+def _serve(port: int) -> None:
+    # Not before: Prefect reads its settings when it is imported.
+    import uvicorn  # noqa: PLC0415
+    from prefect.server.api.server import create_app  # noqa: PLC0415
+    from prefect.settings import get_current_settings  # noqa: PLC0415
+
+    settings = get_current_settings().server
+    app = create_app(final=True)
+    if not settings.api.auth_string:  # with a password, Prefect lets no stranger in by itself
+        origins = settings.api.cors_allowed_origins.split(",")
+        app.add_middleware(Guard, allowed=frozenset(one.strip() for one in origins))
+    level = settings.logging_level.lower()
+    uvicorn.run(app, host=_HOST, port=port, log_level=level, lifespan="on")
+    print("Server stopped!")  # noqa: T201
+
+
+def _refuse_taken(port: int) -> None:
+    """End before Prefect is imported, which takes seconds, if somebody else listens there."""
+    with socket.socket() as there:
+        there.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
+        try:
+            there.bind((_HOST, port))
+        except OSError as error:
+            sys.exit(f"error: port {port} can't be used: {error.strerror}")
+
+
+def _end_with_parent() -> None:
+    os.read(0, 1)  # nothing is ever written there: the read ends when the parent does
+    signal.raise_signal(signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()
