@@ -49,6 +49,9 @@ class Judging:
             record.settled(datetime.fromtimestamp(min(row.round_id for row in rows), UTC))
         elif trouble:
             record.noted(f"its results can't be read: {trouble}")
+        elif watched.has_later_rounds:
+            theirs = "all new rounds in its results may be another run's"
+            record.noted(f"{theirs}, and it may still have run")
         else:
             minutes = self.options.results_deadline_minutes
             record.noted(f"no results appeared within {minutes:g} minutes; it may still have run")
