@@ -191,15 +191,15 @@ def test_a_call_that_is_made_ready_after_all_room_has_been_taken_does_not_go_out
 
 def test_a_test_for_which_no_quota_came_is_refused_and_so_is_who_waited_behind_it() -> None:
     async def main() -> None:
-        world = World(instant=1, max_wait=45)
+        world = World(instant=1, max_wait=45.5)
         await world.call("first")
         waiting = world.start(*(world.call(f"{number}") for number in range(9)))
         await asyncio.wait(waiting)
         errors = [waiter.exception() for waiter in waiting]
         assert {type(error) for error in errors} == {QuotaExhausted}
-        assert str(errors[0]).startswith("waited 45 s for quota while no call got through")
-        assert world.now() == pytest.approx(45.1), "and not one after the other"
-        assert [world.waits[f"{number}"] for number in range(9)] == pytest.approx([45] * 9)
+        assert str(errors[0]).startswith("waited 45.5 s for quota while no call got through")
+        assert world.now() == pytest.approx(45.6), "and not one after the other"
+        assert [world.waits[f"{number}"] for number in range(9)] == pytest.approx([45.5] * 9)
 
     run(main())
 
