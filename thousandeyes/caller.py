@@ -177,6 +177,7 @@ class Caller:
             why = reason(error, self.redact, call.redact)
             if never_sent(error, tunnel):
                 admission.sent = False
+                admission.timed_out = isinstance(error, httpx.TimeoutException | TimeoutError)
                 where = "no tunnel through the proxy" if tunnel.in_the_making else "no connection"
                 raise Unreachable(f"{where} to the API ({why})") from None
             raise ReplyLost(f"sent, and no answer came back ({why})") from None

@@ -16,15 +16,13 @@ from thousandeyes.errors import QuotaExhausted, RunStopped
 from thousandeyes.families import WINDOW, Family
 from thousandeyes.quota import Permit, Quota
 from thousandeyes.replies import Reply
+from thousandeyes.silence import Silence
 from thousandeyes.text import duration
 from thousandeyes.waiting import wait_for_event
 
 Spends = tuple[Family, ...]
 OnWait = Callable[[float], None]
 
-SILENT_CALLS: Final = 10
-SILENT_SECONDS: Final = 120.0
-"""After that many calls in a row, over that long, without a single reply, the gate stops."""
 KEPT_READY: Final = 5.0
 """Seconds for which a call that is being made ready keeps its permission to itself."""
 _SHORTEST: Final = 0.001
@@ -33,13 +31,17 @@ _SHORTEST: Final = 0.001
 
 @dataclass
 class Admission:
-    """Permission to send one call. Its holder notes here what became of the call."""
+    """Permission to send one call. Its holder notes here what became of the call.
+
+    `timed_out` says of a call that was not sent that nobody answered when it tried to connect.
+    """
 
     permit: Permit
     since: float
     keeps: bool
     is_lent: bool = False
     sent: bool = False
+    timed_out: bool = False
     reply: Reply | None = None
 
 
@@ -85,7 +87,7 @@ class QuotaGate:
         self._changed = asyncio.Event()
         self._stop: str | None = None
         self._stop_all = False
-        self._unanswered, self._unanswered_since = 0, 0.0
+        self._silence = Silence()
 
     def stop(self, reason: str, *, begun_too: bool) -> None:
         """Let no more reruns and creations out. Calls that only read are still allowed.
@@ -174,18 +176,21 @@ class QuotaGate:
 
     def _end(self, admission: Admission) -> None:
         permit, reply, now = admission.permit, admission.reply, self._clock()
+        runs_tests = Family.INSTANT in permit.spends
         if not (reply and reply.status == HTTPStatus.TOO_MANY_REQUESTS):
             self._moved[permit.spends] = now
         if reply:
             self.quota.replied(permit, reply, now)
-            self._unanswered = 0
-            if Family.INSTANT in permit.spends:
+            if runs_tests:
+                self._silence.answered()
                 self.first_reply.set()
                 if self.quota.families[Family.INSTANT].window != WINDOW:
                     self.other_window.set()
-        elif admission.sent:
-            self.quota.lost(permit)
-            self._note_silence(admission.since)
+        elif admission.sent or admission.timed_out:
+            self.quota.lost(permit, sent=admission.sent)
+            if runs_tests and (silence := self._silence.unanswered(admission.since, now)):
+                self.silence = silence
+                self.stop(silence, begun_too=True)
         else:
             self.quota.unsent(permit)
         self._wake()
@@ -216,7 +221,7 @@ class QuotaGate:
                 left = self._max_wait - (now - max(asked, self._moved.get(spends, asked)))
                 if left <= 0:
                     raise QuotaExhausted(
-                        f"waited {self._max_wait:.0f} s for quota while no call got through, as "
+                        f"waited {self._max_wait:g} s for quota while no call got through, as "
                         "long as TE_MAX_QUOTA_WAIT allows; others may be using it up"
                     )
                 closed = self.quota.closed_until - now
@@ -233,17 +238,6 @@ class QuotaGate:
             queue.remove(place)
             on_wait(self._clock() - since - awaiting_reply)
             self._wake()
-
-    def _note_silence(self, since: float) -> None:
-        """Note that a call sent at this moment got no reply; stop if there were enough of them."""
-        if not self._unanswered:
-            self._unanswered_since = since
-        self._unanswered += 1
-        silent_for = self._clock() - self._unanswered_since
-        if self._unanswered >= SILENT_CALLS and silent_for >= SILENT_SECONDS:
-            calls = f"{self._unanswered} calls in a row, over {duration(silent_for)}"
-            self.silence = f"the API does not answer: {calls}, brought no reply"
-            self.stop(self.silence, begun_too=True)
 
     def _wake(self) -> None:
         self._changed.set()

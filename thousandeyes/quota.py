@@ -80,12 +80,13 @@ class Quota:
         for family in permit.spends:
             self.families[family].land(permit.marks[family])
 
-    def lost(self, permit: Permit) -> None:
-        """Note that no reply came back: the call counts as spent until the window ends."""
+    def lost(self, permit: Permit, *, sent: bool = True) -> None:
+        """Note that nobody answered: if it was sent, the call counts until the window ends."""
         self.unsent(permit)
         for family in permit.spends:
             self.families[family].silent += 1
-            self.families[family].hear_nothing(permit.marks[family], trustworthy=False)
+            if sent:
+                self.families[family].hear_nothing(permit.marks[family], trustworthy=False)
 
     def replied(self, permit: Permit, reply: Reply, now: float) -> None:
         """Take note of what a reply says."""

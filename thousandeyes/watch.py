@@ -100,6 +100,19 @@ class Watched:
         """Whether there are rows that count."""
         return any(known.agents for known in self._known.values())
 
+    @property
+    def has_later_rounds(self) -> bool:
+        """Whether there are rows that don't count because their rounds are too late."""
+        bound = math.inf if self.rounds_until is None else self.rounds_until
+        rows = (row for known in self._known.values() for row in known.rows)
+        return any(row.round_id > bound for row in rows)
+
+    def end_rounds(self, until: int) -> None:
+        """Let no round after this one count any more, and await those that do."""
+        self.rounds_until = until
+        for kind, known in self._known.items():
+            known.agents, known.quiet = {row.agent_id for row in self._counting(kind)}, 0
+
     def wants(self, kind: Kind) -> bool:
         """Tell whether to read this kind of results now.
 

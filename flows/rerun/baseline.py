@@ -126,10 +126,8 @@ class Baseline:
 
     def out_of_turn(self, record: Record) -> bool:
         """Tell whether an attempt that died may have skipped the test and sent it later."""
-        if not self.needs_rounds:
-            return False
         known = self._reaches_back and record.aid in self._rounds_known_of
-        return not known or self.latest_round(record) > 0
+        return self.needs_rounds and (not known or self.latest_round(record) > 0)
 
     async def wait_for_a_new_round(self, record: Record, stopped: Callable[[], bool]) -> None:
         """Wait until a round of this rerun can be told from the existing one.
@@ -169,13 +167,14 @@ class Baseline:
             earlier = first_round(server_time, interval) - interval
             record.rounds_count_after(max(earlier, self.latest_round(record)))
 
-    def rounds_after(self, record: Record) -> int | None:
+    def rounds_after(self, record: Record, *, doubts_too: bool = False) -> int | None:
         """Return the round after which a test's rounds can be its own; None if that is unknown.
 
-        If nothing was noted, only the time of sending counts: enough for a test that was accepted,
-        but not for one in doubt, which somebody else may have run within the same minute.
+        If nothing was noted, the time of sending counts. For a test in doubt, which somebody else
+        may have run within that minute, it counts only with `doubts_too`.
         """
-        if record.rounds_after is not None or record.in_doubt or record.started_at is None:
+        unproved = record.in_doubt and not doubts_too
+        if record.rounds_after is not None or unproved or record.started_at is None:
             return record.rounds_after
         sent = self._client.server_time(record.started_at.timestamp())
         interval = self.interval(record)

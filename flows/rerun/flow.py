@@ -150,8 +150,15 @@ async def _rerun(
         if not (to_send or left_open):
             return
         async with ThousandEyesClient(await load_settings(selection.credentials)) as client:
-            run = Run(client, sending, artifacts, options, selection.thresholds, logger=logger)
-            others = partial(rounds_of_others, flow_run)
+            run = Run(
+                client,
+                sending,
+                artifacts,
+                options,
+                selection.thresholds,
+                others=partial(rounds_of_others, flow_run),
+                logger=logger,
+            )
 
             def stop(reason: str) -> None:
                 run.stop(reason)
@@ -163,7 +170,7 @@ async def _rerun(
                 in_background(tell_plan(client.gate, to_send, options)),
                 in_background(progress.follow(client.gate, run.results)),
             ):
-                await run.execute(to_send, left_open, died, others=others)
+                await run.execute(to_send, left_open, died)
                 await paths.read(client, records)
 
     def report() -> RunReport:

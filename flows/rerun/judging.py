@@ -14,6 +14,7 @@ from thousandeyes.outcomes import UNANSWERED, VerdictName
 from thousandeyes.record import Record
 from thousandeyes.results import Kind
 from thousandeyes.rounds import HttpRound
+from thousandeyes.text import counted
 from thousandeyes.thresholds import Thresholds
 from thousandeyes.verdict import Verdict
 from thousandeyes.watch import Watched
@@ -49,9 +50,12 @@ class Judging:
             record.settled(datetime.fromtimestamp(min(row.round_id for row in rows), UTC))
         elif trouble:
             record.noted(f"its results can't be read: {trouble}")
+        elif watched.has_later_rounds:
+            theirs = "all new rounds in its results may be another run's"
+            record.noted(f"{theirs}, and it may still have run")
         else:
-            minutes = self.options.results_deadline_minutes
-            record.noted(f"no results appeared within {minutes:g} minutes; it may still have run")
+            longest = counted(self.options.results_deadline_minutes, "minute")
+            record.noted(f"no results appeared within {longest}; it may still have run")
         self.logger.info("Test %s: %s, %s", record.test_id, record.outcome, record.detail)
 
     def link(self, record: Record, watched: Watched | None = None) -> None:

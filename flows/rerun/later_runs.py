@@ -52,8 +52,10 @@ async def rounds_of_others(
     rounds: dict[str, list[int]] = {}
     for other_id in others.difference(own_ids):
         for record in await read_outcomes([other_id]):
-            after = baseline.rounds_after(record) if record.attempts else None
-            if record.test_id in wanted and after is not None:
+            if record.test_id not in wanted or not record.attempts:
+                continue
+            after = baseline.rounds_after(record, doubts_too=True)  # these may have run too
+            if after is not None:
                 rounds.setdefault(record.test_id, []).append(after)
     return rounds
 

@@ -30,7 +30,8 @@ async def tell_plan(gate: QuotaGate, records: Sequence[Record], options: RerunOp
     await gate.first_reply.wait()
     text = plan(len(records), quota, options.max_in_flight, sent=1)
     if options.wait_for_results:
-        text += f"; then up to {options.results_deadline_minutes:g} minutes for results"
+        longest = counted(options.results_deadline_minutes, "minute")
+        text += f"; then up to {longest} for results"
     logger.info(text)
     if quota.window != WINDOW:
         return  # the first reply has shown it

@@ -1,10 +1,13 @@
 """What happens to a run's results: they are awaited and judged, and settle what is in doubt."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection
 
 from flows.rerun.judging import Judging
+from flows.rerun.later_runs import Others, OthersOf
 from flows.rerun.options import RerunOptions
+from tasks.server_calls import NoAccess
 from thousandeyes import watch
 from thousandeyes.awaiting import Awaiting
 from thousandeyes.delivery import Delivery
@@ -19,6 +22,7 @@ class Results:
 
     Args:
         judging: Judges a test by what was read; knows the run's options and its baseline.
+        others: Finds out where the rounds of other runs begin.
         on_known: Called with each record once all is known that results will show of it.
         clock: Seconds on a clock that never goes back.
     """
@@ -26,11 +30,14 @@ class Results:
     def __init__(
         self,
         judging: Judging,
+        others: OthersOf,
         *,
         on_known: Callable[[Record], Awaitable[None]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._judging = judging
+        self._others_of = others
+        self._others: asyncio.Task[Others] | None = None
         self._on_known = on_known
         self._clock = clock
         self._awaiting = Awaiting(judging.client.read, self._done, clock=clock)
@@ -97,14 +104,47 @@ class Results:
             await self._awaiting.follow()
 
     async def _done(self, watched: Watched, trouble: str) -> None:
-        record = self._records.pop(watched.test_id)
+        record = self._records[watched.test_id]
         if record.in_doubt:
+            if watched.rows:
+                trouble = await self._leave_out_others(record, watched) or trouble
+                if not (watched.rows or watched.over or trouble):
+                    self._awaiting.add(watched)  # a round of its own may still come
+                    return
             self._judging.settle(record, watched, trouble)
+        del self._records[watched.test_id]
         if record.outcome is Outcome.ACCEPTED:
             self._judging.link(record, watched)
             if self._judging.options.wait_for_results:
                 self._judging.judge(record, watched, trouble)
         await self._on_known(record)
+
+    async def _leave_out_others(self, record: Record, watched: Watched) -> str:
+        """Let rounds that another run may have begun settle nothing.
+
+        Other runs matter only for late rounds: a run that sent the test in the same minute shares
+        its round. Returns what kept those runs from being found out, if anything did.
+        """
+        first = watched.rounds_after + watched.interval
+        if min(row.round_id for row in watched.rows) <= first:
+            return ""
+        try:
+            others = await self._ask_about_others()
+        except NoAccess as error:
+            watched.end_rounds(first)
+            return str(error)
+        own = self._judging.baseline.own_rounds(record, others.get(record.test_id, ()))
+        if own:
+            watched.end_rounds(own.until)
+        return ""
+
+    async def _ask_about_others(self) -> Others:
+        """Find out what other runs sent of the tests in doubt, once for all of one look."""
+        if not self._others or self._others.done():
+            doubts = [record for record in self._records.values() if record.in_doubt]
+            asking = self._others_of(doubts, self._judging.baseline)
+            self._others = asyncio.ensure_future(asking)
+        return await self._others
 
 
 def wants_results(record: Record, options: RerunOptions) -> bool:

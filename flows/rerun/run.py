@@ -38,11 +38,12 @@ class Run:
         artifacts: Where outcomes are written down.
         options: How the run works.
         thresholds: What the results of a test must keep to, by its ID; else the options'.
+        others: Finds out where the rounds of other runs begin.
         logger: Where the person on call looks.
         call: Makes a test's call, with retries; its arguments are those of the task.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a run is made of
         self,
         client: ThousandEyesClient,
         sending: Sending,
@@ -50,6 +51,7 @@ class Run:
         options: RerunOptions,
         thresholds: Mapping[str, Thresholds],
         *,
+        others: OthersOf,
         logger: Logger,
         call: Callable[..., Awaitable[Any]] = rerun_endpoint_test,
     ) -> None:
@@ -57,11 +59,13 @@ class Run:
         self._sending = sending
         self._artifacts = artifacts
         self._options = options
+        self._others = others
         self._logger = logger
         self._call = partial(call, client=client, delivery=options.delivery)
         self._baseline = Baseline(client, options, logger)
         self.results = Results(
             Judging(client, options, thresholds, self._baseline, logger),
+            others,
             on_known=self._take_results,
             clock=asyncio.get_running_loop().time,
         )
@@ -72,8 +76,6 @@ class Run:
         to_send: Sequence[Record],
         left_open: Sequence[Record] = (),
         died: Died | None = None,
-        *,
-        others: OthersOf,
     ) -> None:
         """Rerun every test and record its outcome; returns when each has one.
 
@@ -82,9 +84,8 @@ class Run:
             left_open: Tests that an earlier attempt of this run sent, and whose results must be
                 read.
             died: What is known of the run, if an attempt of it may have sent more than it recorded.
-            others: Finds out where the rounds of other runs begin, for the tests left open.
         """
-        sending = self._send_all(to_send, left_open, died, others)
+        sending = self._send_all(to_send, left_open, died)
         await all_or_first_error([sending, self.results.follow()])
 
     def stop(self, reason: str) -> None:
@@ -97,14 +98,13 @@ class Run:
         to_send: Sequence[Record],
         left_open: Sequence[Record],
         died: Died | None,
-        others: OthersOf,
     ) -> None:
         with self._sending.through(self._client.gate, self._options.deadline_minutes):
             await self._prepare(to_send, left_open, died)
             if died:
                 at_a_time = self._options.max_in_flight
                 mark_possibly_sent(to_send, at_a_time, died, self._baseline.out_of_turn)
-            bounds = await others(left_open, self._baseline) if left_open else {}
+            bounds = await self._others(left_open, self._baseline) if left_open else {}
             for record in left_open:
                 self.results.begin(record, at_once=True, others=bounds.get(record.test_id, ()))
             in_order = sorted(to_send, key=self._baseline.has_just_run)

@@ -36,23 +36,30 @@ class Breaker:
     def note(self, place: int, outcome: Outcome) -> str | None:
         """Note how the test at this place ended; return why the run should stop, or None."""
         self._outcomes[place] = outcome
-        if outcome in DOWN and self._down_around(place) >= IN_A_ROW:
-            return f"{IN_A_ROW} tests in a row got no useful answer, even after all retries"
-        return None
+        row = self._down_around(place)
+        if len(row) < IN_A_ROW:
+            return None
+        got = "connection to the API" if set(row) == {Outcome.UNREACHABLE} else "useful answer"
+        return f"{IN_A_ROW} tests in a row got no {got}, even after all retries"
 
     def closes(self, aid: str | None) -> str | None:
         """Return why nothing more should be sent in an account group, or None.
 
         Its first tests show whether the token may use it at all; once one got through, it may.
         """
-        first = [self._outcomes[place] for place in self._places.get(aid, ())[:IN_A_ROW]]
-        if len(first) == IN_A_ROW and len(set(first)) == 1 and first[0] in _HINTS:
-            return f"the first {IN_A_ROW} tests {_HINTS[first[0]]}"
-        return None
+        places = self._places.get(aid, [])
+        first = [self._outcomes[place] for place in places[:IN_A_ROW]]
+        if not (len(first) == IN_A_ROW and len(set(first)) == 1 and first[0] in _HINTS):
+            return None
+        if any(self._outcomes[place] is Outcome.ACCEPTED for place in places):
+            return None
+        return f"the first {IN_A_ROW} tests {_HINTS[first[0]]}"
 
-    def _down_around(self, place: int) -> int:
-        """Return how many tests in a row, including the one at this place, got no answer."""
-        until_here = self._outcomes[max(0, place + 1 - IN_A_ROW) : place + 1]
-        after = self._outcomes[place + 1 : place + IN_A_ROW]
-        both = (reversed(until_here), after)
-        return sum(1 for side in both for _ in takewhile(DOWN.__contains__, side))
+    def _down_around(self, place: int) -> list[Outcome | None]:
+        """Return how the tests in a row ended, with the one at this place, that got no answer."""
+        if self._outcomes[place] not in DOWN:
+            return []
+        before = self._outcomes[max(0, place + 1 - IN_A_ROW) : place]
+        after = self._outcomes[place:][:IN_A_ROW]
+        both = (reversed(before), after)
+        return [outcome for side in both for outcome in takewhile(DOWN.__contains__, side)]

@@ -19,6 +19,7 @@ from thousandeyes.errors import CallFailed, RunStopped, TokenRefused
 from thousandeyes.gate import QuotaGate
 from thousandeyes.outcomes import UNHEARD, Outcome
 from thousandeyes.record import Record
+from thousandeyes.text import counted
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
 Item = TypeVar("Item")
@@ -66,7 +67,7 @@ class Sending:
         if deadline_minutes is None:
             yield
             return
-        self._at_the_deadline = f"the deadline of {deadline_minutes:g} minutes has passed"
+        self._at_the_deadline = f"the deadline of {counted(deadline_minutes, 'minute')} has passed"
         self._deadline = self._clock() + deadline_minutes * 60
         timer = asyncio.get_running_loop().call_later(
             deadline_minutes * 60, lambda: self.stop(self._at_the_deadline, begun_too=True)

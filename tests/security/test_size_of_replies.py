@@ -19,9 +19,9 @@ from tests.thousandeyes.wire import Answer, wire
 from thousandeyes.body import LARGEST_ANSWER, LARGEST_PAGE
 from thousandeyes.errors import ReplyLost
 from thousandeyes.families import Family
-from thousandeyes.gate import SILENT_CALLS
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
+from thousandeyes.silence import SILENT_CALLS
 
 TOO_MUCH = {
     "a gzip bomb": gzip_bomb(300),
@@ -122,7 +122,7 @@ async def test_a_body_that_can_not_be_unpacked_is_lost(answer: Answer) -> None:
 async def test_an_answer_that_can_not_be_read_is_no_silence(
     unread: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("thousandeyes.gate.SILENT_SECONDS", 0)
+    monkeypatch.setattr("thousandeyes.silence.SILENT_SECONDS", 0)
     async with wire(unread) as server, client_of(server) as client:
         for number in range(SILENT_CALLS + 1):
             with pytest.raises(ReplyLost, match="the answer is "):

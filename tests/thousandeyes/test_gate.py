@@ -1,5 +1,4 @@
 import asyncio
-import re
 from collections.abc import Coroutine
 from typing import Any
 
@@ -192,15 +191,15 @@ def test_a_call_that_is_made_ready_after_all_room_has_been_taken_does_not_go_out
 
 def test_a_test_for_which_no_quota_came_is_refused_and_so_is_who_waited_behind_it() -> None:
     async def main() -> None:
-        world = World(instant=1, max_wait=45)
+        world = World(instant=1, max_wait=45.5)
         await world.call("first")
         waiting = world.start(*(world.call(f"{number}") for number in range(9)))
         await asyncio.wait(waiting)
         errors = [waiter.exception() for waiter in waiting]
         assert {type(error) for error in errors} == {QuotaExhausted}
-        assert str(errors[0]).startswith("waited 45 s for quota while no call got through")
-        assert world.now() == pytest.approx(45.1), "and not one after the other"
-        assert [world.waits[f"{number}"] for number in range(9)] == pytest.approx([45] * 9)
+        assert str(errors[0]).startswith("waited 45.5 s for quota while no call got through")
+        assert world.now() == pytest.approx(45.6), "and not one after the other"
+        assert [world.waits[f"{number}"] for number in range(9)] == pytest.approx([45.5] * 9)
 
     run(main())
 
@@ -405,11 +404,9 @@ class TestAnApiThatSaysNothing:
             calls = world.start(*(world.call(f"{n}", begun=n % 2 > 0) for n in range(100)))
             await asyncio.wait(calls)
             assert world.now() <= 150
-            words = (
-                r"^the API does not answer: 22 calls in a row, over 2 minutes, brought no reply$"
+            assert world.gate.silence == (
+                "the API does not answer: for 2 minutes, none of 22 calls to run tests got a reply"
             )
-            assert world.gate.silence
-            assert re.match(words, world.gate.silence)
             stopped = [call.exception() for call in calls[-60:]]
             assert {str(error) for error in stopped} == {world.gate.silence}
             assert {type(error) for error in stopped} == {RunStopped}

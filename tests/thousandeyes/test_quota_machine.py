@@ -177,12 +177,17 @@ class AnyInterleaving(RuleBasedStateMachine):
             self.silent[family] += 1
 
     @precondition(lambda self: any(not c.reply for c in self.out))
-    @rule(data=st.data())
-    def a_call_gets_no_connection(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), timed_out=st.booleans())
+    def a_call_gets_no_connection(self, data: st.DataObject, *, timed_out: bool) -> None:
         call = data.draw(st.sampled_from([c for c in self.out if not c.reply]))
         self.out.remove(call)
         call.vain = True
-        self.quota.unsent(call.permit)
+        if not timed_out:
+            self.quota.unsent(call.permit)
+            return
+        self.quota.lost(call.permit, sent=False)
+        for family in call.permit.spends:
+            self.silent[family] += 1
 
     @precondition(lambda self: not self.alone)
     @rule(spends=SPENDS, calls=st.integers(1, 30))

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thousandeyes.text import (
+    counted,
     cut,
     duration,
     fitted,
@@ -124,3 +125,17 @@ def test_a_message_names_the_first_of_many_names_and_shortens_each() -> None:
 )
 def test_the_user_and_password_of_an_address_are_not_shown(text: str, public: str) -> None:
     assert without_userinfo(text) == public
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 minutes"),
+        (1, "1 minute"),
+        (1.0, "1 minute"),
+        (0.5, "0.5 minutes"),
+        (1_234_567, "1234567 minutes"),
+    ],
+)
+def test_one_is_singular_and_whole_numbers_have_no_fraction(count: float, text: str) -> None:
+    assert counted(count, "minute") == text

@@ -56,6 +56,24 @@ class TestOneTest:
         assert test.known(NETWORK, ROUND) == 2
         assert not test.complete
 
+    @pytest.mark.parametrize("any_row_will_do", [False, True])
+    def test_rounds_that_turn_out_not_to_be_its_own_leave_it_waiting_for_those_that_are(
+        self,
+        any_row_will_do: bool,  # noqa: FBT001
+    ) -> None:
+        kinds = frozenset({NETWORK})
+        test = watched(expected=1, kinds=kinds, any_row_will_do=any_row_will_do)
+        look(test, 10, row(NETWORK, "a", ROUND + 60))
+        look(test, 30)
+        assert test.complete
+        test.end_rounds(ROUND)
+        assert (test.rows, test.has_later_rounds, test.complete) == ([], True, False)
+        look(test, 60, row(NETWORK, "a", ROUND + 60))
+        assert not test.complete
+        look(test, 90, row(NETWORK, "b"))
+        assert test.complete
+        assert [one.agent_id for one in test.rows] == ["b"]
+
     def test_a_single_look_reads_all_kinds_also_where_there_are_no_network_results(self) -> None:
         test = watched(next_poll=300.0)
         look(test, 300, row(HTTP))

@@ -192,7 +192,7 @@ def test_a_run_that_was_stopped_reads_none() -> None:
     paths.stop("the other reason")
 
     async def main() -> None:
-        async with world._client() as client:
+        async with world.client() as client:
             await paths.read(client, records.values())
 
     run(main())

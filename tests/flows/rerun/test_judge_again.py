@@ -35,6 +35,7 @@ from tests.flows.scene import (
     ids,
     rows,
     sent,
+    wait_until,
 )
 from thousandeyes.errors import SettingsError
 from thousandeyes.record import Record
@@ -186,6 +187,21 @@ async def test_nor_do_they_settle_a_doubt_that_a_run_takes_over(late: Late) -> N
     assert state.is_failed()
     assert (await recorded_by(goes_on))["202701"].outcome == "unknown"
     assert len(simulator.run_times["202701"]) == 1, "the other run's"
+
+
+async def test_nor_do_they_settle_a_doubt_while_the_run_lives(late: Late) -> None:
+    simulator, clock = late({}, faults={"202701": Fault(replies=["dropped_before"])})
+    quick = {"delivery": "at_most_once", "results_deadline_minutes": 0.2}
+    first = asyncio.ensure_future(run(ids(1), **quick))
+    await wait_until(lambda: any(call.path.endswith("/run") for call in simulator.calls))
+    clock.ahead = 180
+    other, _ = await run(ids(1), wait_for_results=False)
+    assert other.is_completed()
+    assert not first.done()
+    _, flow_run_id = await first
+    record = (await recorded_by(flow_run_id))["202701"]
+    assert (record.outcome, record.verdict) == ("unknown", None)
+    assert "may be another run's, and it may still have run" in record.detail
 
 
 async def test_that_a_run_was_cancelled_and_stopped_early_stays_told(late: Late) -> None:

@@ -1,11 +1,16 @@
-"""Within which time the runs of others are looked for."""
+"""Within which time the runs of others are looked for, and where their rounds begin."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from prefect.client.schemas.objects import FlowRun
 
+from flows.rerun import RerunOptions
+from flows.rerun.baseline import Baseline
 from flows.rerun.later_runs import windows
+from tests.flows.rerun.world import NOON, World
+from tests.thousandeyes.virtual_time import run
 from thousandeyes.outcomes import Outcome
 from thousandeyes.own_rounds import own_rounds
 from thousandeyes.record import Record
@@ -40,3 +45,17 @@ def test_windows_that_overlap_are_one() -> None:
 
 def test_tests_of_which_nobody_knows_their_rounds_have_none() -> None:
     assert windows(RUN, [sent("1", timedelta())], lambda _: None) == []
+
+
+def test_a_call_of_which_another_run_has_no_answer_may_have_begun_a_round_too() -> None:
+    at = datetime.fromtimestamp(NOON + 100, UTC)
+    record, world = Record("1", outcome=Outcome.UNKNOWN, started_at=at), World(tests=1)
+
+    async def main() -> None:
+        async with world.client() as client:
+            await client.tests()
+            baseline = Baseline(client, RerunOptions(), logging.getLogger("world"))
+            assert baseline.rounds_after(record) is None
+            assert baseline.rounds_after(record, doubts_too=True) == NOON
+
+    run(main())

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
@@ -429,6 +429,70 @@ class TestSettling:
         assert [record.ending for record in records.values()] == ["unknown", "server_error"]
         assert all("; it may still have run" in record.detail for record in records.values())
         assert world.simulator.runs(NETWORK) == world.simulator.runs(HTTP) == 0
+
+    @pytest.mark.parametrize("wait_for_results", [False, True])
+    @pytest.mark.parametrize("seconds", [100, 200])
+    def test_a_round_that_another_run_may_have_begun_settles_nothing(
+        self,
+        seconds: int,
+        wait_for_results: bool,  # noqa: FBT001
+    ) -> None:
+        faults = {NETWORK: Fault(replies=["dropped_before"])}
+        world = World(tests=IDS, faults=faults, starts_at=NOON + 5, **ALL_ONLINE)
+        world.simulator.run_times[NETWORK].append(NOON + seconds)
+        minute = int(NOON + seconds) // 60 * 60
+        record, options = Record(NETWORK), {"wait_for_results": wait_for_results}
+        chosen = RerunOptions.model_validate({"delivery": "at_most_once"} | options)
+        run(world.execute([record], chosen, others={NETWORK: [minute - 60]}))
+        assert (record.ending, record.verdict) == ("unknown", None)
+        assert record.detail.endswith(
+            "; all new rounds in its results may be another run's, and it may still have run"
+        )
+        assert 300 <= world.took < 310, "a round of its own was awaited to the end"
+
+    def test_a_late_round_settles_it_if_no_other_run_sent_the_test_before(self) -> None:
+        faults = {NETWORK: Fault(replies=["dropped_before"])}
+        world = World(tests=IDS, faults=faults, starts_at=NOON + 5, **ALL_ONLINE)
+        world.simulator.run_times[NETWORK].append(NOON + 200)  # its agents may be as late as this
+        record, others = Record(NETWORK), {NETWORK: [int(NOON) - 120, int(NOON) + 240]}
+        options = RerunOptions(delivery=Delivery.AT_MOST_ONCE)
+        run(world.execute([record], options, others=others))
+        assert record.outcome is Outcome.ACCEPTED
+
+    def test_no_late_round_settles_it_where_nobody_can_tell_what_other_runs_sent(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def refused(*_: object) -> Mapping[str, list[int]]:
+            raise NoAccess("the server does not let this process in (401)")
+
+        monkeypatch.setattr("tests.flows.rerun.world._told", lambda _: refused)
+        faults = {test_id: Fault(replies=["dropped_before"]) for test_id in IDS}
+        world = World(tests=IDS, faults=faults, starts_at=NOON + 5, **ALL_ONLINE)
+        for test_id in IDS:
+            world.simulator.run_times[test_id].append(NOON + 100)
+        records = world.rerun(delivery="at_most_once", wait_for_results=True)
+        assert {record.ending for record in records.values()} == {"unknown"}
+        assert all("does not let this process in" in one.detail for one in records.values())
+        assert sorted(world.known[-4:]) == IDS, "they are recorded all the same"
+
+    def test_other_runs_are_asked_about_once_a_look_and_only_for_late_rounds(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[set[str]] = []
+
+        async def ask(records: Iterable[Record], _: object) -> Mapping[str, list[int]]:
+            asked.append({record.test_id for record in records})
+            return NO_OTHERS
+
+        monkeypatch.setattr("tests.flows.rerun.world._told", lambda _: ask)
+        faults = {test_id: Fault(replies=["dropped_before"]) for test_id in IDS[1:]}
+        faults[NETWORK] = Fault(replies=["dropped_after"])
+        world = World(tests=IDS, faults=faults, starts_at=NOON + 5, **ALL_ONLINE)
+        for test_id in IDS[1:]:
+            world.simulator.run_times[test_id].append(NOON + 100)
+        records = world.rerun(delivery="at_most_once")
+        assert {record.ending for record in records.values()} == {"accepted"}
+        assert asked == [set(IDS[1:])]
 
     def test_it_is_judged_too_where_results_are_waited_for(self) -> None:
         world = World(tests=IDS, faults={HTTP: Fault(replies=["dropped_after"])}, **ALL_ONLINE)

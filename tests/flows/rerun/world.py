@@ -106,14 +106,21 @@ class World:
         self._loop_time = loop.time
         to_send, logger = list(records), logging.getLogger("world")
         artifacts = Noted(self.known)
-        async with self._client() as client:
+        async with self.client() as client:
             sending = Sending(to_send, OwnRunOfNobody(), artifacts.keep, logger)
             run = Run(
-                client, sending, artifacts, options, thresholds, logger=logger, call=send_until_told
+                client,
+                sending,
+                artifacts,
+                options,
+                thresholds,
+                others=_told(others),
+                logger=logger,
+                call=send_until_told,
             )
             planning = asyncio.ensure_future(self._note_plan(client.gate, len(to_send), options))
             dead = Died(died) if died else None
-            await run.execute(to_send, list(left_open), dead, others=_told(others))
+            await run.execute(to_send, list(left_open), dead)
             self.paths = FailingPaths(options, artifacts.keep, logger)
             await self.paths.read(client, to_send)
             planning.cancel()
@@ -142,7 +149,7 @@ class World:
     async def _read_again(self, records: list[Record], later: Others, options: RerunOptions) -> str:
         loop, logger = asyncio.get_running_loop(), logging.getLogger("world")
         self._loop_time = loop.time
-        async with self._client() as client:
+        async with self.client() as client:
             baseline = Baseline(client, options, logger)
             listed = await look_up(client, records, logger, for_rounds=True)
             await baseline.read(listed, (), records)
@@ -152,7 +159,7 @@ class World:
             self.fewer = reading.fewer
             return await reading.read(records, later)
 
-    def _client(self) -> ThousandEyesClient:
+    def client(self) -> ThousandEyesClient:
         settings = ThousandEyesSettings(token=self.simulator.token, base_url="http://localhost")
         gate = QuotaGate(max_wait=36_000, clock=asyncio.get_running_loop().time)
         transport = httpx.ASGITransport(self.app)

@@ -24,12 +24,16 @@ def reasons(*outcomes: Outcome) -> list[str | None]:
 def test_ten_tests_in_a_row_without_an_answer_open_it(outcome: Outcome) -> None:
     *before, last = reasons(*[outcome] * IN_A_ROW)
     assert before == [None] * 9
-    assert last == "10 tests in a row got no useful answer, even after all retries"
+    unreached = outcome is Outcome.UNREACHABLE
+    got = "connection to the API" if unreached else "useful answer"
+    assert last == f"10 tests in a row got no {got}, even after all retries"
 
 
 def test_the_ways_to_get_no_answer_count_together_and_at_any_time() -> None:
     row = [*[Outcome.ACCEPTED] * 30, *DOWN, *DOWN, *DOWN, Outcome.UNKNOWN]
-    assert [reason is not None for reason in reasons(*row)] == [False] * 39 + [True]
+    *before, last = reasons(*row)
+    assert before == [None] * 39
+    assert last == "10 tests in a row got no useful answer, even after all retries"
 
 
 @pytest.mark.parametrize("answer", [outcome for outcome in Outcome if outcome not in DOWN])
@@ -64,6 +68,15 @@ def test_it_looks_at_each_account_group_by_itself() -> None:
 def test_later_on_any_number_alike_is_about_the_tests(outcome: Outcome) -> None:
     assert not any(reasons(Outcome.ACCEPTED, *[outcome] * 50))
     assert not any(reasons(*[outcome] * 9, Outcome.INVALID, *[outcome] * 50))
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FORBIDDEN, Outcome.NOT_FOUND])
+def test_the_first_ten_say_nothing_once_a_later_one_got_through(outcome: Outcome) -> None:
+    breaker = Breaker()
+    places = [breaker.take_place("1") for _ in range(IN_A_ROW + 1)]
+    for place in reversed(places):  # the others take long to be recorded
+        breaker.note(place, outcome if place < IN_A_ROW else Outcome.ACCEPTED)
+        assert breaker.closes("1") is None
 
 
 @pytest.mark.parametrize("outcome", [Outcome.ACCEPTED, Outcome.INVALID, Outcome.QUOTA_EXHAUSTED])
