@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        prepare(os.environ)
+        prepare(os.environ, get_current_settings().api.url)
         asyncio.run(_bootstrap(given))
     except SettingsError as error:
         verbatim_console(stderr=True, soft_wrap=True).print(without_userinfo(f"error: {error}"))

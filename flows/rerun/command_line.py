@@ -87,7 +87,7 @@ def _to_its_end(given: Given, stdin: TextIO, seen: Watched) -> _End:
     try:
         with _ended_by_signals():
             asked = None if given.judge_again else parameters(given, stdin)
-            prepare(os.environ)
+            prepare(os.environ, get_current_settings().api.url)
             end = _run(asked, given, seen)
             return end._replace(asked=asked or seen.asked)
     except (InvalidTestIds, SettingsError) as error:
