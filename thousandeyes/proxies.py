@@ -15,6 +15,7 @@ from urllib.request import proxy_bypass_environment
 import httpx
 
 from thousandeyes.errors import SettingsError
+from thousandeyes.ports import is_port
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
@@ -63,7 +64,9 @@ def trusted() -> ssl.SSLContext:
 
 
 @lru_cache(maxsize=1)
-def _trusted(_file: str | None, _directory: str | None) -> ssl.SSLContext:
+def _trusted(file: str | None, folders: str | None) -> ssl.SSLContext:
+    if folders and not file and not any(map(os.path.isdir, folders.split(os.pathsep))):
+        raise NotADirectoryError  # it would trust no server, without a word
     return httpx.create_ssl_context()  # reads all certificates, which takes 50 ms
 
 
@@ -87,7 +90,8 @@ def in_full(environ: Mapping[str, str]) -> dict[str, str]:
 def _in_full(proxy: str) -> str:
     proxy = proxy.strip()
     url = httpx.URL(proxy if "://" in proxy else f"http://{proxy}")
-    if url.scheme not in _SCHEMES or not url.host:
+    # The HTTP library would take a space as part of the host name, and any number as a port.
+    if url.scheme not in _SCHEMES or not url.host or "%20" in url.host or not is_port(url.port):
         raise ValueError("not the address of a proxy")
     if url.userinfo and b":" not in url.userinfo:
         url = url.copy_with(userinfo=url.userinfo + b":")

@@ -170,7 +170,7 @@ def test_an_agent_is_a_line_at_80_columns(
     assert told == {agent.id: "yes" if agent.is_online else "no" for agent in agents}
 
 
-@pytest.mark.parametrize("proxy", ["//proxy:3128", "http://u:s3cret@"])
+@pytest.mark.parametrize("proxy", ["//proxy:3128", "http://u:s3cret@", "http://127.0.0.1:99999"])
 def test_a_proxy_that_is_none_is_refused_as_by_every_command(
     proxy: str,
     simulate: Simulate,

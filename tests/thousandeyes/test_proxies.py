@@ -67,6 +67,7 @@ def test_http_and_websocket_libraries_go_to_loopback_directly_and_elsewhere_by_t
         ("user:p%40ss@proxy:1", "http://user:p%40ss@proxy:1/"),
         ("http://user:s3cret@proxy:1/path?query#fragment", "http://user:s3cret@proxy:1/"),
         ("http://[::1]:3128", "http://[::1]:3128/"),
+        ("http://first last:s3cret@proxy:1", "http://first%20last:s3cret@proxy:1/"),
     ],
 )
 @pytest.mark.parametrize("name", ["http_proxy", "HTTPS_PROXY", "All_Proxy", "ws_proxy"])
@@ -91,7 +92,11 @@ def test_a_proxy_as_people_write_it_is_one_for_both_libraries(
         ("NO_PROXY", "example.org,[::1]"),
         ("NO_PROXY", "fe80::/10"),
         ("NO_PROXY", "münchen.de"),
+        ("HTTPS_PROXY", "http://s3cret:99999"),
+        ("all_proxy", "proxy:0"),
+        ("HTTP_PROXY", "http://s3cret proxy:1"),
         ("SSL_CERT_FILE", "/nowhere/s3cret.pem"),
+        ("SSL_CERT_DIR", "/nowhere/s3cret"),
     ],
 )
 def test_a_value_that_no_client_can_use_is_told_without_it(
