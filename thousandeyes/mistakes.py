@@ -22,6 +22,9 @@ _PLAIN_KEY: Final = re.compile(r"(?=.{1,30}\Z)[A-Za-z]+([_ -][A-Za-z]+)*")
 """What a misspelt key looks like, and most secrets do not."""
 
 
+_DECIMAL: Final = re.compile(r"-?(0|[1-9][0-9]*)")
+
+
 class Unreadable(ValueError):
     """A file that can't be read; names file and line."""
 
@@ -110,6 +113,14 @@ class _WithoutAliases(_Loader):
         return super().compose_node(parent, index)
 
 
+def _as_written(_: yaml.SafeLoader, node: yaml.ScalarNode) -> int | str:
+    # YAML 1.1 takes 0765 for 501: an ID would become another one.
+    return int(node.value) if _DECIMAL.fullmatch(node.value) else str(node.value)
+
+
+_WithoutAliases.add_constructor("tag:yaml.org,2002:int", _as_written)
+
+
 def parsed(text: str) -> Any:  # noqa: ANN401
     """Return what a YAML text holds.
 
@@ -131,7 +142,8 @@ def composed(text: str) -> yaml.Node | None:
 def without_aliases(text: str) -> Any:  # noqa: ANN401
     """Return what a YAML text holds, unless it refers to parts of itself.
 
-    With such references a short text may expand to more than fits in memory.
+    With such references a short text may expand to more than fits in memory. Numbers that are not
+    written in the usual way, such as 0765, stay text.
 
     Raises:
         MarkedYAMLError: It holds references, repeats a key, or is not YAML.

@@ -32,6 +32,11 @@ def test_a_key_that_appears_twice_is_refused_with_its_place(text: str, told: str
     assert refusal(text) == told
 
 
+@pytest.mark.parametrize("written", ["0765", "1_000", "0x1f", "0b1", "1:30", "'7'"])
+def test_in_a_definition_an_id_is_taken_as_it_is_written(written: str) -> None:
+    assert without_aliases(f"[{written}, 443]") == [written.strip("'"), 443]
+
+
 def test_a_key_may_come_again_in_another_mapping_and_replace_what_is_merged() -> None:
     path = Path("a.yaml")
     path.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\nc: [{x: 1}, {x: 1}]", "utf-8")

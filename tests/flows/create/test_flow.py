@@ -353,6 +353,11 @@ class TestDefinitions:
                 "needs password_block",
             ),
             (
+                """- {type: http-server, test_name: x, url: y,
+                auth_type: basic, username: z, password_block: ' '}""",
+                "needs password_block",
+            ),
+            (
                 "- {type: http-server, test_name: x, url: y, authType: ntlm, password: s3cret}",
                 "password: Extra inputs",
             ),
