@@ -17,7 +17,6 @@ from tasks.before_prefect import leave_variables_to_the_command
 if __name__ == "__main__":
     leave_variables_to_the_command()
 
-import httpx
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import PrefectHTTPStatusError
@@ -136,7 +135,7 @@ async def _bootstrap(given: argparse.Namespace) -> None:
                 steps = partial(_steps, client, files, credentials, given)
                 async for step in waited_for(steps, console.print):
                     console.print(step.told(dry_run=given.dry_run))
-    except (RuntimeError, httpx.TransportError, PrefectHTTPStatusError) as error:
+    except Exception as error:
         if why := why_unreachable(error):
             raise BootstrapError(why) from None
         if isinstance(error, PrefectHTTPStatusError):

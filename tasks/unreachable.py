@@ -1,6 +1,7 @@
 """What a command says about a Prefect server that it can't work with."""
 
 from http import HTTPStatus
+from json import JSONDecodeError
 from typing import Final
 
 import httpx
@@ -31,7 +32,7 @@ def why_unreachable(error: Exception) -> str | None:
             )
         return None
     is_prefects = isinstance(error, RuntimeError) and _PREFECTS_WORDS in str(error)
-    if not is_prefects and not isinstance(error, httpx.TransportError):
+    if not is_prefects and not isinstance(error, httpx.TransportError | JSONDecodeError):
         return None
     cause = error.__cause__ if is_prefects and error.__cause__ else error
     reason = cut(str(cause).partition("\n")[0], _LONGEST_REASON) or type(cause).__name__

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Final
-from urllib.request import proxy_bypass_environment
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # not in typeshed
 
 import httpx
 

@@ -1,5 +1,6 @@
 """A command says why it can't work with the Prefect server, whatever Prefect makes of that."""
 
+import json
 import re
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -54,6 +55,15 @@ async def test_what_answers_but_is_not_an_open_prefect_server_is_told_with_what_
                 # As Prefect does it by itself outside of tests.
                 await client.raise_for_api_version_mismatch()
         assert re.match(said.format(url), why_unreachable(caught.value) or "")
+
+
+async def test_a_page_in_place_of_an_answer_is_told_too(page: str) -> None:
+    url = f"{page}/200/api"
+    with temporary_settings({PREFECT_API_URL: url, PREFECT_CLIENT_MAX_RETRIES: 0}):
+        async with get_client() as client:
+            with pytest.raises(json.JSONDecodeError) as caught:
+                await client.read_work_pool("thousandeyes")
+        assert f"answers at {url} (Expecting" in str(why_unreachable(caught.value))
 
 
 @pytest.mark.parametrize("error", [RuntimeError("else"), ValueError("Failed to reach API at x")])
