@@ -10,7 +10,6 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
 from typing import Self
 
 from tasks.before_prefect import leave_variables_to_the_command
@@ -18,7 +17,6 @@ from tasks.before_prefect import leave_variables_to_the_command
 if __name__ == "__main__":
     leave_variables_to_the_command()
 
-import httpx
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import PrefectHTTPStatusError
@@ -44,6 +42,7 @@ from deployments.server_settings import weak_settings
 from deployments.steps import BootstrapError, Step
 from deployments.work_pools import apply_work_pool, apply_work_queue
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
+from tasks.unreachable import why_unreachable
 from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
 from thousandeyes.release import add_version
@@ -107,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        prepare(os.environ)
+        prepare(os.environ, get_current_settings().api.url)
         asyncio.run(_bootstrap(given))
     except SettingsError as error:
         verbatim_console(stderr=True, soft_wrap=True).print(without_userinfo(f"error: {error}"))
@@ -136,18 +135,12 @@ async def _bootstrap(given: argparse.Namespace) -> None:
                 steps = partial(_steps, client, files, credentials, given)
                 async for step in waited_for(steps, console.print):
                     console.print(step.told(dry_run=given.dry_run))
-    except httpx.TransportError as error:
-        raise BootstrapError(
-            f"no Prefect server answers at {api.url} ({error}): is it running, and is "
-            "PREFECT_API_URL right?"
-        ) from None
-    except PrefectHTTPStatusError as error:
-        if error.response.status_code == HTTPStatus.UNAUTHORIZED:
-            raise BootstrapError(
-                f"the Prefect server at {api.url} asks for a password: set "
-                "PREFECT_API_AUTH_STRING to user:password"
-            ) from None
-        raise BootstrapError(f"the Prefect server refuses this: {error}") from error
+    except Exception as error:
+        if why := why_unreachable(error):
+            raise BootstrapError(why) from None
+        if isinstance(error, PrefectHTTPStatusError):
+            raise BootstrapError(f"the Prefect server refuses this: {error}") from error
+        raise
 
 
 async def _steps(

@@ -1,7 +1,6 @@
 """The groups of tests in `groups.yaml`: read strictly, with all mistakes reported at once."""
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from tasks.blocks import EndpointTestGroup, is_block_name
-from thousandeyes.mistakes import Unreadable, mistakes, read_yaml
+from thousandeyes.mistakes import Unreadable, composed, mistakes, read_yaml
 
 FILE: Final = Path(__file__).with_name("groups.yaml")
 
@@ -32,7 +31,7 @@ def read_groups(path: Path = FILE) -> dict[str, EndpointTestGroup]:
         GroupsError: The file can't be read, or has something that is not a group; none is used.
     """
     try:
-        document = _Document(read_yaml(path, partial(yaml.compose, Loader=yaml.SafeLoader)))
+        document = _Document(read_yaml(path, composed))
     except Unreadable as error:
         raise GroupsError(str(error)) from None
     groups = dict(_groups(document))
@@ -76,16 +75,12 @@ class _Document:
             self._open.pop()
 
     def _items(self, node: yaml.Node, place: Place) -> Iterator[tuple[str, Any]]:
-        seen: set[str] = set()
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 self.mistake(place, "has a key that is not text")
                 continue
             inside = (*place, key.value)
             self._lines[inside] = key.start_mark.line + 1
-            if key.value in seen:
-                self.mistake(inside, "appears twice")
-            seen.add(key.value)
             yield key.value, self._read(value, inside)
 
 

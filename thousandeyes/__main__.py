@@ -22,7 +22,7 @@ from thousandeyes.proxies import prepare
 from thousandeyes.release import add_version
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.terminal import LONGEST_CELL, LONGEST_SENTENCE, status_of, verbatim_console
-from thousandeyes.text import counted, cut
+from thousandeyes.text import counted, cut, shown
 
 _Value = str | bool | datetime | None
 _Row = dict[str, _Value]
@@ -77,7 +77,7 @@ async def _answer(given: argparse.Namespace) -> int:
     if given.json:
         print(json.dumps(listing.rows, indent=2, default=datetime.isoformat))  # noqa: T201
     elif given.ids:
-        sys.stdout.writelines(f"{_cell(next(iter(row.values())))}\n" for row in listing.rows)
+        sys.stdout.writelines(f"{_cells(row)[0]}\n" for row in listing.rows)
     else:
         console = verbatim_console()
         console.print(_table(listing.rows, console.width), crop=False)
@@ -137,7 +137,7 @@ def _table(rows: Sequence[_Row], width: int) -> Table:
     An ID that is broken over two lines can't be copied. So each line begins with the whole ID; if
     that leaves too little room for the rest, the terminal wraps the line after it.
     """
-    cells = [[_cell(value) for value in row.values()] for row in rows]
+    cells = [_cells(row) for row in rows]
     whole = max((len(row[0]) for row in cells), default=0)
     narrowest = whole + _NARROWEST * len(rows[0] if rows else ())
     fixed = narrowest if width < narrowest else None
@@ -150,6 +150,11 @@ def _table(rows: Sequence[_Row], width: int) -> Table:
     for row in cells:
         table.add_row(*map(Text, row))
     return table
+
+
+def _cells(row: _Row) -> list[str]:
+    identity, *others = row.values()
+    return [shown(str(identity)), *map(_cell, others)]  # a part of an ID is of no use
 
 
 def _cell(value: _Value) -> str:

@@ -1,5 +1,6 @@
 """How the API is reached (headers, timeouts, proxy, TLS), and which calls never reached it."""
 
+import os
 import platform
 from collections.abc import Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -9,7 +10,7 @@ import httpx
 
 from thousandeyes import __version__
 from thousandeyes.body import PACKING
-from thousandeyes.proxies import UNUSABLE, trusted, unusable
+from thousandeyes.proxies import UNUSABLE, in_full, trusted, unusable
 from thousandeyes.settings import ThousandEyesSettings, is_loopback
 
 ACCEPT: Final = "application/json, application/hal+json, application/problem+json"
@@ -69,6 +70,7 @@ def http_client(
     """
     host = httpx.URL(settings.base_url).host
     try:
+        in_full(os.environ)  # it checks more than httpx does
         return httpx.AsyncClient(
             base_url=settings.base_url,
             headers={

@@ -8,20 +8,22 @@ Source: OpenAPI 7.0.110, as in the vendor's client 6.0.0.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     AliasGenerator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
-    field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
 
+from thousandeyes.lists import as_text
 from thousandeyes.text import shown
 
 AgentSelector = Literal["all-agents", "specific-agents", "agent-labels", "agent-tags"]
@@ -32,6 +34,16 @@ Protocol = Literal[
     "icmp", "icmp-with-tcp-connect", "tcp", "prefer-tcp", "ast-autodetect", "autodetect"
 ]
 ProbeMode = Literal["auto", "sack", "syn"]
+
+
+def _not_blank(text: str) -> str:
+    if not shown(text):
+        raise ValueError("needs a character that can be seen")
+    return text
+
+
+_Text = Annotated[str, AfterValidator(_not_blank)]
+_Ids = list[Annotated[str, BeforeValidator(as_text)]]
 
 
 def _either_writing(name: str) -> str | AliasChoices:
@@ -51,7 +63,7 @@ class InstantTest(BaseModel):
     )
 
     type: str
-    test_name: str = Field(
+    test_name: _Text = Field(
         min_length=1, description="The test's name; a group knows its tests by their names."
     )
     agent_selector_type: AgentSelector | None = Field(
@@ -61,24 +73,17 @@ class InstantTest(BaseModel):
             "specific-agents, agent-tags, or agent-labels, which the vendor is retiring."
         ),
     )
-    agents: list[str] | None = Field(
+    agents: _Ids | None = Field(
         default=None, description="IDs of endpoint agents; specific-agents needs it."
     )
-    endpoint_agent_labels: list[str] | None = Field(
+    endpoint_agent_labels: _Ids | None = Field(
         default=None, description="IDs of agent labels; agent-labels needs it."
     )
-    tag_ids: list[str] | None = Field(default=None, description="IDs of tags; agent-tags needs it.")
+    tag_ids: _Ids | None = Field(default=None, description="IDs of tags; agent-tags needs it.")
     max_machines: int | None = Field(default=25, description="How many agents may measure at most.")
     ip_version: IpVersion | None = Field(
         default=None, description="Which IP version the agents use; the API's choice when empty."
     )
-
-    @field_validator("test_name")
-    @classmethod
-    def _is_not_blank(cls, test_name: str) -> str:
-        if not shown(test_name):
-            raise ValueError("a name needs a character that can be seen")
-        return test_name
 
     def body(self) -> dict[str, Any]:
         """Return the request's body, secrets in clear."""
@@ -111,7 +116,7 @@ class AgentToServerTest(InstantTest):
     model_config = ConfigDict(title="One network test")
 
     type: Literal["agent-to-server"] = "agent-to-server"
-    server: str = Field(min_length=1, description="The target's domain name or IP address.")
+    server: _Text = Field(min_length=1, description="The target's domain name or IP address.")
     port: int | None = Field(default=443, description="The target's TCP port.")
     server_name: str | None = Field(
         default=None, description="Deprecated by the vendor: use server."
@@ -122,7 +127,7 @@ class HttpServerSettings(InstantTest):
     """An HTTP test without its password, which is kept in different places."""
 
     type: Literal["http-server"] = "http-server"
-    url: str = Field(
+    url: _Text = Field(
         min_length=1,
         description="The address, with the port if it is not the usual one; https if not given.",
     )

@@ -22,6 +22,9 @@ _PLAIN_KEY: Final = re.compile(r"(?=.{1,30}\Z)[A-Za-z]+([_ -][A-Za-z]+)*")
 """What a misspelt key looks like, and most secrets do not."""
 
 
+_DECIMAL: Final = re.compile(r"-?(0|[1-9][0-9]*)")
+
+
 class Unreadable(ValueError):
     """A file that can't be read; names file and line."""
 
@@ -82,7 +85,25 @@ def told(
     return listed(lines, separator="; ")
 
 
-class _WithoutAliases(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):
+    """Reads YAML, and refuses a key that appears twice: PyYAML would drop the first value."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401
+        node = super().compose_mapping_node(anchor)
+        first: dict[str, int] = {}
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            line = key.start_mark.line + 1
+            if key.value in first:
+                name = f": {key.value}" if _PLAIN_KEY.fullmatch(key.value) else ""
+                raise yaml.composer.ComposerError(
+                    problem=f"a key appears twice, first on line {first[key.value]}{name}",
+                    problem_mark=key.start_mark,
+                )
+            first[key.value] = line
+        return node
+
+
+class _WithoutAliases(_Loader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401
         if self.check_event(yaml.AliasEvent):
             raise yaml.composer.ComposerError(
@@ -92,20 +113,47 @@ class _WithoutAliases(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
+def _as_written(_: yaml.SafeLoader, node: yaml.ScalarNode) -> int | str:
+    # YAML 1.1 takes 0765 for 501: an ID would become another one.
+    return int(node.value) if _DECIMAL.fullmatch(node.value) else str(node.value)
+
+
+_WithoutAliases.add_constructor("tag:yaml.org,2002:int", _as_written)
+
+
+def parsed(text: str) -> Any:  # noqa: ANN401
+    """Return what a YAML text holds.
+
+    Raises:
+        MarkedYAMLError: It repeats a key, or is not YAML.
+    """
+    return _Loader(text).get_single_data()
+
+
+def composed(text: str) -> yaml.Node | None:
+    """Return a YAML text as nodes, whose values are as they were written.
+
+    Raises:
+        MarkedYAMLError: It repeats a key, or is not YAML.
+    """
+    return _Loader(text).get_single_node()
+
+
 def without_aliases(text: str) -> Any:  # noqa: ANN401
     """Return what a YAML text holds, unless it refers to parts of itself.
 
-    With such references a short text may expand to more than fits in memory.
+    With such references a short text may expand to more than fits in memory. Numbers that are not
+    written in the usual way, such as 0765, stay text.
 
     Raises:
-        MarkedYAMLError: It holds references, or is not YAML.
+        MarkedYAMLError: It holds references, repeats a key, or is not YAML.
     """
     return _WithoutAliases(text).get_single_data()
 
 
 def read_yaml(
     path: Path,
-    parse: Callable[[str], Any] = yaml.safe_load,
+    parse: Callable[[str], Any] = parsed,
     read: Callable[[Path, int], bytes] = read_own,
 ) -> Any:  # noqa: ANN401
     """Return what a YAML file holds.
@@ -116,19 +164,20 @@ def read_yaml(
         read: Reads up to that many bytes of it.
 
     Raises:
-        Unreadable: It can't be opened, or is not YAML.
+        Unreadable: It can't be opened, repeats a key, or is not YAML.
     """
     try:
         return parse(read(path, LARGEST_YAML).decode())
     except NotRead as error:
         raise Unreadable(f"{path} can't be read: {error}") from None
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "line 1"
         # What follows these words comes from the file: a name, a letter.
         problem = error.problem or "no YAML"
         problem = re.sub(r"\b(alias|anchor|handle|tag)\b.*|, but found .*", r"\1", problem)
         problem = re.sub(r"\bcharacter .*?(?= that |$)", "character", problem)
-        raise Unreadable(f"{path}, line {line}: {problem}") from None
+        raise Unreadable(f"{path}, {place}: {problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise Unreadable(f"{path} is not text in UTF-8") from None
     except RecursionError:

@@ -1,9 +1,14 @@
-"""Port arguments for `argparse`."""
+"""What a port is, and port arguments for `argparse`."""
 
 from argparse import ArgumentTypeError
 from typing import Final
 
 LAST: Final = 65_535
+
+
+def is_port(number: int | None) -> bool:
+    """Tell whether an address with this port has a port that exists, or the usual one: `None`."""
+    return number is None or 0 < number <= LAST
 
 
 def port_of(text: str, first: int = 1) -> int:

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from thousandeyes.errors import SettingsError
 from thousandeyes.lists import as_text
 from thousandeyes.mistakes import mistakes
+from thousandeyes.ports import is_port
 
 API_URL = "https://api.thousandeyes.com/v7"
 APP_URL: Final = "https://app.thousandeyes.com"
@@ -24,7 +25,6 @@ ENV_FILE: Final = "TE_ENV_FILE"
 Prefect's workers execute each run in a directory of its own, which has no `.env`.
 """
 
-_LAST_PORT = 65535
 _VERSION: Final = re.compile(r"/v7\Z", re.IGNORECASE)
 APP_ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 """What the app's address looks like: it holds nothing that ends a link in Markdown."""
@@ -86,16 +86,12 @@ def _address(url: str, example: str) -> httpx.URL:
         " " in url
         or not parts.host
         or parts.scheme not in ("http", "https")
-        or not _is_port(parts.port)
+        or not is_port(parts.port)
     ):
         raise ValueError(f"must be an address like {example}")
     if "@" in url or "?" in url or "#" in url:
         raise ValueError("must hold neither credentials nor a query")
     return parts
-
-
-def _is_port(port: int | None) -> bool:
-    return port is None or 0 < port <= _LAST_PORT
 
 
 def _clean_aid(aid: str | None) -> str | None:

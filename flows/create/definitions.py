@@ -15,6 +15,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     WrapValidator,
+    field_validator,
     model_validator,
 )
 from pydantic.config import JsonDict
@@ -44,6 +45,11 @@ class HttpServerDefinition(HttpServerSettings):
             "thousandeyes-. basic and ntlm need it."
         ),
     )
+
+    @field_validator("password_block")
+    @classmethod
+    def _none_if_blank(cls, name: str | None) -> str | None:
+        return name if name and name.strip() else None
 
     @model_validator(mode="after")
     def _check_login(self) -> Self:

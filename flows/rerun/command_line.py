@@ -28,6 +28,7 @@ from flows.rerun.output_files import OutputError, OutputFiles
 from flows.rerun.parameters import Parameters
 from flows.rerun.watched import Watched, watching
 from tasks.server import ServerNotStarted, start_temporary_server
+from tasks.unreachable import why_unreachable
 from thousandeyes.errors import CallFailed, InvalidTestIds, SettingsError
 from thousandeyes.live_line import LiveLine
 from thousandeyes.proxies import prepare
@@ -87,7 +88,7 @@ def _to_its_end(given: Given, stdin: TextIO, seen: Watched) -> _End:
     try:
         with _ended_by_signals():
             asked = None if given.judge_again else parameters(given, stdin)
-            prepare(os.environ)
+            prepare(os.environ, get_current_settings().api.url)
             end = _run(asked, given, seen)
             return end._replace(asked=asked or seen.asked)
     except (InvalidTestIds, SettingsError) as error:
@@ -104,8 +105,8 @@ def _to_its_end(given: Given, stdin: TextIO, seen: Watched) -> _End:
     except ServerNotStarted as error:
         end = _end(ExitStatus.BROKEN, str(error))
     except Exception as error:  # noqa: BLE001 - Prefect has logged it
-        what = without_userinfo(f"{type(error).__name__}: {error}")
-        end = _end(ExitStatus.BROKEN, f"the run broke: {what}")
+        what = why_unreachable(error) or f"the run broke: {type(error).__name__}: {error}"
+        end = _end(ExitStatus.BROKEN, without_userinfo(what))
     if end.status in (ExitStatus.NOT_STARTED, ExitStatus.BROKEN):
         _error(end.sentence, end.status)
     return end._replace(asked=asked or seen.asked)

@@ -74,6 +74,13 @@ def test_what_prefect_would_pass_over_is_refused(
         read_automations(changed(tmp_path, 0, **values))
 
 
+def test_a_key_that_appears_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "automations.yaml"
+    path.write_text(FILE.read_text("utf-8") + "\nautomations: []\n", "utf-8")
+    with pytest.raises(BootstrapError, match="a key appears twice, first on line"):
+        read_automations(path)
+
+
 @pytest.fixture
 def one_machine(one_machine: Topology) -> Iterator[Topology]:
     with client_of(one_machine):

@@ -126,23 +126,6 @@ def test_a_group_may_begin_empty_for_its_tests_to_be_created() -> None:
     assert read("new:\n  credentials: emea\n")["new"].test_ids == []
 
 
-def test_a_repeated_key_is_told_at_any_depth() -> None:
-    assert mistakes(
-        "a: {test_ids: [1]}\n"
-        "b:\n"
-        "  test_ids: [2]\n"
-        "  test_ids: [3]\n"
-        "  thresholds:\n"
-        "    min_agents: 1\n"
-        "    min_agents: 2\n"
-        "a: {test_ids: [4]}\n"
-    ) == [
-        "line 4: b.test_ids: appears twice",
-        "line 7: b.thresholds.min_agents: appears twice",
-        "line 8: a: appears twice",
-    ]
-
-
 @pytest.mark.parametrize("text", ["[1, 2]", "morning", "- a\n- b"])
 def test_what_holds_no_names_is_told(text: str) -> None:
     assert mistakes(text) == ["line 1: must be groups by name"]
@@ -163,10 +146,12 @@ def test_a_key_that_is_no_text_is_told() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a:\n\ttest_ids: [1]", "line 2: found character that cannot start any token"),
-        ("a: [1\n", "line 2: expected ',' or ']', but got '<stream end>'"),
-        ("a: *nothing\n", "line 1: found undefined alias"),
-        ("a: {}\n---\nb: {}\n", "line 2: but found another document"),
+        ("a:\n\ttest_ids: [1]", "line 2, column 1: found character that cannot start any token"),
+        ("a: [1\n", "line 2, column 1: expected ',' or ']', but got '<stream end>'"),
+        ("a: *nothing\n", "line 1, column 4: found undefined alias"),
+        ("a: {}\n---\nb: {}\n", "line 2, column 1: but found another document"),
+        ("a: {}\nb: {}\na: {}\n", "line 3, column 1: a key appears twice, first on line 1: a"),
+        ("a:\n  aid: 1\n  aid: 2\n", "line 3, column 3: a key appears twice, first on line 2: aid"),
     ],
 )
 def test_what_is_no_yaml_is_told_with_its_line(text: str, told: str) -> None:

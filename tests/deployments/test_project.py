@@ -133,8 +133,15 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
         read_deployments(path)
 
 
-def test_a_file_that_is_no_yaml_is_told_with_its_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("pull: []\ndeployments: [", "line 2, column 15: expected"),
+        ("deployments: []\npull: []\ndeployments: []", "appears twice, first on line 1"),
+    ],
+)
+def test_a_file_that_is_no_yaml_is_told_with_its_line(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "prefect.yaml"
-    path.write_text("pull: []\ndeployments: [", "utf-8")
-    with pytest.raises(BootstrapError, match="line 2"):
+    path.write_text(text, "utf-8")
+    with pytest.raises(BootstrapError, match=said):
         read_deployments(path)

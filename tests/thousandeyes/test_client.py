@@ -466,6 +466,7 @@ class TestProxies:
         ("name", "value"),
         [
             ("HTTPS_PROXY", "gopher://user:s3cret@proxy"),
+            ("HTTPS_PROXY", "http://s3cret:99999"),
             ("HTTPS_PROXY", "http://user:s3cret/@proxy:port"),
             ("ALL_PROXY", "socks5://user:s3cret@proxy:1080"),
             ("SSL_CERT_FILE", "/nowhere/s3cret.pem"),

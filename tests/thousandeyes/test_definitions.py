@@ -230,6 +230,9 @@ def test_any_fields_together_are_sent_as_the_vendor_would_or_refused_for_a_reaso
         (HttpServerTest, {"tcp_probe_mode": "syn", "protocol": "icmp"}, "such as tcp"),
         (HttpServerTest, {"test_name": ""}, "test_name"),
         (AgentToServerTest, {"server": ""}, "server"),
+        (AgentToServerTest, {"server": " "}, "server\n.* can be seen"),
+        (HttpServerTest, {"url": " \u200b"}, "url\n.* can be seen"),
+        (HttpServerTest, {"agents": [True]}, "neither text nor a whole number"),
         (AgentToServerTest, {"prot": 80}, "prot"),
         (AgentToServerTest, {"port": 8080.5}, "port"),
         (AgentToServerTest, {"ip_version": "V5"}, "V4_ONLY"),
@@ -248,6 +251,13 @@ def test_fields_may_be_written_as_the_api_writes_them() -> None:
     written = {"testName": "Voice", "server": "x", "maxMachines": 3, "ipVersion": "V4_ONLY"}
     test = AgentToServerTest.model_validate(written)
     assert test.body() == written | {"port": 443}
+
+
+def test_ids_may_be_written_as_numbers() -> None:
+    test = AgentToServerTest.model_validate(
+        NETWORK | {"agent_selector_type": "agent-labels", "endpoint_agent_labels": [12, "13"]}
+    )
+    assert test.endpoint_agent_labels == ["12", "13"]
 
 
 def test_a_password_is_shown_by_nothing_but_the_body() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from thousandeyes.__main__ import main
 from thousandeyes.fleet import MOST_PAGES
+from thousandeyes.lists import LONGEST_ID
 from thousandeyes.simulator import Simulator, create_app, serve
 
 TOKEN = "tkn-of-the-finder"
@@ -60,6 +61,13 @@ def test_it_prints_ids_alone_for_the_next_command(
     simulate()
     assert main(["tests", "--type", "agent-to-server", "--ids"]) == 0
     assert sorted(capsys.readouterr().out.split()) == ["11", "13"]
+
+
+def test_an_id_is_never_cut(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+    simulate(tests=["7" * LONGEST_ID])
+    for form in ([], ["--ids"], ["--json"]):
+        assert main(["tests", *form]) == 0
+        assert "7" * LONGEST_ID in capsys.readouterr().out
 
 
 def test_it_finds_by_name(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,7 +178,7 @@ def test_an_agent_is_a_line_at_80_columns(
     assert told == {agent.id: "yes" if agent.is_online else "no" for agent in agents}
 
 
-@pytest.mark.parametrize("proxy", ["//proxy:3128", "http://u:s3cret@"])
+@pytest.mark.parametrize("proxy", ["//proxy:3128", "http://u:s3cret@", "http://127.0.0.1:99999"])
 def test_a_proxy_that_is_none_is_refused_as_by_every_command(
     proxy: str,
     simulate: Simulate,

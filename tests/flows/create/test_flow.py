@@ -307,11 +307,20 @@ class TestDefinitions:
         [
             ("- {type: agent-to-server, test_name: x}", "^tests: test 1 'x', server: Field"),
             ("{type: http-server, test_name: x, url: y, portt: 1}", "portt: Extra inputs"),
-            ("{type: http-server, test_name: x, port: 1", "tests, line 1: expected ',' or '}'"),
+            ("{type: http-server, test_name: x, port: 1", "tests, line 1, column 42: expected"),
             ("just words", "tests: Input should be a valid list"),
             ("", "no definitions given"),
             ("{type: http-server, test_name: x, url: y, password: s3cret}", "password: Extra"),
-            ("[&a [s3cret], *a]", "line 1: aliases"),
+            ("[&a [s3cret], *a]", "line 1, column 15: aliases"),
+            (
+                """- type: agent-to-server
+  test_name: a
+  server: x
+  type: agent-to-server
+  test_name: b
+  server: y""",
+                r"tests, line 4, column 3: a key appears twice, first on line 1: type\.",
+            ),
         ],
     )
     async def test_in_a_text_that_are_wrong_are_told_by_field_or_line(
@@ -337,10 +346,15 @@ class TestDefinitions:
             ("- {test_name: x, url: y}", ": test 1 'x': 'type' is missing"),
             ("- type: page-load\n  test_name: x", "test 1 'x': 'type' must be one of 'agent"),
             ("test_name: x", "valid list"),
-            ("[", r"line 1: expected the node content"),
+            ("[", r"line 1, column 2: expected the node content"),
             ("", "valid list"),
             (
                 "- {type: http-server, test_name: x, url: y, auth_type: basic, username: z}",
+                "needs password_block",
+            ),
+            (
+                """- {type: http-server, test_name: x, url: y,
+                auth_type: basic, username: z, password_block: ' '}""",
                 "needs password_block",
             ),
             (
@@ -354,7 +368,7 @@ class TestDefinitions:
             ),
             (
                 "[&test {type: agent-to-server, test_name: x, server: y},\n {<<: *test}]",
-                r"line 2: aliases, such as \*name, can't be used here",
+                r"line 2, column 7: aliases, such as \*name, can't be used here",
             ),
             ('- {type: http-server, test_name: " \\u200b", url: y}', "that can be seen"),
         ],

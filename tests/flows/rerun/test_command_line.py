@@ -18,6 +18,8 @@ from prefect.client.schemas.objects import State
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.exceptions import TerminationSignal
 from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_SERVER_API_MAX_PARAMETER_SIZE,
     get_current_settings,
     temporary_settings,
@@ -243,6 +245,18 @@ def test_a_run_that_breaks_exits_with_3(
     assert main(ids(1)) == 3
     assert "error: the run broke: ZeroDivisionError: by nought" in capsys.readouterr().err
     assert sent(simulator) == {}
+
+
+def test_a_prefect_server_that_does_not_answer_exits_with_3_and_says_what_to_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TE_TOKEN", TOKEN)
+    nobody = "http://ada:5ecret@127.0.0.1:9/api"
+    with temporary_settings({PREFECT_API_URL: nobody, PREFECT_CLIENT_MAX_RETRIES: 0}):
+        assert main(["1"]) == 3
+    said = capsys.readouterr().err
+    assert said.startswith("error: no Prefect server answers at http://127.0.0.1:9/api (All conn")
+    assert said.endswith("): is it running, and is PREFECT_API_URL right?\n")
 
 
 @pytest.mark.parametrize(
