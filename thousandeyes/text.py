@@ -63,9 +63,10 @@ def quoted(names: Iterable[str]) -> str:
     return listed([repr(cut(name, _LONGEST_NAME)) for name in names])
 
 
-def counted(count: int, thing: str) -> str:
-    """Return a number with its noun, such as `1 test` or `12 tests`."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+def counted(count: float, thing: str) -> str:
+    """Return a number with its noun, such as `1 test`, `12 tests` or `0.5 minutes`."""
+    number = count if isinstance(count, int) else f"{count:g}"
+    return f"{number} {thing}" if count == 1 else f"{number} {thing}s"
 
 
 def without_userinfo(text: str) -> str:

@@ -14,6 +14,7 @@ from thousandeyes.outcomes import UNANSWERED, VerdictName
 from thousandeyes.record import Record
 from thousandeyes.results import Kind
 from thousandeyes.rounds import HttpRound
+from thousandeyes.text import counted
 from thousandeyes.thresholds import Thresholds
 from thousandeyes.verdict import Verdict
 from thousandeyes.watch import Watched
@@ -50,8 +51,8 @@ class Judging:
         elif trouble:
             record.noted(f"its results can't be read: {trouble}")
         else:
-            minutes = self.options.results_deadline_minutes
-            record.noted(f"no results appeared within {minutes:g} minutes; it may still have run")
+            minutes = counted(self.options.results_deadline_minutes, "minute")
+            record.noted(f"no results appeared within {minutes}; it may still have run")
         self.logger.info("Test %s: %s, %s", record.test_id, record.outcome, record.detail)
 
     def link(self, record: Record, watched: Watched | None = None) -> None:

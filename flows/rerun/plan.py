@@ -30,7 +30,7 @@ async def tell_plan(gate: QuotaGate, records: Sequence[Record], options: RerunOp
     await gate.first_reply.wait()
     text = plan(len(records), quota, options.max_in_flight, sent=1)
     if options.wait_for_results:
-        text += f"; then up to {options.results_deadline_minutes:g} minutes for results"
+        text += f"; then up to {counted(options.results_deadline_minutes, 'minute')} for results"
     logger.info(text)
     if quota.window != WINDOW:
         return  # the first reply has shown it

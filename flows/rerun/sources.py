@@ -73,8 +73,8 @@ async def read_selection(
         outcomes = await recorded(run)
     left = only_failed(chosen, outcomes, then.options, delivery)
     get_run_logger().info(
-        "Of %d tests %d did not end well in run %r",
-        len(chosen.test_ids),
+        "Of %s %d did not end well in run %r",
+        counted(len(chosen.test_ids), "test"),
         len(left.test_ids),
         run.name,
     )
