@@ -125,6 +125,29 @@ async def find_run(
     return run, asked
 
 
+async def find_reruns(deployment: str, option: str) -> UUID:
+    """Return the ID of a deployment to whose runs a run may refer.
+
+    Args:
+        deployment: `<flow>/<deployment>`.
+        option: The option that names it, for error messages.
+
+    Raises:
+        SettingsError: There is none of that name, or it is one of another flow.
+    """
+    if not (found := await find_deployment(deployment)):
+        raise SettingsError(
+            f"{option}: {quoted([deployment])} is neither the ID of a flow run nor a deployment "
+            "of this Prefect server, such as rerun-endpoint-tests/scheduled. Nothing was sent."
+        )
+    if (flow := deployment.partition("/")[0]) != FLOW:
+        raise SettingsError(
+            f"{option}: {quoted([deployment])} is a deployment of {flow}, and not of {FLOW}. "
+            "Nothing was sent."
+        )
+    return found.id
+
+
 async def _named(flow_run_id: UUID, option: str) -> tuple[FlowRun, Parameters]:
     try:
         run = await read_run(flow_run_id)
@@ -150,20 +173,15 @@ async def _named(flow_run_id: UUID, option: str) -> tuple[FlowRun, Parameters]:
 async def _latest(
     deployment: str, before: DateTime | None, option: str
 ) -> tuple[FlowRun, Parameters]:
-    if not (found := await find_deployment(deployment)):
-        raise SettingsError(
-            f"{option}: {quoted([deployment])} is neither the ID of a flow run nor a deployment "
-            "of this Prefect server, such as rerun-endpoint-tests/scheduled. Nothing was sent."
-        )
-    flow, offset = deployment.partition("/")[0], 0
-    while page := await _began_before(found.id, before, offset):
+    found, offset = await find_reruns(deployment, option), 0
+    while page := await _began_before(found, before, offset):
         for run in page:
             if run.start_time == before:
                 continue
             try:
-                asked = Parameters.of(run, flow, option)
+                asked = Parameters.of(run, FLOW, option)
             except SettingsError:
-                if flow != FLOW or not await _was_refused(run):
+                if not await _was_refused(run):
                     raise
                 continue
             if not (asked.options.dry_run or await _was_refused(run)):

@@ -310,6 +310,22 @@ class TestOnlyFailed:
             await again.result()
         assert sent(simulator) == {}
 
+    @pytest.mark.parametrize("option", ["only_failed_of", "compare_with"])
+    async def test_of_a_deployment_of_another_flow_is_refused_even_if_it_never_ran(
+        self, simulate: Simulate, option: str
+    ) -> None:
+        simulator = simulate(tests=ids(1))
+        async with get_client() as client:
+            flow_id = await client.create_flow(flow(name="another")(lambda: None))
+            await client.create_deployment(flow_id, name="never-ran")
+        again: State[Any] = await run(ids(1), **{option: "another/never-ran"})
+        told = (
+            f"{option}: 'another/never-ran' is a deployment of another, and not of rerun-endpoint"
+        )
+        with pytest.raises(SettingsError, match=told):
+            await again.result()
+        assert sent(simulator) == {}
+
     @pytest.mark.servers
     @pytest.mark.parametrize("delivery", list(Delivery))
     async def test_of_a_deployment_is_of_its_latest_run_also_after_a_crash(
