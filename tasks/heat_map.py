@@ -16,7 +16,7 @@ from tasks.report import failures_first
 from thousandeyes import marks
 from thousandeyes.outcomes import GOOD
 from thousandeyes.record import Record
-from thousandeyes.text import cut, listed
+from thousandeyes.text import counted, cut, listed
 
 MOST_TESTS: Final = 50
 """Tests that a picture shows; the others are counted. It shows at most `marks.MOST_RUNS` runs."""
@@ -44,7 +44,7 @@ def section(records: Iterable[Record]) -> list[str]:
         return []
     meaning = ", ".join(f"{mark} {words}" for mark, words in marks.MEANING.items())
     more = len(known) - len(shown)
-    rest = f" Not shown: {more} more {'test' if more == 1 else 'tests'}." if more else ""
+    rest = f" Not shown: {counted(more, 'more test')}." if more else ""
     address = b64encode(picture(shown, runs).encode()).decode()
     return [
         "## History",
@@ -103,8 +103,8 @@ def in_words(records: Sequence[Record], runs: int) -> str:
         f"Failed or without data: {listed(often, _MOST_NAMED, '; ')}" if often else "None failed"
     )
     return (
-        f"Heat map of {len(records)} tests over {runs} runs, the newest at the right. This run: "
-        f"{', '.join(told)}. {failed}."
+        f"Heat map of {counted(len(records), 'test')} over {runs} runs, the newest at the right. "
+        f"This run: {', '.join(told)}. {failed}."
     )
 
 

@@ -14,7 +14,7 @@ from tasks.artifacts import (
 from tasks.links import history_link, ui_link
 from tasks.markdown import plain
 from tasks.report import RunReport, counts, not_sent, table
-from tasks.server_calls import refusals_logged, until_taken
+from tasks.server_calls import refusals_logged, run_logger, until_taken
 from tasks.summary import markdown
 
 
@@ -42,6 +42,7 @@ CREATIONS: Final = Place("endpoint-creations-", "endpoint-creation-outcomes-")
 async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> None:
     """Write the table, what the run carries on of tests that it did not send, then the summary.
 
+    The log's last line is the summary's address, so that it leads to the report.
     Waits as long as the Prefect server is unreachable. What the server refuses is left out: the run
     ends as it would have.
 
@@ -77,7 +78,7 @@ def described(report: RunReport, *sentences: str) -> str:
 
 
 async def write_markdown(what: str, key: str, text: str, description: str) -> str:
-    """Write a Markdown artifact, and return the address of its page.
+    """Write a Markdown artifact, and log and return the address of its page.
 
     If the server refuses it, it is left out and `what` is logged; the page then lists older ones.
     """
@@ -87,5 +88,8 @@ async def write_markdown(what: str, key: str, text: str, description: str) -> st
 async def _write(what: str, key: str, text: str, description: str, ended_run: UUID | None) -> str:
     with refusals_logged(what):
         made = await until_taken(lambda: create_markdown(text, key, description, ended_run))
-        return ui_link(f"artifacts/artifact/{made}")
+        link = ui_link(f"artifacts/artifact/{made}")
+        if not link.startswith("/"):  # else the UI's address is not known
+            run_logger().info("%s: %s", what.capitalize(), link)
+        return link
     return history_link(key)

@@ -17,7 +17,7 @@ from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.record import Record
 from thousandeyes.redaction import Redactor
 from thousandeyes.replies import confirmation, created_test_id, read
-from thousandeyes.results import RESULTS, next_cursor
+from thousandeyes.results import RESULTS, next_cursor, total_of
 
 TESTS: Final = "/endpoint/tests/scheduled-tests"
 AGENTS: Final = "/endpoint/agents"
@@ -154,7 +154,7 @@ class ThousandEyesClient(Caller):
                 continue
             agents = _items(told, f"{method} {path}", "agents", Agent)
             cursor = next_cursor(told)
-            yield AgentsPage(agents, _total(told), cursor is None)
+            yield AgentsPage(agents, total_of(told, "totalAgents"), cursor is None)
             if cursor is None or cursor == params.get("cursor"):
                 return
             params = {**params, "cursor": cursor}
@@ -189,11 +189,6 @@ class ThousandEyesClient(Caller):
 
 def _raise(error: CallFailed) -> None:
     raise error
-
-
-def _total(body: Mapping[str, object]) -> int | None:
-    total = body.get("totalAgents")
-    return total if isinstance(total, int) and not isinstance(total, bool) else None
 
 
 def _items(body: object, call: str, name: str, model: type[Item]) -> list[Item]:

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from thousandeyes.lists import clean_test_id
+from thousandeyes.missing import NO_FLAG
 
 _OFFLINE_AFTER: Final = 3600.0
 _LONGEST_INTERVAL: Final = 86_400
@@ -66,10 +67,10 @@ class EndpointTest(_Listed):
     type: Text = ""
     aid: Id | None = None
     is_enabled: bool | None = Field(default=None, validation_alias="isEnabled")
-    interval: Annotated[int, Field(gt=0, le=_LONGEST_INTERVAL)] | None = None
+    interval: Annotated[int | None, Field(gt=0, le=_LONGEST_INTERVAL), NO_FLAG] = None
     """Seconds between its rounds; the rounds' IDs are multiples of it."""
-    max_machines: int | None = Field(
-        default=None, validation_alias=AliasPath("agentSelectorConfig", "maxMachines")
+    max_machines: Annotated[int | None, NO_FLAG] = Field(
+        default=None, gt=0, validation_alias=AliasPath("agentSelectorConfig", "maxMachines")
     )
     """The most agents that run it."""
     agents: tuple[Id, ...] | None = Field(

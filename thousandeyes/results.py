@@ -108,7 +108,7 @@ async def rounds(
         rows_read += len(rows)
         if rows_read > MOST_ROWS:
             raise ReplyLost(f"POST {path} has more than {MOST_ROWS} rows")
-        yield Page(rows, _total(reply))
+        yield Page(rows, total_of(reply, "totalHits"))
         cursor = next_cursor(reply)
         if cursor is None or cursor in seen:
             return
@@ -154,6 +154,9 @@ def next_cursor(body: object) -> str | None:
     return cursor or None
 
 
-def _total(body: Mapping[str, object]) -> int | None:
-    total = body.get("totalHits")
-    return total if isinstance(total, int) else None
+def total_of(body: Mapping[str, object], name: str) -> int | None:
+    """Return how many items the API counts over all pages; None if the field holds no number."""
+    total = body.get(name)
+    if isinstance(total, bool) or not isinstance(total, int) or total < 0:
+        return None
+    return total

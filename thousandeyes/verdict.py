@@ -112,23 +112,18 @@ class Verdict:
         """Whether it failed and it is known for which agents."""
         return self.name is VerdictName.FAILED and len(self.known_to_have_failed) == self.failed
 
-    @property
-    def names_agents(self) -> bool:
-        """Whether agents that failed are known by name, and not only by ID."""
-        return not all(map(_IS_ID.fullmatch, self.known_to_have_failed))
-
     def failed_newly(self, before: "Verdict | None") -> list[str]:
         """Return the agents that failed now but not before.
 
-        Empty if it did not fail both times, if not all agents that failed are known, or if they are
-        known by name at one time and by ID at the other.
+        Empty if it did not fail both times, if not all agents that failed are known, or if some may
+        be the same, known by name at one time and by ID at the other.
         """
         if before is None or not (self.tells_all_that_failed and before.tells_all_that_failed):
             return []
-        if self.names_agents != before.names_agents:
-            return []
-        then = set(before.known_to_have_failed)
-        return [name for name in self.known_to_have_failed if name not in then]
+        then, now = set(before.known_to_have_failed), self.known_to_have_failed
+        newly, no_longer = [name for name in now if name not in then], then.difference(now)
+        forms = {_IS_ID.fullmatch(name) is None for name in (*newly, *no_longer)}
+        return newly if len(forms) == 1 or not no_longer else []
 
     @property
     def all_that_failed(self) -> str:

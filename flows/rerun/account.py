@@ -45,8 +45,8 @@ class Account:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
-        return (self.ended - self.began).total_seconds()
+        """How long it took; 0 if this machine's clock was set back further meanwhile."""
+        return max(0.0, (self.ended - self.began).total_seconds())
 
     def fails_for(self, record: Record) -> bool:
         """Tell whether the run fails for a test; a dry run fails for none."""

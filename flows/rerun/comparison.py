@@ -27,11 +27,10 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.types import DateTime
 
-from flows.rerun.earlier import find_run, read_run
+from flows.rerun.earlier import find_reruns, find_run, read_run
 from flows.rerun.naming import called
 from flows.rerun.parameters import FLOW, Parameters
 from flows.runs.history import has_reported, recorded
-from tasks.deployment import find_deployment
 from tasks.markdown import plain
 from tasks.server_calls import until_answered
 from thousandeyes.change_words import sentences
@@ -173,11 +172,7 @@ async def _named(reference: str, asked: Parameters, flow_run: FlowRun) -> list[F
     option = "compare_with" if asked.options.compare_with else "only_failed_of"
     if "/" not in reference or option == "only_failed_of":
         return [(await find_run(reference, flow_run.start_time, option))[0]]
-    if not (deployment := await find_deployment(reference)):
-        raise SettingsError(
-            f"compare_with: this Prefect server has no deployment {reference!r}. Nothing was sent."
-        )
-    return await _last(deployment.id, asked, flow_run)
+    return await _last(await find_reruns(reference, option), asked, flow_run)
 
 
 async def _last(deployment: UUID | None, asked: Parameters, own: FlowRun) -> list[FlowRun]:

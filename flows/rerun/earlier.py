@@ -3,7 +3,7 @@
 from typing import Final
 from uuid import UUID
 
-from prefect import get_client
+from prefect import get_client, get_run_logger
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
@@ -15,6 +15,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.types import DateTime
 
 from flows.rerun.parameters import FLOW, Parameters
+from flows.rerun.selection import is_done_with
 from flows.runs.history import died_unseen, recorded
 from tasks.deployment import find_deployment
 from tasks.loading import refuse_known_tokens
@@ -45,6 +46,36 @@ async def heard(flow_run: FlowRun, asked: Parameters) -> dict[str, Record]:
             if record.in_doubt and (later is None or later.outcome in UNHEARD):
                 known[test_id] = record
     return known
+
+
+async def left_out(flow_run: FlowRun, asked: Parameters) -> set[str]:
+    """Return the tests that a run left out because they had ended well before, by ID.
+
+    If the run that it narrows down was itself narrowed down, and so on, the latest record of a test
+    counts, by the options of the run that recorded it.
+
+    Args:
+        flow_run: The run.
+        asked: Its parameters.
+    """
+    if not asked.options.only_failed_of:
+        return set()
+    run, done, known = flow_run, set[str](), {*await recorded(flow_run)}
+    while reference := asked.options.only_failed_of:
+        try:
+            run, asked = await find_run(reference, run.start_time)
+        except SettingsError:  # such as for a run that was deleted meanwhile
+            words = "The run that %r narrowed down can't be read, so what it left out may run again"
+            get_run_logger().warning(words, run.name)
+            break
+        outcomes = await recorded(run)
+        done |= {
+            test_id
+            for test_id in outcomes.keys() - known
+            if is_done_with(outcomes[test_id], asked.options)
+        }
+        known |= outcomes.keys()
+    return done
 
 
 async def naming_tests(asked: Parameters, before: DateTime | None) -> Parameters:
@@ -94,6 +125,29 @@ async def find_run(
     return run, asked
 
 
+async def find_reruns(deployment: str, option: str) -> UUID:
+    """Return the ID of a deployment to whose runs a run may refer.
+
+    Args:
+        deployment: `<flow>/<deployment>`.
+        option: The option that names it, for error messages.
+
+    Raises:
+        SettingsError: There is none of that name, or it is one of another flow.
+    """
+    if not (found := await find_deployment(deployment)):
+        raise SettingsError(
+            f"{option}: {quoted([deployment])} is neither the ID of a flow run nor a deployment "
+            "of this Prefect server, such as rerun-endpoint-tests/scheduled. Nothing was sent."
+        )
+    if (flow := deployment.partition("/")[0]) != FLOW:
+        raise SettingsError(
+            f"{option}: {quoted([deployment])} is a deployment of {flow}, and not of {FLOW}. "
+            "Nothing was sent."
+        )
+    return found.id
+
+
 async def _named(flow_run_id: UUID, option: str) -> tuple[FlowRun, Parameters]:
     try:
         run = await read_run(flow_run_id)
@@ -119,20 +173,15 @@ async def _named(flow_run_id: UUID, option: str) -> tuple[FlowRun, Parameters]:
 async def _latest(
     deployment: str, before: DateTime | None, option: str
 ) -> tuple[FlowRun, Parameters]:
-    if not (found := await find_deployment(deployment)):
-        raise SettingsError(
-            f"{option}: {quoted([deployment])} is neither the ID of a flow run nor a deployment "
-            "of this Prefect server, such as rerun-endpoint-tests/scheduled. Nothing was sent."
-        )
-    flow, offset = deployment.partition("/")[0], 0
-    while page := await _began_before(found.id, before, offset):
+    found, offset = await find_reruns(deployment, option), 0
+    while page := await _began_before(found, before, offset):
         for run in page:
             if run.start_time == before:
                 continue
             try:
-                asked = Parameters.of(run, flow, option)
+                asked = Parameters.of(run, FLOW, option)
             except SettingsError:
-                if flow != FLOW or not await _was_refused(run):
+                if not await _was_refused(run):
                     raise
                 continue
             if not (asked.options.dry_run or await _was_refused(run)):

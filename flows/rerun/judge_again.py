@@ -42,7 +42,7 @@ from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import VerdictName
 from thousandeyes.record import Record
-from thousandeyes.text import duration
+from thousandeyes.text import counted, duration
 from thousandeyes.thresholds import Thresholds
 
 _STOPPED: Final = re.compile(r"; stopped early: (.+?)(?:\.|(?<=\?))(?: |$)")
@@ -82,7 +82,7 @@ async def judge_run_again(run: str) -> list[Record]:
     settings = await load_settings(selection.credentials)
     comparison = await comparison_of(asked, judged, found, found)
     judging = _JudgedRun(judged, asked, records, comparison)
-    seen.standing = lambda: f"reading the results of {len(judging.before)} tests again"
+    seen.standing = lambda: f"reading the results of {counted(len(judging.before), 'test')} again"
     if not judging.has_work:
         seen.report = judging.report()
         return as_state(seen.report, RerunFailed)
@@ -147,7 +147,8 @@ class _JudgedRun:
             for record in self._records
             if record.test_id in self.before or record.ending is VerdictName.FAILED
         ]
-        logger.info("Reading the results of %d tests of run %r again", len(tests), self._run.name)
+        told = counted(len(tests), "test")
+        logger.info("Reading the results of %s of run %r again", told, self._run.name)
         baseline = Baseline(client, options, logger)
         await baseline.read(await look_up(client, tests, logger, for_rounds=True), (), tests)
         judging = Judging(client, options, selection.thresholds, baseline, logger)

@@ -1,10 +1,11 @@
 """How a run is named and tagged: after what it runs, so that a list of runs can be read."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from coolname.data import config  # Prefect brings it, for names
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
@@ -13,18 +14,29 @@ from flows.rerun.parameters import Parameters
 from tasks.server_calls import checking_changes, refusals_logged, until_taken
 from thousandeyes.text import clock, counted, cut
 
-_GENERATED: Final = re.compile(
-    r"[a-z]+-[a-z]+"
-    r"|(alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|omicron|pi|rho|sigma"
-    r"|tau|upsilon|phi|chi|psi|omega)[0-9]*(-[a-z]+)+"
+_FORMS: Final = re.compile(
+    r"(alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|omicron|pi|rho|sigma"
+    r"|tau|upsilon|phi|chi|psi|omega)[0-9]+(-[a-z]+)+"
     r"|(Awesome|Rustic|Small|Gorgeous|Fantastic|Sleek|Intelligent|Unbranded|Refined|Licensed|Generic"
-    r"|Practical|Ergonomic|Handcrafted|Tasty|Handmade|Incredible)-[A-Z].*"
+    r"|Practical|Ergonomic|Handcrafted|Tasty|Handmade|Incredible)-[A-Z][a-zñ]{1,5}"
 )
-"""What Prefect calls a run that nobody named, such as merry-fox, and what its two forms fill in,
-such as mu879-angmar and Rustic-Wasp."""
+"""What Prefect's two forms fill in, such as mu879-angmar and Rustic-Wasp. The first may also leave
+out the number, but then it looks like a name that a person chose, such as beta-test."""
 _DATED: Final = re.compile(r" \d{4}-\d\d-\d\d \d\d:\d\d$")
 _GROUPS_NAMED: Final = 3
 _LONGEST: Final = 120
+
+
+_RULES: Final[Mapping[str, Any]] = config
+
+
+def _words(name: str) -> set[str]:
+    rule = _RULES[name]
+    return set(rule.get("words", ())).union(*map(_words, rule.get("lists", ())))
+
+
+_ADJECTIVES, _ANIMALS = map(_words, _RULES["an"]["lists"])
+"""The words of which Prefect makes a name where it gets none, such as merry-fox."""
 
 
 def name_of(asked: Parameters, tests: int, at: datetime) -> str:
@@ -68,12 +80,20 @@ async def name_blocks(flow_run: FlowRun, asked: Parameters) -> None:
 
 async def give_name(flow_run: FlowRun, name: str, groups: Iterable[str]) -> None:
     """Give a run this name, unless somebody named it, and tag it with the groups that it runs."""
-    name = name if _GENERATED.fullmatch(flow_run.name) else flow_run.name
+    name = name if _nobody_named(flow_run) else flow_run.name
     missing = set(groups) - set(flow_run.tags)
     tags = sorted({*flow_run.tags, *missing}) if missing else flow_run.tags
     await _change(flow_run, name=name, tags=tags)
     if (context := FlowRunContext.get()) and context.flow_run:
         context.flow_run.name = name  # for the log's lines
+
+
+def _nobody_named(flow_run: FlowRun) -> bool:
+    adjective, _, animal = flow_run.name.partition("-")
+    if adjective in _ADJECTIVES and animal in _ANIMALS:
+        return True
+    # No form starts a subflow: if its name looks like a form's, its parent made it of its own.
+    return flow_run.parent_task_run_id is None and bool(_FORMS.fullmatch(flow_run.name))
 
 
 async def _change(flow_run: FlowRun, **values: Any) -> None:  # noqa: ANN401 - its fields

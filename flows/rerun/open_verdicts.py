@@ -8,7 +8,7 @@ from flows.runs.sentence import short_name
 from thousandeyes.delivery import Delivery
 from thousandeyes.outcomes import Ending, Outcome, VerdictName, in_words
 from thousandeyes.record import Record
-from thousandeyes.text import listed
+from thousandeyes.text import counted, listed
 
 MOST_NAMED: Final = 5
 _NONE: Final[Mapping[str, tuple[int, int]]] = MappingProxyType({})
@@ -53,7 +53,8 @@ def what_became(
         if record.ending != (was := before[record.test_id])
     ]
     judged = all(ending in list(VerdictName) for ending in before.values())
-    text = f"{len(final)} of {len(opened)} {'provisional' if judged else 'open'} verdicts are final"
+    verdicts = counted(len(opened), "provisional verdict" if judged else "open verdict")
+    text = f"{len(final)} of {verdicts} {'is' if 1 in (len(final), len(opened)) else 'are'} final"
     text += f" now: {listed(changed, MOST_NAMED)}" if changed else " now; none changed"
     if kept := [
         f"{short_name(record)} ({fewer[record.test_id][0]}, {fewer[record.test_id][1]} then)"

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from prefect import get_run_logger
 from prefect.types import DateTime
 
-from flows.rerun.earlier import find_run, heard
+from flows.rerun.earlier import find_run, heard, left_out
 from flows.rerun.parameters import Parameters
 from flows.rerun.selection import (
     Selection,
@@ -49,6 +50,9 @@ async def read_selection(
     run, then = await find_run(reference, before)
     if asked.name_tests:
         chosen = await _read(asked, reader)
+        done = await left_out(run, then)
+        kept = [test_id for test_id in chosen.test_ids if test_id not in done]
+        chosen = replace(chosen, test_ids=kept)
     else:
         credentials = asked.credentials or then.credentials
         chosen = await read_selection(
@@ -69,8 +73,8 @@ async def read_selection(
         outcomes = await recorded(run)
     left = only_failed(chosen, outcomes, then.options, delivery)
     get_run_logger().info(
-        "Of %d tests %d did not end well in run %r",
-        len(chosen.test_ids),
+        "Of %s %d did not end well in run %r",
+        counted(len(chosen.test_ids), "test"),
         len(left.test_ids),
         run.name,
     )

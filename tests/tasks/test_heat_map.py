@@ -100,7 +100,9 @@ def test_the_words_say_what_the_picture_says() -> None:
         "Heat map of 3 tests over 4 runs, the newest at the right. This run: 1 failed, 1 no data, "
         "1 not sent. Failed or without data: VPN in 3 of 4 runs; 2 in 1 of 2 runs."
     )
-    assert in_words([told("1", "✓✓")], 2).endswith("This run: 1 passed. None failed.")
+    alone = in_words([told("1", "✓✓")], 2)
+    assert alone.startswith("Heat map of 1 test over 2 runs, ")
+    assert alone.endswith("This run: 1 passed. None failed.")
 
 
 @given(st.text() | st.just(HOSTILE))

@@ -10,14 +10,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from prefect import flow, runtime
 from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import PREFECT_UI_URL, temporary_settings
 
 import tasks.publication
 from tasks.artifacts import read_outcomes
 from tasks.markdown import plain
 from tasks.publication import CREATIONS, DRY_RUNS, Place, described, publish
 from tasks.report import LARGEST_TABLE
-from tests.flows.scene import TABLE, artifacts_of
-from tests.tasks.reports import record, report
+from tests.flows.scene import SUMMARY, TABLE, artifacts_of
+from tests.tasks.reports import UI, record, report
 from thousandeyes.outcomes import GOOD, Outcome
 from thousandeyes.text import shown
 
@@ -48,6 +49,24 @@ async def test_a_summary_that_prefect_refuses_costs_neither_the_table_nor_the_ru
 
     assert set(await artifacts_of(UUID(await publishing()))) == {TABLE}
     assert "Prefect refuses the summary: PrefectHTTPStatusError: 422" in caplog.text
+
+
+@pytest.mark.parametrize("ui", [UI, "http://me:5ecret@prefect.test"])
+@pytest.mark.usefixtures("prefect_server")
+async def test_the_last_line_of_the_log_leads_to_the_summary(
+    caplog: pytest.LogCaptureFixture, ui: str
+) -> None:
+    @flow
+    async def publishing() -> str:
+        with temporary_settings({PREFECT_UI_URL: ui}):
+            await publish(report(record("1", Outcome.ACCEPTED)), "local")
+        return str(runtime.flow_run.id)
+
+    summary = (await artifacts_of(UUID(await publishing())))[SUMMARY]
+    own = [line.message for line in caplog.records if line.module == "publication"]
+    address = ui.replace("me:5ecret@", "").rstrip("/")
+    assert own[-1] == f"The summary: {address}/artifacts/artifact/{summary.id}"
+    assert "5ecret" not in str(summary.data)
 
 
 @pytest.mark.usefixtures("prefect_server")

@@ -27,6 +27,9 @@ def test_tests_that_are_worse_than_usual_are_told_in_one_sentence() -> None:
     ]
 
 
+IDS = [f"{number:08x}-0000-4000-8000-{number:012x}" for number in range(2)]
+
+
 def failed(night: int, *agents: str) -> Record:
     rows = [network(agent, 100) for agent in agents]
     return ended("1", night, judge(rows, Thresholds(), expected=None, complete=True))
@@ -42,9 +45,25 @@ def test_a_test_that_still_fails_tells_for_how_many_other_laptops() -> None:
     ]
 
 
+def still_failing(then: list[str], now: list[str]) -> str:
+    """Return what is said of a test that these agents failed in two runs."""
+    night = failed(1, *now)
+    night_after_night([[failed(0, *then)], [night]])
+    [told] = sentences([night])
+    return told
+
+
 def test_agents_known_only_by_id_in_one_of_two_runs_are_not_taken_for_others() -> None:
-    ids = [f"{number:08x}-0000-4000-8000-{number:012x}" for number in range(2)]
-    by_id = failed(1, *ids)
-    night_after_night([[failed(0, "BER-1", "BER-2")], [by_id]])
-    [told] = sentences([by_id])
-    assert "did not before" not in told
+    for then, now in (
+        *((["BER-1", "BER-2"], IDS[:2]), (IDS[:2], ["BER-1", "BER-2"])),
+        *((["BER-1", "BER-2"], ["BER-1", IDS[0]]), (["BER-1", IDS[0]], ["BER-1", "BER-2"])),
+    ):
+        assert "did not before" not in still_failing(then, now)
+
+
+def test_an_agent_without_a_name_hides_no_others_that_fail_now() -> None:
+    for then, now in (
+        *((["BER-1", IDS[0]], ["BER-2", IDS[0]]), (["BER-1", IDS[0]], ["BER-1", IDS[1]])),
+        (["BER-1"], ["BER-1", IDS[0]]),
+    ):
+        assert "; 1 laptop fails that did not before)" in still_failing(then, now)

@@ -53,6 +53,7 @@ def fleet(online: str, asleep: str = "", **told: Any) -> Fleet:
         ({"agents": []}, "abc", 3),
         ({"agents": None, "maxMachines": None}, "abc", 3),
         ({"maxMachines": 25}, "", 0),
+        *(({"maxMachines": odd}, "abc", 3) for odd in (-1, 0, True, [2], "two")),
     ],
 )
 def test_agents_are_expected_that_are_online_and_may_run_it(
@@ -132,7 +133,10 @@ def test_an_agent_goes_by_its_name_else_its_computers() -> None:
 
 @pytest.mark.parametrize(
     ("told", "interval"),
-    [(300, 300), ("300", 300), (0, None), (-60, None), ("often", None), (None, None), (1e9, None)],
+    [
+        *((300, 300), ("300", 300)),
+        *((odd, None) for odd in (0, -60, True, "often", None, 1e9)),
+    ],
 )
 def test_an_interval_is_read_where_it_can_be_one(told: object, interval: int | None) -> None:
     assert listed(interval=told).interval == interval

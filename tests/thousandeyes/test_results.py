@@ -13,7 +13,7 @@ from thousandeyes.errors import ReplyLost
 from thousandeyes.judging import judge
 from thousandeyes.outcomes import VerdictName
 from thousandeyes.replies import Reply, read
-from thousandeyes.results import Kind, Page, next_cursor, rounds
+from thousandeyes.results import Kind, Page, next_cursor, rounds, total_of
 from thousandeyes.rounds import AnyRow, HttpRound, Measured, NetworkRound, rows_of
 from thousandeyes.simulator import create_app
 from thousandeyes.thresholds import Thresholds
@@ -377,3 +377,11 @@ async def test_clocks_an_hour_apart_change_nothing_by_the_servers_clock(offset: 
     verdict = await laptops.verdict(NETWORK, by_the_server)
     assert verdict.name is VerdictName.PASSED
     assert verdict.agents_answered == len(laptops.online)
+
+
+@pytest.mark.parametrize(
+    ("told", "total"), [(0, 0), (7, 7), *((odd, None) for odd in (-1, True, 7.5, "7", None, [7]))]
+)
+def test_a_total_that_is_no_count_is_missing(told: object, total: int | None) -> None:
+    assert total_of({"totalHits": told}, "totalHits") == total
+    assert total_of({}, "totalHits") is None

@@ -105,6 +105,17 @@ def test_durations_are_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        *((0, "0 minutes"), (1, "1 minute"), (1.0, "1 minute"), (0.5, "0.5 minutes")),
+        *((5.0, "5 minutes"), (1_234_567, "1234567 minutes")),
+    ],
+)
+def test_one_of_anything_is_no_plural(count: float, text: str) -> None:
+    assert counted(count, "minute") == text
+
+
 def test_a_message_names_the_first_of_many_names_and_shortens_each() -> None:
     assert quoted(["a", "b c"]) == "'a', 'b c'"
     message = quoted(["x" * 1_000_000, *map(str, range(20_000))])

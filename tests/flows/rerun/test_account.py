@@ -87,6 +87,14 @@ def test_a_run_that_came_to_no_end_is_red_whatever_its_tests_are() -> None:
     assert [child.tag for child in case] == ["error"]
 
 
+def test_a_clock_that_was_set_back_makes_no_time_negative() -> None:
+    back = replace(account(), ended=BEGAN - timedelta(hours=1))
+    document = json.loads(back.to_json())
+    keeps_to_its_schema(document)
+    assert document["seconds"] == 0
+    assert ET.fromstring(junit(back)).get("time") == "0.000"
+
+
 # What the junit-10.xsd of Jenkins lets stand in what `junit` writes: the attributes that an element
 # must and may have, and its children. Of the texts, only a suite's time keeps to a form.
 COUNTS = {"tests", "failures", "errors"}

@@ -144,7 +144,7 @@ async def test_a_dry_run_records_its_plan_and_sends_no_rerun(simulate: Simulate)
     ("options", "reason"),
     [
         ({"compare_with": "yesterday"}, "'yesterday' is neither the ID of a flow run nor a"),
-        ({"compare_with": "rerun-endpoint-tests/gone"}, "server has no deployment"),
+        ({"compare_with": "rerun-endpoint-tests/gone"}, "nor a deployment of this Prefect server"),
         ({"only_failed_of": "yesterday"}, "'yesterday' is neither the ID of a flow run nor a"),
         ({"thresholds": {"max_loss_percent": 1}}, "thresholds: no effect in a run that does not"),
     ],

@@ -132,7 +132,7 @@ async def test_a_prefect_server_that_is_away_meanwhile_is_waited_for(late: Late)
     _, flow_run_id = await run(ids(1))
     clock.ahead = 1200
     again = await judge_run_again(str(flow_run_id), return_state=True)
-    assert str(again.message).startswith("1 of 1 provisional verdicts are final now: ")
+    assert str(again.message).startswith("1 of 1 provisional verdict is final now: ")
 
 
 async def test_once_all_is_final_there_is_nothing_to_read_and_nothing_to_write(late: Late) -> None:
@@ -155,7 +155,7 @@ async def test_judged_too_early_a_verdict_stays_provisional_and_keeps_its_artifa
     clock.ahead = 240
     again = await judge_run_again(str(flow_run_id), return_state=True)
     assert again.message == (
-        "0 of 1 provisional verdicts are final now; none changed. "
+        "0 of 1 provisional verdict is final now; none changed. "
         "1 of 1 tests passed; 1 verdict is provisional."
     )
     assert (await versions(flow_run_id))["endpoint-test-202701"] == before["endpoint-test-202701"]
@@ -213,11 +213,11 @@ async def test_that_a_run_was_cancelled_and_stopped_early_stays_told(late: Late)
     clock.ahead = 1200
     again = await judge_run_again(str(flow_run_id), return_state=True)
     assert again.message == (
-        "1 of 1 provisional verdicts are final now; none changed. 1 of 1 tests passed; stopped "
+        "1 of 1 provisional verdict is final now; none changed. 1 of 1 tests passed; stopped "
         "early: the 5.5 minutes were over."
     )
     summary = str((await artifacts_of(flow_run_id))[SUMMARY].data)
-    assert summary.startswith("**Cancelled.** 1 of 1 provisional verdicts")
+    assert summary.startswith("**Cancelled.** 1 of 1 provisional verdict")
 
 
 @pytest.mark.parametrize("why", ["401: is it expired?", "the 5.5 minutes were over"])
@@ -241,7 +241,7 @@ async def test_what_can_not_be_read_leaves_the_verdict_as_it_was_and_fails_the_r
     again = await judge_run_again(str(flow_run_id), return_state=True)
     assert again.is_failed()
     assert str(again.message).startswith(
-        "0 of 1 provisional verdicts are final now; none changed; the results could not "
+        "0 of 1 provisional verdict is final now; none changed; the results could not "
         "be read to the end: 503: "
     )
     assert (await versions(flow_run_id))["endpoint-test-202701"] == before["endpoint-test-202701"]
@@ -266,7 +266,7 @@ async def test_a_judging_that_is_cut_short_leaves_the_report_of_the_run_as_it_wa
             await judge_run_again(str(flow_run_id))
     assert await versions(flow_run_id) == before
     again = await judge_run_again(str(flow_run_id), return_state=True)
-    assert str(again.message).startswith("1 of 1 provisional verdicts are final now")
+    assert str(again.message).startswith("1 of 1 provisional verdict is final now")
 
 
 async def test_of_a_subflow_the_new_report_stands_under_the_key_of_the_first(
@@ -302,7 +302,7 @@ async def test_a_test_that_was_in_doubt_is_settled_by_its_late_laptops(late: Lat
     clock.ahead = 1200
     again = await judge_run_again(str(flow_run_id), return_state=True)
     assert again.message == (
-        "1 of 1 open verdicts are final now: Payroll over VPN (Turin) (unknown before, passed "
+        "1 of 1 open verdict is final now: Payroll over VPN (Turin) (unknown before, passed "
         "now). 1 of 1 tests passed."
     )
     assert sent(simulator) == {"202701": 1}
@@ -354,7 +354,7 @@ def test_the_command_line_judges_a_run_again(
     told = json.loads(capsys.readouterr().out)
     keeps_to_its_schema(told)
     assert (told["status"], told["provisional"], told["counts"]) == (ending, 0, {ending: 1})
-    assert told["sentence"].startswith("1 of 1 provisional verdicts are final now")
+    assert told["sentence"].startswith("1 of 1 provisional verdict is final now")
     assert told["tests"][0]["fails_run"] is (ending == "failed")
     assert sent(simulator) == {"202701": 1}
 

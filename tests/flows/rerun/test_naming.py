@@ -1,6 +1,7 @@
 """A run is called after what it runs, and tagged with its groups."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -8,6 +9,7 @@ from uuid import uuid4
 import pytest
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
+from prefect.utilities.names import generate_slug
 
 from flows.rerun import naming, rerun_endpoint_tests
 from flows.rerun.naming import called, give_name, name_of
@@ -17,6 +19,8 @@ from tests.flows.rerun.test_interruptions import latest_run
 from tests.flows.scene import Simulate, ids
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
+
+Given = Callable[..., Awaitable[dict[str, Any]]]
 
 AT = datetime(2026, 11, 28, 10, 0, tzinfo=UTC)
 
@@ -72,7 +76,7 @@ async def test_a_run_that_nobody_named_gets_one_and_its_groups_as_tags(simulate:
     assert {name.rpartition(", ")[2] for name in names} == set(ids(2))
 
 
-@pytest.mark.parametrize("name", ["mu879-canis-majoris-angmar", "Rustic-Black Wasp"])
+@pytest.mark.parametrize("name", ["mu879-canis-majoris", "Rustic-Wasp"])
 async def test_a_name_that_a_form_fills_in_is_none_that_somebody_chose(
     simulate: Simulate, name: str
 ) -> None:
@@ -89,16 +93,43 @@ async def test_a_name_that_somebody_chose_stays(simulate: Simulate) -> None:
     assert (run.name, run.tags) == (name, ["offices"])
 
 
-@pytest.mark.parametrize("name", ["nightly-run of 7", "Mu-metal lab", "xi-beam: 41 tests"])
-async def test_what_only_begins_like_a_name_that_nobody_chose_stays_and_so_do_tags_in_their_order(
-    name: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("nightly-run of 7", "Mu-metal lab", "xi-beam: 41 tests", "Small-Office VPN"),
+        *("vpn-cutover", "hot-fix", "beta-test"),
+    ],
+)
+async def test_what_only_looks_like_a_name_that_nobody_chose_stays_and_so_do_tags_in_their_order(
+    name: str, given: Given
 ) -> None:
+    assert await given(name) == {"name": name, "tags": ["urgent", "offices"]}
+
+
+@pytest.mark.parametrize("name", ["mu879-angmar-before", "Rustic-Wasp-after"])
+async def test_a_subflow_keeps_what_its_parent_made_of_its_own_name(
+    name: str, given: Given
+) -> None:
+    assert (await given(name, parent_task_run_id=uuid4()))["name"] == name
+
+
+async def test_a_subflow_that_nobody_named_gets_a_name(given: Given) -> None:
+    name = generate_slug(2)
+    assert (await given(name, parent_task_run_id=uuid4()))["name"] == "offices: 41 tests"
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> Given:
+    """Return what gives a run a name and tags, and returns what these are then."""
     changed: dict[str, Any] = {}
 
     async def change(_: FlowRun, **values: Any) -> None:
         changed.update(values)
 
+    async def give(name: str, **told: Any) -> dict[str, Any]:
+        run = FlowRun(flow_id=uuid4(), name=name, tags=["urgent", "offices"], **told)
+        await give_name(run, "offices: 41 tests", ["offices"])
+        return changed
+
     monkeypatch.setattr(naming, "_change", change)
-    run = FlowRun(flow_id=uuid4(), name=name, tags=["urgent", "offices"])
-    await give_name(run, "offices: 41 tests", ["offices"])
-    assert changed == {"name": name, "tags": ["urgent", "offices"]}
+    return give

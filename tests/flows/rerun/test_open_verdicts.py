@@ -59,7 +59,7 @@ def test_a_verdict_is_open_where_results_may_tell_something_new(
         (
             {"1": Outcome.ACCEPTED},
             [Record("1", outcome=Outcome.ACCEPTED)],
-            "0 of 1 open verdicts are final now; none changed.",
+            "0 of 1 open verdict is final now; none changed.",
         ),
         (
             {str(number): PASSED for number in range(7)},
@@ -79,7 +79,7 @@ def test_what_became_of_them_is_told_in_a_sentence(
 def test_what_could_not_be_read_is_told_too() -> None:
     told = what_became({"1": PASSED}, [judged("1", PASSED, provisional=True)], "503: Down.")
     assert told == (
-        "0 of 1 provisional verdicts are final now; none changed; "
+        "0 of 1 provisional verdict is final now; none changed; "
         "the results could not be read to the end: 503: Down."
     )
 
@@ -88,6 +88,6 @@ def test_where_the_api_tells_of_fewer_agents_the_sentence_says_why_verdicts_stay
     before = dict.fromkeys("123", PASSED)
     records = [judged(test_id, PASSED, provisional=test_id != "3") for test_id in before]
     assert what_became(before, records, fewer={"1": (0, 33), "2": (4, 25)}) == (
-        "1 of 3 provisional verdicts are final now; none changed; 2 stay as judged, because the "
+        "1 of 3 provisional verdicts is final now; none changed; 2 stay as judged, because the "
         "API now reports fewer agents: Test 1 (0, 33 then), Test 2 (4, 25 then)."
     )

@@ -164,6 +164,41 @@ class TestOnlyFailed:
         await run(["202701", "202704", "202707"], only_failed_of=str(id_of(before)))
         assert set(sent(simulator) - already) == {"202704", "202707"}
 
+    @pytest.mark.parametrize("delivery", list(Delivery))
+    async def test_of_a_run_that_was_narrowed_down_leaves_out_what_that_left_out(
+        self, simulate: Simulate, delivery: Delivery
+    ) -> None:
+        stubborn = {"202702": Fault(replies=[404], repeat=True), "202704": Fault(replies=[404])}
+        simulator = simulate(tests=ids(5), faults=stubborn)
+        before = await run(ids(4), delivery=delivery)
+        for expected in ({"202702", "202704"}, {"202702"}, {"202702"}):
+            already = sent(simulator)
+            before = await run(ids(4), only_failed_of=str(id_of(before)), delivery=delivery)
+            assert set(sent(simulator) - already) == expected
+        already = sent(simulator)
+        await run(ids(5), only_failed_of=str(id_of(before)), delivery=delivery)
+        assert set(sent(simulator) - already) == {"202702", "202705"}, "202705 had no turn"
+
+    async def test_judges_what_that_left_out_by_the_options_of_the_run_before_it(
+        self, simulate: Simulate
+    ) -> None:
+        simulator = simulate(tests=ids(3), faults={"202701": Fault(replies=[404], repeat=True)})
+        first = await run(ids(2), fail_on=["accepted", "not_found"])
+        second = await crashed_run(only_failed_of=str(id_of(first)))
+        await run(ids(3), only_failed_of=str(second))
+        assert sent(simulator) == {"202701": 2, "202702": 2, "202703": 1}
+
+    async def test_sends_what_was_left_out_where_the_run_that_tells_so_is_gone(
+        self, simulate: Simulate
+    ) -> None:
+        simulator = simulate(tests=ids(2), faults={"202702": Fault(replies=[404], repeat=True)})
+        first = id_of(await run(ids(2)))
+        second = id_of(await run(ids(2), only_failed_of=str(first)))
+        async with get_client() as client:
+            await client.delete_flow_run(first)
+        await run(ids(2), only_failed_of=str(second))
+        assert sent(simulator) == {"202701": 2, "202702": 3}
+
     async def test_after_a_run_that_went_well_does_nothing_and_passes(
         self, simulate: Simulate
     ) -> None:
@@ -272,6 +307,22 @@ class TestOnlyFailed:
             )
         again: State[Any] = await run([], only_failed_of=str(other.id))
         with pytest.raises(SettingsError, match="is a run of another, and not of rerun-endpoint"):
+            await again.result()
+        assert sent(simulator) == {}
+
+    @pytest.mark.parametrize("option", ["only_failed_of", "compare_with"])
+    async def test_of_a_deployment_of_another_flow_is_refused_even_if_it_never_ran(
+        self, simulate: Simulate, option: str
+    ) -> None:
+        simulator = simulate(tests=ids(1))
+        async with get_client() as client:
+            flow_id = await client.create_flow(flow(name="another")(lambda: None))
+            await client.create_deployment(flow_id, name="never-ran")
+        again: State[Any] = await run(ids(1), **{option: "another/never-ran"})
+        told = (
+            f"{option}: 'another/never-ran' is a deployment of another, and not of rerun-endpoint"
+        )
+        with pytest.raises(SettingsError, match=told):
             await again.result()
         assert sent(simulator) == {}
 
