@@ -189,7 +189,9 @@ def _texts(body: dict[str, Any], *names: str) -> list[str]:
 def _page(reply: Reply) -> str:
     body = reply.redact(reply.body)[:_READ_OF_A_PAGE]
     title = re.search(r"<title[^<>]*>([^<]*)</title>", body, re.IGNORECASE)
-    return cut(title[1] if title else re.sub(r"<[^<>]*>", " ", body), LONGEST_PAGE)
+    # Without the tags between them, words may make up a secret.
+    words = reply.redact(title[1] if title else re.sub(r"<[^<>]*>", " ", body))
+    return cut(words, LONGEST_PAGE)
 
 
 def _json(body: str) -> Any:  # noqa: ANN401 - JSON
