@@ -48,6 +48,32 @@ async def test_a_mistake_ends_a_run_with_its_sentence_and_without_a_traceback(
 
 @pytest.mark.usefixtures("prefect_server")
 @pytest.mark.parametrize("retries", [0, 1])
+async def test_a_mistake_that_repeats_a_token_is_told_and_raised_without_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, retries: int
+) -> None:
+    token = "99887766-5544-3322-1100-aabbccddeeff"
+    monkeypatch.setenv("TE_TOKEN", token)
+    written: list[str] = []
+
+    async def write(*texts: str) -> None:
+        written.extend(texts)
+
+    monkeypatch.setattr("flows.runs.ending.write_markdown", write)
+
+    async def mistaken() -> list[Record]:
+        async with reporting_mistakes("endpoint-reruns-"):
+            raise SettingsError(f"no list 'Bearer {token}'. Nothing was sent.")
+
+    state = await telling_mistakes(flow(retries=retries)(mistaken))(return_state=True)
+    assert "no list 'Bearer ***'. Nothing was sent." in str(state.message)
+    with pytest.raises(SettingsError, match=r"^no list 'Bearer \*\*\*'\. Nothing was sent\.$"):
+        await state.result()
+    assert "Failed. no list 'Bearer ***'. Nothing was sent." in written
+    assert token not in f"{written} {caplog.text}"
+
+
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize("retries", [0, 1])
 async def test_it_is_raised_in_the_caller_of_the_flow(retries: int) -> None:
     with pytest.raises(SettingsError, match="no group named"):
         await telling_mistakes(flow(retries=retries)(mistaken))()
