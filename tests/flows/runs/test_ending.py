@@ -1,5 +1,6 @@
 import asyncio
 import pickle
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -64,7 +65,8 @@ async def test_a_mistake_that_repeats_a_token_is_told_and_raised_without_it(
         async with reporting_mistakes("endpoint-reruns-"):
             raise SettingsError(f"no list 'Bearer {token}'. Nothing was sent.")
 
-    state = await telling_mistakes(flow(retries=retries)(mistaken))(return_state=True)
+    run: Any = telling_mistakes(flow(retries=retries)(mistaken))
+    state = await run(return_state=True)
     assert "no list 'Bearer ***'. Nothing was sent." in str(state.message)
     with pytest.raises(SettingsError, match=r"^no list 'Bearer \*\*\*'\. Nothing was sent\.$"):
         await state.result()
