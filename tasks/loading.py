@@ -20,7 +20,7 @@ from tasks.server_calls import until_answered, until_taken
 from thousandeyes.errors import SettingsError
 from thousandeyes.lists import tokens_among
 from thousandeyes.mistakes import told
-from thousandeyes.redaction import known_tokens
+from thousandeyes.redaction import Redactor, known_tokens, redactor_of_token
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.text import listed, quoted
 
@@ -51,6 +51,8 @@ async def load_groups(
 async def load_settings(credentials: str | None) -> ThousandEyesSettings:
     """Return the settings from a credentials block, or without one from the environment.
 
+    From then on their token is known, and nothing repeats it.
+
     Raises:
         SettingsError: The block or a variable is missing or wrong; repeats no value.
     """
@@ -59,7 +61,9 @@ async def load_settings(credentials: str | None) -> ThousandEyesSettings:
     found, problems = await _load(ThousandEyesCredentials, [credentials])
     if problems:
         raise SettingsError(listed(problems, separator="; ") + _ADVICE)
-    return found[credentials].settings()
+    settings = found[credentials].settings()
+    redactor_of_token(settings.token.get_secret_value())
+    return settings
 
 
 _FEW: Final = 100
@@ -99,21 +103,30 @@ async def _load(
 
 
 def refuse_known_tokens(names: Iterable[str], what: str) -> None:
-    """Make sure that no name is a token, pasted by mistake: messages repeat names.
+    """Make sure that no name contains a token, pasted by mistake: messages repeat names.
 
     Args:
         names: What somebody named.
         what: What they are called.
 
     Raises:
-        SettingsError: One is the environment's token, or one that this process has used; says how
-            many, but not which.
+        SettingsError: One contains the environment's token, or one that this process has used; says
+            how many, but not which.
     """
+    if problem := tokens_among(names, _tokens(), what):
+        raise SettingsError(f"{problem}. Nothing was sent.")
+
+
+def without_known_tokens(text: str) -> str:
+    """Return a text without the environment's token, and those that this process has used."""
+    return Redactor(*_tokens()).data(text)
+
+
+def _tokens() -> list[str]:
     tokens = known_tokens()
     with suppress(SettingsError):  # reported where it is needed
         tokens.append(ThousandEyesSettings().token.get_secret_value())
-    if problem := tokens_among(names, tokens, what):
-        raise SettingsError(f"{problem}. Nothing was sent.")
+    return tokens
 
 
 def why_unusable(error: RuntimeError) -> str:

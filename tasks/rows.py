@@ -23,8 +23,7 @@ def row(record: Record) -> Row:
     A text that Markdown would alter is put behind a tab: see `tasks.markdown.cell`.
     """
     return {
-        # A link stays as it is, so that it can be followed.
-        name: cell(value) if isinstance(value, str) and not is_app_link(value) else value
+        name: cell(value) if isinstance(value, str) and not _is_link(name, value) else value
         for name, value in values_of(record).items()
     }
 
@@ -132,6 +131,11 @@ def _apart(values: object) -> list[object]:
     if isinstance(values, dict) and isinstance(named := values.get("test_ids"), str):
         return [values | {"test_id": test_id} for test_id in from_cell(named).split()]
     return [values]
+
+
+def _is_link(name: str, value: str) -> bool:
+    """Tell whether a field holds a link that we made, and that people are to follow."""
+    return name == "app_link" and is_app_link(value)
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -6,6 +6,8 @@ an endless device, a pipe that nobody writes to and a link that leads elsewhere 
 
 import os
 import stat
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +17,10 @@ LARGEST_YAML: Final = 1_000_000
 """Bytes. YAML is read at some 100,000 bytes a second, and nothing else runs meanwhile."""
 
 _FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_FOLDER: Final = (
+    # With O_PATH, where it exists, a folder that can't be listed can be passed through.
+    getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+)
 
 
 class NotRead(ValueError):
@@ -32,7 +38,7 @@ def read_own(path: Path, largest: int = LARGEST) -> bytes:
         NotRead: The file can't be opened, is not a regular file, or is larger.
     """
     try:
-        return _read(path, _FLAGS, largest)
+        return _read(os.open(path, _FLAGS), largest)
     except OSError as error:
         raise NotRead(error.strerror or "no file has such a name") from None
     except NotRead:
@@ -65,15 +71,25 @@ def read_inside(folder: Path | None, path: Path, largest: int = LARGEST) -> byte
     if not real.is_relative_to(root):
         raise NotRead("it is not inside the folder that TE_FILES_DIR names")
     try:
-        # `real` is a path without links; a link that was created since then is not followed.
-        return _read(real, _FLAGS | os.O_NOFOLLOW, largest, one_name=True)
+        return _read(_open_below(root, real.relative_to(root).parts), largest, one_name=True)
     except OSError as error:
         raise NotRead(error.strerror or "it can't be opened") from None
 
 
-def _read(path: Path, flags: int, largest: int, *, one_name: bool = False) -> bytes:
-    descriptor = os.open(path, flags)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+def _open_below(root: Path, parts: Sequence[str]) -> int:
+    """Open a file by a path without links: whatever has become a link meanwhile is not followed."""
+    *folders, name = parts or (".",)
+    with ExitStack() as opened:
+        folder = os.open(root, _FOLDER)
+        opened.callback(os.close, folder)
+        for part in folders:
+            folder = os.open(part, _FOLDER, dir_fd=folder)
+            opened.callback(os.close, folder)
+        return os.open(name, _FLAGS | os.O_NOFOLLOW, dir_fd=folder)
+
+
+def _read(descriptor: int, largest: int, *, one_name: bool = False) -> bytes:
+    with open(descriptor, "rb") as file:
         told = os.fstat(descriptor)
         if stat.S_ISDIR(told.st_mode):
             raise IsADirectoryError(None, "Is a directory")

@@ -15,6 +15,7 @@ from numbers import Integral, Real
 from typing import Final, NamedTuple
 
 from thousandeyes.errors import InvalidTestIds
+from thousandeyes.redaction import Redactor
 
 LONGEST_ID: Final = 64
 """Characters. All known IDs are numbers of some nine digits."""
@@ -159,10 +160,10 @@ def read_test_ids(written: object, where: str = "test_ids") -> list[str]:
 
 
 def refuse_tokens(test_ids: Iterable[str], tokens: Iterable[str]) -> None:
-    """Refuse IDs that are tokens, pasted by mistake: they would be sent, recorded and shown.
+    """Refuse IDs that contain a token, pasted by mistake: it would be sent, recorded and shown.
 
     Raises:
-        InvalidTestIds: An ID is a token; the message says how many are, not which.
+        InvalidTestIds: An ID contains a token; the message says how many are, not which.
     """
     if problem := tokens_among(test_ids, tokens, "test IDs"):
         raise _invalid(problem)
@@ -171,17 +172,27 @@ def refuse_tokens(test_ids: Iterable[str], tokens: Iterable[str]) -> None:
 def tokens_among(written: Iterable[str], tokens: Iterable[str], what: str) -> str:
     """Return a warning about tokens that were pasted among other texts; empty if there are none.
 
+    A text may contain a token with more around it, such as `Bearer`, and in any way of writing that
+    is masked elsewhere. One of fewer than eight characters must be the whole text.
+
     Args:
         written: The texts.
         tokens: All known tokens.
         what: What the texts are called.
     """
-    secret = {token.casefold() for token in tokens}
-    if not (count := sum(text.strip().casefold() in secret for text in written)):
+    texts, tokens = list(written), list(tokens)
+    secret, redact = {token.casefold() for token in tokens}, Redactor(*tokens).data
+    # All at once, because there may be half a million.
+    search = redact(together := "\n".join(texts)) != together
+    count = sum(
+        text.strip().casefold() in secret or (search and redact(text) != text) for text in texts
+    )
+    if not count:
         return ""
+    contain = "contains" if count == 1 else "contain"
     return (
-        f"{count} of the {what} {'is' if count == 1 else 'are'} an API token. If it is in a run's "
-        "parameters or in a group, others can read it there: revoke it"
+        f"{count} of the {what} {contain} an API token. If it is in a run's parameters or in a "
+        "group, others can read it there: revoke it"
     )
 
 

@@ -12,15 +12,17 @@ import base64
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from itertools import chain
 from typing import Final
 from urllib.parse import quote
 
 from thousandeyes.escapes import TooManyEscapes, Undone
+from thousandeyes.text import shown
 
 MASK = "***"
 
@@ -88,14 +90,16 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """Return a text for people, without the secrets."""
-        text = self.data(text)
-        return self._word.sub(MASK, text) if self._word else text
+        return self._without(text, self._word)
 
     def data(self, text: str) -> str:
         """Return a text for programs, without the secrets of eight or more characters."""
+        return self._without(text)
+
+    def _without(self, text: str, word: re.Pattern[str] | None = None) -> str:
         needles = [one for many in {**self._others, **self._long}.values() for one in many]
         try:
-            return _masked(text, list(_spans(text, needles))) if needles else text
+            return _masked(text, _spans(text, needles, word)) if needles or word else text
         except TooManyEscapes:
             return MASK
 
@@ -144,11 +148,10 @@ def _needles(secret: str) -> Needles:
     in_words = "".join(
         chr(int.from_bytes(units[place : place + 2])) for place in range(0, len(units), 2)
     )
-    ways = {secret: part, octets.decode("latin-1"): part, in_words: part, octets.hex(): 2 * part}
-    undone = Undone(secret)  # if the secret itself contains `%22`, that gets undone too
-    while not undone.same and len(undone.text) >= _TINY:
-        ways.setdefault(undone.text, min(part, len(undone.text)))
-        undone = Undone(undone.text)
+    ways = dict.fromkeys((secret, octets.decode("latin-1"), in_words), part)
+    for text in [undone for way in ways for undone in _undone(way)]:
+        ways.setdefault(text, min(part, len(text)))
+    ways[octets.hex()] = 2 * part
     for shift in range(3):  # where it may begin within base64's groups of three bytes
         # Its first and last characters depend on the neighbouring bytes too.
         begin, end = -(-shift * 8 // 6), (shift + len(octets)) * 8 // 6
@@ -158,23 +161,33 @@ def _needles(secret: str) -> Needles:
     return tuple(_Needle(_small(way), least) for way, least in ways.items())
 
 
+def _undone(secret: str) -> Iterator[str]:
+    """Yield what becomes of a secret that itself contains `%22`: in a text that gets undone too."""
+    undone = Undone(secret)
+    while not undone.same and len(text := undone.text.strip()) >= _TINY:  # blanks as in `shown`
+        yield text
+        undone = Undone(text)
+
+
 def _small(text: str) -> str:
     """Return a text in lower case with all positions kept: of one character `lower` makes two."""
     return text.replace("\u0130", "i").lower()
 
 
-def _spans(text: str, needles: Iterable[_Needle]) -> Iterator[tuple[int, int]]:
-    """Yield the places where a text contains a secret.
+def _spans(
+    text: str, needles: Sequence[_Needle], word: re.Pattern[str] | None
+) -> Iterator[tuple[int, int]]:
+    """Yield the places where a text contains a secret, or a short one as a word.
 
     Raises:
         TooManyEscapes: The search would take long, and the text can't be honest.
     """
     layers: list[Undone] = []
     for _ in range(_LAYERS):
-        for span in _places(_small(text), needles):
-            start, end = span
+        words = (found.span() for found in word.finditer(text)) if word else ()
+        for start, end in chain(_places(_small(text), needles), words):
             for layer in reversed(layers):
-                start, end = layer.origin(start), layer.origin(end)
+                start, end = layer.origin(start), layer.origin(end)  # noqa: PLW2901 - outwards
             yield start, end
         undone = Undone(text)
         if undone.same:
@@ -201,7 +214,7 @@ def _places(text: str, needles: Iterable[_Needle]) -> Iterator[tuple[int, int]]:
                 at = text.find(block, end if found else at + 1)
 
 
-def _masked(text: str, spans: list[tuple[int, int]]) -> str:
+def _masked(text: str, spans: Iterable[tuple[int, int]]) -> str:
     pieces: list[str] = []
     told = masked = 0
     for start, end in sorted(spans):
@@ -219,8 +232,10 @@ def _word(secret: str) -> str:
         repr(secret)[1:-1],
         escape(secret),
         quote(secret, ""),
+        shown(secret) or secret,
+        *_undone(secret),
     }
     either = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
     if len(secret) < _TINY:
-        return rf"""(?<=["'`])(?:{either})(?=["'`])|(?<=&quot;)(?:{either})(?=&quot;)"""
+        return rf"""(?<=["'`])(?:{either})(?=["'`])"""
     return rf"(?<!\w)(?:{either})(?!\w)"

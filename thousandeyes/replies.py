@@ -1,6 +1,7 @@
 """What a reply from the API means: status, headers and body in, JSON or a typed error out."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ _HTML = re.compile(r"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _ID = re.compile(TEST_ID)
 _TESTS = "/endpoint/tests/"
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,12}")
+_DIGITS = re.compile(r"[0-9]+")
 _EPOCH = 1_000_000_000  # anything less is a date before 2001
 _END = 4_102_444_800  # anything more is a date after 2099
 _LONGEST_DATE = 100
@@ -99,9 +101,9 @@ class Reply:
     def retry_after(self) -> float | None:
         """Return `Retry-After` in seconds. It is undocumented, but the vendor's SDKs honour it."""
         value = self.headers.get("retry-after", "").strip()
-        if _WHOLE_NUMBER.fullmatch(value):
-            return float(value)
-        date = _epoch_seconds(value)
+        if _DIGITS.fullmatch(value):
+            return min(float(value), _END)  # however long, it is not to be taken for no wait
+        date = _epoch_seconds(value, latest=math.inf)
         return None if date is None else date - self.date
 
 
@@ -189,7 +191,9 @@ def _texts(body: dict[str, Any], *names: str) -> list[str]:
 def _page(reply: Reply) -> str:
     body = reply.redact(reply.body)[:_READ_OF_A_PAGE]
     title = re.search(r"<title[^<>]*>([^<]*)</title>", body, re.IGNORECASE)
-    return cut(title[1] if title else re.sub(r"<[^<>]*>", " ", body), LONGEST_PAGE)
+    # Without the tags between them, words may make up a secret.
+    words = reply.redact(title[1] if title else re.sub(r"<[^<>]*>", " ", body))
+    return cut(words, LONGEST_PAGE)
 
 
 def _json(body: str) -> Any:  # noqa: ANN401 - JSON
@@ -215,10 +219,10 @@ def _without_lone_surrogates(body: str) -> str:
     return apart.replace("\0", r"\\")
 
 
-def _epoch_seconds(http_date: str) -> float | None:
+def _epoch_seconds(http_date: str, latest: float = _END) -> float | None:
     try:
         moment = parsedate_to_datetime(http_date[:_LONGEST_DATE])
         seconds = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
     except (ValueError, OverflowError, IndexError, TypeError):  # the parser is for e-mail
         return None
-    return seconds if _EPOCH <= seconds <= _END else None
+    return seconds if _EPOCH <= seconds <= latest else None

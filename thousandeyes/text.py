@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Final
 
+BLANK: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cs"})
+NO_WIDTH: Final = "Cf"
+"""Unicode's categories of what `shown` makes a space, and of what it leaves out."""
+
 _USERINFO: Final = re.compile(r"(?<=://)[^/?#\s]*@")
-_BLANK: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cs"})
-_NO_WIDTH: Final = "Cf"
 _READ: Final = 5_000
 """Characters of a text that are read when it is cut."""
 _LONGEST_NAME: Final = 100
@@ -27,7 +29,7 @@ def shown(text: str) -> str:
     if not text.isprintable():  # most are, and checking each character takes time
         kinds = ((unicodedata.category(character), character) for character in text)
         text = "".join(
-            " " if kind in _BLANK else character for kind, character in kinds if kind != _NO_WIDTH
+            " " if kind in BLANK else character for kind, character in kinds if kind != NO_WIDTH
         )
     return " ".join(unicodedata.normalize("NFC", text).split())
 

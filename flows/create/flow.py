@@ -23,7 +23,7 @@ from flows.runs.named_files import named_reader
 from flows.runs.ownership import OwnRun
 from flows.runs.sentence import passed_and_why
 from tasks.known_tests import KnownTests, known_id
-from tasks.loading import load_groups, load_settings
+from tasks.loading import load_groups, load_settings, refuse_known_tokens
 from tasks.publication import CREATIONS
 from tasks.report import RunReport
 from thousandeyes.client import ThousandEyesClient
@@ -74,11 +74,14 @@ async def create_endpoint_tests(
     async with reporting_mistakes(CREATIONS.summary):
         wanted = as_definitions(tests)
         if file:
+            refuse_known_tokens([file], "names of files")
             wanted += read_definitions(Path(file), named_reader())
         check_names(wanted, options.create_again)
         name = str(group).strip()
         found = (await load_groups([name]))[name]
         settings = await load_settings(found.credentials)
+        names = [definition.test_name for definition in wanted]
+        refuse_known_tokens(names, "names of tests")
         prefix = settings.password_block_prefix
         definitions = [await with_password(definition, prefix) for definition in wanted]
         own_run = await OwnRun.of_this_process()

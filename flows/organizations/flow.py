@@ -90,6 +90,7 @@ async def rerun_organizations(
     place = DRY_RUNS if dry_run else RERUNS
     async with reporting_mistakes(place.summary):
         options.check_results_are_awaited()
+        refuse_known_tokens([deployment], "names of deployments")
         own_run = await OwnRun.of_this_process()
         own_runs = await runs_of(own_run.flow_run)
         cancelled = await cancelled_before(own_run.flow_run)

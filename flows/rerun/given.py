@@ -63,7 +63,8 @@ def parameters(given: Given, stdin: TextIO) -> Parameters:
         raise SettingsError("; ".join(dict.fromkeys(map(_told, mistakes(error))))) from None
     options.check_results_are_awaited(flag)
     named = [*groups, credentials, options.only_failed_of, options.compare_with]
-    refuse_known_tokens(filter(None, named), "names of blocks and runs")
+    named += [options.name_pattern, options.test_ids_file]
+    refuse_known_tokens(filter(None, named), "names of blocks, runs, tests and files")
     asked = Parameters(test_ids=test_ids, groups=groups, credentials=credentials, options=options)
     # An empty list of IDs narrows nothing down, and would leave all that failed.
     if test_ids or not (asked.name_tests or (options.only_failed_of and not given_ids)):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from prefect import get_run_logger
 from prefect.types import DateTime
@@ -19,7 +20,7 @@ from flows.rerun.selection import (
 )
 from flows.runs.history import died_unseen, recorded
 from flows.runs.named_files import Reader, folder_reader, named_reader
-from tasks.loading import load_groups, load_settings
+from tasks.loading import load_groups, load_settings, refuse_known_tokens
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
 from thousandeyes.errors import CallFailed, InvalidTestIds, SettingsError
@@ -28,6 +29,8 @@ from thousandeyes.finding import matching
 from thousandeyes.lists import read_test_ids_text, refuse_tokens
 from thousandeyes.redaction import known_tokens
 from thousandeyes.text import counted, quoted
+
+_GIVEN: Final = "names of files and patterns of names"
 
 
 async def read_selection(
@@ -84,6 +87,7 @@ async def read_selection(
 async def _read(asked: Parameters, reader: Callable[[], Reader]) -> Selection:
     options = asked.options
     test_ids = list(asked.test_ids)
+    refuse_known_tokens(filter(None, (options.test_ids_file, options.name_pattern)), _GIVEN)
     if options.test_ids_file:
         test_ids += read_ids(options.test_ids_file, reader())
     groups = await load_groups(asked.groups, asked.credentials)
@@ -130,6 +134,7 @@ def read_ids(path: str, read: Reader = read_own) -> list[str]:
 async def _find(pattern: str, credentials: str | None, *, others: bool) -> dict[str, str]:
     """Return the names of the listed tests that fit, by ID; empty only beside other tests."""
     async with ThousandEyesClient(await load_settings(credentials)) as client:
+        refuse_known_tokens([pattern], _GIVEN)  # now that the token of the credentials is known
         try:
             tests = await client.tests()
         except CallFailed as error:

@@ -15,6 +15,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows.runs.ownership import SUSPENDED, OwnRun
 from tasks.deployment import deployment_slug
+from tasks.loading import without_known_tokens
 from tasks.markdown import plain
 from tasks.publication import RERUNS, Place, publish, write_markdown
 from tasks.report import RunReport
@@ -60,6 +61,8 @@ def telling_mistakes(flow: Flow[P, Work]) -> Flow[P, Work]:
         try:
             return await work(*args, **kwargs)
         except ThousandEyesError as error:
+            if (told := without_known_tokens(str(error))) != str(error):
+                error.args = (told,)  # Prefect logs what is raised
             if _to_be_raised():
                 raise
             return cast("list[Record]", Failed(message=_sentence(error), data=error))
@@ -219,5 +222,8 @@ def _why_cut_short(error: BaseException) -> str:
 
 
 def _sentence(error: Exception) -> str:
-    """Return an error's words, cut to what the Prefect server takes in an event."""
-    return cut(str(error), _LONGEST_SENTENCE)
+    """Return an error's words, cut to what the Prefect server takes in an event.
+
+    They repeat what a run was given, where somebody may have pasted a token.
+    """
+    return cut(without_known_tokens(str(error)), _LONGEST_SENTENCE)

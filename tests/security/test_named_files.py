@@ -10,7 +10,7 @@ from flows.create.definitions import read_definitions
 from flows.rerun.sources import read_ids
 from flows.runs.named_files import named_reader
 from thousandeyes.errors import InvalidDefinitions, InvalidTestIds, SettingsError
-from thousandeyes.files import LARGEST
+from thousandeyes.files import LARGEST, NotRead, read_inside
 
 SECRET = "hunter2.hunter2"
 OUTSIDE = "it is not inside the folder that TE_FILES_DIR names"
@@ -48,6 +48,7 @@ def test_a_file_outside_the_folder_is_refused_whether_it_is_there_or_not(
 ) -> None:
     assert refusal(path).startswith(OUTSIDE)
     assert refusal(str(folder / path)).startswith(OUTSIDE)
+    assert refusal(".") == refusal(str(folder)) == "Is a directory"
 
 
 def test_a_link_that_leads_out_of_the_folder_is_refused(folder: Path) -> None:
@@ -55,6 +56,26 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(folder: Path) -> None:
     (folder / "further").symlink_to(folder.parent)
     assert refusal("link").startswith(OUTSIDE)
     assert refusal("further/.env").startswith(OUTSIDE)
+
+
+def test_a_subfolder_that_becomes_a_link_while_a_file_is_opened_is_not_followed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner, resolve = folder / "inner", os.path.realpath
+    inner.mkdir()
+    (inner / ".env").write_text("202701")
+
+    def swapped(path: Path) -> str:
+        real = resolve(path)
+        if inner.is_dir() and Path(real).is_relative_to(inner):
+            inner.rename(folder / "away")
+            inner.symlink_to(folder.parent)
+        return real
+
+    monkeypatch.setattr(os.path, "realpath", swapped)
+    with pytest.raises(NotRead):
+        read_inside(folder, Path("inner/.env"))
+    assert inner.is_symlink()
 
 
 def test_so_is_a_hard_link_since_nobody_can_see_where_it_leads(folder: Path) -> None:
@@ -65,7 +86,11 @@ def test_so_is_a_hard_link_since_nobody_can_see_where_it_leads(folder: Path) -> 
 def test_a_file_in_the_folder_is_read(folder: Path) -> None:
     (folder / "monday.txt").write_text("202701\n202702\n")
     (folder / "link").symlink_to("monday.txt")
-    for path in ("monday.txt", str(folder / "monday.txt"), "link"):
+    (folder / "inner" / "most").mkdir(parents=True)
+    (folder / "inner" / "most" / "monday.txt").write_text("202701\n202702\n")
+    (folder / "short").symlink_to("inner/most")
+    named = ("monday.txt", "link", "inner/most/monday.txt", "short/monday.txt")
+    for path in (*named, str(folder / "monday.txt")):
         assert read_ids(path, named_reader()) == ["202701", "202702"]
 
 

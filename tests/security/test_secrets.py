@@ -15,6 +15,7 @@ from thousandeyes.errors import CallFailed, ReplyLost, ThousandEyesError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.replies import Reply, created_test_id
+from thousandeyes.text import shown
 
 OTHER = "99887766-5544-3322-1100-aabbccddeeff"
 PASSWORD = "c0rrect-horse-battery"
@@ -28,6 +29,10 @@ ECHOES = {
     "cut at its beginning": f"…{TOKEN[9:]}",
     "cut in base64": base64.b64encode(TOKEN.encode()).decode()[:30] + "...",
     "of the other organization": OTHER,
+    **{
+        f"with {ord(unseen):#x} between": unseen.join(TOKEN)
+        for unseen in "\u00ad\u180e\u200b\u200e\u2060\ufeff\ufe0f\U000e0041"
+    },
 }
 
 
@@ -61,7 +66,7 @@ async def test_a_token_is_masked_in_errors_records_listings_and_logs(
                 await client.rerun(record)
             [test] = await client.tests()
     told = [str(error.value), repr(error.value), repr(record), test.test_name, caplog.text]
-    assert not told_parts("\n".join(told))
+    assert not told_parts(shown("\n".join(told)))
     assert "***" in record.detail
     assert test.test_name.startswith("of ")
 

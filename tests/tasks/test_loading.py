@@ -14,6 +14,7 @@ from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tasks.loading import block_names, load_groups, load_settings
 from thousandeyes.errors import SettingsError
 from thousandeyes.redaction import redactor_of_token
+from thousandeyes.text import shown
 
 TOKEN = "tkn-0f-a-block"
 
@@ -77,10 +78,15 @@ async def test_a_token_in_place_of_a_name_is_refused_and_not_repeated(
         monkeypatch.setenv("TE_TOKEN", token)
     else:
         redactor_of_token(token)
-    for load in (load_groups(["morning", f"{token} "]), load_settings(token.upper())):
-        with pytest.raises(SettingsError, match=r"^1 of the names .* revoke it") as refused:
+    hidden = "\u200b".join(token)
+    for load in (
+        *(load_groups(["morning", f"{token} "]), load_settings(token.upper())),
+        *(load_groups([f"Bearer {token}", f"TE_TOKEN='{token}'."]), load_groups([hidden])),
+    ):
+        with pytest.raises(SettingsError, match=r"^[12] of the names .* revoke it") as refused:
             await load
-        assert token not in str(refused.value).casefold()
+        assert not {token, hidden} & set(str(refused.value).casefold().split("'"))
+        assert token not in shown(str(refused.value)).casefold()
 
 
 async def test_a_server_that_never_heard_of_a_kind_of_block_has_none() -> None:

@@ -97,6 +97,8 @@ def test_a_row_of_version_0_1_0_reads_as_it_was_written() -> None:
 def test_a_link_can_be_followed_from_the_table() -> None:
     link = app_link("1", aid="2")
     assert row(Record("1", app_link=link))["app_link"] == link
+    of_others = row(Record("1", test_name=link, detail=link))
+    assert of_others["test_name"] == of_others["detail"] == f"\t{link}"
 
 
 @given(records)

@@ -4,8 +4,10 @@ import html
 import json
 import logging
 import time
+import unicodedata
 import urllib.parse
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -14,11 +16,16 @@ from hypothesis import strategies as st
 from tests.thousandeyes.steady import steady
 from thousandeyes import escapes, redaction
 from thousandeyes.redaction import MASK, Redactor, _small, redactor_of_token
+from thousandeyes.text import shown
 
 TOKEN = "0a1b2c3d-4e5f-6789-abcd-ef0123456789"
 NASTY = "t\\o/k\"e'n&%<>+="
 tokens = st.sampled_from([TOKEN, NASTY]) | st.text(
     st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=8, max_size=40
+)
+
+letters = st.characters(
+    exclude_categories=["C", "M"], exclude_characters="\\%&\u115f\u1160\u3164\uffa0"
 )
 
 WAYS: dict[str, Callable[[str], str]] = {
@@ -37,6 +44,11 @@ WAYS: dict[str, Callable[[str], str]] = {
     "repr": lambda s: repr(s)[1:-1],
     "repr of bytes": lambda s: repr(s.encode())[2:-1],
     "hex": lambda s: s.encode().hex(),
+    "zero-width characters between": "\u200b\u2060".join,
+    "zero-width characters between, in json": lambda s: json.dumps("\U000e0041\u200b".join(s))[
+        1:-1
+    ],
+    "what no screen shows between": "\ufe0f".join,
 }
 
 
@@ -52,16 +64,46 @@ def test_a_secret_is_masked_however_it_is_written(way: str, token: str) -> None:
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way not in PLAIN_LETTERS_ALONE])
-@given(secret=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=8))
+@given(
+    secret=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=8)
+    # What no screen shows is not always masked at the ends.
+    .filter(lambda secret: not escapes._IGNORED.match(secret))
+)
 @steady(25)
 def test_a_secret_of_any_letters_is_masked_however_it_is_written(way: str, secret: str) -> None:
     assert Redactor(secret)(f"before {WAYS[way](secret)} after") == f"before {MASK} after"
+
+
+@given(
+    secret=st.text(st.sampled_from("aB7-é각 \u1e69'") | letters, min_size=4)
+    .map(shown)
+    .filter(lambda secret: len(secret) >= 4),
+    between=st.text("\u00ad\u180e\u200b\u200e\u2060\ufeff\U000e0041\n ", min_size=3, max_size=9),
+    way=st.sampled_from([str, WAYS["html in numbers"], WAYS["address twice"]]),
+    form=st.sampled_from(["NFC", "NFD"]),
+)
+@steady(300)
+def test_nothing_brings_a_secret_back_when_the_text_is_shown(
+    secret: str, between: str, way: Callable[[str], str], form: Literal["NFC", "NFD"]
+) -> None:
+    apart = unicodedata.normalize(form, secret)
+    blank, unseen = f" {between}", "".join(between.split())
+    hidden = unseen.join(blank if letter == " " else letter for letter in apart)
+    assert shown(f"'{hidden}'") == f"'{secret}'"
+    assert secret not in shown(Redactor(secret)(f"'{way(hidden)}'"))
 
 
 def test_each_of_several_secrets_is_masked_and_an_empty_one_masks_nothing() -> None:
     text = f'{TOKEN} and {NASTY} and "" more'
     assert Redactor(TOKEN, "", NASTY)(text) == f'{MASK} and {MASK} and "" more'
     assert Redactor("")(text) == Redactor()(text) == text
+
+
+@pytest.mark.parametrize(
+    "secret", ["\u200b" * 9, "%20%20%20%20", " \u00a0", "\u2060", "\\\\\n\n\n\n\n"]
+)
+def test_a_secret_of_which_nothing_is_shown_garbles_no_text(secret: str) -> None:
+    assert Redactor(secret)("before and 'after'") == "before and 'after'"
 
 
 def test_what_is_not_the_secret_is_left_alone() -> None:
@@ -123,6 +165,11 @@ SLOW = {
     "noughts": "&#0000",
     "one letter": "a",
     "accents": "a\u0316\u0301",
+    "accents in no order": "a\u0301\u0316",
+    "accents of nothing": "\u0301\u0316",
+    "zero-width characters": "a\u200b",
+    "blanks": " \t",
+    "a space and an end of line": "  a \n",
 }
 NASTY_SECRETS = [TOKEN, "\\" * 30 + "x", "%" * 20, "&amp;" * 8, "a" * 30 + "b", "ab" * 20, "&#" * 9]
 

@@ -136,6 +136,20 @@ async def test_nothing_of_a_block_that_can_not_be_read_is_repeated(simulate: Sim
     assert "valu" not in "".join(traceback.format_exception(refused.value))
 
 
+async def test_a_token_in_place_of_a_file_or_a_name_is_refused_and_not_repeated(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = simulate(tests=0)
+    await save_group("pasted")
+    token = "99887766-5544-3322-1100-aabbccddeeff"
+    monkeypatch.setenv("TE_TOKEN", token)
+    for tests, file in ((voice(), token), (definition(f"TE_TOKEN={token}"), None)):
+        with pytest.raises(SettingsError, match=r"^1 of the names of .* revoke it") as refused:
+            await create_endpoint_tests("pasted", tests, file)
+        assert token not in str(refused.value)
+    assert simulator.calls == []
+
+
 async def test_a_password_in_a_parameter_is_refused_and_not_repeated(
     simulate: Simulate, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -414,14 +414,17 @@ def test_every_option_reaches_the_flow(flow: Flow) -> None:
     assert calls[1]["options"].fail_on == []
 
 
-@pytest.mark.parametrize("option", ["--group", "--credentials", "--only-failed-of"])
+@pytest.mark.parametrize(
+    "option",
+    ["--group", "--credentials", "--only-failed-of", "--name-pattern", "--test-ids-file"],
+)
 def test_a_token_in_place_of_a_name_never_reaches_prefect(
     flow: Flow, capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
     calls = flow(accepted)
     assert main(["1", option, TOKEN]) == 2
     error = capsys.readouterr().err
-    assert "1 of the names of blocks and runs is an API token" in error
+    assert "1 of the names of blocks, runs, tests and files contains an API token" in error
     assert TOKEN not in error
     assert calls == []
 

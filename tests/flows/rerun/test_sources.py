@@ -95,9 +95,14 @@ class TestFile:
         monkeypatch.setenv("TE_TOKEN", token)
         file = tmp_path / "token"
         file.write_text(token.upper())
-        with pytest.raises(InvalidTestIds, match="1 of the test IDs is an API token") as refused:
-            await rerun_endpoint_tests(["202701"], options=RerunOptions(test_ids_file=str(file)))
-        assert token not in str(refused.value).casefold()
+        for options, refusal in (
+            (RerunOptions(test_ids_file=str(file)), "1 of the test IDs contains an API token"),
+            (RerunOptions(test_ids_file=token), "1 of the names of files"),
+            (RerunOptions(name_pattern=f"Bearer {token}"), "1 of the names of files and patterns"),
+        ):
+            with pytest.raises((SettingsError, InvalidTestIds), match=refusal) as refused:
+                await rerun_endpoint_tests(["202701"], options=options)
+            assert token not in str(refused.value).casefold()
         assert simulator.calls == []
 
 
@@ -398,7 +403,7 @@ class TestOnlyFailed:
             (NO_RUN, "this Prefect server has no flow run"),
             ("rerun-endpoint-tests/nightly", "neither the ID of a flow run nor a deployment"),
             ("yesterday", "neither the ID of a flow run nor a deployment"),
-            (TOKEN, "^1 of the runs that only_failed_of names is an API token"),
+            (TOKEN, "^1 of the runs that only_failed_of names contains an API token"),
         ],
     )
     async def test_of_no_run_at_all_is_refused(

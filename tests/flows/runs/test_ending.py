@@ -1,5 +1,6 @@
 import asyncio
 import pickle
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -44,6 +45,33 @@ async def test_a_mistake_ends_a_run_with_its_sentence_and_without_a_traceback(
     assert state.is_failed()
     assert state.message == "no group named 'x'. Nothing was sent."
     assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize("retries", [0, 1])
+async def test_a_mistake_that_repeats_a_token_is_told_and_raised_without_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, retries: int
+) -> None:
+    token = "99887766-5544-3322-1100-aabbccddeeff"
+    monkeypatch.setenv("TE_TOKEN", token)
+    written: list[str] = []
+
+    async def write(*texts: str) -> None:
+        written.extend(texts)
+
+    monkeypatch.setattr("flows.runs.ending.write_markdown", write)
+
+    async def mistaken() -> list[Record]:
+        async with reporting_mistakes("endpoint-reruns-"):
+            raise SettingsError(f"no list 'Bearer {token}'. Nothing was sent.")
+
+    run: Any = telling_mistakes(flow(retries=retries)(mistaken))
+    state = await run(return_state=True)
+    assert "no list 'Bearer ***'. Nothing was sent." in str(state.message)
+    with pytest.raises(SettingsError, match=r"^no list 'Bearer \*\*\*'\. Nothing was sent\.$"):
+        await state.result()
+    assert "Failed. no list 'Bearer ***'. Nothing was sent." in written
+    assert token not in f"{written} {caplog.text}"
 
 
 @pytest.mark.usefixtures("prefect_server")
