@@ -42,14 +42,12 @@ _REFUSED: Final = (
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
     HTTPStatus.GONE,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
-"""What Prefect answers to the content of a call. The same call would be refused again."""
-_GONE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
-"""What proxies answer too, of the whole server: Traefik does while it has none to pass on to."""
+"""What Prefect answers to the content of a call. The same call would be refused again. Proxies use
+these for a server that they can't pass anything on to: Traefik answers 404, for example."""
 _PREFECTS_WORDS: Final = frozenset({"detail", "exception_message"})
-"""Of these its server's answers to what is not there hold one: routes it lacks, or objects."""
+"""Each refusal of its server holds one of these."""
 _LOOKING_INTO_VALUES: Final = ("pydantic", "prefect._internal.", "prefect.utilities.")
 """Modules that find a value wrong for whoever calls them."""
 _LONGEST_REASON = 300
@@ -66,9 +64,8 @@ async def until_taken(
 ) -> Answer:
     """Make a call of the Prefect server until it answers, however long it is away or busy.
 
-    What answers in its place counts as away: a proxy's page, say, also one that tells that nothing
-    is there. So does a CSRF token that is no longer the latest: Prefect's client gets another one
-    for the next try.
+    What answers in its place counts as away: a proxy's page, say, whatever its status. So does a
+    CSRF token that is no longer the latest: Prefect's client gets another one for the next try.
 
     Args:
         call: The call.
@@ -174,7 +171,8 @@ def _why_away(error: Exception) -> str:
             f"the Prefect server does not let this process in ({status}): look at "
             "PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
         ) from None
-    if status in _REFUSED and (status not in _GONE or _is_prefects(answer)):
+    too_large = status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE  # of the content, though by a proxy
+    if too_large or (status in _REFUSED and _is_prefects(answer)):
         return ""
     return f"status {status}"
 
