@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
@@ -25,7 +25,13 @@ from pydantic import ValidationError
 from tasks.artifact_creation import as_json, create_table, is_by_its_own_run
 from tasks.markdown import code
 from tasks.rows import fields_of, from_row, stored_rows
-from tasks.server_calls import checking_changes, run_logger, until_answered, until_taken
+from tasks.server_calls import (
+    Confirm,
+    checking_changes,
+    run_logger,
+    until_answered,
+    until_taken,
+)
 from thousandeyes.changes import is_gone
 from thousandeyes.outcomes import in_words
 from thousandeyes.record import Record
@@ -56,7 +62,7 @@ def artifact_key(test_id: str) -> str:
 async def record_outcome(
     record: Record,
     artifact_id: UUID | None = None,
-    confirm: Callable[[], Awaitable[None]] | None = None,
+    confirm: Confirm | None = None,
     ended_run: UUID | None = None,
 ) -> UUID:
     """Write a test's artifact, a table of its fields, or bring the given one up to date.
@@ -82,8 +88,6 @@ async def record_outcome(
     words = description(record)
 
     async def write() -> UUID:
-        if confirm:
-            await confirm()
         if artifact_id is None:
             return await create_table(rows, key, words, ended_run)
         async with get_client() as client:
@@ -93,7 +97,7 @@ async def record_outcome(
         return artifact_id
 
     try:
-        return await until_taken(write)
+        return await until_taken(write, confirm=confirm)
     except PrefectHTTPStatusError as error:
         if artifact_id is None or error.response.status_code != HTTPStatus.NOT_FOUND:
             raise

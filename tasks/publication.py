@@ -1,6 +1,7 @@
 """A run's report in Prefect: at most three artifacts, each with a key of its deployment."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from tasks.artifacts import NOT_SENT_KEY, OUTCOMES_KEY
 from tasks.links import history_link, ui_link
 from tasks.markdown import plain
 from tasks.report import RunReport, counts, not_sent, table
-from tasks.server_calls import refusals_logged, until_taken
+from tasks.server_calls import Confirm, refusals_logged, until_taken
 from tasks.summary import markdown
 
 
@@ -32,7 +33,9 @@ DRY_RUNS: Final = Place("endpoint-dry-runs-", "endpoint-dry-run-outcomes-")
 CREATIONS: Final = Place("endpoint-creations-", "endpoint-creation-outcomes-")
 
 
-async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> None:
+async def publish(
+    report: RunReport, deployment: str, place: Place = RERUNS, confirm: Confirm | None = None
+) -> None:
     """Write the table, what the run carries on of tests that it did not send, then the summary.
 
     Waits as long as the Prefect server is unreachable. What the server refuses is left out: the run
@@ -42,22 +45,25 @@ async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> 
         report: How the run ended.
         deployment: The slug of its deployment.
         place: Where the report goes.
+        confirm: Called before each try to write something; what it raises ends the report.
     """
     rows, words = table(report.records)
     key, ended_run = place.table + deployment, place.ended_run
     link = history_link(key)
     description = described(report, f"{counts(report.records)}.", words)
     with refusals_logged("the table of outcomes"):
-        made = await until_taken(lambda: create_table(rows, key, description, ended_run))
+        create = partial(create_table, rows, key, description, ended_run)
+        made = await until_taken(create, confirm=confirm)
         # The key alone would lead to the newest one, which before long is another run's.
         link = ui_link(f"artifacts/artifact/{made}")
     if place.table == OUTCOMES_KEY and (kept := not_sent(report, rows)):
         with refusals_logged("what it carries on of tests that were not sent"):
             not_sent_key, how = NOT_SENT_KEY + deployment, "Tests that this run did not send"
-            await until_taken(lambda: create_table(kept, not_sent_key, how, ended_run))
+            create = partial(create_table, kept, not_sent_key, how, ended_run)
+            await until_taken(create, confirm=confirm)
     summary_key, text = place.summary + deployment, markdown(report, link)
     description = described(report, report.message)
-    await _write("the summary", summary_key, text, description, ended_run)
+    await _write("the summary", summary_key, text, description, ended_run, confirm)
 
 
 def described(report: RunReport, *sentences: str) -> str:
@@ -74,11 +80,19 @@ async def write_markdown(what: str, key: str, text: str, description: str) -> st
 
     If the server refuses it, it is left out and `what` is logged; the page then lists older ones.
     """
-    return await _write(what, key, text, plain(description), None)
+    return await _write(what, key, text, plain(description))
 
 
-async def _write(what: str, key: str, text: str, description: str, ended_run: UUID | None) -> str:
+async def _write(
+    what: str,
+    key: str,
+    text: str,
+    description: str,
+    ended_run: UUID | None = None,
+    confirm: Confirm | None = None,
+) -> str:
     with refusals_logged(what):
-        made = await until_taken(lambda: create_markdown(text, key, description, ended_run))
+        create = partial(create_markdown, text, key, description, ended_run)
+        made = await until_taken(create, confirm=confirm)
         return ui_link(f"artifacts/artifact/{made}")
     return history_link(key)

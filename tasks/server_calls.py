@@ -23,6 +23,8 @@ from thousandeyes.text import cut, without_userinfo
 
 Answer = TypeVar("Answer")
 P = ParamSpec("P")
+Confirm = Callable[[], Awaitable[None]]
+"""Returns when this process may write for its run, and raises if it may not."""
 
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
@@ -61,6 +63,7 @@ async def until_taken(
     call: Callable[[], Awaitable[Answer]],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     longest_pause: float = _LONGEST_PAUSE,
+    confirm: Confirm | None = None,
 ) -> Answer:
     """Make a call of the Prefect server until it answers, however long it is away or busy.
 
@@ -71,6 +74,7 @@ async def until_taken(
         call: The call.
         sleep: Waits that many seconds.
         longest_pause: Seconds between two tries, at most.
+        confirm: Called before each try; what it raises ends the tries.
 
     Raises:
         NoAccess: The server takes no credentials of this process (401, 403, 407).
@@ -80,6 +84,8 @@ async def until_taken(
     """
     pause, reading_again = _FIRST_PAUSE, 0.0
     while True:
+        if confirm:
+            await confirm()
         try:
             return await call()
         except Exception as error:
