@@ -13,7 +13,7 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import Abort, Pause, PrefectSignal
 from prefect.states import Cancelled, Completed, Failed
 
-from flows.runs.ownership import SUSPENDED, OwnRun
+from flows.runs.ownership import SUSPENDED, OwnRun, RunCancelled
 from tasks.deployment import deployment_slug
 from tasks.markdown import plain
 from tasks.publication import RERUNS, Place, publish, write_markdown
@@ -59,6 +59,8 @@ def telling_mistakes(flow: Flow[P, Work]) -> Flow[P, Work]:
     async def call(*args: P.args, **kwargs: P.kwargs) -> list[Record]:
         try:
             return await work(*args, **kwargs)
+        except RunCancelled as error:
+            return cast("list[Record]", Cancelled(message=_sentence(error)))
         except ThousandEyesError as error:
             if _to_be_raised():
                 raise
@@ -86,7 +88,9 @@ async def reporting_mistakes(summary: str) -> AsyncIterator[None]:
     except BaseException as error:
         if FlowRunContext.get():  # else a flow's function is called by itself
             why = _why_cut_short(error)
-            word, reason = ("Cancelled.", "") if why == _CANCELLED else ("Failed.", why)
+            cancelled = why == _CANCELLED or isinstance(error, RunCancelled)
+            word = "Cancelled." if cancelled else "Failed."
+            reason = "" if why == _CANCELLED else why
             # Also while it is being cancelled; but that never waits for an unreachable server.
             seconds = None if isinstance(error, Exception) else _LONGEST_WORD
             with anyio.move_on_after(seconds, shield=True):

@@ -37,6 +37,10 @@ _LONGEST_PAUSE: Final = 5.0
 """Seconds between two tries while the server is unreachable: the whole run waits for this."""
 
 
+class RunCancelled(RunStopped):
+    """Somebody cancels the run. Prefect accepts no other ending of it."""
+
+
 async def _read(flow_run_id: UUID) -> FlowRun:
     async with get_client() as client:
         return await client.read_flow_run(flow_run_id)
