@@ -139,7 +139,8 @@ async def to_its_end(
         await work
         await own_run.confirm_or_abort()
         why = _CANCELLED if own_run.cancelled else SUSPENDED if own_run.suspended else ""
-        ended = await _publish(report(), close, place, _WORDS.get(why), own_run)
+        word = _WORDS.get(why)
+        ended = await _publish(report(), close, place, word, own_run, cut_short=bool(why))
     except BaseException as error:
         if not await _is_lost(own_run):
             cut_short(why := _why_cut_short(error))

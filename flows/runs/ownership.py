@@ -2,10 +2,10 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 import prefect.runtime
@@ -19,6 +19,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import Abort, ObjectNotFound
 
+from flows.runs.concurrency import in_background
 from tasks.server_calls import NoAccess, until_taken
 from thousandeyes.clock import elapsed
 from thousandeyes.errors import RunStopped
@@ -149,6 +150,30 @@ class OwnRun:
             except (NoAccess, RunStopped) as error:
                 stop(str(error))
                 return
+
+    async def cutting_short(
+        self, work: Coroutine[Any, Any, None], told: Callable[[str], None]
+    ) -> None:
+        """Do work that sends nothing itself, until it ends or the run is lost or is to end.
+
+        Args:
+            work: The work.
+            told: Called with why it is cut short.
+        """
+        doing, stopped = asyncio.ensure_future(work), False
+
+        def stop(reason: str) -> None:
+            nonlocal stopped
+            if not doing.done():
+                stopped = doing.cancel()
+                told(reason)
+
+        async with in_background(self.watch(stop)):
+            try:
+                await doing
+            except asyncio.CancelledError:
+                if not stopped:
+                    raise
 
     async def confirm_or_abort(self) -> None:
         """Return when the run is this process's right now, also to end or to suspend.

@@ -268,6 +268,32 @@ async def test_it_is_watched_until_nothing_more_may_be_sent() -> None:
     assert (told, server.asked) == (["cancelled"], 4)
 
 
+async def test_work_that_sends_nothing_is_cut_short_when_the_run_is_to_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("flows.runs.ownership.TRUSTED", 0.01)
+    server = Server()
+    own_run = server.own_run()
+    server.state, server.now = Cancelling(), server.now + TRUSTED + 1
+    told: list[str] = []
+    await own_run.cutting_short(asyncio.sleep(600), told.append)
+    assert told == ["cancelled"]
+
+
+async def test_it_raises_what_the_work_raises_and_is_itself_cancelled_as_ever() -> None:
+    async def fails() -> None:
+        raise ValueError("of the work")
+
+    own_run = Server().own_run()
+    with pytest.raises(ValueError, match="of the work"):
+        await own_run.cutting_short(fails(), pytest.fail)
+    doing = asyncio.ensure_future(own_run.cutting_short(asyncio.sleep(600), pytest.fail))
+    await asyncio.sleep(0)
+    doing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await doing
+
+
 @pytest.mark.parametrize("state", [Crashed(), AwaitingRetry(), Pending(), Completed()])
 async def test_a_run_that_was_taken_for_dead_is_lost_for_good(state: State) -> None:
     server = Server()
