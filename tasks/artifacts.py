@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
@@ -25,7 +25,13 @@ from pydantic import ValidationError
 from tasks.artifact_creation import as_json, create_table, is_by_its_own_run
 from tasks.markdown import code
 from tasks.rows import fields_of, from_row, stored_rows
-from tasks.server_calls import checking_changes, run_logger, until_answered, until_taken
+from tasks.server_calls import (
+    Confirm,
+    checking_changes,
+    run_logger,
+    until_answered,
+    until_taken,
+)
 from thousandeyes.changes import is_gone
 from thousandeyes.outcomes import in_words
 from thousandeyes.record import Record
@@ -59,7 +65,7 @@ def artifact_key(test_id: str) -> str:
 async def record_outcome(
     record: Record,
     artifact_id: UUID | None = None,
-    confirm: Callable[[], Awaitable[None]] | None = None,
+    confirm: Confirm | None = None,
     ended_run: UUID | None = None,
 ) -> UUID:
     """Write a test's artifact, a table of its fields, or bring the given one up to date.
@@ -85,8 +91,6 @@ async def record_outcome(
     words = description(record)
 
     async def write() -> UUID:
-        if confirm:
-            await confirm()
         if artifact_id is None:
             return await create_table(rows, key, words, ended_run)
         async with get_client() as client:
@@ -96,7 +100,7 @@ async def record_outcome(
         return artifact_id
 
     try:
-        return await until_taken(write)
+        return await until_taken(write, confirm=confirm)
     except PrefectHTTPStatusError as error:
         if artifact_id is None or error.response.status_code != HTTPStatus.NOT_FOUND:
             raise
@@ -173,10 +177,10 @@ def _records(artifact: Artifact) -> list[Record]:
     return records
 
 
-async def count_artifacts(flow_run_ids: Iterable[UUID], key: str) -> int:
-    """Return how many artifacts with keys that begin so these flow runs made themselves."""
+async def times_of(flow_run_ids: Iterable[UUID], key: str) -> list[datetime]:
+    """Return when these flow runs made artifacts with keys that begin so, by the server's clock."""
     found = await _read(list(flow_run_ids), ArtifactFilterKey(like_=f"{key}%"))
-    return sum(map(is_by_its_own_run, found))
+    return [one.created for one in found if is_by_its_own_run(one) and one.created]
 
 
 async def newest_artifact(flow_run_ids: Iterable[UUID], key: str) -> Artifact | None:

@@ -6,7 +6,7 @@ Each step of a creation is recorded in the group's block before the next one beg
 run creates a test twice, wherever an earlier one ended. One run at a time may change a group.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from prefect import get_client
 from prefect.client.schemas.actions import BlockDocumentUpdate
 
 from tasks.blocks import EndpointTestGroup
-from tasks.server_calls import checking_changes, until_taken
+from tasks.server_calls import Confirm, checking_changes, until_taken
 from thousandeyes.text import shown
 
 
@@ -81,9 +81,7 @@ class KnownTests:
         """Return the group as it is now."""
         return (await until_taken(self._load))[1]
 
-    async def creating(
-        self, test_name: str, confirm: Callable[[], Awaitable[None]] | None = None
-    ) -> None:
+    async def creating(self, test_name: str, confirm: Confirm | None = None) -> None:
         """Note that a creation of this test goes out next; `confirm` is called before each try."""
 
         def change(group: EndpointTestGroup) -> None:
@@ -120,13 +118,9 @@ class KnownTests:
         await self._change(change)
 
     async def _change(
-        self,
-        change: Callable[[EndpointTestGroup], None],
-        confirm: Callable[[], Awaitable[None]] | None = None,
+        self, change: Callable[[EndpointTestGroup], None], confirm: Confirm | None = None
     ) -> None:
         async def load_and_save() -> None:
-            if confirm:
-                await confirm()
             document_id, group = await self._load()
             change(group)
             # Not by the block's own `save`: that overwrites what somebody else has changed in other
@@ -137,7 +131,7 @@ class KnownTests:
                     document_id, BlockDocumentUpdate(data=changed)
                 )
 
-        await until_taken(load_and_save)
+        await until_taken(load_and_save, confirm=confirm)
 
     async def _load(self) -> tuple[UUID, EndpointTestGroup]:
         async with get_client() as client:

@@ -1,6 +1,7 @@
 """A run's report in Prefect: at most three artifacts, each with a key of its deployment."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from tasks.artifacts import (
 from tasks.links import history_link, ui_link
 from tasks.markdown import plain
 from tasks.report import RunReport, counts, not_sent, table
-from tasks.server_calls import refusals_logged, run_logger, until_taken
+from tasks.server_calls import Confirm, refusals_logged, run_logger, until_taken
 from tasks.summary import markdown
 
 
@@ -39,7 +40,9 @@ DRY_RUNS: Final = Place("endpoint-dry-runs-", DRY_RUN_OUTCOMES_KEY, DRY_RUN_LEFT
 CREATIONS: Final = Place("endpoint-creations-", "endpoint-creation-outcomes-")
 
 
-async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> None:
+async def publish(
+    report: RunReport, deployment: str, place: Place = RERUNS, confirm: Confirm | None = None
+) -> None:
     """Write the table, what the run carries on of tests that it did not send, then the summary.
 
     The log's last line is the summary's address, so that it leads to the report.
@@ -50,22 +53,25 @@ async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> 
         report: How the run ended.
         deployment: The slug of its deployment.
         place: Where the report goes.
+        confirm: Called before each try to write something; what it raises ends the report.
     """
     rows, words = table(report.records)
     key, ended_run = place.table + deployment, place.ended_run
     link = history_link(key)
     description = described(report, f"{counts(report.records)}.", words)
     with refusals_logged("the table of outcomes"):
-        made = await until_taken(lambda: create_table(rows, key, description, ended_run))
+        create = partial(create_table, rows, key, description, ended_run)
+        made = await until_taken(create, confirm=confirm)
         # The key alone would lead to the newest one, which before long is another run's.
         link = ui_link(f"artifacts/artifact/{made}")
     if place.left_out and (kept := not_sent(report, rows)):
         with refusals_logged("what it carries on of tests that were not sent"):
             left_out, how = place.left_out + deployment, "Tests that this run did not send"
-            await until_taken(lambda: create_table(kept, left_out, how, ended_run))
+            create = partial(create_table, kept, left_out, how, ended_run)
+            await until_taken(create, confirm=confirm)
     summary_key, text = place.summary + deployment, markdown(report, link)
     description = described(report, report.message)
-    await _write("the summary", summary_key, text, description, ended_run)
+    await _write("the summary", summary_key, text, description, ended_run, confirm)
 
 
 def described(report: RunReport, *sentences: str) -> str:
@@ -82,12 +88,20 @@ async def write_markdown(what: str, key: str, text: str, description: str) -> st
 
     If the server refuses it, it is left out and `what` is logged; the page then lists older ones.
     """
-    return await _write(what, key, text, plain(description), None)
+    return await _write(what, key, text, plain(description))
 
 
-async def _write(what: str, key: str, text: str, description: str, ended_run: UUID | None) -> str:
+async def _write(
+    what: str,
+    key: str,
+    text: str,
+    description: str,
+    ended_run: UUID | None = None,
+    confirm: Confirm | None = None,
+) -> str:
     with refusals_logged(what):
-        made = await until_taken(lambda: create_markdown(text, key, description, ended_run))
+        create = partial(create_markdown, text, key, description, ended_run)
+        made = await until_taken(create, confirm=confirm)
         link = ui_link(f"artifacts/artifact/{made}")
         if not link.startswith("/"):  # else the UI's address is not known
             run_logger().info("%s: %s", what.capitalize(), link)

@@ -23,6 +23,8 @@ from thousandeyes.text import cut, without_userinfo
 
 Answer = TypeVar("Answer")
 P = ParamSpec("P")
+Confirm = Callable[[], Awaitable[None]]
+"""Returns when this process may write for its run, and raises if it may not."""
 
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
@@ -42,14 +44,12 @@ _REFUSED: Final = (
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
     HTTPStatus.GONE,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
-"""What Prefect answers to the content of a call. The same call would be refused again."""
-_GONE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
-"""What proxies answer too, of the whole server: Traefik does while it has none to pass on to."""
+"""What Prefect answers to the content of a call. The same call would be refused again. Proxies use
+these for a server that they can't pass anything on to: Traefik answers 404, for example."""
 _PREFECTS_WORDS: Final = frozenset({"detail", "exception_message"})
-"""Of these its server's answers to what is not there hold one: routes it lacks, or objects."""
+"""Each refusal of its server holds one of these."""
 _LOOKING_INTO_VALUES: Final = ("pydantic", "prefect._internal.", "prefect.utilities.")
 """Modules that find a value wrong for whoever calls them."""
 _LONGEST_REASON = 300
@@ -63,17 +63,18 @@ async def until_taken(
     call: Callable[[], Awaitable[Answer]],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     longest_pause: float = _LONGEST_PAUSE,
+    confirm: Confirm | None = None,
 ) -> Answer:
     """Make a call of the Prefect server until it answers, however long it is away or busy.
 
-    What answers in its place counts as away: a proxy's page, say, also one that tells that nothing
-    is there. So does a CSRF token that is no longer the latest: Prefect's client gets another one
-    for the next try.
+    What answers in its place counts as away: a proxy's page, say, whatever its status. So does a
+    CSRF token that is no longer the latest: Prefect's client gets another one for the next try.
 
     Args:
         call: The call.
         sleep: Waits that many seconds.
         longest_pause: Seconds between two tries, at most.
+        confirm: Called before each try; what it raises ends the tries.
 
     Raises:
         NoAccess: The server takes no credentials of this process (401, 403, 407).
@@ -83,6 +84,8 @@ async def until_taken(
     """
     pause, reading_again = _FIRST_PAUSE, 0.0
     while True:
+        if confirm:
+            await confirm()
         try:
             return await call()
         except Exception as error:
@@ -174,7 +177,8 @@ def _why_away(error: Exception) -> str:
             f"the Prefect server does not let this process in ({status}): look at "
             "PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
         ) from None
-    if status in _REFUSED and (status not in _GONE or _is_prefects(answer)):
+    too_large = status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE  # of the content, though by a proxy
+    if too_large or (status in _REFUSED and _is_prefects(answer)):
         return ""
     return f"status {status}"
 

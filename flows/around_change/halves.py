@@ -20,6 +20,7 @@ from flows.rerun.flow import RerunFailed, rerun_endpoint_tests
 from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import FLOW
 from flows.runs.history import recorded, runs_of
+from flows.runs.ownership import OwnRun, RunCancelled
 from flows.runs.sentence import named
 from tasks.report import failures_first
 from tasks.server_calls import until_answered, until_taken
@@ -135,7 +136,7 @@ class Halves:
         """Measure the first half, which passes whatever is measured.
 
         Raises:
-            RunStopped: Somebody cancelled it.
+            RunStopped: Somebody cancelled it, or this run.
         """
         await self._measure(_BEFORE, "before", compare_with=NOTHING, fail_on=[])
 
@@ -143,7 +144,7 @@ class Halves:
         """Measure the second half against the first; returns one record per test.
 
         Raises:
-            RunStopped: Somebody cancelled it.
+            RunStopped: Somebody cancelled it, or this run.
         """
         try:
             return await self._measure(_AFTER, "after", compare_with=str(before.run.id))
@@ -157,9 +158,14 @@ class Halves:
         try:
             return await named(self.test_ids, self.groups, self.credentials, options)
         except CancelledRun:
+            own_run = OwnRun(self.parent)
+            await own_run.confirm_or_abort()
+            cancelled = f"the run {self.parent.name}-{name} was cancelled"
+            if own_run.cancelled:
+                raise RunCancelled(f"{cancelled} with this one.") from None
             raise RunStopped(
-                f"the run {self.parent.name}-{name} was cancelled. If that was a mistake, retry "
-                "this run: it continues where it left off."
+                f"{cancelled}. If that was a mistake, retry this run: it continues where it left "
+                "off."
             ) from None
 
 

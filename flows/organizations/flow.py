@@ -139,7 +139,7 @@ async def rerun_organizations(
             await until_taken(lambda: cancel_waiting(own_runs))
 
     return await to_its_end(
-        all_or_first_error(map(run, organizations)),
+        own_run.cutting_short(all_or_first_error(map(run, organizations)), cut_short),
         own_run=own_run,
         cut_short=cut_short,
         report=report,

@@ -96,7 +96,7 @@ async def judge_run_again(run: str) -> list[Record]:
         return seen.report
 
     return await to_its_end(
-        work(),
+        own_run.cutting_short(work(), judging.cut_short),
         own_run=own_run,
         cut_short=judging.cut_short,
         report=report,

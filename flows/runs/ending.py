@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Final, ParamSpec, cast
 
 import anyio
@@ -13,7 +13,7 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import Abort, Pause, PrefectSignal
 from prefect.states import Cancelled, Completed, Failed
 
-from flows.runs.ownership import SUSPENDED, OwnRun
+from flows.runs.ownership import SUSPENDED, OwnRun, RunCancelled
 from tasks.deployment import deployment_slug
 from tasks.loading import without_known_tokens
 from tasks.markdown import plain
@@ -60,6 +60,8 @@ def telling_mistakes(flow: Flow[P, Work]) -> Flow[P, Work]:
     async def call(*args: P.args, **kwargs: P.kwargs) -> list[Record]:
         try:
             return await work(*args, **kwargs)
+        except RunCancelled as error:
+            return cast("list[Record]", Cancelled(message=_sentence(error)))
         except ThousandEyesError as error:
             if (told := without_known_tokens(str(error))) != str(error):
                 error.args = (told,)  # Prefect logs what is raised
@@ -89,7 +91,9 @@ async def reporting_mistakes(summary: str) -> AsyncIterator[None]:
     except BaseException as error:
         if FlowRunContext.get():  # else a flow's function is called by itself
             why = _why_cut_short(error)
-            word, reason = ("Cancelled.", "") if why == _CANCELLED else ("Failed.", why)
+            cancelled = why == _CANCELLED or isinstance(error, RunCancelled)
+            word = "Cancelled." if cancelled else "Failed."
+            reason = "" if why == _CANCELLED else why
             # Also while it is being cancelled; but that never waits for an unreachable server.
             seconds = None if isinstance(error, Exception) else _LONGEST_WORD
             with anyio.move_on_after(seconds, shield=True):
@@ -130,23 +134,29 @@ async def to_its_end(
 
     Raises:
         RunFailed: The run did not pass, and Prefect has to see it.
-        Abort: The run was suspended: Prefect's engine leaves it so.
+        Abort: The run was suspended, or another process has taken it over: Prefect's engine leaves
+            its state as it is.
         BaseException: Whatever cut the work short, after the report.
     """
     try:
         await work
         await own_run.confirm_or_abort()
         why = _CANCELLED if own_run.cancelled else SUSPENDED if own_run.suspended else ""
-        ended = await _publish(report(), close, place, _WORDS.get(why))
+        word = _WORDS.get(why)
+        ended = await _publish(report(), close, place, word, own_run, cut_short=bool(why))
     except BaseException as error:
         if not await _is_lost(own_run):
             cut_short(why := _why_cut_short(error))
-            await _publish(report(), close, place, _WORDS.get(why), cut_short=True)
+            with suppress(Abort):  # if it was lost only now
+                await _publish(report(), close, place, _WORDS.get(why), own_run, cut_short=True)
+        if own_run.lost and isinstance(error, Exception):  # which would be the run's final state
+            raise Abort(str(error)) from error
         raise
+    await own_run.confirm_or_abort()  # the report may have waited for the server for long
     if own_run.cancelled:
         # Prefect accepts no other ending of a run that somebody cancels.
         return cast("list[Record]", Cancelled(message=ended.message))
-    if own_run.suspended:  # it stays so until somebody resumes it
+    if why == SUSPENDED:  # it stays so until somebody resumes it
         raise Abort("Suspended: what is left is sent when the run is resumed")
     return as_state(ended, failure)
 
@@ -177,6 +187,7 @@ async def _publish(
     close: Callable[[], Awaitable[None]],
     place: Place,
     word: str | None,
+    own_run: OwnRun,
     *,
     cut_short: bool = False,
 ) -> RunReport:
@@ -187,10 +198,16 @@ async def _publish(
     with anyio.CancelScope(shield=True):  # also while it is being cancelled
         try:
             if own or not cut_short:
-                await publish(report, place.deployment or await deployment_slug(), place)
+                deployment = place.deployment or await deployment_slug()
+                await publish(report, deployment, place, partial(_confirm, own_run))
         finally:
             await close()
     return report
+
+
+async def _confirm(own_run: OwnRun) -> None:
+    if await _is_lost(own_run):
+        raise Abort("Prefect presumed this process dead; the run may continue elsewhere")
 
 
 async def _is_lost(own_run: OwnRun) -> bool:

@@ -1,5 +1,6 @@
 """What a flow run has recorded so far, over all its attempts."""
 
+from bisect import bisect
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -14,7 +15,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, TaskRun
 
-from tasks.artifacts import count_artifacts, read_outcomes
+from tasks.artifacts import read_outcomes, times_of
 from tasks.publication import RERUNS
 from tasks.server_calls import until_answered
 from thousandeyes.record import Record
@@ -66,10 +67,13 @@ async def died_unseen(flow_run: FlowRun, *, under_way: bool = True) -> Died | No
     ended = sum(run.run_count for run in runs) - under_way
     if ended <= 0:
         return None
-    if (died := ended - await count_artifacts([run.id for run in runs], RERUNS.summary)) <= 0:
+    starts = sorted(await _starts(runs))
+    reports = await times_of([run.id for run in runs], RERUNS.summary)
+    # By attempt: if the reply to a write is lost, the same report is written again.
+    reported = {bisect(starts, one) for one in reports}
+    if (died := ended - len(reported)) <= 0:
         return None
     began = min((run.start_time for run in runs if run.start_time), default=_LONG_AGO)
-    starts = sorted(await _starts(runs))
     latest = starts[-2:-1] if under_way else starts[-1:]
     told = await read_outcomes([run.id for run in runs], since=max(latest, default=_LONG_AGO))
     return Died(began, frozenset(record.test_id for record in told), died)
@@ -80,7 +84,7 @@ async def has_reported(flow_run: FlowRun) -> bool:
 
     A summary is also left by one that ended before it could begin.
     """
-    return await count_artifacts(await runs_of(flow_run), RERUNS.table) > 0
+    return bool(await times_of(await runs_of(flow_run), RERUNS.table))
 
 
 async def recorded(flow_run: FlowRun, *, gone_too: bool = False) -> dict[str, Record]:

@@ -2,17 +2,24 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 import prefect.runtime
 from prefect import get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    TaskRunFilter,
+    TaskRunFilterId,
+)
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import Abort, ObjectNotFound
 
+from flows.runs.concurrency import in_background
 from tasks.server_calls import NoAccess, until_taken
 from thousandeyes.clock import elapsed
 from thousandeyes.errors import RunStopped
@@ -31,9 +38,33 @@ _LONGEST_PAUSE: Final = 5.0
 """Seconds between two tries while the server is unreachable: the whole run waits for this."""
 
 
+class RunCancelled(RunStopped):
+    """Somebody cancels the run. Prefect accepts no other ending of it."""
+
+
 async def _read(flow_run_id: UUID) -> FlowRun:
     async with get_client() as client:
         return await client.read_flow_run(flow_run_id)
+
+
+async def _read_above(flow_run: FlowRun) -> list[UUID]:
+    """Return the runs that this one is a subflow of, the nearest first."""
+    above: list[UUID] = []
+    async with get_client() as client:
+        while parent := flow_run.parent_task_run_id:
+            of_task = TaskRunFilter(id=TaskRunFilterId(any_=[parent]))
+            found = await client.read_flow_runs(task_run_filter=of_task)
+            if not found:  # deleted
+                break
+            flow_run = found[0]
+            above.append(flow_run.id)
+    return above
+
+
+async def _read_all(flow_run_ids: list[UUID]) -> list[FlowRun]:
+    these = FlowRunFilter(id=FlowRunFilterId(any_=flow_run_ids))
+    async with get_client() as client:
+        return await client.read_flow_runs(flow_run_filter=these)
 
 
 class OwnRun:
@@ -43,7 +74,7 @@ class OwnRun:
     was only cut off, there are two of them; the one that Prefect no longer counts stops. `flow_run`
     is the run as it was at the start; `lost` means that it is no longer this process's,
     `cancelled` and `suspended` that somebody wants it to end, or to wait. In these two cases this
-    process still reports it.
+    process still reports it. Whoever cancels a run cancels its subflows, too.
     """
 
     def __init__(
@@ -56,6 +87,7 @@ class OwnRun:
         self.lost = self.cancelled = self.suspended = False
         self._clock = clock
         self._read = read
+        self._above = None if flow_run.parent_task_run_id else list[UUID]()  # None: not yet read
         self._confirmed = clock()
         self._looking = asyncio.Lock()
 
@@ -119,6 +151,30 @@ class OwnRun:
                 stop(str(error))
                 return
 
+    async def cutting_short(
+        self, work: Coroutine[Any, Any, None], told: Callable[[str], None]
+    ) -> None:
+        """Do work that sends nothing itself, until it ends or the run is lost or is to end.
+
+        Args:
+            work: The work.
+            told: Called with why it is cut short.
+        """
+        doing, stopped = asyncio.ensure_future(work), False
+
+        def stop(reason: str) -> None:
+            nonlocal stopped
+            if not doing.done():
+                stopped = doing.cancel()
+                told(reason)
+
+        async with in_background(self.watch(stop)):
+            try:
+                await doing
+            except asyncio.CancelledError:
+                if not stopped:
+                    raise
+
     async def confirm_or_abort(self) -> None:
         """Return when the run is this process's right now, also to end or to suspend.
 
@@ -157,8 +213,26 @@ class OwnRun:
             self.lost = True
             return
         self.lost = not self._is_ours(now)
-        self.cancelled = bool(now.state and now.state.is_cancelling())
+        self.cancelled = bool(now.state and now.state.is_cancelling()) or await self._ends_above()
         self.suspended = bool(now.state and now.state.is_paused())
+
+    async def _ends_above(self) -> bool:
+        """Return whether somebody cancels a run that this one is a subflow of."""
+        if self._above is None:
+            read = partial(_read_above, self.flow_run)
+            self._above = await until_taken(read, longest_pause=_LONGEST_PAUSE)
+        if not self._above:
+            return False
+        read_all = partial(_read_all, self._above)
+        runs = await until_taken(read_all, longest_pause=_LONGEST_PAUSE)
+        return any(self._is_cancelled(run) for run in runs)
+
+    def _is_cancelled(self, above: FlowRun) -> bool:
+        if not (state := above.state) or state.is_cancelling():
+            return bool(state)
+        # Somebody may have retried just this run, long after the one above it was cancelled.
+        began = self.flow_run.state
+        return state.is_cancelled() and not (began and state.timestamp < began.timestamp)
 
     def _is_ours(self, now: FlowRun) -> bool:
         state = now.state

@@ -1,12 +1,12 @@
 """The artifacts of a run's tests: each created once and kept up to date, one write at a time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from uuid import UUID
 
 from tasks.artifacts import record_outcome
-from tasks.server_calls import NoAccess, refusals_logged
+from tasks.server_calls import Confirm, NoAccess, refusals_logged
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 
@@ -38,9 +38,7 @@ class Artifacts:
         with refusals_logged(f"the outcome of test {record.test_id}", let_through=(NoAccess,)):
             await self.write(record)
 
-    async def write(
-        self, record: Record, confirm: Callable[[], Awaitable[None]] | None = None
-    ) -> None:
+    async def write(self, record: Record, confirm: Confirm | None = None) -> None:
         """Bring a test's artifact up to date, one write after the other.
 
         `confirm` is called before each try; what it raises ends the tries.

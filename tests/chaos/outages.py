@@ -108,7 +108,7 @@ async def api_closes_kept_connections(stage: Stage) -> Judgement:
 FAULTS: Final[dict[str, Fault]] = {
     **{
         f"prefect-{mode}": partial(answers_otherwise, of=_PREFECT, mode=mode)
-        for mode in ("refuse", "black-hole", "500", "503", "429", "html")
+        for mode in ("refuse", "black-hole", "400", "500", "503", "429", "html")
     },
     "prefect-401": partial(lets_nobody_in, of=_PREFECT),
     "prefect-flaps": prefect_flaps,

@@ -111,7 +111,9 @@ def refusing(status: int) -> Callable[..., Any]:
     async def refuse(*_: object) -> None:
         request = httpx.Request("POST", "http://prefect/api/artifacts/")
         raise PrefectHTTPStatusError(
-            str(status), request=request, response=httpx.Response(status, request=request)
+            str(status),
+            request=request,
+            response=httpx.Response(status, json={"detail": "why"}, request=request),
         )
 
     return refuse

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -63,7 +64,7 @@ class Server:
         refusal(403, '{"detail": "Invalid CSRF token or client identifier."}'),
         refusal(404, "404 page not found\n"),
         refusal(404, '{"message": "no Route matched with those values"}'),
-        refusal(410, "<html>"),
+        *(refusal(status, "<html>") for status in (400, 409, 410, 422)),
         json.JSONDecodeError("a page of a proxy", "<html>", 0),
         UnicodeDecodeError("utf-8", "Größe".encode("latin-1"), 2, 3, "a page of a proxy"),
         httpx.TooManyRedirects("a proxy that has no session of ours"),
@@ -108,10 +109,9 @@ async def test_the_pauses_grow_to_a_cap() -> None:
 @pytest.mark.parametrize(
     ("status", "text"),
     [
-        *((status, "") for status in (400, 409, 413, 422)),
-        (404, '{"detail": "Not Found"}'),
-        (404, '{"exception_message": "Block type not found"}'),
-        (410, '{"detail": "Gone"}'),
+        *((status, '{"detail": "why"}') for status in (400, 404, 409, 410, 422)),
+        *((status, '{"exception_message": "why"}') for status in (404, 422)),
+        (413, "<html>"),
     ],
 )
 async def test_a_refusal_of_what_the_call_holds_is_not_waited_out(status: int, text: str) -> None:
@@ -119,6 +119,28 @@ async def test_a_refusal_of_what_the_call_holds_is_not_waited_out(status: int, t
     with pytest.raises(PrefectHTTPStatusError):
         await until_taken(server.write, server.sleep)
     assert server.pauses == []
+
+
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize(
+    ("status", "path", "asked"),
+    [
+        (400, "/artifacts/filter", {"headers": {"x-prefect-api-version": "none"}}),
+        (409, "/variables/", {"json": {"name": "taken", "value": 1}}),
+        (422, "/artifacts/", {"json": {"key": 1}}),
+    ],
+)
+async def test_what_prefects_server_refuses_is_known_as_its_own(
+    status: int, path: str, asked: dict[str, Any]
+) -> None:
+    async def ask() -> None:
+        async with get_client() as client:
+            for _ in range(2):  # the second variable of a name is one too many
+                await client._client.post(path, **asked)
+
+    with pytest.raises(PrefectHTTPStatusError) as refused:
+        await until_taken(ask, Server().sleep)
+    assert refused.value.response.status_code == status
 
 
 @pytest.mark.parametrize("status", [401, 403, 407])

@@ -254,6 +254,21 @@ async def test_a_half_that_somebody_cancels_ends_the_run_which_says_so(simulate:
     assert state.message in await page_of(id_of(state))
 
 
+async def test_a_run_that_no_worker_cancels_sends_nothing_more_and_ends_cancelled(
+    simulate: Simulate,
+) -> None:
+    simulator = simulate(tests=ids(60), latency_seconds=1)
+    run = Run(ids(60), options={"max_in_flight": 1})
+    await wait_until(lambda: bool(sent(simulator)))
+    async with get_client() as client:
+        await client.set_flow_run_state(run.ids[0], Cancelling(), force=True)
+    state = await run.ended()
+    assert state.is_cancelled()
+    assert re.fullmatch(r"the run .*-before was cancelled with this one\.", str(state.message))
+    assert f"**Cancelled.** {state.message}" in await page_of(run.ids[0])
+    assert len(sent(simulator)) < 60
+
+
 async def test_cancelled_in_the_second_half_the_run_no_longer_says_that_it_measures(
     simulate: Simulate,
 ) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prefect import flow, get_client
 from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.states import Cancelled, Completed
+from prefect.states import Cancelled, Cancelling, Completed
 
 from flows.organizations import rerun_organizations
 from flows.organizations.flow import Organization, conclude, pause_between_looks
@@ -261,6 +261,22 @@ class TestChoice:
 
         await calls()
         assert len(set(self.keys["org-east"])) == 2
+
+    async def test_a_run_that_no_worker_cancels_sees_it_and_ends_cancelled(self) -> None:
+        self.endless = "org-west"
+        run_ids: list[UUID] = []
+        noting = rerun_organizations.with_options(
+            on_running=[lambda _flow, flow_run, _state: run_ids.append(flow_run.id)]
+        )
+        running = asyncio.ensure_future(
+            noting(credentials=["org-east", "org-west"], return_state=True)
+        )
+        await wait_until(lambda: len(self.started) == 2)
+        async with get_client() as client:
+            await client.set_flow_run_state(run_ids[0], Cancelling(), force=True)
+        state = await running
+        assert state.is_cancelled()
+        assert str(state.message).startswith("1 of 2 organizations passed; org-west: ")
 
     async def test_cancelled_it_reports_those_that_ended_and_those_that_did_not(self) -> None:
         self.trouble, self.endless = {}, "org-west"

@@ -22,7 +22,7 @@ from prefect.states import Cancelling, Crashed, Running, Scheduled, Suspended
 
 from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from flows.runs.sending import Sending
-from tasks.artifacts import count_artifacts, read_outcomes
+from tasks.artifacts import read_outcomes, times_of
 from tasks.loading import load_groups
 from tests.flows.scene import (
     SUMMARY,
@@ -157,7 +157,7 @@ async def test_an_attempt_that_could_not_begin_is_reported_and_not_taken_for_one
     assert sent(simulator) == dict.fromkeys(ids(4), 1)
     recorded = await outcomes_of(id_of(state))
     assert not any(record.maybe_duplicate for record in recorded.values())
-    assert await count_artifacts([id_of(state)], SUMMARY) == 2
+    assert len(await times_of([id_of(state)], SUMMARY)) == 2
 
 
 async def test_what_a_retry_that_died_may_have_sent_again_is_marked(simulate: Simulate) -> None:

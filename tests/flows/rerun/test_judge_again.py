@@ -20,7 +20,7 @@ from flows.rerun.command_line import ExitStatus, main
 from flows.rerun.judge_again import _STOPPED
 from flows.runs.history import recorded
 from flows.runs.sentence import passed_and_why
-from tasks.artifacts import count_artifacts
+from tasks.artifacts import times_of
 from tasks.blocks import EndpointTestGroup
 from tests.flows.rerun.schema import keeps_to_its_schema
 from tests.flows.rerun.test_sources import crashed_run
@@ -329,7 +329,7 @@ async def test_a_run_that_died_is_not_taken_for_one_that_reported(late: Late) ->
     _, flow_run_id = await run(ids(1))
     clock.ahead = 1200
     await judge_run_again(str(flow_run_id))
-    assert await count_artifacts([flow_run_id], "endpoint-reruns-") == 1
+    assert len(await times_of([flow_run_id], "endpoint-reruns-")) == 1
     assert (await versions(flow_run_id))[SUMMARY] == 2
 
 

@@ -1,8 +1,10 @@
 import asyncio
 import pickle
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from prefect import flow
 from prefect.client.schemas.objects import FlowRun
@@ -14,6 +16,7 @@ from flows.rerun import RerunFailed
 from flows.runs.ending import RunFailed, reporting_mistakes, telling_mistakes, to_its_end
 from flows.runs.ownership import OwnRun
 from tasks.deployment import deployment_slug
+from tasks.publication import Place
 from tasks.report import RunReport
 from tasks.server_calls import NoAccess
 from thousandeyes.errors import SettingsError
@@ -136,6 +139,61 @@ async def test_a_run_that_goes_on_elsewhere_is_that_process_s_to_report(
         await to_its_end(
             work(),
             own_run=own_run,
+            cut_short=pytest.fail,
+            report=lambda: pytest.fail("reported"),
+            failure=RerunFailed,
+        )
+
+
+@pytest.mark.parametrize("writing", ["table", "markdown"])
+async def test_a_run_that_continues_elsewhere_while_its_report_is_written_is_left_to_that_process(
+    monkeypatch: pytest.MonkeyPatch, writing: str
+) -> None:
+    now = FlowRun(flow_id=uuid4(), state=Running(), run_count=1)
+    written: list[str] = []
+
+    async def read(_: UUID) -> FlowRun:
+        return now
+
+    async def write(kind: str, *_: object) -> UUID:
+        if kind == writing and now.run_count == 1:
+            now.run_count = 2
+            if kind == "table":
+                raise httpx.ConnectError("cut off, and back when the other process has begun")
+        written.append(kind)
+        return uuid4()
+
+    async def work() -> None: ...
+
+    for kind in ("table", "markdown"):
+        monkeypatch.setattr(f"tasks.publication.create_{kind}", partial(write, kind))
+    monkeypatch.setattr("tasks.server_calls._FIRST_PAUSE", 0)
+    with pytest.raises(Abort, match="may continue elsewhere"):
+        await to_its_end(
+            work(),
+            own_run=OwnRun(FlowRun(flow_id=uuid4(), run_count=1), read=read),
+            cut_short=pytest.fail,
+            report=lambda: RunReport([], passed=False, sentence="It was stopped.", took=""),
+            failure=RerunFailed,
+            place=Place("endpoint-reruns-", "endpoint-rerun-outcomes-", deployment="local"),
+        )
+    assert written == ([] if writing == "table" else ["table", "markdown"])
+
+
+async def test_what_breaks_in_a_process_that_lost_its_run_does_not_end_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def read(_: UUID) -> FlowRun:
+        return FlowRun(flow_id=uuid4(), state=Running(), run_count=2)
+
+    async def work() -> None:
+        raise NoAccess("not let in (401)")
+
+    monkeypatch.setattr("flows.runs.ending.publish", None)
+    with pytest.raises(Abort):
+        await to_its_end(
+            work(),
+            own_run=OwnRun(FlowRun(flow_id=uuid4(), run_count=1), read=read),
             cut_short=pytest.fail,
             report=lambda: pytest.fail("reported"),
             failure=RerunFailed,

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 from prefect import Task, flow, get_client
+from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelled, Crashed, Pending, Running
 
@@ -88,3 +89,32 @@ async def test_a_run_that_died_began_with_its_first_attempt_whichever_goes_on_wi
     assert died
     assert died.began == first.start_time < again.start_time
     assert await died_unseen(await parent()) is None
+
+
+async def test_a_summary_that_was_written_twice_hides_no_attempt_that_died() -> None:
+    """The reply to the first write was lost, and Prefect's client or a run wrote it again."""
+    run = await parent()
+
+    async def leave(text: str) -> None:
+        async with get_client() as client:
+            summary = ArtifactCreate(
+                key="endpoint-reruns-local", type="markdown", data=text, flow_run_id=run.id
+            )
+            await client.create_artifact(summary)
+
+    async def attempt() -> FlowRun:
+        async with get_client() as client:
+            await client.set_flow_run_state(run.id, Running(), force=True)
+            await client.set_flow_run_state(run.id, Crashed(), force=True)
+            return await client.read_flow_run(run.id)
+
+    ended = await attempt()
+    await leave("It took 2 s.")
+    await leave("It took 2 s.")
+    assert await died_unseen(ended, under_way=False) is None
+    killed = await attempt()
+    died = await died_unseen(killed, under_way=False)
+    assert died
+    assert died.attempts == 1
+    await leave("It took 3 s.")
+    assert await died_unseen(killed, under_way=False) is None

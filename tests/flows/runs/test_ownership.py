@@ -6,10 +6,12 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from prefect import Task, flow, get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Abort, ObjectNotFound
 from prefect.states import (
     AwaitingRetry,
+    Cancelled,
     Cancelling,
     Completed,
     Crashed,
@@ -185,6 +187,60 @@ async def test_a_run_that_is_being_cancelled_sends_nothing_and_is_still_its_proc
     await own_run.confirm_or_abort()
 
 
+@flow
+def some_flow() -> None: ...
+
+
+async def subflow_of(parent: FlowRun) -> FlowRun:
+    """Make a run under way, with a parent, as Prefect's engine does."""
+    async with get_client() as client:
+        tracking = await client.create_task_run(
+            Task(lambda: None), parent.id, str(uuid4()), state=Pending()
+        )
+        made = await client.create_flow_run(
+            some_flow, parent_task_run_id=tracking.id, state=Running()
+        )
+        return await client.read_flow_run(made.id)
+
+
+async def set_state(flow_run: FlowRun, state: State) -> None:
+    async with get_client() as client:
+        await client.set_flow_run_state(flow_run.id, state, force=True)
+
+
+async def new_run() -> FlowRun:
+    async with get_client() as client:
+        return await client.create_flow_run(some_flow, state=Running())
+
+
+@pytest.mark.parametrize("state", [Cancelling(), Cancelled()], ids=lambda state: state.name)
+async def test_a_run_is_cancelled_with_any_run_that_it_is_a_subflow_of(state: State) -> None:
+    top = await new_run()
+    own_run = OwnRun(await subflow_of(await subflow_of(top)))
+    await own_run.confirm(trusted=0)
+    await set_state(top, state)
+    with pytest.raises(RunStopped, match="cancelled"):
+        await own_run.confirm(trusted=0)
+    assert (own_run.cancelled, own_run.lost) == (True, False)
+
+
+async def test_a_run_that_is_retried_by_itself_is_not_cancelled_with_what_ended_before_it() -> None:
+    top = await new_run()
+    await set_state(top, Cancelled())
+    await OwnRun(await subflow_of(top)).confirm(trusted=0)
+
+
+async def test_the_end_of_a_run_above_and_its_deletion_cancel_nothing() -> None:
+    top = await new_run()
+    own_run = OwnRun(await subflow_of(top))
+    await set_state(top, Crashed())
+    await own_run.confirm(trusted=0)
+    async with get_client() as client:
+        await client.delete_flow_run(top.id)
+    await own_run.confirm(trusted=0)
+    await OwnRun(own_run.flow_run).confirm(trusted=0)
+
+
 async def test_a_run_that_is_suspended_sends_nothing_and_is_still_its_process_own() -> None:
     server = Server()
     own_run = server.own_run()
@@ -210,6 +266,32 @@ async def test_it_is_watched_until_nothing_more_may_be_sent() -> None:
 
     await own_run.watch(told.append, sleep)
     assert (told, server.asked) == (["cancelled"], 4)
+
+
+async def test_work_that_sends_nothing_is_cut_short_when_the_run_is_to_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("flows.runs.ownership.TRUSTED", 0.01)
+    server = Server()
+    own_run = server.own_run()
+    server.state, server.now = Cancelling(), server.now + TRUSTED + 1
+    told: list[str] = []
+    await own_run.cutting_short(asyncio.sleep(600), told.append)
+    assert told == ["cancelled"]
+
+
+async def test_it_raises_what_the_work_raises_and_is_itself_cancelled_as_ever() -> None:
+    async def fails() -> None:
+        raise ValueError("of the work")
+
+    own_run = Server().own_run()
+    with pytest.raises(ValueError, match="of the work"):
+        await own_run.cutting_short(fails(), pytest.fail)
+    doing = asyncio.ensure_future(own_run.cutting_short(asyncio.sleep(600), pytest.fail))
+    await asyncio.sleep(0)
+    doing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await doing
 
 
 @pytest.mark.parametrize("state", [Crashed(), AwaitingRetry(), Pending(), Completed()])
