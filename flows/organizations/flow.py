@@ -35,8 +35,8 @@ from thousandeyes.errors import RunStopped, SettingsError
 from thousandeyes.record import Record
 from thousandeyes.text import counted, duration, quoted
 
-ENVIRONMENT = "environment"
-"""Name of the organization whose token is in the workers' environment."""
+_ENVIRONMENT: Final = "the worker's environment"
+"""What the organization without a credentials block is called. Names of blocks hold no blanks."""
 
 _PAUSE: Final = 5.0
 _LOOKS_A_SECOND: Final = 4
@@ -45,7 +45,7 @@ _HEAD = ("| organization | groups | tests | how it ended |", "| --- | --- | ---:
 
 @dataclass(frozen=True)
 class Organization:
-    """How the run of one organization ended; `name` is that of its credentials block."""
+    """How the run of one organization ended; `name` is what people call it."""
 
     name: str
     groups: Sequence[str]
@@ -98,13 +98,13 @@ async def rerun_organizations(
         )
         queue = await queue_beside(deployment)
         check_place(own_run.flow_run, queue)
-    organizations = {one or ENVIRONMENT: names for one, names in by_organization(chosen).items()}
+    organizations = by_organization(chosen)
     logger = get_run_logger()
     tell = logger.warning if is_closed(queue) else logger.info
     tell(
         "Organizations, %s: %s",
         room_in(queue),
-        ", ".join(organizations),
+        ", ".join(map(_called, organizations)),
     )
     start = partial(
         rerun_by_deployment,
@@ -113,22 +113,23 @@ async def rerun_organizations(
         work_queue_name=queue.name if queue else None,
         poll_interval=pause_between_looks(len(organizations)),
     )
-    ended: dict[str, Organization] = {}
+    ended: dict[str | None, Organization] = {}
 
-    async def run(name: str) -> None:
+    async def run(organization: str | None) -> None:
         # Called by a flow that is retried, this is another run, which continues the same ones.
         async def begin(groups: Sequence[str]) -> Outcomes:
-            key = await key_of(name, groups, own_runs, cancelled)
+            key = await key_of(organization, groups, own_runs, cancelled)
             return await start(groups=groups, idempotency_key=key)
 
-        ended[name] = await _run(name, organizations[name], begin)
+        name, names = _called(organization), organizations[organization]
+        ended[organization] = await _run(name, names, begin)
 
     def cut_short(reason: str) -> None:
-        for name, names in organizations.items():
-            ended.setdefault(name, _unfinished(name, names, reason))
+        for organization, names in organizations.items():
+            ended.setdefault(organization, _unfinished(_called(organization), names, reason))
 
     def report() -> RunReport:
-        results = [ended[name] for name in organizations]
+        results = [ended[organization] for organization in organizations]
         return conclude(results, duration(time.monotonic() - began), dry_run=dry_run)
 
     async def close() -> None:
@@ -217,6 +218,10 @@ async def _run(
         logger.exception("%s: unexpected error", name)
         return _unfinished(name, groups, f"unexpected {type(error).__name__}, see the log")
     return Organization(name, groups, records, passed=True, sentence=records.sentence)
+
+
+def _called(credentials: str | None) -> str:
+    return credentials or _ENVIRONMENT
 
 
 def _unfinished(name: str, groups: Sequence[str], reason: str) -> Organization:

@@ -121,7 +121,7 @@ class TestChoice:
         self.trouble: dict[str, Exception] = {
             "org-west": RerunFailed("0 of 1 tests accepted.", [BAD])
         }
-        self.endless = ""
+        self.endless: str | None = None
         monkeypatch.setattr("flows.organizations.flow.rerun_by_deployment", run)
 
     @pytest.fixture(autouse=True, scope="class")
@@ -135,12 +135,24 @@ class TestChoice:
 
     async def test_each_organization_is_run_once_with_all_its_groups(self) -> None:
         await rerun_organizations(["org-c", "org-a", "org-b"])
-        assert self.started == {"environment": ["org-c"], "org-east": ["org-a", "org-b"]}
+        assert self.started == {"": ["org-c"], "org-east": ["org-a", "org-b"]}
+
+    async def test_credentials_called_environment_are_not_taken_for_the_workers_own(self) -> None:
+        named = EndpointTestGroup(test_ids=["3"], credentials="environment")
+        await named.save("org-f", overwrite=True)
+        self.trouble = dict.fromkeys(("", "environment"), RerunFailed("It failed.", [BAD]))
+        groups = ["org-c", "org-f"]
+        state: State[list[Record]] = await rerun_organizations(groups, return_state=True)
+        assert self.started == {"": ["org-c"], "environment": ["org-f"]}
+        assert state.message == (
+            "0 of 2 organizations passed; the worker's environment: It failed. "
+            "environment: It failed."
+        )
 
     @pytest.mark.usefixtures("read_twice")
     async def test_credentials_stand_for_all_groups_that_name_them(self) -> None:
         await rerun_organizations(["org-c"], ["org-east"])
-        assert self.started == {"environment": ["org-c"], "org-east": ["org-a", "org-b"]}
+        assert self.started == {"": ["org-c"], "org-east": ["org-a", "org-b"]}
 
     async def test_one_that_fails_does_not_stop_the_others(self) -> None:
         state: State[list[Record]] = await rerun_organizations(
