@@ -64,7 +64,7 @@ async def publish(report: RunReport, deployment: str, place: Place = RERUNS) -> 
             await until_taken(lambda: create_table(kept, left_out, how, ended_run))
     summary_key, text = place.summary + deployment, markdown(report, link)
     description = described(report, report.message)
-    await _write("the summary", summary_key, text, description, ended_run)
+    await _write("the summary", summary_key, text, description, ended_run, report.stopped)
 
 
 def described(report: RunReport, *sentences: str) -> str:
@@ -81,11 +81,20 @@ async def write_markdown(what: str, key: str, text: str, description: str) -> st
 
     If the server refuses it, it is left out and `what` is logged; the page then lists older ones.
     """
-    return await _write(what, key, text, plain(description), None)
+    return await _write(what, key, text, plain(description))
 
 
-async def _write(what: str, key: str, text: str, description: str, ended_run: UUID | None) -> str:
+async def _write(
+    what: str,
+    key: str,
+    text: str,
+    description: str,
+    ended_run: UUID | None = None,
+    stopped: str | None = None,
+) -> str:
     with refusals_logged(what):
-        made = await until_taken(lambda: create_markdown(text, key, description, ended_run))
+        made = await until_taken(
+            lambda: create_markdown(text, key, description, ended_run, stopped)
+        )
         return ui_link(f"artifacts/artifact/{made}")
     return history_link(key)
