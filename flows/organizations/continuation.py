@@ -1,6 +1,7 @@
 """Which runs a run of several organizations continues if an earlier attempt started some."""
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from prefect import get_client
@@ -9,6 +10,20 @@ from prefect.client.schemas.objects import FlowRun
 
 from flows.rerun.remote import RerunUnfinished
 from tasks.server_calls import until_answered
+
+_ENVIRONMENT: Final = "the worker's environment"
+"""What the organization without a credentials block is called. Names of blocks hold no blanks."""
+
+
+def called(organization: str | None) -> str:
+    """Return what people call an organization: its credentials block, or the environment."""
+    return organization or _ENVIRONMENT
+
+
+async def latest_run(organization: str | None, attempts: Sequence[UUID]) -> FlowRun | None:
+    """Return the latest run that these attempts of a run started for an organization, if any."""
+    runs = await _runs([_key(attempt, organization) for attempt in attempts])
+    return max(runs, key=lambda run: str(run.created), default=None)
 
 
 async def key_of(

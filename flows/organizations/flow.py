@@ -9,7 +9,8 @@ from typing import Final
 
 from prefect import flow, get_run_logger
 
-from flows.organizations.continuation import key_of
+from flows.organizations.continuation import called, key_of
+from flows.organizations.earlier import FLOW, options_of_each
 from flows.organizations.work_queue import (
     cancel_waiting,
     check_place,
@@ -35,9 +36,6 @@ from thousandeyes.errors import RunStopped, SettingsError
 from thousandeyes.record import Record
 from thousandeyes.text import counted, duration, quoted
 
-_ENVIRONMENT: Final = "the worker's environment"
-"""What the organization without a credentials block is called. Names of blocks hold no blanks."""
-
 _PAUSE: Final = 5.0
 _LOOKS_A_SECOND: Final = 4
 _HEAD = ("| organization | groups | tests | how it ended |", "| --- | --- | ---: | --- |")
@@ -55,7 +53,7 @@ class Organization:
 
 
 @telling_mistakes
-@flow(name="rerun-organizations", persist_result=False)
+@flow(name=FLOW, persist_result=False)
 async def rerun_organizations(
     groups: GroupNames = [],  # noqa: B006 - never changed; the form shows it
     credentials: ManyCredentials = [],  # noqa: B006
@@ -74,7 +72,8 @@ async def rerun_organizations(
         groups: Endpoint Test Group blocks, by name, of any organization.
         credentials: ThousandEyes Credentials blocks, by name: all groups that name one of them are
             run too.
-        options: How the run of every organization works.
+        options: How the run of every organization works. Where they name an earlier run, it is
+            one of this flow, and each organization's run refers to its own run there.
         deployment: The deployment of rerun-endpoint-tests that runs each organization.
 
     Returns:
@@ -82,8 +81,9 @@ async def rerun_organizations(
 
     Raises:
         RerunFailed: The run of an organization failed or did not finish.
-        SettingsError: No group is named, or one does not exist, or this run is in the work queue
-            of the runs that it starts; nothing was sent.
+        SettingsError: No group is named, or one does not exist, or an option names a run of
+            another flow, or this run is in the work queue of the runs that it starts; nothing was
+            sent.
     """
     began = time.monotonic()
     dry_run = await _is_dry_run(options, deployment)
@@ -98,17 +98,17 @@ async def rerun_organizations(
         )
         queue = await queue_beside(deployment)
         check_place(own_run.flow_run, queue)
-    organizations = by_organization(chosen)
+        organizations = by_organization(chosen)
+        options_of = await options_of_each(options, organizations)
     logger = get_run_logger()
     tell = logger.warning if is_closed(queue) else logger.info
     tell(
         "Organizations, %s: %s",
         room_in(queue),
-        ", ".join(map(_called, organizations)),
+        ", ".join(map(called, organizations)),
     )
     start = partial(
         rerun_by_deployment,
-        options=options,
         deployment=deployment,
         work_queue_name=queue.name if queue else None,
         poll_interval=pause_between_looks(len(organizations)),
@@ -119,14 +119,14 @@ async def rerun_organizations(
         # Called by a flow that is retried, this is another run, which continues the same ones.
         async def begin(groups: Sequence[str]) -> Outcomes:
             key = await key_of(organization, groups, own_runs, cancelled)
-            return await start(groups=groups, idempotency_key=key)
+            return await start(groups=groups, options=options_of[organization], idempotency_key=key)
 
-        name, names = _called(organization), organizations[organization]
+        name, names = called(organization), organizations[organization]
         ended[organization] = await _run(name, names, begin)
 
     def cut_short(reason: str) -> None:
         for organization, names in organizations.items():
-            ended.setdefault(organization, _unfinished(_called(organization), names, reason))
+            ended.setdefault(organization, _unfinished(called(organization), names, reason))
 
     def report() -> RunReport:
         results = [ended[organization] for organization in organizations]
@@ -218,10 +218,6 @@ async def _run(
         logger.exception("%s: unexpected error", name)
         return _unfinished(name, groups, f"unexpected {type(error).__name__}, see the log")
     return Organization(name, groups, records, passed=True, sentence=records.sentence)
-
-
-def _called(credentials: str | None) -> str:
-    return credentials or _ENVIRONMENT
 
 
 def _unfinished(name: str, groups: Sequence[str], reason: str) -> Organization:
