@@ -7,11 +7,12 @@ from uuid import UUID
 
 import prefect.runtime
 from prefect import get_client
-from prefect.artifacts import TableArtifact, acreate_markdown_artifact
+from prefect.artifacts import TableArtifact
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import Artifact
 
 _WRITTEN_BY: Final = "written_by_flow_run"
+_STOPPED: Final = "stopped_early"
 
 
 def as_json(rows: object) -> str:
@@ -34,19 +35,29 @@ async def create_table(
         ended_run: The flow run that it belongs to, if not the one under way.
     """
     if ended_run:
-        return await _create_of(ended_run, "table", key, as_json(table), description)
+        return await _create("table", key, as_json(table), description, ended_run)
     return (
         await _Table(table=[dict(row) for row in table], key=key, description=description).acreate()
     ).id
 
 
 async def create_markdown(
-    markdown: str, key: str, description: str, ended_run: UUID | None = None
+    markdown: str,
+    key: str,
+    description: str,
+    ended_run: UUID | None = None,
+    stopped: str | None = None,
 ) -> UUID:
-    """Create a text, and return its ID; the arguments are those of `create_table`."""
-    if ended_run:
-        return await _create_of(ended_run, "markdown", key, markdown, description)
-    return await acreate_markdown_artifact(markdown=markdown, key=key, description=description)
+    """Create a text, and return its ID; the arguments are those of `create_table`.
+
+    `stopped` is what made the run stop early, if anything did: `why_stopped` returns it.
+    """
+    return await _create("markdown", key, markdown, description, ended_run, stopped)
+
+
+def why_stopped(artifact: Artifact) -> str | None:
+    """Return what made the run stop early that an artifact reports, if anything did."""
+    return (artifact.metadata_ or {}).get(_STOPPED)
 
 
 def is_by_its_own_run(artifact: Artifact) -> bool:
@@ -59,14 +70,25 @@ class _Table(TableArtifact):
         return as_json(self.table)
 
 
-async def _create_of(run: UUID, kind: str, key: str, data: str, description: str) -> UUID:
+async def _create(
+    kind: str,
+    key: str,
+    data: str,
+    description: str,
+    ended_run: UUID | None,
+    stopped: str | None = None,
+) -> UUID:
+    own_run = prefect.runtime.flow_run.id
+    metadata = {_WRITTEN_BY: str(own_run)} if ended_run else {}
+    if stopped:
+        metadata[_STOPPED] = stopped
     artifact = ArtifactCreate(
         key=key,
         type=kind,
         description=description,
         data=data,
-        metadata_={_WRITTEN_BY: str(prefect.runtime.flow_run.id)},
-        flow_run_id=run,
+        metadata_=metadata or None,
+        flow_run_id=ended_run or own_run,
     )
     async with get_client() as client:
         return (await client.create_artifact(artifact)).id

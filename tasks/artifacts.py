@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
@@ -157,8 +158,7 @@ async def read_outcomes(
             in_this_run = artifact.flow_run_id, record.test_id
             if record.maybe_duplicate:
                 twice.add(in_this_run)
-            record.maybe_duplicate = in_this_run in twice
-            records[record.test_id] = record
+            records[record.test_id] = replace(record, maybe_duplicate=in_this_run in twice)
     return [record for record in records.values() if gone_too or not is_gone(record)]
 
 

@@ -71,7 +71,8 @@ async def publish(
             await until_taken(create, confirm=confirm)
     summary_key, text = place.summary + deployment, markdown(report, link)
     description = described(report, report.message)
-    await _write("the summary", summary_key, text, description, ended_run, confirm)
+    stopped = report.stopped
+    await _write("the summary", summary_key, text, description, ended_run, stopped, confirm)
 
 
 def described(report: RunReport, *sentences: str) -> str:
@@ -97,10 +98,11 @@ async def _write(
     text: str,
     description: str,
     ended_run: UUID | None = None,
+    stopped: str | None = None,
     confirm: Confirm | None = None,
 ) -> str:
     with refusals_logged(what):
-        create = partial(create_markdown, text, key, description, ended_run)
+        create = partial(create_markdown, text, key, description, ended_run, stopped)
         made = await until_taken(create, confirm=confirm)
         link = ui_link(f"artifacts/artifact/{made}")
         if not link.startswith("/"):  # else the UI's address is not known

@@ -33,7 +33,8 @@ class RunReport:
     `preface` is Markdown to put before the counts. `in_common` says what the failing laptops share,
     if anything is known of them, and `cause` the strongest cause in one sentence. `what_changed` is
     Markdown, with a heading of its own. `word` comes before the sentence; None: Passed or Failed.
-    `gone` are tests outside the run, with the histories that it carries on.
+    `gone` are tests outside the run, with the histories that it carries on. `stopped` is what made
+    the run stop early, if anything did; the sentence says so too.
     """
 
     records: Sequence[Record]
@@ -46,6 +47,7 @@ class RunReport:
     cause: str = ""
     word: str | None = None
     gone: Sequence[Record] = ()
+    stopped: str | None = None
 
     @property
     def message(self) -> str:

@@ -1,6 +1,7 @@
 """Which runs a run of several organizations continues if an earlier attempt started some."""
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from prefect import get_client
@@ -10,9 +11,26 @@ from prefect.client.schemas.objects import FlowRun
 from flows.rerun.remote import RerunUnfinished
 from tasks.server_calls import until_answered
 
+_ENVIRONMENT: Final = "the worker's environment"
+"""What the organization without a credentials block is called. Names of blocks hold no blanks."""
+
+
+def called(organization: str | None) -> str:
+    """Return what people call an organization: its credentials block, or the environment."""
+    return organization or _ENVIRONMENT
+
+
+async def latest_run(organization: str | None, attempts: Sequence[UUID]) -> FlowRun | None:
+    """Return the latest run that these attempts of a run started for an organization, if any."""
+    runs = await _runs([_key(attempt, organization) for attempt in attempts])
+    return max(runs, key=lambda run: str(run.created), default=None)
+
 
 async def key_of(
-    organization: str, groups: Sequence[str], attempts: Sequence[UUID], cancelled: Sequence[UUID]
+    organization: str | None,
+    groups: Sequence[str],
+    attempts: Sequence[UUID],
+    cancelled: Sequence[UUID],
 ) -> str:
     """Return the idempotency key of an organization's run, which finds it if there is one.
 
@@ -20,7 +38,7 @@ async def key_of(
     that it started, only one that completed is of use.
 
     Args:
-        organization: Its name.
+        organization: The name of its credentials block; None: the worker's environment.
         groups: Its groups, as they are now.
         attempts: All attempts of the run, the oldest first; this one is among them.
         cancelled: Those among them that were cancelled.
@@ -28,8 +46,8 @@ async def key_of(
     Raises:
         RerunUnfinished: There is one, but it was started with other groups.
     """
-    key = f"{next(one for one in attempts if one not in cancelled)} {organization}"
-    of_cancelled = [f"{one} {organization}" for one in cancelled]
+    key = _key(next(one for one in attempts if one not in cancelled), organization)
+    of_cancelled = [_key(one, organization) for one in cancelled]
     found = {str(run.idempotency_key): run for run in await _runs([key, *of_cancelled])}
     for one in of_cancelled:
         if one in found and (state := found[one].state) and state.is_completed():
@@ -41,6 +59,10 @@ async def key_of(
             found[key],
         )
     return key
+
+
+def _key(attempt: UUID, organization: str | None) -> str:
+    return f"{attempt} {organization}" if organization else str(attempt)
 
 
 @until_answered

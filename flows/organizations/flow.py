@@ -9,7 +9,8 @@ from typing import Final
 
 from prefect import flow, get_run_logger
 
-from flows.organizations.continuation import key_of
+from flows.organizations.continuation import called, key_of
+from flows.organizations.earlier import FLOW, options_of_each
 from flows.organizations.work_queue import (
     cancel_waiting,
     check_place,
@@ -35,9 +36,6 @@ from thousandeyes.errors import RunStopped, SettingsError
 from thousandeyes.record import Record
 from thousandeyes.text import counted, duration, quoted
 
-ENVIRONMENT = "environment"
-"""Name of the organization whose token is in the workers' environment."""
-
 _PAUSE: Final = 5.0
 _LOOKS_A_SECOND: Final = 4
 _HEAD = ("| organization | groups | tests | how it ended |", "| --- | --- | ---: | --- |")
@@ -45,7 +43,7 @@ _HEAD = ("| organization | groups | tests | how it ended |", "| --- | --- | ---:
 
 @dataclass(frozen=True)
 class Organization:
-    """How the run of one organization ended; `name` is that of its credentials block."""
+    """How the run of one organization ended; `name` is what people call it."""
 
     name: str
     groups: Sequence[str]
@@ -55,7 +53,7 @@ class Organization:
 
 
 @telling_mistakes
-@flow(name="rerun-organizations", persist_result=False)
+@flow(name=FLOW, persist_result=False)
 async def rerun_organizations(
     groups: GroupNames = [],  # noqa: B006 - never changed; the form shows it
     credentials: ManyCredentials = [],  # noqa: B006
@@ -74,7 +72,8 @@ async def rerun_organizations(
         groups: Endpoint Test Group blocks, by name, of any organization.
         credentials: ThousandEyes Credentials blocks, by name: all groups that name one of them are
             run too.
-        options: How the run of every organization works.
+        options: How the run of every organization works. Where they name an earlier run, it is
+            one of this flow, and each organization's run refers to its own run there.
         deployment: The deployment of rerun-endpoint-tests that runs each organization.
 
     Returns:
@@ -82,8 +81,9 @@ async def rerun_organizations(
 
     Raises:
         RerunFailed: The run of an organization failed or did not finish.
-        SettingsError: No group is named, or one does not exist, or this run is in the work queue
-            of the runs that it starts; nothing was sent.
+        SettingsError: No group is named, or one does not exist, or an option names a run of
+            another flow, or this run is in the work queue of the runs that it starts; nothing was
+            sent.
     """
     began = time.monotonic()
     dry_run = await _is_dry_run(options, deployment)
@@ -99,37 +99,38 @@ async def rerun_organizations(
         )
         queue = await queue_beside(deployment)
         check_place(own_run.flow_run, queue)
-    organizations = {one or ENVIRONMENT: names for one, names in by_organization(chosen).items()}
+        organizations = by_organization(chosen)
+        options_of = await options_of_each(options, organizations)
     logger = get_run_logger()
     tell = logger.warning if is_closed(queue) else logger.info
     tell(
         "Organizations, %s: %s",
         room_in(queue),
-        ", ".join(organizations),
+        ", ".join(map(called, organizations)),
     )
     start = partial(
         rerun_by_deployment,
-        options=options,
         deployment=deployment,
         work_queue_name=queue.name if queue else None,
         poll_interval=pause_between_looks(len(organizations)),
     )
-    ended: dict[str, Organization] = {}
+    ended: dict[str | None, Organization] = {}
 
-    async def run(name: str) -> None:
+    async def run(organization: str | None) -> None:
         # Called by a flow that is retried, this is another run, which continues the same ones.
         async def begin(groups: Sequence[str]) -> Outcomes:
-            key = await key_of(name, groups, own_runs, cancelled)
-            return await start(groups=groups, idempotency_key=key)
+            key = await key_of(organization, groups, own_runs, cancelled)
+            return await start(groups=groups, options=options_of[organization], idempotency_key=key)
 
-        ended[name] = await _run(name, organizations[name], begin)
+        name, names = called(organization), organizations[organization]
+        ended[organization] = await _run(name, names, begin)
 
     def cut_short(reason: str) -> None:
-        for name, names in organizations.items():
-            ended.setdefault(name, _unfinished(name, names, reason))
+        for organization, names in organizations.items():
+            ended.setdefault(organization, _unfinished(called(organization), names, reason))
 
     def report() -> RunReport:
-        results = [ended[name] for name in organizations]
+        results = [ended[organization] for organization in organizations]
         return conclude(results, duration(time.monotonic() - began), dry_run=dry_run)
 
     async def close() -> None:

@@ -28,6 +28,10 @@ from thousandeyes.text import quoted
 _PAGE: Final = 50
 
 
+class SentNothing(SettingsError):
+    """The run that an option names failed before it sent anything."""
+
+
 async def heard(flow_run: FlowRun, asked: Parameters) -> dict[str, Record]:
     """Return what is known of tests since a run, by test ID.
 
@@ -151,7 +155,7 @@ async def find_reruns(deployment: str, option: str) -> UUID:
 async def _named(flow_run_id: UUID, option: str) -> tuple[FlowRun, Parameters]:
     try:
         run = await read_run(flow_run_id)
-        flow = await _flow_of(run)
+        flow = await flow_of(run)
     except ObjectNotFound:
         raise SettingsError(
             f"{option}: this Prefect server has no flow run {flow_run_id}. Nothing was sent."
@@ -163,7 +167,7 @@ async def _named(flow_run_id: UUID, option: str) -> tuple[FlowRun, Parameters]:
             "that sent tests. Nothing was sent."
         )
     if await _was_refused(run):
-        raise SettingsError(
+        raise SentNothing(
             f"{option}: {run.name!r} failed before it sent anything, so it says nothing about any "
             "test: name an earlier run. Nothing was sent."
         )
@@ -213,7 +217,8 @@ async def read_run(flow_run_id: UUID) -> FlowRun:
 
 
 @until_answered
-async def _flow_of(run: FlowRun) -> str:
+async def flow_of(run: FlowRun) -> str:
+    """Return the name of a run's flow."""
     async with get_client() as client:
         return (await client.read_flow(run.flow_id)).name
 

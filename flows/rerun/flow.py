@@ -193,6 +193,7 @@ async def _rerun(
             what_changed=comparison.markdown(records),
             cause=told.headline,
             gone=comparison.carried(records),
+            stopped=sending.stopped,
         )
         return seen.report
 

@@ -1,6 +1,5 @@
 """The flow `judge-run-again`: read the results of a run that has ended, and judge it by them."""
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from prefect import flow, get_run_logger
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.types import DateTime
 
 from flows.rerun.baseline import Baseline
@@ -31,6 +30,7 @@ from flows.runs.history import recorded, runs_of
 from flows.runs.ownership import OwnRun
 from flows.runs.recording import Artifacts
 from flows.runs.sentence import passed_and_why
+from tasks.artifact_creation import why_stopped
 from tasks.artifacts import newest_artifact
 from tasks.deployment import slug_of
 from tasks.loading import load_groups, load_settings
@@ -45,8 +45,6 @@ from thousandeyes.record import Record
 from thousandeyes.text import counted, duration
 from thousandeyes.thresholds import Thresholds
 
-_STOPPED: Final = re.compile(r"; stopped early: (.+?)(?:\.|(?<=\?))(?: |$)")
-"""Finds in the sentence of a run that ended why it stopped early."""
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -81,7 +79,9 @@ async def judge_run_again(run: str) -> list[Record]:
     selection = await _selection(asked, judged, [record.test_id for record in records])
     settings = await load_settings(selection.credentials)
     comparison = await comparison_of(asked, judged, found, found)
-    judging = _JudgedRun(judged, asked, records, comparison)
+    summary = await newest_artifact(await runs_of(judged), RERUNS.summary)
+    stopped = why_stopped(summary) if summary else None
+    judging = _JudgedRun(judged, asked, records, comparison, stopped)
     seen.standing = lambda: f"reading the results of {counted(len(judging.before), 'test')} again"
     if not judging.has_work:
         seen.report = judging.report()
@@ -102,7 +102,7 @@ async def judge_run_again(run: str) -> list[Record]:
         report=report,
         close=judging.artifacts.written,
         failure=RerunFailed,
-        place=await _place_of(judged),
+        place=await _place_of(judged, summary),
     )
 
 
@@ -117,10 +117,16 @@ class _JudgedRun:
         asked: What it was given.
         records: Its tests.
         comparison: The run that it is compared with.
+        stopped: What made it stop early, if anything did.
     """
 
     def __init__(
-        self, run: FlowRun, asked: Parameters, records: Sequence[Record], comparison: Comparison
+        self,
+        run: FlowRun,
+        asked: Parameters,
+        records: Sequence[Record],
+        comparison: Comparison,
+        stopped: str | None,
     ) -> None:
         delivery = asked.options.delivery
         self.before = {one.test_id: one.ending for one in records if is_open(one, delivery)}
@@ -132,6 +138,7 @@ class _JudgedRun:
         self._asked = asked
         self._records = records
         self._comparison = comparison
+        self._stopped = stopped
         self._began = time.monotonic()
         self._trouble = ""
         self._fewer: Mapping[str, tuple[int, int]] = {}
@@ -166,9 +173,7 @@ class _JudgedRun:
     def report(self) -> RunReport:
         """Return how the run stands now."""
         options = self._asked.options
-        stopped = _STOPPED.search((self._run.state and self._run.state.message) or "")
-        why = stopped and stopped.group(1)
-        passed, sentence = passed_and_why(self._records, options.fail_on, why)
+        passed, sentence = passed_and_why(self._records, options.fail_on, self._stopped)
         news = what_became(self.before, self._records, self._trouble, self._fewer)
         told = what_they_share(self._records, with_names=options.name_laptops_and_networks)
         lasted = duration(self._run.total_run_time.total_seconds())
@@ -185,6 +190,7 @@ class _JudgedRun:
             cause=told.headline,
             # Trouble fails the flow that judges, not the run that ended before.
             word=self._word(passed),
+            stopped=self._stopped,
         )
 
     def _word(self, passed: bool) -> str:  # noqa: FBT001
@@ -215,10 +221,10 @@ async def _find(reference: str, before: DateTime | None) -> tuple[FlowRun, Param
     return run, asked
 
 
-async def _place_of(run: FlowRun) -> Place:
+async def _place_of(run: FlowRun, summary: Artifact | None) -> Place:
     """Return where the run's own report is: a subflow's is at its caller's deployment."""
-    if found := await newest_artifact(await runs_of(run), RERUNS.summary):
-        slug = str(found.key).removeprefix(RERUNS.summary)
+    if summary:
+        slug = str(summary.key).removeprefix(RERUNS.summary)
     else:  # it died before it reported
         slug = await slug_of(run.deployment_id)
     return replace(RERUNS, deployment=slug, ended_run=run.id)

@@ -67,7 +67,8 @@ class RerunOptions(BaseModel):
             "such as rerun-endpoint-tests/scheduled for its last run that sent something. A test "
             "ended well when it was accepted and, where that run waited for results, passed, or "
             "when it was skipped. A test that made that run fail never counts as having ended "
-            "well. If you name tests too, only those among them are run."
+            "well. If you name tests too, only those among them are run. In rerun-organizations: "
+            "the ID of one of its runs."
         ),
     )
     dry_run: bool = Field(
@@ -114,7 +115,7 @@ class RerunOptions(BaseModel):
             "The earlier run that this one is compared with: a flow run's ID, a deployment such as "
             "rerun-endpoint-tests/scheduled for its last run that sent something, or the word "
             "nothing. Empty: the run that only_failed_of names, else the last one of this run's "
-            "own deployment."
+            "own deployment. In rerun-organizations: the ID of one of its runs, or nothing."
         ),
     )
     deadline_minutes: float | None = Field(

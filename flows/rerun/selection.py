@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final, TypeVar
 
 from flows.rerun.options import RerunOptions
+from flows.runs.breaker import OPENING
 from flows.runs.history import Died
 from flows.runs.sentence import fails_the_run
 from tasks.blocks import EndpointTestGroup, by_organization
@@ -94,6 +95,9 @@ def only_failed(
 ) -> Selection:
     """Return a selection without the tests that ended well in an earlier run.
 
+    Tests with an ending that may stop a run come last. In their old places, ten IDs that are gone
+    would stop every such run before the others had their turn. Otherwise the order stays.
+
     Args:
         chosen: The tests to choose from.
         outcomes: What that run recorded. A test without a record had no turn, and stays.
@@ -105,6 +109,7 @@ def only_failed(
         for test_id in chosen.test_ids
         if test_id not in outcomes or not is_done_with(outcomes[test_id], then)
     ]
+    left.sort(key=lambda one: one in outcomes and outcomes[one].outcome in OPENING)
     known = [outcomes[test_id] for test_id in left if test_id in outcomes]
     return replace(
         chosen,

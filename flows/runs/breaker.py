@@ -13,6 +13,8 @@ _HINTS: Final = {
     Outcome.FORBIDDEN: "were all forbidden: check the token's permissions",
     Outcome.NOT_FOUND: "were all not found: check the IDs and TE_AID",
 }
+OPENING: Final = DOWN | _HINTS.keys()
+"""How tests end that may stop a run: wherever too many come together, others get no turn."""
 
 
 @dataclass

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from prefect import flow, get_client
 from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.states import Cancelled, Cancelling, Completed
+from prefect.states import Cancelled, Cancelling, Completed, Failed
 
 from flows.organizations import rerun_organizations
 from flows.organizations.flow import Organization, conclude, pause_between_looks
-from flows.rerun import RerunFailed, RerunOptions
+from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from flows.rerun.dry_run import KEY
 from flows.rerun.remote import Outcomes
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
@@ -24,6 +24,7 @@ from tasks.publication import DRY_RUNS
 from tasks.server_calls import NoAccess
 from tasks.summary import markdown
 from tests.flows.scene import (
+    NO_RUN,
     SUMMARY,
     Simulate,
     artifacts_of,
@@ -106,8 +107,11 @@ async def test_a_dry_run_says_what_it_found_and_leaves_the_last_report_of_reruns
 class TestChoice:
     @pytest.fixture(autouse=True)
     def _instead(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def run(*, groups: list[str], idempotency_key: str, **_: object) -> Outcomes:
+        async def run(
+            *, groups: list[str], options: RerunOptions, idempotency_key: str, **_: object
+        ) -> Outcomes:
             name = idempotency_key.partition(" ")[2]
+            self.refers_to[name] = (options.only_failed_of, options.compare_with)
             self.started[name] = groups
             self.keys[name].append(idempotency_key)
             if error := self.trouble.get(name):
@@ -117,11 +121,12 @@ class TestChoice:
             return Outcomes([GOOD], EAST.sentence)
 
         self.started: dict[str, list[str]] = {}
+        self.refers_to: dict[str, tuple[str | None, str | None]] = {}
         self.keys: defaultdict[str, list[str]] = defaultdict(list)
         self.trouble: dict[str, Exception] = {
             "org-west": RerunFailed("0 of 1 tests accepted.", [BAD])
         }
-        self.endless = ""
+        self.endless: str | None = None
         monkeypatch.setattr("flows.organizations.flow.rerun_by_deployment", run)
 
     @pytest.fixture(autouse=True, scope="class")
@@ -135,12 +140,24 @@ class TestChoice:
 
     async def test_each_organization_is_run_once_with_all_its_groups(self) -> None:
         await rerun_organizations(["org-c", "org-a", "org-b"])
-        assert self.started == {"environment": ["org-c"], "org-east": ["org-a", "org-b"]}
+        assert self.started == {"": ["org-c"], "org-east": ["org-a", "org-b"]}
+
+    async def test_credentials_called_environment_are_not_taken_for_the_workers_own(self) -> None:
+        named = EndpointTestGroup(test_ids=["3"], credentials="environment")
+        await named.save("org-f", overwrite=True)
+        self.trouble = dict.fromkeys(("", "environment"), RerunFailed("It failed.", [BAD]))
+        groups = ["org-c", "org-f"]
+        state: State[list[Record]] = await rerun_organizations(groups, return_state=True)
+        assert self.started == {"": ["org-c"], "environment": ["org-f"]}
+        assert state.message == (
+            "0 of 2 organizations passed; the worker's environment: It failed. "
+            "environment: It failed."
+        )
 
     @pytest.mark.usefixtures("read_twice")
     async def test_credentials_stand_for_all_groups_that_name_them(self) -> None:
         await rerun_organizations(["org-c"], ["org-east"])
-        assert self.started == {"environment": ["org-c"], "org-east": ["org-a", "org-b"]}
+        assert self.started == {"": ["org-c"], "org-east": ["org-a", "org-b"]}
 
     async def test_one_that_fails_does_not_stop_the_others(self) -> None:
         state: State[list[Record]] = await rerun_organizations(
@@ -229,6 +246,49 @@ class TestChoice:
             "0 of 1 organizations passed; org-east: it was started with the groups org-a, and now "
             "has org-a, org-b: start a new run for these. Nothing more was sent."
         )
+
+    async def test_an_earlier_run_means_to_each_organization_its_own_run_there(self) -> None:
+        groups = ["org-c", "org-d", "org-a"]
+        before: State[list[Record]] = await rerun_organizations(groups[1:], return_state=True)
+        ends: dict[str, State[Any]] = {"org-east": Completed(), "org-west": Failed()}
+        async with get_client() as client:
+            flow_id = await client.create_flow(rerun_endpoint_tests)
+            deployed = await client.create_deployment(flow_id, "of-organizations")
+            own = {
+                name: await client.create_flow_run_from_deployment(
+                    deployed, idempotency_key=self.keys[name][0], state=state
+                )
+                for name, state in ends.items()
+            }
+        reference = str(id_of(before))
+        options = RerunOptions(only_failed_of=reference, compare_with=reference)
+        await rerun_organizations(groups, options=options, return_state=True)
+        east = str(own["org-east"].id)
+        nothing_sent = (None, "nothing")
+        assert self.refers_to == {
+            "": nothing_sent,
+            "org-west": nothing_sent,
+            "org-east": (east, east),
+        }
+        one_of_them = RerunOptions(only_failed_of=east)
+        with pytest.raises(SettingsError, match="not the ID of a run of rerun-organizations"):
+            await rerun_organizations(groups, options=one_of_them)
+
+    @pytest.mark.parametrize("option", ["only_failed_of", "compare_with"])
+    @pytest.mark.parametrize("reference", [NO_RUN, "rerun-endpoint-tests/on-demand"])
+    async def test_nothing_is_started_if_any_other_run_is_named(
+        self, option: str, reference: str
+    ) -> None:
+        options = RerunOptions.model_validate({option: reference})
+        with pytest.raises(
+            SettingsError, match=rf"^{option}: '{reference}' is not the ID of a run"
+        ):
+            await rerun_organizations(["org-a"], options=options)
+        assert self.started == {}
+
+    async def test_compared_with_nothing_each_of_them_is(self) -> None:
+        await rerun_organizations(["org-a"], options=RerunOptions(compare_with="nothing"))
+        assert self.refers_to == {"org-east": (None, "nothing")}
 
     async def test_a_group_that_can_not_be_used_is_the_trouble_of_its_own_organization(
         self,

@@ -17,9 +17,7 @@ from prefect.states import Cancelled
 
 from flows.rerun import RerunOptions, judge_run_again, rerun_endpoint_tests
 from flows.rerun.command_line import ExitStatus, main
-from flows.rerun.judge_again import _STOPPED
 from flows.runs.history import recorded
-from flows.runs.sentence import passed_and_why
 from tasks.artifacts import times_of
 from tasks.blocks import EndpointTestGroup
 from tests.flows.rerun.schema import keeps_to_its_schema
@@ -205,28 +203,33 @@ async def test_nor_do_they_settle_a_doubt_while_the_run_lives(late: Late) -> Non
 
 
 async def test_that_a_run_was_cancelled_and_stopped_early_stays_told(late: Late) -> None:
-    _, clock = late({"202701": [LATE]})
-    _, flow_run_id = await run(ids(1))
-    told = "1 of 1 tests passed; stopped early: the 5.5 minutes were over. None of them share more."
+    _, clock = late({"202701": [LATE]}, faults={"202702": Fault(replies=[401])})
+    _, flow_run_id = await run(ids(3), max_in_flight=1, fail_on=[])
     async with get_client() as client:
-        await client.set_flow_run_state(flow_run_id, Cancelled(message=told), force=True)
+        await client.set_flow_run_state(flow_run_id, Cancelled(message="by hand"), force=True)
     clock.ahead = 1200
+    ends = "; stopped early: the token was refused (401): has it expired, or is its user locked?"
     again = await judge_run_again(str(flow_run_id), return_state=True)
-    assert again.message == (
-        "1 of 1 provisional verdict is final now; none changed. 1 of 1 tests passed; stopped "
-        "early: the 5.5 minutes were over."
-    )
+    assert str(again.message).startswith("1 of 1 provisional verdict is final now; none changed.")
+    assert str(again.message).endswith(ends)
     summary = str((await artifacts_of(flow_run_id))[SUMMARY].data)
     assert summary.startswith("**Cancelled.** 1 of 1 provisional verdict")
+    once_more = await judge_run_again(str(flow_run_id), return_state=True)
+    assert str(once_more.message).endswith(ends)
 
 
-@pytest.mark.parametrize("why", ["401: is it expired?", "the 5.5 minutes were over"])
-@pytest.mark.parametrize("cause", ["", " None of them share more."])
-def test_why_a_run_stopped_early_is_found_in_its_sentence(why: str, cause: str) -> None:
-    _, sentence = passed_and_why([Record("1")], [], why)
-    found = _STOPPED.search(sentence + cause)
-    assert found
-    assert found.group(1) == why
+async def test_the_name_of_a_test_can_not_say_that_a_run_stopped_early(late: Late) -> None:
+    _, clock = late({"202701": [LATE]}, faults={"202702": Fault(replies=[404])})
+    name = "VPN; stopped early: lunch. x"
+    await EndpointTestGroup(test_ids=["202702"], names={"202702": name}).save("lunch")
+    options = RerunOptions(wait_for_results=True, results_deadline_minutes=0.03)
+    state = await rerun_endpoint_tests(ids(1), ["lunch"], options=options, return_state=True)
+    clock.ahead = 1200
+    again = await judge_run_again(str(id_of(state)), return_state=True)
+    assert again.message == (
+        "1 of 1 provisional verdict is final now; none changed. "
+        f"1 of 2 tests failed: {name} (not found); 1 passed."
+    )
 
 
 async def test_what_can_not_be_read_leaves_the_verdict_as_it_was_and_fails_the_run(

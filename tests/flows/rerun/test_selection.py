@@ -22,6 +22,7 @@ from flows.rerun.selection import (
     select,
 )
 from flows.rerun.sources import read_ids
+from flows.runs.breaker import OPENING
 from flows.runs.history import Died
 from flows.runs.sentence import passed_and_why
 from tasks.blocks import EndpointTestGroup
@@ -188,6 +189,13 @@ class TestOnlyFailed:
         else:
             assert records == {"1": Record("1", "Berlin", aid="7")}, "a fresh record"
             assert records["1"].needs_call(delivery)
+
+    def test_lets_those_that_may_stop_a_run_come_last_and_keeps_the_order_otherwise(self) -> None:
+        endings: list[Ending] = [*OPENING, VerdictName.FAILED]
+        before = dict(zip("abcdef", map(ended, endings), strict=True))
+        chosen = of({}, *"abcdefg")
+        left = only_failed(chosen, before, RerunOptions(), Delivery.AT_LEAST_ONCE)
+        assert left.test_ids == list("fgabcde")
 
     def test_has_the_names_and_account_groups_of_the_groups_before_those_of_that_run(self) -> None:
         chosen = of({"a": group("1", "2", names={"1": "Vienna", "2": "Paris"}, aid="8")})

@@ -126,6 +126,16 @@ class TestName:
 
 
 class TestOnlyFailed:
+    async def test_reaches_the_tests_that_so_many_gone_ids_had_kept_from_their_turn(
+        self, simulate: Simulate
+    ) -> None:
+        simulator = simulate(tests=ids(2))
+        before = await run([*map(str, range(1, 12)), *ids(2)], max_in_flight=1)
+        assert "10 not found, 3 not attempted" in str(before.message)
+        state = await run([], only_failed_of=str(id_of(before)), max_in_flight=1)
+        assert str(state.message).endswith("; 2 accepted.")
+        assert {test_id: sent(simulator)[test_id] for test_id in ids(2)} == dict.fromkeys(ids(2), 1)
+
     @pytest.mark.parametrize(
         ("delivery", "again"),
         [
