@@ -31,6 +31,7 @@ from tests.flows.scene import (
     deploy,
     id_of,
     ids,
+    sent,
     wait_until,
     work_off,
 )
@@ -93,15 +94,42 @@ async def test_a_dry_run_says_what_it_found_and_leaves_the_last_report_of_reruns
     )
     assert {one.outcome for one in await called.aresult()} == {Outcome.SKIPPED}
     assert called.message
-    assert called.message.startswith("Dry run of 1 organization; environment: Dry run: 3 tests, ")
+    told = "Dry run of 1 organization; the worker's environment: "
+    assert called.message.startswith(f"{told}Dry run: 3 tests, ")
     assert called.message.endswith("perhaps gone: 404404. Nothing was sent.")
     artifacts = await artifacts_of(id_of(called))
     assert set(artifacts) == {f"{key}local" for key in (DRY_RUNS.summary, DRY_RUNS.table)}
     summary = str(artifacts[f"{DRY_RUNS.summary}local"].data)
-    assert summary.startswith("Dry run of 1 organization; environment: ")
-    assert f"| environment | {group} | 3 | Dry run: 3 tests, " in summary
+    assert summary.startswith(told)
+    assert f"| the worker's environment | {group} | 3 | Dry run: 3 tests, " in summary
     assert {call.method for call in simulator.calls} == {"GET"}
     assert f"{KEY}{group}" in await artifacts_of(child)
+
+
+async def test_only_failed_of_one_of_its_runs_sends_what_did_not_end_well_there(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.organizations.flow._PAUSE", 0.1)
+    simulator = simulate(tests=ids(2))
+    await deploy("narrowed")
+    told, parent = [], None
+    for group in ("all-of-them", "the-same-again"):
+        await EndpointTestGroup(test_ids=["404404", *ids(2)]).save(group, overwrite=True)
+        called: State[list[Record]]
+        called, _ = await asyncio.gather(
+            rerun_organizations(
+                [group],
+                options=RerunOptions(only_failed_of=parent),
+                deployment="rerun-endpoint-tests/narrowed",
+                return_state=True,
+            ),
+            work_off(group),
+        )
+        told.append(str(called.message))
+        parent = str(id_of(called))
+    assert "1 of 3 tests failed: 404404 (not found); 2 accepted." in told[0]
+    assert "1 of 1 tests failed, as before: 404404 (not found)." in told[1]
+    assert sent(simulator) == {**dict.fromkeys(ids(2), 1), "404404": 2}
 
 
 class TestChoice:
