@@ -80,7 +80,7 @@ async def keys_of(flow_run_id: UUID) -> Counter[str | None]:
 
 def refused(status: int = 422) -> PrefectHTTPStatusError:
     request = httpx.Request("POST", "http://prefect/api/artifacts/")
-    response = httpx.Response(status, request=request)
+    response = httpx.Response(status, json={"detail": "why"}, request=request)
     return PrefectHTTPStatusError(str(status), request=request, response=response)
 
 
