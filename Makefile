@@ -76,6 +76,7 @@ ui: setup ## show what the demo recorded, in Prefect's UI on port 4200, or PORT=
 	@mkdir -p .prefect && chmod 700 .prefect
 	@cd .prefect && env -i HOME="$$HOME" PATH="$$PATH" PREFECT_HOME="$(CURDIR)/.prefect" \
 		PREFECT_SERVER_ANALYTICS_ENABLED=false \
+		PREFECT_SERVER_CORS_ALLOWED_ORIGINS="$$PREFECT_SERVER_CORS_ALLOWED_ORIGINS" \
 		PREFECT_SERVER_CSRF_PROTECTION_ENABLED=true \
 		PREFECT_SERVER_UI_API_URL=http://127.0.0.1:$(PORT)/api \
 		"$(CURDIR)/$(BIN)/python" -m tasks.guarded_server --port $(PORT)

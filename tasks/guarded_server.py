@@ -106,10 +106,11 @@ def _serve(port: int) -> None:
     from prefect.settings import get_current_settings  # noqa: PLC0415
 
     settings = get_current_settings().server
-    app = create_app(final=True)
+    app: ASGIApp = create_app(final=True)
     if not settings.api.auth_string:  # with a password, Prefect lets no stranger in by itself
         origins = settings.api.cors_allowed_origins.split(",")
-        app.add_middleware(Guard, allowed=frozenset(one.strip() for one in origins))
+        # Around the app, not in it: Prefect's automations call the app itself, by another name.
+        app = Guard(app, frozenset(one.strip() for one in origins))
     level = settings.logging_level.lower()
     uvicorn.run(app, host=_HOST, port=port, log_level=level, lifespan="on")
     print("Server stopped!")  # noqa: T201

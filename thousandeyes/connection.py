@@ -10,7 +10,7 @@ import httpx
 
 from thousandeyes import __version__
 from thousandeyes.body import PACKING
-from thousandeyes.proxies import UNUSABLE, in_full, trusted, unusable
+from thousandeyes.proxies import OF_HTTP, UNUSABLE, in_full, trusted, unusable
 from thousandeyes.settings import ThousandEyesSettings, is_loopback
 
 ACCEPT: Final = "application/json, application/hal+json, application/problem+json"
@@ -70,7 +70,7 @@ def http_client(
     """
     host = httpx.URL(settings.base_url).host
     try:
-        in_full(os.environ)  # it checks more than httpx does
+        in_full(os.environ, OF_HTTP)  # it checks more than httpx does
         return httpx.AsyncClient(
             base_url=settings.base_url,
             headers={

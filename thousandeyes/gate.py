@@ -221,7 +221,7 @@ class QuotaGate:
                 left = self._max_wait - (now - max(asked, self._moved.get(spends, asked)))
                 if left <= 0:
                     raise QuotaExhausted(
-                        f"waited {self._max_wait:g} s for quota while no call got through, as "
+                        f"waited {self._max_wait:.12g} s for quota while no call got through, as "
                         "long as TE_MAX_QUOTA_WAIT allows; others may be using it up"
                     )
                 closed = self.quota.closed_until - now

@@ -15,7 +15,7 @@ from numbers import Integral, Real
 from typing import Final, NamedTuple
 
 from thousandeyes.errors import InvalidTestIds
-from thousandeyes.redaction import Redactor
+from thousandeyes.text import shown
 
 LONGEST_ID: Final = 64
 """Characters. All known IDs are numbers of some nine digits."""
@@ -38,6 +38,8 @@ _AN_ID: Final = (
     f"an ID is up to {LONGEST_ID} letters, digits, '-' and '_', with at least one digit, such as "
     "765231567"
 )
+_LONG_TOKEN: Final = 8
+"""Characters. A shorter token may be part of a text by chance."""
 _EXACT: Final = 2**53
 """From here on, a float may differ from the number that was written."""
 
@@ -172,21 +174,18 @@ def refuse_tokens(test_ids: Iterable[str], tokens: Iterable[str]) -> None:
 def tokens_among(written: Iterable[str], tokens: Iterable[str], what: str) -> str:
     """Return a warning about tokens that were pasted among other texts; empty if there are none.
 
-    A text may contain a token with more around it, such as `Bearer`, and in any way of writing that
-    is masked elsewhere. One of fewer than eight characters must be the whole text.
+    A text may contain a token with more around it, such as `Bearer`, or with characters in it that
+    nobody sees. A token of fewer than eight characters must be the whole text.
 
     Args:
         written: The texts.
         tokens: All known tokens.
         what: What the texts are called.
     """
-    texts, tokens = list(written), list(tokens)
-    secret, redact = {token.casefold() for token in tokens}, Redactor(*tokens).data
-    # All at once, because there may be half a million.
-    search = redact(together := "\n".join(texts)) != together
-    count = sum(
-        text.strip().casefold() in secret or (search and redact(text) != text) for text in texts
-    )
+    secrets = {shown(token).casefold() for token in tokens if token}
+    long = [secret for secret in secrets if len(secret) >= _LONG_TOKEN]
+    texts = (shown(text).casefold() for text in written)
+    count = sum(text in secrets or any(one in text for one in long) for text in texts)
     if not count:
         return ""
     contain = "contains" if count == 1 else "contain"

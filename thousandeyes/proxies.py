@@ -5,7 +5,7 @@ The HTTP and WebSocket libraries read them from the environment, each in its own
 
 import os
 import ssl
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from contextlib import suppress
 from functools import lru_cache
 from importlib.util import find_spec
@@ -25,7 +25,8 @@ UNUSABLE: Final = (OSError, ValueError, ImportError, httpx.InvalidURL)
 """What httpx raises for a variable that it can't use."""
 
 
-_NAMES: Final = frozenset(f"{kind}_proxy" for kind in ("http", "https", "all", "ws", "wss"))
+OF_HTTP: Final = frozenset(("http_proxy", "https_proxy", "all_proxy"))
+_NAMES: Final = OF_HTTP | {"ws_proxy", "wss_proxy"}
 _PORTS: Final = {"http": 80, "https": 443}
 _SCHEMES: Final = ("http", "https", "socks5", "socks5h")
 
@@ -38,7 +39,7 @@ def prepare(environ: MutableMapping[str, str], server: str | None = None) -> Non
 
     Args:
         environ: The environment.
-        server: The address of Prefect's API; by default what PREFECT_API_URL says.
+        server: The address of Prefect's API; None if this process is not its client.
 
     Raises:
         SettingsError: A proxy or CA variable can't be used, so that no client could be created.
@@ -50,8 +51,7 @@ def prepare(environ: MutableMapping[str, str], server: str | None = None) -> Non
     except UNUSABLE:
         raise unusable(environ) from None
     with suppress(httpx.InvalidURL):  # Prefect says what is wrong with its address
-        address = httpx.URL(server or environ.get("PREFECT_API_URL", ""))
-        environ.update(events_as_calls(address, environ))
+        environ.update(events_as_calls(httpx.URL(server or ""), environ))
 
 
 def trusted() -> ssl.SSLContext:
@@ -70,8 +70,8 @@ def _trusted(file: str | None, folders: str | None) -> ssl.SSLContext:
     return httpx.create_ssl_context()  # reads all certificates, which takes 50 ms
 
 
-def in_full(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the proxies that are set, written as the strictest library wants them.
+def in_full(environ: Mapping[str, str], names: Collection[str] = _NAMES) -> dict[str, str]:
+    """Return the proxies that these variables set, written as the strictest library wants them.
 
     `proxy:3128` is enough for the HTTP library. The WebSocket library, which carries Prefect's
     events, requires a scheme, a password with every user name, and no path.
@@ -83,7 +83,7 @@ def in_full(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: _in_full(value)
         for name, value in environ.items()
-        if name.lower() in _NAMES and value.strip()
+        if name.lower() in names and value.strip()
     }
 
 

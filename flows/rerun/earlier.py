@@ -1,5 +1,6 @@
 """The earlier run that a new one refers to: which it is, and what is known of its tests."""
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -52,8 +53,8 @@ async def heard(flow_run: FlowRun, asked: Parameters) -> dict[str, Record]:
     return known
 
 
-async def left_out(flow_run: FlowRun, asked: Parameters) -> set[str]:
-    """Return the tests that a run left out because they had ended well before, by ID.
+async def left_out(flow_run: FlowRun, asked: Parameters, test_ids: Sequence[str]) -> set[str]:
+    """Return which of these tests a run left out because they had ended well before, by ID.
 
     If the run that it narrows down was itself narrowed down, and so on, the latest record of a test
     counts, by the options of the run that recorded it.
@@ -61,11 +62,12 @@ async def left_out(flow_run: FlowRun, asked: Parameters) -> set[str]:
     Args:
         flow_run: The run.
         asked: Its parameters.
+        test_ids: The tests; no more of the runs before are read than these make necessary.
     """
     if not asked.options.only_failed_of:
         return set()
     run, done, known = flow_run, set[str](), {*await recorded(flow_run)}
-    while reference := asked.options.only_failed_of:
+    while (reference := asked.options.only_failed_of) and not known.issuperset(test_ids):
         try:
             run, asked = await find_run(reference, run.start_time)
         except SettingsError:  # such as for a run that was deleted meanwhile

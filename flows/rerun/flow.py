@@ -43,7 +43,7 @@ from tasks.report import RunReport
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
 from thousandeyes.record import Record
-from thousandeyes.text import duration
+from thousandeyes.text import counted, duration
 
 
 class RerunFailed(RunFailed):
@@ -131,9 +131,9 @@ async def _rerun(
     to_send = [record.taken_up() for record in records if record.needs_call(options.delivery)]
     if earlier:
         logger.info(
-            "Continuing where an earlier attempt left off: %d of %d tests still have to be sent",
+            "Continuing where an earlier attempt left off: %d of %s still to be sent",
             len(to_send),
-            len(records),
+            counted(len(records), "test"),
         )
     left_open = [
         record

@@ -14,6 +14,7 @@ from thousandeyes.delivery import Delivery
 from thousandeyes.expected import is_http, kinds_of
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
+from thousandeyes.text import counted
 from thousandeyes.watch import Watched
 
 
@@ -86,8 +87,8 @@ class Results:
     def close(self) -> None:
         """Say that all tests have been sent."""
         if len(self):
-            words = "Everything is sent; waiting for the results of %d tests"
-            self._judging.logger.info(words, len(self))
+            words = "Everything is sent; waiting for the results of %s"
+            self._judging.logger.info(words, counted(len(self), "test"))
         self._awaiting.close()
 
     def give_up(self, reason: str) -> None:
@@ -134,7 +135,7 @@ class Results:
             watched.end_rounds(first)
             return str(error)
         own = self._judging.baseline.own_rounds(record, others.get(record.test_id, ()))
-        if own:
+        if own and any(row.round_id > own.until for row in watched.rows):
             watched.end_rounds(own.until)
         return ""
 

@@ -53,7 +53,7 @@ async def read_selection(
     run, then = await find_run(reference, before)
     if asked.name_tests:
         chosen = await _read(asked, reader)
-        done = await left_out(run, then)
+        done = await left_out(run, then, chosen.test_ids)
         kept = [test_id for test_id in chosen.test_ids if test_id not in done]
         chosen = replace(chosen, test_ids=kept)
     else:

@@ -152,7 +152,8 @@ async def to_its_end(
         if own_run.lost and isinstance(error, Exception):  # which would be the run's final state
             raise Abort(str(error)) from error
         raise
-    await own_run.confirm_or_abort()  # the report may have waited for the server for long
+    with suppress(NoAccess):  # then Prefect's engine can't set the state either
+        await own_run.confirm_or_abort()  # the report may have waited for the server for long
     if own_run.cancelled:
         # Prefect accepts no other ending of a run that somebody cancels.
         return cast("list[Record]", Cancelled(message=ended.message))

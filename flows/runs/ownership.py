@@ -228,11 +228,12 @@ class OwnRun:
         return any(self._is_cancelled(run) for run in runs)
 
     def _is_cancelled(self, above: FlowRun) -> bool:
-        if not (state := above.state) or state.is_cancelling():
-            return bool(state)
+        if not (state := above.state) or not (state.is_cancelling() or state.is_cancelled()):
+            return False
         # Somebody may have retried just this run, long after the one above it was cancelled.
+        retried = state.is_cancelled() or self.flow_run.run_count > 1
         began = self.flow_run.state
-        return state.is_cancelled() and not (began and state.timestamp < began.timestamp)
+        return not (retried and began and state.timestamp < began.timestamp)
 
     def _is_ours(self, now: FlowRun) -> bool:
         state = now.state

@@ -67,7 +67,7 @@ async def test_a_wrong_token_is_refused_in_a_shape_of_its_own_and_spends_nothing
     make: Make, connect: Connect
 ) -> None:
     api = connect(make(tests=["1"]))
-    told = {"Bearer wrong": "error", "Basic simulator-token": "error", "": "errorMessage"}
+    told = {"Bearer wrong": "error", "Basic sim-token": "error", "": "errorMessage"}
     for header, name in told.items():
         reply = await api.post(RUN, headers={"Authorization": header})
         assert reply.status_code == 401

@@ -27,7 +27,7 @@ async def test_the_page_tells_the_tests_and_how_to_point_the_project_at_it(
         "<strong>239</strong> of 240",
         "rolls over in 60 s",
         "TE_BASE_URL=http://simulator/v7",
-        "TE_TOKEN=simulator-token",
+        "TE_TOKEN=sim-token",
     ):
         assert words in page
 

@@ -86,7 +86,7 @@ def client(app: Starlette) -> Iterator[ApiClient]:
         yield client
 
 
-def connect(url: str, token: str = "simulator-token") -> ApiClient:
+def connect(url: str, token: str = "sim-token") -> ApiClient:
     return ApiClient(Configuration(host=url, access_token=token))
 
 

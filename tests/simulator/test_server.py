@@ -12,7 +12,7 @@ from thousandeyes.simulator import Fault, create_app, serve
 from thousandeyes.simulator.server import bind
 
 BROKEN = ["dropped_before", "dropped_after", "half_body", "stalled"]
-HEADERS = {"Authorization": "Bearer simulator-token"}
+HEADERS = {"Authorization": "Bearer sim-token"}
 
 
 def run_path(test_id: str) -> str:

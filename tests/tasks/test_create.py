@@ -33,7 +33,7 @@ def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 def simulated(**options: Any) -> Iterator[tuple[Starlette, ThousandEyesClient]]:
     app = create_app(tests=0, **options)
     with serve(app) as server:
-        settings = ThousandEyesSettings(token=SecretStr("simulator-token"), base_url=server.url)
+        settings = ThousandEyesSettings(token=SecretStr("sim-token"), base_url=server.url)
         yield app, ThousandEyesClient(settings)
 
 
@@ -68,7 +68,7 @@ async def test_a_doubtful_creation_is_never_sent_again(
 
 async def test_without_a_connection_it_is_tried_four_times(unused_tcp_port: int) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}"
-    settings = ThousandEyesSettings(token=SecretStr("simulator-token"), base_url=url)
+    settings = ThousandEyesSettings(token=SecretStr("sim-token"), base_url=url)
     record = Record("", "Voice")
     async with ThousandEyesClient(settings) as client:
         with pytest.raises(Unreachable):

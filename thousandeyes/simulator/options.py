@@ -13,7 +13,7 @@ from .quota import Beginning, Family, Rounding
 from .surroundings import Cause
 
 EVERY_TEST = "*"
-DEFAULT_TOKEN = "simulator-token"  # noqa: S105  shown on the page, so that a first run needs no setup
+DEFAULT_TOKEN = "sim-token"  # noqa: S105  shown on the page, so that a first run needs no setup
 
 
 Interval = Literal[60, 120, 300, 600, 900, 1800, 3600]
@@ -136,9 +136,12 @@ class Options(BaseModel):
 def read_scenario(path: Path) -> dict[str, Any]:
     """Return the options that a YAML file holds, checked strictly; raise `ScenarioError`."""
     try:
-        content = read_yaml(path)
+        # Unlike a run's files, this is the person's own: standard input, say, or a large one.
+        content = read_yaml(path, read=lambda path, _: path.read_bytes())
     except Unreadable as error:
         raise ScenarioError(str(error)) from None
+    except OSError as error:
+        raise ScenarioError(f"{path} can't be read: {error.strerror}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
