@@ -183,6 +183,6 @@ def test_one_id_is_one(wrong: str) -> None:
 def test_a_token_is_found_with_more_around_it_and_a_short_one_as_a_whole_text() -> None:
     token, short = "0a1b2c3d-4e5f-6789-abcd-ef0123456789", "t0ken"
     pasted = [f"Bearer {token}.", f"TE_TOKEN='{token.upper()}'", "\u200b".join(token), f" {short}"]
-    harmless = ["765231567", f"the {short}", token[:8], ""]
+    harmless = ["765231567", f"the {short}", token[:12], token[-12:], ""]
     assert tokens_among([*pasted, *harmless], [token, short], "IDs").startswith("4 of the IDs cont")
     assert not tokens_among(harmless, [token, short], "IDs")

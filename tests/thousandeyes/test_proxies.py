@@ -188,10 +188,16 @@ def test_prefects_events_go_to_its_server_as_its_calls_do_and_no_other_call_goes
 def test_a_plain_http_server_is_reached_as_the_variables_for_http_say(
     variables: dict[str, str], proxy: str | None
 ) -> None:
-    variables["PREFECT_API_URL"] = server = "http://192.0.2.2:4200/api"
+    server = "http://192.0.2.2:4200/api"
     with patch.dict(os.environ, variables, clear=True):
-        prepare(os.environ)
+        prepare(os.environ, server)
         assert of_http(server) == of_events(server) == proxy
+
+
+def test_what_is_no_client_of_prefect_sets_nothing_for_its_events() -> None:
+    environ = {"ALL_PROXY": "http://proxy:1", "PREFECT_API_URL": "http://192.0.2.2:4200/api"}
+    prepare(environ)
+    assert not {"ws_proxy", "wss_proxy"} & environ.keys()
 
 
 def test_a_socks_proxy_that_events_can_not_use_is_told_where_they_would_take_it() -> None:

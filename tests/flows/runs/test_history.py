@@ -6,7 +6,8 @@ import pytest
 from prefect import Task, flow, get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun
-from prefect.states import Cancelled, Crashed, Pending, Running
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.states import Cancelled, Crashed, Pending, Running, Suspended
 
 from flows.runs.history import cancelled_before, died_unseen, runs_of
 
@@ -118,3 +119,26 @@ async def test_a_summary_that_was_written_twice_hides_no_attempt_that_died() -> 
     assert died.attempts == 1
     await leave("It took 3 s.")
     assert await died_unseen(killed, under_way=False) is None
+
+
+async def test_an_attempt_that_a_resumption_began_is_one_though_prefect_does_not_count_it() -> None:
+    async with get_client() as client:
+        # Only a run of a deployment is resumed in another process.
+        flow_id = await client.create_flow(measure)
+        deployment_id = await client.create_deployment(flow_id, name="resumed")
+        run = await client.create_flow_run_from_deployment(deployment_id)
+        await client.set_flow_run_state(run.id, Running(), force=True)
+        summary = ArtifactCreate(
+            key="endpoint-reruns-local", type="markdown", data="Suspended.", flow_run_id=run.id
+        )
+        await client.create_artifact(summary)
+        await client.set_flow_run_state(run.id, Suspended(timeout_seconds=60), force=True)
+        resumed = await client.resume_flow_run(run.id)
+        assert resumed.status is SetStateStatus.ACCEPT
+        await client.set_flow_run_state(run.id, Running())
+        await client.set_flow_run_state(run.id, Crashed(), force=True)  # it was killed
+        await client.set_flow_run_state(run.id, Running(), force=True)
+        again = await client.read_flow_run(run.id)
+    died = await died_unseen(again)
+    assert died
+    assert died.attempts == 1

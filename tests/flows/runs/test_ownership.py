@@ -224,10 +224,20 @@ async def test_a_run_is_cancelled_with_any_run_that_it_is_a_subflow_of(state: St
     assert (own_run.cancelled, own_run.lost) == (True, False)
 
 
-async def test_a_run_that_is_retried_by_itself_is_not_cancelled_with_what_ended_before_it() -> None:
+@pytest.mark.parametrize("state", [Cancelling(), Cancelled()], ids=lambda state: state.name)
+async def test_a_run_that_is_retried_by_itself_is_not_cancelled_with_what_ended_before_it(
+    state: State,
+) -> None:
     top = await new_run()
-    await set_state(top, Cancelled())
-    await OwnRun(await subflow_of(top)).confirm(trusted=0)
+    run = await subflow_of(top)
+    await set_state(top, state)
+    with pytest.raises(RunStopped, match="cancelled"):
+        await OwnRun(run).confirm(trusted=0)
+    await set_state(run, Crashed())
+    await set_state(run, Running())
+    async with get_client() as client:
+        again = await client.read_flow_run(run.id)
+    await OwnRun(again).confirm(trusted=0)
 
 
 async def test_the_end_of_a_run_above_and_its_deletion_cancel_nothing() -> None:
