@@ -168,15 +168,17 @@ class TestChoice:
 
     async def test_each_organization_is_run_once_with_all_its_groups(self) -> None:
         await rerun_organizations(["org-c", "org-a", "org-b"])
-        assert self.started == {"": ["org-c"], "org-east": ["org-a", "org-b"]}
+        assert self.started == {"environment": ["org-c"], "org-east": ["org-a", "org-b"]}
 
     async def test_credentials_called_environment_are_not_taken_for_the_workers_own(self) -> None:
         named = EndpointTestGroup(test_ids=["3"], credentials="environment")
         await named.save("org-f", overwrite=True)
-        self.trouble = dict.fromkeys(("", "environment"), RerunFailed("It failed.", [BAD]))
+        self.trouble = dict.fromkeys(
+            ("environment", "block environment"), RerunFailed("It failed.", [BAD])
+        )
         groups = ["org-c", "org-f"]
         state: State[list[Record]] = await rerun_organizations(groups, return_state=True)
-        assert self.started == {"": ["org-c"], "environment": ["org-f"]}
+        assert self.started == {"environment": ["org-c"], "block environment": ["org-f"]}
         assert state.message == (
             "0 of 2 organizations passed; the worker's environment: It failed. "
             "environment: It failed."
@@ -185,7 +187,7 @@ class TestChoice:
     @pytest.mark.usefixtures("read_twice")
     async def test_credentials_stand_for_all_groups_that_name_them(self) -> None:
         await rerun_organizations(["org-c"], ["org-east"])
-        assert self.started == {"": ["org-c"], "org-east": ["org-a", "org-b"]}
+        assert self.started == {"environment": ["org-c"], "org-east": ["org-a", "org-b"]}
 
     async def test_one_that_fails_does_not_stop_the_others(self) -> None:
         state: State[list[Record]] = await rerun_organizations(
@@ -275,6 +277,10 @@ class TestChoice:
             "has org-a, org-b: start a new run for these. Nothing more was sent."
         )
 
+    async def test_a_run_that_began_before_an_update_is_found_by_the_key_that_it_had(self) -> None:
+        state: State[list[Record]] = await rerun_organizations(["org-c"], return_state=True)
+        assert self.keys["environment"] == [f"{id_of(state)} environment"]
+
     async def test_an_earlier_run_means_to_each_organization_its_own_run_there(self) -> None:
         groups = ["org-c", "org-d", "org-a"]
         before: State[list[Record]] = await rerun_organizations(groups[1:], return_state=True)
@@ -294,7 +300,7 @@ class TestChoice:
         east = str(own["org-east"].id)
         nothing_sent = (None, "nothing")
         assert self.refers_to == {
-            "": nothing_sent,
+            "environment": nothing_sent,
             "org-west": nothing_sent,
             "org-east": (east, east),
         }
