@@ -20,10 +20,10 @@ def called(organization: str | None) -> str:
     return organization or _ENVIRONMENT
 
 
-async def latest_run(organization: str | None, attempts: Sequence[UUID]) -> FlowRun | None:
-    """Return the latest run that these attempts of a run started for an organization, if any."""
+async def runs_for(organization: str | None, attempts: Sequence[UUID]) -> list[FlowRun]:
+    """Return the runs that these attempts of a run started for an organization, newest first."""
     runs = await _runs([_key(attempt, organization) for attempt in attempts])
-    return max(runs, key=lambda run: str(run.created), default=None)
+    return sorted(runs, key=lambda run: str(run.created), reverse=True)
 
 
 async def key_of(
