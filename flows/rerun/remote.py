@@ -45,7 +45,8 @@ class Outcomes(list[Record]):
     `sentence` is the run's own on how it ended; that of a dry run says what it found.
     """
 
-    def __init__(self, records: Iterable[Record], sentence: str) -> None:
+    # Prefect, where it replaces items of a collection, builds another from them and nothing else.
+    def __init__(self, records: Iterable[Record], sentence: str = "") -> None:
         super().__init__(records)
         self.sentence = sentence
 

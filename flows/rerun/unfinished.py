@@ -2,6 +2,8 @@
 
 from prefect.client.schemas.objects import FlowRun
 
+from thousandeyes.text import counted
+
 
 def why_unfinished(flow_run: FlowRun, timeout: float | None, recorded: int | None) -> str:
     """Return what became of it, what to do, and how much it has recorded. Pure.
@@ -34,4 +36,4 @@ def why_unfinished(flow_run: FlowRun, timeout: float | None, recorded: int | Non
         )
     if recorded is None:
         return f"{run} {what}. The Prefect server is unreachable: its outcomes can't be read now."
-    return f"{run} {what}. It has recorded {recorded} outcomes so far."
+    return f"{run} {what}. It has recorded {counted(recorded, 'outcome')} so far."

@@ -168,15 +168,17 @@ class TestChoice:
 
     async def test_each_organization_is_run_once_with_all_its_groups(self) -> None:
         await rerun_organizations(["org-c", "org-a", "org-b"])
-        assert self.started == {"": ["org-c"], "org-east": ["org-a", "org-b"]}
+        assert self.started == {"environment": ["org-c"], "org-east": ["org-a", "org-b"]}
 
     async def test_credentials_called_environment_are_not_taken_for_the_workers_own(self) -> None:
         named = EndpointTestGroup(test_ids=["3"], credentials="environment")
         await named.save("org-f", overwrite=True)
-        self.trouble = dict.fromkeys(("", "environment"), RerunFailed("It failed.", [BAD]))
+        self.trouble = dict.fromkeys(
+            ("environment", "block environment"), RerunFailed("It failed.", [BAD])
+        )
         groups = ["org-c", "org-f"]
         state: State[list[Record]] = await rerun_organizations(groups, return_state=True)
-        assert self.started == {"": ["org-c"], "environment": ["org-f"]}
+        assert self.started == {"environment": ["org-c"], "block environment": ["org-f"]}
         assert state.message == (
             "0 of 2 organizations passed; the worker's environment: It failed. "
             "environment: It failed."
@@ -185,7 +187,7 @@ class TestChoice:
     @pytest.mark.usefixtures("read_twice")
     async def test_credentials_stand_for_all_groups_that_name_them(self) -> None:
         await rerun_organizations(["org-c"], ["org-east"])
-        assert self.started == {"": ["org-c"], "org-east": ["org-a", "org-b"]}
+        assert self.started == {"environment": ["org-c"], "org-east": ["org-a", "org-b"]}
 
     async def test_one_that_fails_does_not_stop_the_others(self) -> None:
         state: State[list[Record]] = await rerun_organizations(
@@ -275,26 +277,33 @@ class TestChoice:
             "has org-a, org-b: start a new run for these. Nothing more was sent."
         )
 
+    async def test_a_run_that_began_before_an_update_is_found_by_the_key_that_it_had(self) -> None:
+        state: State[list[Record]] = await rerun_organizations(["org-c"], return_state=True)
+        assert self.keys["environment"] == [f"{id_of(state)} environment"]
+
+    async def _ended(self, name: str, state: State[Any], **options: str) -> str:
+        """Make the run that was last started for an organization, as it ended; returns its ID."""
+        async with get_client() as client:
+            flow_id = await client.create_flow(rerun_endpoint_tests)
+            run = await client.create_flow_run_from_deployment(
+                await client.create_deployment(flow_id, "of-organizations"),
+                idempotency_key=self.keys[name][-1],
+                parameters={"options": options},
+                state=state,
+            )
+        return str(run.id)
+
     async def test_an_earlier_run_means_to_each_organization_its_own_run_there(self) -> None:
         groups = ["org-c", "org-d", "org-a"]
         before: State[list[Record]] = await rerun_organizations(groups[1:], return_state=True)
-        ends: dict[str, State[Any]] = {"org-east": Completed(), "org-west": Failed()}
-        async with get_client() as client:
-            flow_id = await client.create_flow(rerun_endpoint_tests)
-            deployed = await client.create_deployment(flow_id, "of-organizations")
-            own = {
-                name: await client.create_flow_run_from_deployment(
-                    deployed, idempotency_key=self.keys[name][0], state=state
-                )
-                for name, state in ends.items()
-            }
+        await self._ended("org-west", Failed())
+        east = await self._ended("org-east", Completed())
         reference = str(id_of(before))
         options = RerunOptions(only_failed_of=reference, compare_with=reference)
         await rerun_organizations(groups, options=options, return_state=True)
-        east = str(own["org-east"].id)
         nothing_sent = (None, "nothing")
         assert self.refers_to == {
-            "": nothing_sent,
+            "environment": nothing_sent,
             "org-west": nothing_sent,
             "org-east": (east, east),
         }
@@ -302,17 +311,83 @@ class TestChoice:
         with pytest.raises(SettingsError, match="not the ID of a run of rerun-organizations"):
             await rerun_organizations(groups, options=one_of_them)
 
-    @pytest.mark.parametrize("option", ["only_failed_of", "compare_with"])
-    @pytest.mark.parametrize("reference", [NO_RUN, "rerun-endpoint-tests/on-demand"])
-    async def test_nothing_is_started_if_any_other_run_is_named(
-        self, option: str, reference: str
+    async def test_if_it_sent_nothing_there_the_run_that_it_narrowed_down_counts(self) -> None:
+        groups = ["org-c", "org-a"]
+        first: State[list[Record]] = await rerun_organizations(groups, return_state=True)
+        of_first = {one: await self._ended(one, Completed()) for one in [*self.started]}
+        options = RerunOptions(only_failed_of=str(id_of(first)))
+        second: State[list[Record]] = await rerun_organizations(
+            groups[1:], options=options, return_state=True
+        )
+        await self._ended("org-east", Failed(), only_failed_of=of_first["org-east"])
+        await rerun_organizations(groups, options=RerunOptions(only_failed_of=str(id_of(second))))
+        assert self.refers_to == {one: (run, None) for one, run in of_first.items()}
+
+    async def test_if_the_latest_of_its_own_runs_there_sent_nothing_the_one_before_counts(
+        self,
     ) -> None:
-        options = RerunOptions.model_validate({option: reference})
+        attempts: list[UUID] = []
+        own: list[str] = []
+
+        @flow(retries=1)
+        async def calls() -> None:
+            attempts.append(id_of(await rerun_organizations(["org-a"], return_state=True)))
+            if len(attempts) == 1:
+                async with get_client() as client:
+                    await client.set_flow_run_state(attempts[0], Cancelled(), force=True)
+                own.append(await self._ended("org-east", Cancelled()))
+                raise ConnectionError
+            own.append(await self._ended("org-east", Failed()))
+
+        await calls()
+        options = RerunOptions(only_failed_of=str(attempts[1]))
+        await rerun_organizations(["org-a"], options=options)
+        assert self.refers_to == {"org-east": (own[0], None)}
+
+    @pytest.mark.parametrize("option", ["only_failed_of", "compare_with"])
+    async def test_nothing_is_started_if_it_sent_nothing_for_any_of_them(self, option: str) -> None:
+        refused: State[list[Record]] = await rerun_organizations(["org-gone"], return_state=True)
+        options = RerunOptions.model_validate({option: str(id_of(refused))})
         with pytest.raises(
-            SettingsError, match=rf"^{option}: '{reference}' is not the ID of a run"
+            SettingsError, match=rf"^{option}: .* sent nothing for org-east: name an earlier run"
         ):
             await rerun_organizations(["org-a"], options=options)
         assert self.started == {}
+
+    async def test_nothing_is_started_if_what_it_narrowed_down_can_not_be_used(self) -> None:
+        options = RerunOptions(only_failed_of=NO_RUN)
+        refused: State[list[Record]] = await rerun_organizations(
+            ["org-a"], options=options, return_state=True
+        )
+        options = RerunOptions(only_failed_of=str(id_of(refused)))
+        with pytest.raises(
+            SettingsError, match=f"started no run for org-east, and .*only_failed_of: '{NO_RUN}'"
+        ):
+            await rerun_organizations(["org-a"], options=options)
+        assert self.started == {}
+
+    @pytest.mark.parametrize(
+        ("option", "reference", "said"),
+        [
+            ("only_failed_of", NO_RUN, "is not the ID of a run"),
+            ("only_failed_of", "rerun-endpoint-tests/on-demand", "is not the ID of a run"),
+            ("compare_with", NO_RUN, "is not the ID of a run"),
+            ("compare_with", "rerun-endpoint-tests/nowhere", "is neither the ID of a flow run nor"),
+        ],
+    )
+    async def test_nothing_is_started_if_any_other_run_is_named(
+        self, option: str, reference: str, said: str
+    ) -> None:
+        options = RerunOptions.model_validate({option: reference})
+        with pytest.raises(SettingsError, match=f"^{option}: '{reference}' {said}"):
+            await rerun_organizations(["org-a"], options=options)
+        assert self.started == {}
+
+    async def test_compared_with_a_deployment_each_of_them_is(self) -> None:
+        await deploy("nightly")
+        compared = RerunOptions(compare_with="rerun-endpoint-tests/nightly")
+        await rerun_organizations(["org-a"], options=compared)
+        assert self.refers_to == {"org-east": (None, "rerun-endpoint-tests/nightly")}
 
     async def test_compared_with_nothing_each_of_them_is(self) -> None:
         await rerun_organizations(["org-a"], options=RerunOptions(compare_with="nothing"))

@@ -19,15 +19,17 @@ from prefect.settings import (
     temporary_settings,
 )
 from prefect.states import Cancelled, Crashed
+from prefect.utilities.collections import visit_collection
 
 from flows.rerun import RerunOptions, remote
-from flows.rerun.remote import ON_DEMAND, RerunUnfinished, rerun_by_deployment
+from flows.rerun.remote import ON_DEMAND, Outcomes, RerunUnfinished, rerun_by_deployment
 from tasks.blocks import EndpointTestGroup
 from tasks.server_calls import NoAccess
 from tests.chaos.proxy import Proxy
 from tests.flows.scene import NO_RUN, Simulate, deploy, ids, runs_for, wait_until, work_off
 from thousandeyes.errors import InvalidTestIds
 from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -74,6 +76,17 @@ async def test_a_dry_run_gives_a_record_of_each_test_and_says_what_it_found(
     assert {record.test_id: record.outcome for record in outcomes} == skipped
     assert outcomes.sentence.startswith("Dry run: 3 tests, 24 a minute: about 1 s, ")
     assert "perhaps gone: 404404" in outcomes.sentence
+
+
+def test_outcomes_whose_records_prefect_replaces_are_outcomes_again() -> None:
+    other = Record("2")
+
+    def replaced(one: object) -> object:
+        return other if isinstance(one, Record) else one
+
+    again = visit_collection(Outcomes([Record("1")], "It passed."), replaced, return_data=True)
+    assert isinstance(again, Outcomes)
+    assert again == [other]
 
 
 async def test_a_run_that_is_deleted_meanwhile_is_told_as_that() -> None:

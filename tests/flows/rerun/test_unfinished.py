@@ -28,3 +28,8 @@ def test_each_says_what_happened_and_what_to_do(state: State[Any], said: str) ->
     words = why_unfinished(run, 60, 3)
     assert words.startswith(f"The run 'blue-fox' ({run.id}) {said}")
     assert words.endswith("It has recorded 3 outcomes so far.")
+
+
+def test_one_outcome_is_one_outcome() -> None:
+    words = why_unfinished(FlowRun(flow_id=uuid4(), state=Running()), 60, 1)
+    assert words.endswith("It has recorded 1 outcome so far.")
