@@ -115,7 +115,8 @@ class RerunOptions(BaseModel):
             "The earlier run that this one is compared with: a flow run's ID, a deployment such as "
             "rerun-endpoint-tests/scheduled for its last run that sent something, or the word "
             "nothing. Empty: the run that only_failed_of names, else the last one of this run's "
-            "own deployment. In rerun-organizations: the ID of one of its runs, or nothing."
+            "own deployment. In rerun-organizations: the ID of one of its runs, a deployment of "
+            "rerun-endpoint-tests, or nothing."
         ),
     )
     deadline_minutes: float | None = Field(
