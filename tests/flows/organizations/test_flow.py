@@ -384,10 +384,10 @@ class TestChoice:
         assert self.started == {}
 
     async def test_compared_with_a_deployment_each_of_them_is(self) -> None:
-        await deploy("nightly")
-        compared = RerunOptions(compare_with="rerun-endpoint-tests/nightly")
+        await deploy("of-organizations")
+        compared = RerunOptions(compare_with="rerun-endpoint-tests/of-organizations")
         await rerun_organizations(["org-a"], options=compared)
-        assert self.refers_to == {"org-east": (None, "rerun-endpoint-tests/nightly")}
+        assert self.refers_to == {"org-east": (None, "rerun-endpoint-tests/of-organizations")}
 
     async def test_compared_with_nothing_each_of_them_is(self) -> None:
         await rerun_organizations(["org-a"], options=RerunOptions(compare_with="nothing"))
