@@ -13,9 +13,14 @@ from typing import Any
 from uuid import UUID
 
 from prefect import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+)
 from prefect.client.schemas.objects import Artifact, State
-from prefect.client.schemas.sorting import ArtifactSort
+from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
 from prefect.flow_engine import run_flow_async
 from prefect.settings import get_current_settings
 
@@ -71,8 +76,12 @@ async def work_off(group: str) -> UUID:
 
 async def runs_for(group: str) -> list[UUID]:
     """Return the runs of deployments that were started for this group."""
+    of_deployments = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(is_null_=False))
     async with get_client() as client:
-        runs = [run for run in await client.read_flow_runs() if run.deployment_id]
+        # The newest: a page holds 200, and other tests have left many.
+        runs = await client.read_flow_runs(
+            flow_run_filter=of_deployments, sort=FlowRunSort.EXPECTED_START_TIME_DESC
+        )
     return [run.id for run in runs if run.parameters.get("groups") == [group]]
 
 

@@ -108,6 +108,7 @@ async def test_a_prefect_server_that_goes_away_meanwhile_is_waited_for(
     async with asyncio.timeout(60):
         while not (runs := await runs_for(mode)):
             assert not waits.done()
+            await asyncio.sleep(0.05)
     proxy.mode = mode
     await wait_until(lambda: proxy.received >= 2 or waits.done())
     proxy.mode = "pass"
