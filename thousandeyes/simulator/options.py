@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from thousandeyes.mistakes import Unreadable, read_yaml
 
 from .dialects import Dialect
 from .faults import Behaviour, Fault, ResultReply
@@ -136,12 +135,9 @@ class Options(BaseModel):
 def read_scenario(path: Path) -> dict[str, Any]:
     """Return the options that a YAML file holds, checked strictly; raise `ScenarioError`."""
     try:
-        # Unlike a run's files, this is the person's own: standard input, say, or a large one.
-        content = read_yaml(path, read=lambda path, _: path.read_bytes())
-    except Unreadable as error:
-        raise ScenarioError(str(error)) from None
-    except OSError as error:
-        raise ScenarioError(f"{path} can't be read: {error.strerror}") from None
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ScenarioError(f"{path}: {error}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
