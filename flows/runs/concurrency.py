@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from prefect import get_run_logger
+
+_A_SCOPE: Final = 0.1  # seconds
 
 
 @asynccontextmanager
@@ -55,10 +57,12 @@ async def all_or_first_error(work: Iterable[Coroutine[Any, Any, None]]) -> None:
     try:
         await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            if not task.cancelling():  # a second time would cut its ending short
-                task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while under_way := [task for task in tasks if not task.done()]:
+            for task in under_way:
+                if not task.cancelling():  # a second time would cut its ending short
+                    task.cancel()
+            # It may be in a scope that a library cancels, and go on when that scope is over.
+            await asyncio.wait(under_way, timeout=_A_SCOPE)
 
 
 async def to_the_end(work: Awaitable[None]) -> None:

@@ -14,6 +14,7 @@ from prefect.exceptions import Abort, Pause, PrefectSignal
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.runs.ownership import SUSPENDED, OwnRun, RunCancelled
+from flows.runs.termination import ended_by_sigterm
 from tasks.deployment import deployment_slug
 from tasks.loading import without_known_tokens
 from tasks.markdown import plain
@@ -85,7 +86,8 @@ async def reporting_mistakes(summary: str) -> AsyncIterator[None]:
         summary: What the key of the run's summary begins with; the deployment's slug follows.
     """
     try:
-        yield
+        with ended_by_sigterm():
+            yield
     except PrefectSignal:
         raise
     except BaseException as error:
@@ -139,7 +141,8 @@ async def to_its_end(
         BaseException: Whatever cut the work short, after the report.
     """
     try:
-        await work
+        with ended_by_sigterm():
+            await work
         await own_run.confirm_or_abort()
         why = _CANCELLED if own_run.cancelled else SUSPENDED if own_run.suspended else ""
         word = _WORDS.get(why)

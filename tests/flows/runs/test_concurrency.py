@@ -1,11 +1,12 @@
 """Doing several things at once in a run, and ending them together."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from prefect.exceptions import TerminationSignal
 
-from flows.runs.concurrency import in_background
+from flows.runs.concurrency import all_or_first_error, in_background
 
 
 async def killed() -> None:
@@ -52,3 +53,27 @@ async def _until_cancelled(cancelled: asyncio.Event) -> None:
         await asyncio.Event().wait()
     finally:
         cancelled.set()
+
+
+async def test_one_that_a_library_cancels_at_that_moment_is_cancelled_too() -> None:
+    moment, over = asyncio.Event(), asyncio.Event()
+
+    async def in_a_scope_of_its_own() -> None:
+        task = asyncio.current_task()
+        assert task
+        task.cancel()
+        moment.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await over.wait()  # as a connection that another attempt has made needless
+        task.uncancel()
+        await asyncio.Event().wait()
+
+    async def fails() -> None:
+        await moment.wait()
+        asyncio.get_running_loop().call_later(0.05, over.set)
+        raise TerminationSignal(15)
+
+    with pytest.raises(TerminationSignal):
+        async with asyncio.timeout(5):
+            await all_or_first_error([in_a_scope_of_its_own(), fails()])

@@ -1,0 +1,86 @@
+"""SIGTERM ends a run, whatever code it interrupts."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from prefect.exceptions import TerminationSignal
+
+_PATIENCE: Final = 5.0  # seconds, of the 30 that a worker gives before it kills
+_ours: Final[set[int]] = set()
+
+
+@contextmanager
+def ended_by_sigterm(patience: float = _PATIENCE) -> Iterator[None]:
+    """Let SIGTERM end the block, also where the code that it interrupts would go on.
+
+    Prefect's handler raises `TerminationSignal` in whatever code the process is in. A transport or
+    a callback of the event loop only logs it, and a group of tasks wraps it. Therefore the event
+    loop hears of the signal as well, and cancels a block that goes on.
+
+    Args:
+        patience: Seconds after which the block is cancelled if the error has not ended it.
+
+    Raises:
+        TerminationSignal: The signal ended the block, whatever became of Prefect's error.
+    """
+    block, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert block  # noqa: S101 - a coroutine runs in one
+    is_over = cut_short = False
+
+    def cut() -> None:
+        nonlocal cut_short
+        if is_over:
+            return
+        # A scope of a library may cancel the task for a moment, and swallow that.
+        if not block.cancelling():
+            cut_short = block.cancel()
+        loop.call_later(patience, cut)
+
+    try:
+        with _heard(lambda: loop.call_later(patience, cut)):
+            yield
+    except BaseException as error:
+        wrapped = isinstance(error, BaseExceptionGroup) and error.subgroup(TerminationSignal)
+        if cut_short or wrapped:
+            raise TerminationSignal(signal.SIGTERM) from error
+        raise
+    finally:
+        is_over = True
+        if cut_short:
+            block.uncancel()
+
+
+@contextmanager
+def _heard(tell: Callable[[], object]) -> Iterator[None]:
+    """Call something in the event loop at each SIGTERM, beside the handler that is installed."""
+    loop = asyncio.get_running_loop()
+    hears, told = socket.socketpair()
+    with hears, told:
+        for end in (hears, told):
+            end.settimeout(0)
+        try:
+            before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+        except ValueError:  # not the main thread, which alone gets signals
+            yield
+            return
+        if before not in {-1, *_ours}:  # whoever runs this event loop handles signals itself
+            signal.set_wakeup_fd(before)
+            yield
+            return
+
+        def hear() -> None:
+            if signal.SIGTERM in hears.recv(64):
+                tell()
+
+        _ours.add(told.fileno())
+        loop.add_reader(hears, hear)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            loop.remove_reader(hears)
+            _ours.discard(told.fileno())
