@@ -18,8 +18,9 @@ def ended_by_sigterm(patience: float = _PATIENCE) -> Iterator[None]:
     """Let SIGTERM end the block, also where the code that it interrupts would go on.
 
     Prefect's handler raises `TerminationSignal` in whatever code the process is in. A transport or
-    a callback of the event loop only logs it, and a group of tasks wraps it. Therefore the event
-    loop hears of the signal as well, and cancels a block that goes on.
+    a callback of the event loop only logs it, a group of tasks wraps it, and a scope that it breaks
+    cancels a task that nobody else cancels. Therefore the event loop hears of the signal as well,
+    and cancels a block that goes on.
 
     Args:
         patience: Seconds after which the block is cancelled if the error has not ended it.
@@ -29,7 +30,12 @@ def ended_by_sigterm(patience: float = _PATIENCE) -> Iterator[None]:
     """
     block, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert block  # noqa: S101 - a coroutine runs in one
-    is_over = cut_short = False
+    is_over = is_told = cut_short = False
+
+    def hear() -> None:
+        nonlocal is_told
+        is_told = True
+        loop.call_later(patience, cut)
 
     def cut() -> None:
         nonlocal cut_short
@@ -41,11 +47,13 @@ def ended_by_sigterm(patience: float = _PATIENCE) -> Iterator[None]:
         loop.call_later(patience, cut)
 
     try:
-        with _heard(lambda: loop.call_later(patience, cut)):
+        with _heard(hear):
             yield
     except BaseException as error:
         wrapped = isinstance(error, BaseExceptionGroup) and error.subgroup(TerminationSignal)
-        if cut_short or wrapped:
+        is_cancelled = isinstance(error, asyncio.CancelledError)
+        by_nobody = is_told and is_cancelled and not block.cancelling()
+        if cut_short or wrapped or by_nobody:
             raise TerminationSignal(signal.SIGTERM) from error
         raise
     finally:

@@ -11,6 +11,7 @@ import pytest
 from prefect.exceptions import TerminationSignal
 from prefect.utilities.engine import capture_sigterm
 
+from flows.runs.concurrency import all_or_first_error
 from flows.runs.termination import ended_by_sigterm
 
 
@@ -29,6 +30,11 @@ def _as_in_a_run() -> Iterator[None]:
 
 def terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _swallow() -> None:
+    with suppress(BaseException):
+        terminate()
 
 
 async def waits(interrupted: Callable[[], object], patience: float = 0) -> None:
@@ -50,12 +56,8 @@ async def test_where_a_callback_of_the_event_loop_meets_it() -> None:
 
 
 async def test_where_code_that_catches_every_error_meets_it() -> None:
-    def swallow() -> None:
-        with suppress(BaseException):
-            terminate()
-
     with pytest.raises(TerminationSignal):
-        await waits(swallow)
+        await waits(_swallow)
     _is_not_cancelled()
 
 
@@ -72,6 +74,31 @@ async def test_where_a_group_of_tasks_meets_it() -> None:
     with pytest.raises(TerminationSignal):
         await group()
     _is_not_cancelled()
+
+
+async def test_where_a_scope_meets_it_and_cancels_a_task_of_the_block() -> None:
+    async def in_a_scope() -> None:
+        with suppress(TerminationSignal):
+            terminate()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError
+
+    async def block() -> None:
+        with ended_by_sigterm():
+            await all_or_first_error([in_a_scope()])
+
+    with pytest.raises(TerminationSignal):
+        await block()
+
+
+async def test_somebody_who_cancels_the_block_meanwhile_finds_it_cancelled() -> None:
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(5):
+            task = asyncio.ensure_future(waits(_swallow, patience=60))
+            await asyncio.sleep(0.01)
+            task.cancel()
+            await task
 
 
 async def test_after_a_block_within_the_block() -> None:
