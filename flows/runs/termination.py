@@ -9,12 +9,13 @@ from typing import Final
 
 from prefect.exceptions import TerminationSignal
 
-_PATIENCE: Final = 5.0  # seconds, of the 30 that a worker gives before it kills
+PATIENCE: Final = 5.0
+"""Seconds in which Prefect's error may end a run, of the 30 after which a worker kills it."""
 _ours: Final[set[int]] = set()
 
 
 @contextmanager
-def ended_by_sigterm(patience: float = _PATIENCE) -> Iterator[None]:
+def ended_by_sigterm(patience: float = PATIENCE) -> Iterator[None]:
     """Let SIGTERM end the block, also where the code that it interrupts would go on.
 
     Prefect's handler raises `TerminationSignal` in whatever code the process is in. A transport or

@@ -33,7 +33,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     **surroundings.FAULTS,
     **machines.FAULTS,
 }
-TIMES: Final = {"killed": 20, "killed-at-most-once": 20}
+TIMES: Final = {"killed": 20, "killed-at-most-once": 20, "terminated-while-busy": 20}
 """How often a full round does a fault, where once tells little."""
 SHORT: Final = (
     "killed",

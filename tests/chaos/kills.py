@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from flows.runs.ownership import TRUSTED
+from flows.runs.termination import PATIENCE
 from tests.chaos.judge import Judgement
 from tests.chaos.scene import Stage, until
 from thousandeyes.delivery import Delivery
@@ -70,6 +71,21 @@ async def terminated(stage: Stage) -> Judgement:
         return (await trial.judge()).to_the_last()
 
 
+async def terminated_while_busy(stage: Stage) -> Judgement:
+    """SIGTERM while the process is never idle: it interrupts some code, which may swallow it."""
+    async with stage.trial(tests=600, latency_seconds=0, max_in_flight=10) as trial:
+        await trial.begin()
+        await trial.after(stage.moment(80))
+        trial.signal(signal.SIGTERM)
+        at_the_end = time.time() + PATIENCE + _LAST_CALL
+        await trial.ended()
+        late = sum(call.at > at_the_end for call in trial.simulator.calls)
+        await trial.resume()
+        await trial.ended()
+        judged = (await trial.judge()).to_the_last()
+        return replace(judged, broken=f"{late} calls after it was told") if late else judged
+
+
 async def cancelled(stage: Stage) -> Judgement:
     """Cancelled by the API, with no worker that would stop the process."""
     async with stage.trial(tests=300) as trial:
@@ -117,6 +133,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "killed-before-report": killed_before_the_report,
     "killed-awaiting-results": killed_while_results_are_awaited,
     "terminated": terminated,
+    "terminated-while-busy": terminated_while_busy,
     "cancelled": cancelled,
     "suspended": suspended,
     "suspended-and-taken-over": suspended_while_it_goes_on_elsewhere,
