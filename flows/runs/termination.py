@@ -90,6 +90,10 @@ def _heard(tell: Callable[[], object]) -> Iterator[None]:
         try:
             yield
         finally:
-            signal.set_wakeup_fd(before)
             loop.remove_reader(hears)
             _ours.discard(told.fileno())
+            now = signal.set_wakeup_fd(-1)
+            if now != told.fileno():  # a block that began later is still at work
+                signal.set_wakeup_fd(now)
+            elif before in _ours:  # and one that began earlier
+                signal.set_wakeup_fd(before)

@@ -112,6 +112,27 @@ async def test_after_a_block_within_the_block() -> None:
     _is_not_cancelled()
 
 
+async def test_in_the_last_of_blocks_that_end_in_any_order() -> None:
+    first_is_over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def first() -> None:
+        with ended_by_sigterm():
+            await asyncio.sleep(0)
+        first_is_over.set()
+
+    async def last() -> None:
+        with ended_by_sigterm(patience=0):
+            await first_is_over.wait()
+            loop.call_soon(terminate)
+            await asyncio.Event().wait()
+
+    with pytest.raises(TerminationSignal):
+        await asyncio.wait_for(all_or_first_error([first(), last()]), 5)
+    before = signal.set_wakeup_fd(-1)
+    assert before == -1, "nothing of theirs is left"
+
+
 async def test_within_a_block_within_the_block() -> None:
     async def both() -> None:
         with ended_by_sigterm():
