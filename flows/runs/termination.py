@@ -11,7 +11,7 @@ from prefect.exceptions import TerminationSignal
 
 PATIENCE: Final = 5.0
 """Seconds in which Prefect's error may end a run, of the 30 after which a worker kills it."""
-_ours: Final[set[int]] = set()
+_at_work: Final[set[int]] = set()  # by the descriptor that each block is told of signals by
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def _heard(tell: Callable[[], object]) -> Iterator[None]:
         except ValueError:  # not the main thread, which alone gets signals
             yield
             return
-        if before not in {-1, *_ours}:  # whoever runs this event loop handles signals itself
+        if before not in {-1, *_at_work}:  # whoever runs this event loop handles signals itself
             signal.set_wakeup_fd(before)
             yield
             return
@@ -85,15 +85,15 @@ def _heard(tell: Callable[[], object]) -> Iterator[None]:
             if signal.SIGTERM in hears.recv(64):
                 tell()
 
-        _ours.add(told.fileno())
+        _at_work.add(told.fileno())
         loop.add_reader(hears, hear)
         try:
             yield
         finally:
             loop.remove_reader(hears)
-            _ours.discard(told.fileno())
+            _at_work.discard(told.fileno())
             now = signal.set_wakeup_fd(-1)
             if now != told.fileno():  # a block that began later is still at work
                 signal.set_wakeup_fd(now)
-            elif before in _ours:  # and one that began earlier
+            elif before in _at_work:  # and one that began earlier
                 signal.set_wakeup_fd(before)
