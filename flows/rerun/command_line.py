@@ -96,12 +96,13 @@ def _to_its_end(given: Given, stdin: TextIO, seen: Watched) -> _End:
     except CallFailed as error:  # a dry run's
         end = _end(ExitStatus.BROKEN, str(error))
     except KeyboardInterrupt:
-        end = _end(ExitStatus.INTERRUPTED, "interrupted")
+        end = _stopped(ExitStatus.INTERRUPTED, asked, given, seen)
     except Abandoned:
-        end = _end(ExitStatus.INTERRUPTED, "interrupted twice")._replace(at_once=True)
+        twice = _said(seen, "interrupted twice")
+        end = _end(ExitStatus.INTERRUPTED, twice)._replace(at_once=True)
         _tell_unrecorded(seen)
     except TerminationSignal:
-        end = _end(ExitStatus.TERMINATED, "terminated")
+        end = _stopped(ExitStatus.TERMINATED, asked, given, seen)
     except ServerNotStarted as error:
         end = _end(ExitStatus.BROKEN, str(error))
     except Exception as error:  # noqa: BLE001 - Prefect has logged it
@@ -131,12 +132,27 @@ def _run(asked: Parameters | None, given: Given, seen: Watched) -> _End:
     except RerunFailed as failed:
         outcomes = failed.outcomes
         end = _end(ExitStatus.FAILED, str(failed))
-    every = given.every
-    if every is None:  # what would run is all that a dry run is for
-        dry_run = bool(asked and asked.options.dry_run)
-        every = dry_run or not sys.stdout.isatty()
-    _tell(end, outcomes, seen, every=every)
+    _tell(end, outcomes, seen, every=_every(asked, given))
     return end
+
+
+def _stopped(status: ExitStatus, asked: Parameters | None, given: Given, seen: Watched) -> _End:
+    """Show how far a run came that a signal ended, if it had begun."""
+    end = _end(status, _said(seen, status.name.lower()))
+    if seen.report:
+        _tell(end, seen.records, seen, every=_every(asked, given))
+    return end
+
+
+def _said(seen: Watched, otherwise: str) -> str:
+    return seen.report.sentence if seen.report else otherwise
+
+
+def _every(asked: Parameters | None, given: Given) -> bool:
+    if given.every is not None:
+        return given.every
+    # What would run is all that a dry run is for.
+    return bool(asked and asked.options.dry_run) or not sys.stdout.isatty()
 
 
 def _tell(end: _End, outcomes: Sequence[Record], seen: Watched, *, every: bool) -> None:
@@ -182,7 +198,7 @@ def _account(end: _End, seen: Watched, began: datetime) -> Account:
     return Account(
         end.word,
         int(end.status),
-        end.sentence if end.status <= ExitStatus.BROKEN or not report else report.sentence,
+        end.sentence,
         began,
         datetime.now(UTC),
         records=seen.records,

@@ -282,7 +282,8 @@ async def test_an_interrupted_process_leaves_its_summary(
         await wait_until(lambda: sent(simulator)["202703"] == 1)
         running.send_signal(signalled)
         output, _ = await running.communicate()
-    assert running.returncode == status, output.decode()
+    shown = " ".join(output.decode().split())
+    assert running.returncode == status, shown
     async with get_client() as client:
         [summary] = await client.read_artifacts(
             artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[SUMMARY])),
@@ -295,6 +296,9 @@ async def test_an_interrupted_process_leaves_its_summary(
     assert (
         "; 2 accepted; stopped early: cancelled. VPN gateway (Amsterdam): the call went out" in told
     )
+    word = "Interrupted" if signalled == signal.SIGINT else "Terminated"
+    assert "accepted 202702 Intranet (Gdansk)" in shown
+    assert f" {word}. {tests - 2} of {tests} tests did not end well {counted}" in shown
 
 
 @pytest.mark.parametrize(
