@@ -23,14 +23,20 @@ accent."""
 
 # Each way begins with a plain sign, as the search is three times as fast then.
 _ESCAPE: Final = r"""
-      % ([0-9a-f]{2})
-    | \\ (?: u (d[89ab][0-9a-f]{2}) \\u (d[c-f][0-9a-f]{2}) | (?-i:U) ([0-9a-f]{8})
-           | u ([0-9a-f]{4}) | x ([0-9a-f]{2}) | ([^\w\s\u200b]) )
-    | & (?: \# 0*+ ([0-9]{1,7}) | \# x 0*+ ([0-9a-f]{1,6}) | ([a-z][a-z0-9]{1,30}) ) ;
-    | \u200b (\u200b*)
-    | \n ([\n\ ]*) | \  ([\n\ ]+)
+      % (?P<octet> [0-9a-f]{2} )
+    | \\ (?: u (?P<high> d[89ab][0-9a-f]{2} ) \\u (?P<low> d[c-f][0-9a-f]{2} )
+           | (?-i:U) (?P<long> [0-9a-f]{8} )
+           | u (?P<short> [0-9a-f]{4} )
+           | x (?P<byte> [0-9a-f]{2} )
+           | (?P<sign> [^\w\s\u200b] ) )
+    | & (?: \# 0*+ (?P<decimal> [0-9]{1,7} )
+          | \# x 0*+ (?P<hexadecimal> [0-9a-f]{1,6} )
+          | (?P<name> [a-z][a-z0-9]{1,30} ) ) ;
+    | \u200b (?P<unseen> \u200b* )
+    | \n (?P<blanks> [\n\ ]* )
+    | \  (?P<spaces> [\n\ ]+ )
 """
-_ACCENTED: Final = r" | ([^\u0340]? \u0340{1,30} | \u0374)"
+_ACCENTED: Final = r" | (?P<accented> [^\u0340]? \u0340{1,30} | \u0374 )"
 _SIGNS: Final = ("%", "\\", "&", "  ")
 _UNSEEN, _BLANK, _ACCENT, _OTHER_FORM = "\u200b", "\n", "\u0340", "\u0374"
 _IGNORED: Final = re.compile(
@@ -39,12 +45,6 @@ _IGNORED: Final = re.compile(
 """Characters that no screen shows, though `shown` keeps them: some shape the one before."""
 _HANGUL: Final = re.compile("[\u1161-\u11ff]")
 """Letters that are combined with the one before, as accents are."""
-_PAIR: Final = 3
-_LETTER: Final = 7
-_DECIMAL: Final = 8
-_NAME: Final = 10
-_CLEANED: Final = {11: "", 12: " ", 13: " "}
-_COMBINED: Final = 14
 _LAST: Final = 0x10FFFF
 _FLAGS: Final = re.VERBOSE | re.IGNORECASE
 _PLAIN, _DECOMPOSED = re.compile(_ESCAPE, _FLAGS), re.compile(_ESCAPE + _ACCENTED, _FLAGS)
@@ -113,19 +113,22 @@ def _kinds(text: str, *, composed: bool) -> dict[int, str]:
 
 
 def _letters(text: str, found: re.Match[str]) -> str | None:
-    kind = found.lastindex or 0
-    if kind == _LETTER:
-        return text[found.end() - 1]
-    if kind in _CLEANED:
-        return _CLEANED[kind]
-    if kind == _COMBINED:
-        written = text[found.start() : found.end()]
-        combined = unicodedata.normalize("NFC", written)
-        return combined if combined != written else None
-    digits = found[kind]
-    if kind == _NAME:
-        return html5.get(f"{digits};") or html5.get(f"{digits.lower()};")
-    if kind == _PAIR:
-        return bytes.fromhex(found[_PAIR - 1] + digits).decode("utf-16-be")
-    code = int(digits, 10 if kind == _DECIMAL else 16)
-    return chr(code) if code <= _LAST else None
+    """Return what an escape stands for; None if it stands for nothing."""
+    kind = str(found.lastgroup)
+    match kind:
+        case "sign":
+            return text[found.end() - 1]
+        case "unseen" | "blanks" | "spaces":
+            return "" if kind == "unseen" else " "
+        case "accented":
+            written = text[found.start() : found.end()]
+            combined = unicodedata.normalize("NFC", written)
+            return combined if combined != written else None
+        case "name":
+            name = found[kind]
+            return html5.get(f"{name};") or html5.get(f"{name.lower()};")
+        case "low":
+            return bytes.fromhex(found["high"] + found["low"]).decode("utf-16-be")
+        case _:
+            code = int(found[kind], 10 if kind == "decimal" else 16)
+            return chr(code) if code <= _LAST else None
