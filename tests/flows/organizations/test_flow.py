@@ -168,8 +168,11 @@ class TestChoice:
         EndpointTestGroup(test_ids=["2"], credentials="org-west").save("org-d", overwrite=True)
 
     async def test_each_organization_is_run_once_with_all_its_groups(self) -> None:
-        await rerun_organizations(["org-c", "org-a", "org-b"])
+        groups = ["org-c", "org-a", "org-b"]
+        state: State[list[Record]] = await rerun_organizations(groups, return_state=True)
         assert self.started == {"environment": ["org-c"], "org-east": ["org-a", "org-b"]}
+        # By this key, too, a run is found that began before an update.
+        assert self.keys["environment"] == [f"{id_of(state)} environment"]
 
     async def test_credentials_called_environment_are_not_taken_for_the_workers_own(self) -> None:
         named = EndpointTestGroup(test_ids=["3"], credentials="environment")
@@ -202,28 +205,20 @@ class TestChoice:
         artifacts = await artifacts_of(id_of(state))
         assert set(artifacts) == {f"{key}local" for key in (DRY_RUNS.summary, DRY_RUNS.table)}
 
-    async def test_one_that_fails_does_not_stop_the_others(self) -> None:
+    async def test_one_that_fails_or_has_trouble_of_any_kind_does_not_stop_the_others(self) -> None:
+        self.trouble["environment"] = httpx.ReadError("the server went away")
         state: State[list[Record]] = await rerun_organizations(
-            ["org-d", "org-a"], options=RerunOptions(max_in_flight=2), return_state=True
+            ["org-d", "org-c", "org-a"], options=RerunOptions(max_in_flight=2), return_state=True
         )
-        assert set(self.started) == {"org-west", "org-east"}
-        assert state.message == "1 of 2 organizations passed; org-west: 0 of 1 tests accepted."
+        assert set(self.started) == {"org-west", "environment", "org-east"}
+        assert state.message == (
+            "1 of 3 organizations passed; org-west: 0 of 1 tests accepted. the worker's "
+            "environment: its run may still be going, but is no longer being watched: unexpected "
+            "ReadError, see the log."
+        )
         with pytest.raises(RerunFailed) as failed:
             await state.aresult()
         assert failed.value.outcomes == [BAD, GOOD]
-
-    async def test_trouble_of_any_kind_is_the_line_of_that_organization(self) -> None:
-        self.trouble = {"org-west": httpx.ReadError("the server went away")}
-        state: State[list[Record]] = await rerun_organizations(
-            ["org-d", "org-a"], return_state=True
-        )
-        assert state.message == (
-            "1 of 2 organizations passed; org-west: its run may still be going, but is no "
-            "longer being watched: unexpected ReadError, see the log."
-        )
-        with pytest.raises(RerunFailed) as failed:
-            await state.aresult()
-        assert failed.value.outcomes == [GOOD]
 
     async def test_called_by_a_flow_that_is_retried_it_goes_on_with_the_runs_that_it_started(
         self,
@@ -289,10 +284,6 @@ class TestChoice:
             "0 of 1 organizations passed; org-east: it was started with the groups org-a, and now "
             "has org-a, org-b: start a new run for these. Nothing more was sent."
         )
-
-    async def test_a_run_that_began_before_an_update_is_found_by_the_key_that_it_had(self) -> None:
-        state: State[list[Record]] = await rerun_organizations(["org-c"], return_state=True)
-        assert self.keys["environment"] == [f"{id_of(state)} environment"]
 
     async def _ended(self, name: str, state: State[Any], **options: str) -> str:
         """Make the run that was last started for an organization, as it ended; returns its ID."""
