@@ -50,20 +50,19 @@ class ThreeRuns:
     third: Run
 
 
-@pytest_asyncio.fixture(
-    scope="module", loop_scope="module", params=[False, True], ids=["listed", "hidden"]
-)
-async def three_runs(scene: Scene, request: pytest.FixtureRequest) -> ThreeRuns:
+async def play(scene: Scene, *, hidden: bool) -> ThreeRuns:
+    group = "hidden" if hidden else "listed"
+
     async def run(*names: str, again: Collection[str] = ()) -> Run:
         # Good ones first and last: ten in a row without an answer would stop the run.
         wanted = [GOOD[0], *names, GOOD[1]]
-        records = await create(*wanted, group="three-runs", create_again=sorted(again))
+        records = await create(*wanted, group=group, create_again=sorted(again))
         by_name = dict(zip(wanted, records, strict=True))
-        return Run(by_name, await group_of("three-runs"), held(simulator))
+        return Run(by_name, await group_of(group), held(simulator))
 
     with scene() as simulate:
-        simulator = simulate(tests=0, hide_instant_tests=request.param, creation_faults=FAULTS)
-        await save_group("three-runs", thresholds={"max_loss_percent": 5})
+        simulator = simulate(tests=0, hide_instant_tests=hidden, creation_faults=FAULTS)
+        await save_group(group, thresholds={"max_loss_percent": 5})
         first = await run(*FAULTS)
         second = await run(*[name for name in FAULTS if name != "a b"], "a\u00a0b ", "new")
         tests = simulator.tests.items()
@@ -71,12 +70,25 @@ async def three_runs(scene: Scene, request: pytest.FixtureRequest) -> ThreeRuns:
         noted = second.group.model_dump(include={"test_ids", "names", "created", "creating"})
         noted["names"] |= mended
         noted["test_ids"] = list(dict.fromkeys([*noted["test_ids"], *mended]))
-        await save_group("three-runs", **noted)
+        await save_group(group, **noted)
         third = await run(*FAULTS, again=DOUBTS - {"a b"} | {" a b"})
-    return ThreeRuns(request.param, simulator, first, second, third)
+    return ThreeRuns(hidden, simulator, first, second, third)
 
 
-only_hidden = pytest.mark.parametrize("three_runs", [True], ids=["hidden"], indirect=True)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def where_tests_are_listed(scene: Scene) -> ThreeRuns:
+    return await play(scene, hidden=False)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def where_tests_are_hidden(scene: Scene) -> ThreeRuns:
+    return await play(scene, hidden=True)
+
+
+@pytest.fixture(params=["listed", "hidden"])
+def three_runs(request: pytest.FixtureRequest) -> ThreeRuns:
+    played: ThreeRuns = request.getfixturevalue(f"where_tests_are_{request.param}")
+    return played
 
 
 def test_each_definition_is_created_once_and_belongs_to_the_group(three_runs: ThreeRuns) -> None:
@@ -126,20 +138,22 @@ def test_after_a_lost_answer_a_test_is_not_created_again_without_being_told_to(
     assert [three_runs.third.held[good] for good in GOOD] == [1, 1]
 
 
-@only_hidden
-def test_a_doubt_is_known_by_the_name_that_is_shown(three_runs: ThreeRuns) -> None:
-    again = three_runs.second.records["a\u00a0b "]
+def test_a_doubt_is_known_by_the_name_that_is_shown(where_tests_are_hidden: ThreeRuns) -> None:
+    three = where_tests_are_hidden
+    again = three.second.records["a\u00a0b "]
     assert (again.outcome, again.attempts) == (Outcome.UNKNOWN, 0)
-    assert (three_runs.second.held["a b"], three_runs.second.held["a\u00a0b "]) == (1, 0)
-    assert three_runs.third.records["a b"].outcome is Outcome.ACCEPTED
-    assert "a b" not in three_runs.third.group.creating
+    assert (three.second.held["a b"], three.second.held["a\u00a0b "]) == (1, 0)
+    assert three.third.records["a b"].outcome is Outcome.ACCEPTED
+    assert "a b" not in three.third.group.creating
 
 
-@only_hidden
-def test_a_doubt_ends_when_a_person_gives_the_group_the_id(three_runs: ThreeRuns) -> None:
-    assert three_runs.second.records["mended"].outcome is Outcome.UNKNOWN
-    assert three_runs.third.records["mended"].outcome is Outcome.SKIPPED
-    assert three_runs.third.held["mended"] == 1
+def test_a_doubt_ends_when_a_person_gives_the_group_the_id(
+    where_tests_are_hidden: ThreeRuns,
+) -> None:
+    three = where_tests_are_hidden
+    assert three.second.records["mended"].outcome is Outcome.UNKNOWN
+    assert three.third.records["mended"].outcome is Outcome.SKIPPED
+    assert three.third.held["mended"] == 1
 
 
 def test_a_refused_creation_may_be_tried_by_the_next_run(three_runs: ThreeRuns) -> None:
@@ -151,8 +165,8 @@ def test_a_refused_creation_may_be_tried_by_the_next_run(three_runs: ThreeRuns) 
     assert three_runs.third.held["refused"] == 1
 
 
-@only_hidden
-def test_a_refusal_after_a_doubt_leaves_the_doubt(three_runs: ThreeRuns) -> None:
-    assert three_runs.third.records["lost, then refused"].outcome is Outcome.INVALID
-    before = three_runs.first.group.creating["lost, then refused"]
-    assert three_runs.third.group.creating["lost, then refused"] == before
+def test_a_refusal_after_a_doubt_leaves_the_doubt(where_tests_are_hidden: ThreeRuns) -> None:
+    three = where_tests_are_hidden
+    assert three.third.records["lost, then refused"].outcome is Outcome.INVALID
+    before = three.first.group.creating["lost, then refused"]
+    assert three.third.group.creating["lost, then refused"] == before
