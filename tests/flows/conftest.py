@@ -1,7 +1,7 @@
 """What the flows' tests share: a simulator, and quick retries."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import httpx
@@ -21,27 +21,51 @@ FIRST_RETRY = 2
 TOKEN = "tkn-5ecret-0f-the-tests"
 
 
-@pytest.fixture
-def simulate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Simulator]]:
-    """Serve a simulator with the given options and point the settings at it.
-
-    Its quotas are out of the way unless a test asks for them, and results are looked for soon.
-    """
-    monkeypatch.setattr(watch, "FIRST_POLL", 0.5)
-    monkeypatch.setattr(watch, "GAPS", (0.3, 0.5))
-    monkeypatch.setattr(watch, "TOGETHER", 0.2)
+@contextmanager
+def _simulating(patch: pytest.MonkeyPatch) -> Iterator[Callable[..., Simulator]]:
+    patch.setattr(watch, "FIRST_POLL", 0.5)
+    patch.setattr(watch, "GAPS", (0.3, 0.5))
+    patch.setattr(watch, "TOGETHER", 0.2)
     with ExitStack() as stack:
 
         def start(**options: Any) -> Simulator:
             plenty = {"instant_limit": 100_000, "organization_limit": 1_000_000}
             app = create_app(**{"token": TOKEN} | plenty | options)
             server = stack.enter_context(serve(app, port=0))
-            monkeypatch.setenv("TE_TOKEN", TOKEN)
-            monkeypatch.setenv("TE_BASE_URL", server.url)
+            patch.setenv("TE_TOKEN", TOKEN)
+            patch.setenv("TE_BASE_URL", server.url)
             simulator: Simulator = app.state.simulator
             return simulator
 
         yield start
+
+
+@pytest.fixture
+def simulate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Simulator]]:
+    """Serve a simulator with the given options and point the settings at it.
+
+    Its quotas are out of the way unless a test asks for them, and results are looked for soon.
+    """
+    with _simulating(monkeypatch) as start:
+        yield start
+
+
+@pytest.fixture(scope="session")
+def scene(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[], AbstractContextManager[Callable[..., Simulator]]]:
+    """Let a fixture play a scene that several tests then look at, as each test plays its own."""
+
+    @contextmanager
+    def play() -> Iterator[Callable[..., Simulator]]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(tmp_path_factory.mktemp("scene"))
+            patch.setattr("thousandeyes.redaction._tokens", {})
+            _retry_soon(patch)
+            with _simulating(patch) as start:
+                yield start
+
+    return play
 
 
 @pytest.fixture(params=["refused", "not found"])
@@ -73,17 +97,21 @@ def read_twice(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     return read
 
 
-@pytest.fixture(autouse=True)
-def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+def _retry_soon(patch: pytest.MonkeyPatch) -> None:
     """Wait less before a retry of ours, and before the first one of Prefect's client.
 
     A Prefect server on SQLite answers 503 where two writes meet, and the client tries again after
     two seconds: of the requests that change a block while a run goes on, one in five at least.
     """
-    monkeypatch.setattr(
+    patch.setattr(
         prefect.client.base,
         "clamped_poisson_interval",
         lambda seconds, _: seconds if seconds > FIRST_RETRY else seconds / 20,
     )
     for task in (rerun_endpoint_test, create_endpoint_test, list_endpoint_tests):
-        monkeypatch.setattr(task, "retry_delay_seconds", [0.01])
+        patch.setattr(task, "retry_delay_seconds", [0.01])
+
+
+@pytest.fixture(autouse=True)
+def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    _retry_soon(monkeypatch)

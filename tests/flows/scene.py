@@ -7,7 +7,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -30,6 +30,7 @@ from thousandeyes.simulator import Simulator
 PROJECT = Path(__file__).parents[2]
 
 Simulate = Callable[..., Simulator]
+Scene = Callable[[], AbstractContextManager[Simulate]]
 
 NO_RUN = "0d0e0f00-0000-4000-8000-000000000000"
 """ID of a flow run that no server has. The names of tests must be the same in each process."""

@@ -1,6 +1,6 @@
-"""The groups that a test saves are gone after it: other tests look at what a server has."""
+"""The groups that tests save are gone after their file: others look at what a server has."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 
 import pytest
 from prefect import get_client
@@ -8,15 +8,15 @@ from prefect import get_client
 from tasks.blocks import EndpointTestGroup
 
 
-@pytest.fixture(autouse=True)
-async def _leave_no_group(
+@pytest.fixture(autouse=True, scope="module")
+def _leave_no_group(
     prefect_server: None,  # noqa: ARG001 - what it is asked of
-) -> AsyncIterator[None]:
-    await EndpointTestGroup.aregister_type_and_schema()
+) -> Iterator[None]:
+    EndpointTestGroup.register_type_and_schema(_sync=True)  # type: ignore[call-arg]
     slug = EndpointTestGroup.get_block_type_slug()
-    async with get_client() as client:
-        before = {group.id for group in await client.read_block_documents_by_type(slug)}
+    with get_client(sync_client=True) as client:
+        before = {group.id for group in client.read_block_documents_by_type(slug)}
         yield
-        for group in await client.read_block_documents_by_type(slug):
+        for group in client.read_block_documents_by_type(slug):
             if group.id not in before:
-                await client.delete_block_document(group.id)
+                client.delete_block_document(group.id)

@@ -15,7 +15,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
 from flows.create import CreateOptions, create_endpoint_tests
-from flows.create.definitions import HttpServerDefinition
+from flows.create.definitions import HttpServerDefinition, with_password
 from tests.deployments.test_form import submit
 from tests.flows.create.scene import CREATIONS, group_of, save_group, voice
 from tests.flows.rerun.test_secrecy import forms
@@ -97,26 +97,24 @@ async def test_no_other_secret_of_the_server_is_sent_with_a_test(
     assert record.outcome is Outcome.ACCEPTED
 
 
-@pytest.mark.parametrize(
-    "escape",
-    [
-        "/../payroll-database",
-        "/../../../../endpoint-test-group/block_documents/name/curious",
-        "?",
-        "\0",
-        "x" * 70_000,
-    ],
-    ids=["secret", "block of another kind", "query", "control character", "long"],
-)
 async def test_a_name_that_leads_elsewhere_in_an_address_is_no_password_block(
-    simulate: Simulate, escape: str
+    simulate: Simulate,
 ) -> None:
     simulator = simulate(tests=0)
-    await Secret(value=PASSWORD).save("payroll-database", overwrite=True)
-    await save_group("curious")
-    with pytest.raises(SettingsError, match="there is no Secret block named 'thousandeyes-"):
-        await create_endpoint_tests("curious", [definition("x", f"thousandeyes-{escape}")])
+    await Secret(value=PASSWORD).save("payroll-other", overwrite=True)
+    await save_group("elsewhere")
+    missing = "there is no Secret block named 'thousandeyes-"
+    secret, *others = (
+        "/../payroll-other",
+        "/../../../../endpoint-test-group/block_documents/name/elsewhere",
+        *("?", "\0", "x" * 70_000),
+    )
+    with pytest.raises(SettingsError, match=missing):
+        await create_endpoint_tests("elsewhere", [definition("x", f"thousandeyes-{secret}")])
     assert simulator.calls == []
+    for escape in others:
+        with pytest.raises(SettingsError, match=missing):
+            await with_password(definition("x", f"thousandeyes-{escape}"), "thousandeyes-")
 
 
 async def test_nothing_of_a_block_that_can_not_be_read_is_repeated(simulate: Simulate) -> None:
@@ -130,9 +128,9 @@ async def test_nothing_of_a_block_that_can_not_be_read_is_repeated(simulate: Sim
             merge_existing_data=False,
         )
         await client.update_block_document(document.id, spoilt)
-    await save_group("curious")
+    await save_group("misled")
     with pytest.raises(SettingsError, match="thousandeyes-spoilt") as refused:
-        await create_endpoint_tests("curious", [definition("x", "thousandeyes-spoilt")])
+        await create_endpoint_tests("misled", [definition("x", "thousandeyes-spoilt")])
     assert "valu" not in "".join(traceback.format_exception(refused.value))
 
 

@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled, Cancelling, Completed, Failed
 
 from flows.organizations import rerun_organizations
+from flows.organizations.earlier import options_of_each
 from flows.organizations.flow import Organization, conclude, pause_between_looks
 from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from flows.rerun.dry_run import KEY
@@ -41,6 +42,7 @@ from thousandeyes.record import Record
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
+NAME_AN_EARLIER_RUN = ".* sent nothing for org-east: name an earlier run"
 GOOD = Record("1", outcome=Outcome.ACCEPTED, attempts=1)
 BAD = Record("2", outcome=Outcome.FORBIDDEN, attempts=1, detail="401: token refused")
 EAST = Organization("east", ["a", "b"], [GOOD], passed=True, sentence="1 of 1 tests accepted.")
@@ -75,21 +77,18 @@ def test_of_a_dry_run_it_tells_what_each_found_those_that_failed_first() -> None
     )
 
 
-@pytest.mark.parametrize("chosen_by", ["options", "deployment"])
 async def test_a_dry_run_says_what_it_found_and_leaves_the_last_report_of_reruns(
-    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, chosen_by: str
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.organizations.flow._PAUSE", 0.1)
+    monkeypatch.setattr("flows.organizations.flow._PAUSE", 0.3)
     simulator = simulate(tests=ids(2))
-    group = f"rehearsed-by-{chosen_by}"
+    group = "rehearsed"
     await EndpointTestGroup(test_ids=[*ids(2), "404404"]).save(group, overwrite=True)
     there = f"rerun-endpoint-tests/{group}"
-    dry_run = {"dry_run": True, "fail_on": ["skipped"]}
-    await deploy(group, options=dry_run if chosen_by == "deployment" else {})
-    options = RerunOptions.model_validate(dry_run if chosen_by == "options" else {})
+    await deploy(group, options={"dry_run": True, "fail_on": ["skipped"]})
     called: State[list[Record]]
     called, child = await asyncio.gather(
-        rerun_organizations([group], options=options, deployment=there, return_state=True),
+        rerun_organizations([group], deployment=there, return_state=True),
         work_off(group),
     )
     assert {one.outcome for one in await called.aresult()} == {Outcome.SKIPPED}
@@ -109,12 +108,12 @@ async def test_a_dry_run_says_what_it_found_and_leaves_the_last_report_of_reruns
 async def test_only_failed_of_one_of_its_runs_sends_what_did_not_end_well_there(
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.organizations.flow._PAUSE", 0.1)
-    simulator = simulate(tests=ids(2))
+    monkeypatch.setattr("flows.organizations.flow._PAUSE", 0.3)
+    simulator = simulate(tests=ids(1))
     await deploy("narrowed")
     told, parent = [], None
     for group in ("all-of-them", "the-same-again"):
-        await EndpointTestGroup(test_ids=["404404", *ids(2)]).save(group, overwrite=True)
+        await EndpointTestGroup(test_ids=["404404", *ids(1)]).save(group, overwrite=True)
         called: State[list[Record]]
         called, _ = await asyncio.gather(
             rerun_organizations(
@@ -127,9 +126,9 @@ async def test_only_failed_of_one_of_its_runs_sends_what_did_not_end_well_there(
         )
         told.append(str(called.message))
         parent = str(id_of(called))
-    assert "1 of 3 tests failed: 404404 (not found); 2 accepted." in told[0]
+    assert "1 of 2 tests failed: 404404 (not found); 1 accepted." in told[0]
     assert "1 of 1 tests failed, as before: 404404 (not found)." in told[1]
-    assert sent(simulator) == {**dict.fromkeys(ids(2), 1), "404404": 2}
+    assert sent(simulator) == {"202701": 1, "404404": 2}
 
 
 class TestChoice:
@@ -139,6 +138,7 @@ class TestChoice:
             *, groups: list[str], options: RerunOptions, idempotency_key: str, **_: object
         ) -> Outcomes:
             name = idempotency_key.partition(" ")[2]
+            self.options[name] = options
             self.refers_to[name] = (options.only_failed_of, options.compare_with)
             self.started[name] = groups
             self.keys[name].append(idempotency_key)
@@ -149,6 +149,7 @@ class TestChoice:
             return Outcomes([GOOD], EAST.sentence)
 
         self.started: dict[str, list[str]] = {}
+        self.options: dict[str, RerunOptions] = {}
         self.refers_to: dict[str, tuple[str | None, str | None]] = {}
         self.keys: defaultdict[str, list[str]] = defaultdict(list)
         self.trouble: dict[str, Exception] = {
@@ -167,8 +168,11 @@ class TestChoice:
         EndpointTestGroup(test_ids=["2"], credentials="org-west").save("org-d", overwrite=True)
 
     async def test_each_organization_is_run_once_with_all_its_groups(self) -> None:
-        await rerun_organizations(["org-c", "org-a", "org-b"])
+        groups = ["org-c", "org-a", "org-b"]
+        state: State[list[Record]] = await rerun_organizations(groups, return_state=True)
         assert self.started == {"environment": ["org-c"], "org-east": ["org-a", "org-b"]}
+        # By this key, too, a run is found that began before an update.
+        assert self.keys["environment"] == [f"{id_of(state)} environment"]
 
     async def test_credentials_called_environment_are_not_taken_for_the_workers_own(self) -> None:
         named = EndpointTestGroup(test_ids=["3"], credentials="environment")
@@ -189,28 +193,32 @@ class TestChoice:
         await rerun_organizations(["org-c"], ["org-east"])
         assert self.started == {"environment": ["org-c"], "org-east": ["org-a", "org-b"]}
 
-    async def test_one_that_fails_does_not_stop_the_others(self) -> None:
+    async def test_a_dry_run_that_the_options_ask_for_leaves_the_last_report_of_reruns_too(
+        self,
+    ) -> None:
+        dry_run = RerunOptions(dry_run=True)
         state: State[list[Record]] = await rerun_organizations(
-            ["org-d", "org-a"], options=RerunOptions(max_in_flight=2), return_state=True
+            ["org-a"], options=dry_run, return_state=True
         )
-        assert set(self.started) == {"org-west", "org-east"}
-        assert state.message == "1 of 2 organizations passed; org-west: 0 of 1 tests accepted."
+        assert self.options == {"org-east": dry_run}
+        assert str(state.message).startswith("Dry run of 1 organization; org-east: ")
+        artifacts = await artifacts_of(id_of(state))
+        assert set(artifacts) == {f"{key}local" for key in (DRY_RUNS.summary, DRY_RUNS.table)}
+
+    async def test_one_that_fails_or_has_trouble_of_any_kind_does_not_stop_the_others(self) -> None:
+        self.trouble["environment"] = httpx.ReadError("the server went away")
+        state: State[list[Record]] = await rerun_organizations(
+            ["org-d", "org-c", "org-a"], options=RerunOptions(max_in_flight=2), return_state=True
+        )
+        assert set(self.started) == {"org-west", "environment", "org-east"}
+        assert state.message == (
+            "1 of 3 organizations passed; org-west: 0 of 1 tests accepted. the worker's "
+            "environment: its run may still be going, but is no longer being watched: unexpected "
+            "ReadError, see the log."
+        )
         with pytest.raises(RerunFailed) as failed:
             await state.aresult()
         assert failed.value.outcomes == [BAD, GOOD]
-
-    async def test_trouble_of_any_kind_is_the_line_of_that_organization(self) -> None:
-        self.trouble = {"org-west": httpx.ReadError("the server went away")}
-        state: State[list[Record]] = await rerun_organizations(
-            ["org-d", "org-a"], return_state=True
-        )
-        assert state.message == (
-            "1 of 2 organizations passed; org-west: its run may still be going, but is no "
-            "longer being watched: unexpected ReadError, see the log."
-        )
-        with pytest.raises(RerunFailed) as failed:
-            await state.aresult()
-        assert failed.value.outcomes == [GOOD]
 
     async def test_called_by_a_flow_that_is_retried_it_goes_on_with_the_runs_that_it_started(
         self,
@@ -277,10 +285,6 @@ class TestChoice:
             "has org-a, org-b: start a new run for these. Nothing more was sent."
         )
 
-    async def test_a_run_that_began_before_an_update_is_found_by_the_key_that_it_had(self) -> None:
-        state: State[list[Record]] = await rerun_organizations(["org-c"], return_state=True)
-        assert self.keys["environment"] == [f"{id_of(state)} environment"]
-
     async def _ended(self, name: str, state: State[Any], **options: str) -> str:
         """Make the run that was last started for an organization, as it ended; returns its ID."""
         async with get_client() as client:
@@ -309,7 +313,7 @@ class TestChoice:
         }
         one_of_them = RerunOptions(only_failed_of=east)
         with pytest.raises(SettingsError, match="not the ID of a run of rerun-organizations"):
-            await rerun_organizations(groups, options=one_of_them)
+            await options_of_each(one_of_them, ["org-east"])
 
     async def test_if_it_sent_nothing_there_the_run_that_it_narrowed_down_counts(self) -> None:
         groups = ["org-c", "org-a"]
@@ -344,17 +348,17 @@ class TestChoice:
         await rerun_organizations(["org-a"], options=options)
         assert self.refers_to == {"org-east": (own[0], None)}
 
-    @pytest.mark.parametrize("option", ["only_failed_of", "compare_with"])
-    async def test_nothing_is_started_if_it_sent_nothing_for_any_of_them(self, option: str) -> None:
+    async def test_nothing_is_started_if_it_sent_nothing_for_any_of_them(self) -> None:
         refused: State[list[Record]] = await rerun_organizations(["org-gone"], return_state=True)
-        options = RerunOptions.model_validate({option: str(id_of(refused))})
-        with pytest.raises(
-            SettingsError, match=rf"^{option}: .* sent nothing for org-east: name an earlier run"
-        ):
+        options = RerunOptions(compare_with=str(id_of(refused)))
+        with pytest.raises(SettingsError, match=f"^compare_with: {NAME_AN_EARLIER_RUN}"):
             await rerun_organizations(["org-a"], options=options)
         assert self.started == {}
+        options = RerunOptions(only_failed_of=str(id_of(refused)))
+        with pytest.raises(SettingsError, match=f"^only_failed_of: {NAME_AN_EARLIER_RUN}"):
+            await options_of_each(options, ["org-east"])
 
-    async def test_nothing_is_started_if_what_it_narrowed_down_can_not_be_used(self) -> None:
+    async def test_it_is_refused_if_what_it_narrowed_down_can_not_be_used(self) -> None:
         options = RerunOptions(only_failed_of=NO_RUN)
         refused: State[list[Record]] = await rerun_organizations(
             ["org-a"], options=options, return_state=True
@@ -363,35 +367,36 @@ class TestChoice:
         with pytest.raises(
             SettingsError, match=f"started no run for org-east, and .*only_failed_of: '{NO_RUN}'"
         ):
+            await options_of_each(options, ["org-east"])
+
+    async def test_nothing_is_started_if_any_other_run_is_named(self) -> None:
+        options = RerunOptions(only_failed_of=NO_RUN)
+        with pytest.raises(SettingsError, match=f"^only_failed_of: '{NO_RUN}' is not the ID of"):
             await rerun_organizations(["org-a"], options=options)
         assert self.started == {}
 
     @pytest.mark.parametrize(
         ("option", "reference", "said"),
         [
-            ("only_failed_of", NO_RUN, "is not the ID of a run"),
             ("only_failed_of", "rerun-endpoint-tests/on-demand", "is not the ID of a run"),
             ("compare_with", NO_RUN, "is not the ID of a run"),
             ("compare_with", "rerun-endpoint-tests/nowhere", "is neither the ID of a flow run nor"),
         ],
     )
-    async def test_nothing_is_started_if_any_other_run_is_named(
+    async def test_any_other_run_is_refused_as_either_option_says(
         self, option: str, reference: str, said: str
     ) -> None:
         options = RerunOptions.model_validate({option: reference})
         with pytest.raises(SettingsError, match=f"^{option}: '{reference}' {said}"):
-            await rerun_organizations(["org-a"], options=options)
-        assert self.started == {}
+            await options_of_each(options, ["org-east"])
 
-    async def test_compared_with_a_deployment_each_of_them_is(self) -> None:
+    @pytest.mark.parametrize("reference", ["rerun-endpoint-tests/of-organizations", "nothing"])
+    async def test_compared_with_a_deployment_or_nothing_each_of_them_is(
+        self, reference: str
+    ) -> None:
         await deploy("of-organizations")
-        compared = RerunOptions(compare_with="rerun-endpoint-tests/of-organizations")
-        await rerun_organizations(["org-a"], options=compared)
-        assert self.refers_to == {"org-east": (None, "rerun-endpoint-tests/of-organizations")}
-
-    async def test_compared_with_nothing_each_of_them_is(self) -> None:
-        await rerun_organizations(["org-a"], options=RerunOptions(compare_with="nothing"))
-        assert self.refers_to == {"org-east": (None, "nothing")}
+        compared = RerunOptions(compare_with=reference)
+        assert await options_of_each(compared, ["org-east"]) == {"org-east": compared}
 
     async def test_a_group_that_can_not_be_used_is_the_trouble_of_its_own_organization(
         self,

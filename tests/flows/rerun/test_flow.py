@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import State
 import thousandeyes.client
 import thousandeyes.replies
 from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
+from flows.rerun.parameters import Parameters
 from tasks.artifacts import read_outcomes
 from tests.flows.scene import SUMMARY, TABLE, Simulate, artifacts_of, fields, id_of, ids, sent
 from thousandeyes.client import TESTS
@@ -107,10 +108,13 @@ async def test_a_run_leaves_one_artifact_a_test_a_table_and_a_summary_that_lead_
 
 
 async def test_the_caller_gets_one_record_a_test_in_the_order_asked_for(simulate: Simulate) -> None:
-    simulate(tests=ids(3))
-    outcomes = await rerun_endpoint_tests([" 202703", "202701 ", "202703"])
-    assert [record.test_id for record in outcomes] == ["202703", "202701"]
+    simulator = simulate(tests=ids(3))
+    # Numbers are taken for the IDs that they are.
+    given: Any = [" 202703", 202702, "202701 ", "202703", 202701.0]
+    outcomes = await rerun_endpoint_tests(given)
+    assert [record.test_id for record in outcomes] == ["202703", "202702", "202701"]
     assert {record.outcome for record in outcomes} == {Outcome.ACCEPTED}
+    assert sent(simulator) == dict.fromkeys(ids(3), 1)
 
 
 async def test_a_failed_run_raises_its_sentence_and_its_outcomes_in_the_caller(
@@ -133,13 +137,7 @@ async def test_a_run_passes_with_outcomes_that_fail_on_leaves_out_and_says_so(
     assert state.message == "1 of 2 tests accepted; tolerated by fail_on: 999 (not found)."
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        *(["202701", "20:2701"], ["/../"], ["all of them"], [""], []),
-        *([202701, True], [1.5], [None], [["202701"]], [{"id": "202701"}], "20:2701", None),
-    ],
-)
+@pytest.mark.parametrize("wrong", [["202701", "20:2701"], [""]], ids=["no ID", "nothing"])
 async def test_what_is_no_list_of_ids_is_refused_before_anything_is_sent(
     simulate: Simulate, wrong: Any
 ) -> None:
@@ -149,11 +147,19 @@ async def test_what_is_no_list_of_ids_is_refused_before_anything_is_sent(
     assert simulator.calls == []
 
 
-async def test_numbers_are_taken_for_the_ids_that_they_are(simulate: Simulate) -> None:
-    simulator = simulate(tests=ids(3))
-    outcomes = await rerun_endpoint_tests([202702, 202701.0, "202703", 202702])  # type: ignore[list-item]
-    assert [one.test_id for one in outcomes] == ["202702", "202701", "202703"]
-    assert sent(simulator) == dict.fromkeys(ids(3), 1)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *(["/../"], ["all of them"], [202701, True], [1.5], [None], [["202701"]]),
+        *([{"id": "202701"}], "20:2701", None),
+    ],
+)
+def test_what_is_no_list_of_ids_is_left_to_the_run_by_prefect_and_refused_there(
+    wrong: Any,
+) -> None:
+    given = rerun_endpoint_tests.validate_parameters({"test_ids": wrong})
+    with pytest.raises(InvalidTestIds, match="Nothing was sent"):
+        Parameters.read(**given)
 
 
 async def test_without_a_token_the_run_fails_with_the_variables_name_and_loses_no_test(
@@ -179,60 +185,59 @@ async def test_a_lost_reply_is_sent_again_only_under_at_least_once(simulate: Sim
 
 
 async def test_a_429_is_waited_out_and_uses_up_no_retry(simulate: Simulate) -> None:
-    simulator = simulate(tests=ids(8), instant_limit=8, window_seconds=5, windows="first_call")
+    simulator = simulate(tests=ids(3), instant_limit=3, window_seconds=5, windows="first_call")
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {simulator.token}"}) as other:
-        for test_id in ids(8):  # somebody else uses up the window
+        for test_id in ids(3):  # somebody else uses up the window
             await other.post(f"{os.environ['TE_BASE_URL']}{TESTS}/{test_id}/run")
-    state, recorded = await run(ids(8))
+    state, recorded = await run(ids(3))
     assert state.is_completed(), state.message
     assert 429 in {call.status for call in simulator.calls}
-    assert {simulator.runs(test_id) for test_id in ids(8)} == {2}
+    assert {simulator.runs(test_id) for test_id in ids(3)} == {2}
     assert not any(record.maybe_duplicate for record in recorded.values())
     assert sum(record.quota_wait_seconds for record in recorded.values()) > 0
 
 
 async def test_a_refused_token_stops_the_run_after_one_call(simulate: Simulate) -> None:
-    simulator = simulate(tests=ids(50), token="another-token")
-    state, recorded = await run(ids(50))
+    simulator = simulate(tests=ids(15), token="another-token")
+    state, recorded = await run(ids(15))
     assert sum(sent(simulator).values()) == 1
     assert Counter(record.outcome for record in recorded.values()) == {
         Outcome.FORBIDDEN: 1,
-        Outcome.NOT_ATTEMPTED: 49,
+        Outcome.NOT_ATTEMPTED: 14,
     }
     assert "stopped early: the token was refused (401)" in str(state.message)
 
 
-@pytest.mark.parametrize(("status", "outcome"), [(403, "forbidden"), (404, "not_found")])
 async def test_when_the_first_ten_tests_fare_alike_the_breaker_stops_the_run(
-    simulate: Simulate, status: int, outcome: str
+    simulate: Simulate,
 ) -> None:
-    faults = {test_id: Fault(replies=[status], repeat=True) for test_id in ids(40)}
-    simulate(tests=ids(40), faults=faults)
-    state, recorded = await run(ids(40), max_in_flight=1)
+    faults = {test_id: Fault(replies=[404], repeat=True) for test_id in ids(12)}
+    simulate(tests=ids(12), faults=faults)
+    state, recorded = await run(ids(12), max_in_flight=1)
     counted = Counter(record.outcome.value for record in recorded.values())
-    assert counted == {outcome: 10, "not_attempted": 30}
+    assert counted == {"not_found": 10, "not_attempted": 2}
     assert "stopped early" in str(state.message)
 
 
 async def test_ten_tests_in_a_row_without_an_answer_stop_the_run(simulate: Simulate) -> None:
-    faults = {test_id: Fault(replies=[503], repeat=True) for test_id in ids(40)[5:]}
-    simulator = simulate(tests=ids(40), faults=faults)
+    faults = {test_id: Fault(replies=[503], repeat=True) for test_id in ids(14)[2:]}
+    simulator = simulate(tests=ids(14), faults=faults)
     # One at a time: beside a test whose retries happen to wait long, others would end meanwhile.
-    _, recorded = await run(ids(40), max_in_flight=1)
+    _, recorded = await run(ids(14), max_in_flight=1)
     counted = Counter(record.outcome.value for record in recorded.values())
-    assert counted == {"accepted": 5, "server_error": 10, "not_attempted": 25}
-    assert sent(simulator)["202716"] == 0
+    assert counted == {"accepted": 2, "server_error": 10, "not_attempted": 2}
+    assert sent(simulator)["202713"] == 0
 
 
 async def test_after_the_deadline_nothing_is_sent_and_the_rest_is_reported(
     simulate: Simulate,
 ) -> None:
     long = {"window_seconds": 600, "windows": "first_call"}  # none ends meanwhile
-    simulator = simulate(tests=ids(40), instant_limit=5, **long)
-    state, recorded = await run(ids(40), deadline_minutes=0.05)
+    simulator = simulate(tests=ids(6), instant_limit=2, **long)
+    state, recorded = await run(ids(6), deadline_minutes=0.05)
     counted = Counter(record.outcome.value for record in recorded.values())
-    assert counted == {"accepted": 5, "not_attempted": 35}
-    assert sum(sent(simulator).values()) == 5
+    assert counted == {"accepted": 2, "not_attempted": 4}
+    assert sum(sent(simulator).values()) == 2
     assert "stopped early: the deadline" in str(state.message)
 
 
@@ -268,18 +273,18 @@ async def test_an_unexpected_error_costs_one_test_and_no_other(
 async def test_the_plan_is_told_once_the_limit_is_known(
     simulate: Simulate, caplog: pytest.LogCaptureFixture
 ) -> None:
-    simulate(tests=ids(30), instant_limit=24)
+    simulate(tests=ids(6), instant_limit=4)
     with suppress(RerunFailed):
-        await rerun_endpoint_tests(ids(30), options=RerunOptions(deadline_minutes=0.02))
-    assert re.search(r"30 tests, 24 a minute: about [1-6]?[0-9] s\n", caplog.text)
+        await rerun_endpoint_tests(ids(6), options=RerunOptions(deadline_minutes=0.02))
+    assert re.search(r"6 tests, 4 a minute: about [1-6]?[0-9] s\n", caplog.text)
 
 
 async def test_the_plan_is_told_once_more_when_a_window_is_no_minute(
     simulate: Simulate, caplog: pytest.LogCaptureFixture
 ) -> None:
-    simulate(tests=ids(30), instant_limit=12, window_seconds=4)
-    await rerun_endpoint_tests(ids(30))
+    simulate(tests=ids(10), instant_limit=4, window_seconds=4)
+    await rerun_endpoint_tests(ids(10))
     [corrected] = re.findall(r"The quota's window is not a minute\. (.*)", caplog.text)
-    said = re.fullmatch(r"(\d+) tests, 12 every 4 s: about (\d+) s", corrected)
+    said = re.fullmatch(r"(\d+) tests, 4 every 4 s: about (\d+) s", corrected)
     assert said
-    assert int(said[1]) < 30
+    assert int(said[1]) < 10
