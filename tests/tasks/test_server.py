@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -16,7 +17,12 @@ from typing import IO
 
 import httpx
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
+    PREFECT_SERVER_DATABASE_CONNECTION_URL,
+    temporary_settings,
+)
 
 from flows.rerun.command_line import main
 from tasks import server
@@ -107,11 +113,19 @@ def rerun(home: Path, *arguments: str, **variables: str) -> subprocess.Popen[str
 
 
 @pytest.mark.prefect
-def test_one_that_can_not_start_ends_a_run_with_one_sentence(tmp_path: Path) -> None:
+def test_one_that_can_not_start_ends_a_run_with_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TE_TOKEN", TOKEN)
     database = "sqlite+aiosqlite:////nowhere/at/all.db"
-    run = rerun(tmp_path, "1", TE_TOKEN=TOKEN, PREFECT_SERVER_DATABASE_CONNECTION_URL=database)
-    _, said = run.communicate()
-    assert run.returncode == 3
+    nowhere = {
+        PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: True,
+        PREFECT_SERVER_DATABASE_CONNECTION_URL: database,
+    }
+    with temporary_settings(nowhere, restore_defaults={PREFECT_API_URL}):
+        assert main(["1"]) == 3
+    nothing, said = capsys.readouterr()
+    assert not nothing
     [starting, *waiting, error] = said.splitlines()
     assert starting.startswith("Prefect is starting a temporary server at http://127.0.0.1:")
     assert all("is still starting, after" in line for line in waiting), "on a busy machine"
@@ -120,7 +134,11 @@ def test_one_that_can_not_start_ends_a_run_with_one_sentence(tmp_path: Path) -> 
 
 
 @pytest.mark.prefect
-def test_a_run_reaches_loopback_past_every_proxy_and_all_of_it_is_recorded(tmp_path: Path) -> None:
+def test_a_run_reaches_loopback_past_every_proxy_and_all_of_it_is_recorded(
+    tmp_path: Path, prefect_database: Path
+) -> None:
+    (tmp_path / "prefect").mkdir()
+    shutil.copy(prefect_database, tmp_path / "prefect" / "prefect.db")
     names = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY", "ws_proxy")
     proxies = dict.fromkeys(names, NOBODY)
     with serve(create_app(tests=["202701"], token=TOKEN)) as simulator:
