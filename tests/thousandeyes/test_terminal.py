@@ -114,8 +114,10 @@ def test_what_a_console_can_not_write_is_written_with_replacement(
         console.open("wb", buffering) as raw,
         io.TextIOWrapper(raw, encoding, write_through=not buffering) as stdout,
         (tmp_path / "errors").open("w") as stderr,
+        Path(os.devnull).open() as stdin,
         monkeypatch.context() as patch,
     ):
+        patch.setattr("sys.stdin", stdin)
         patch.setattr("sys.stdout", stdout)
         patch.setattr("sys.stderr", stderr)
         assert status_of(lambda: print("B\u00fcro \ud800 \u6771!") or 0) == 0  # noqa: T201
