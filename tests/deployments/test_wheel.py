@@ -1,11 +1,13 @@
 """What a foreign project gets that installs this one, and has folders of the same names itself."""
 
+import json
 import os
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -13,6 +15,9 @@ from deployments.wheel import PACKAGES, modules, under_one_name
 from tests.deployments.scene import simulated
 from tests.deployments.topology import Topology, on_sqlite
 from tests.flows.scene import sent
+
+# In one process of the tests, which then builds the wheel once.
+pytestmark = pytest.mark.xdist_group("wheel")
 
 ROOT = Path(__file__).parents[2]
 NAMES = modules(ROOT)
@@ -40,8 +45,22 @@ if __name__ == "__main__":
     print(asyncio.run(after_the_maintenance(sys.argv[1:])))
 """
 
+# Prefect's own look comes first, when nothing of ours has been imported.
+LOOKS = f"""
+import json, pkgutil, sys
+from prefect.plugins import load_prefect_collections
+found = load_prefect_collections()["prefect_thousandeyes"]
+blocks = f"{{found.__name__}} {{found.ThousandEyesCredentials.__name__}}"
+import prefect_thousandeyes as ours
+from prefect_thousandeyes.deployments.home import HOME
+for one in pkgutil.walk_packages(ours.__path__, "prefect_thousandeyes."):
+    if not one.name.endswith(("__main__", ".deployments.wheel")):
+        __import__(one.name)
+print(json.dumps([blocks, str(HOME), [name for name in {PACKAGES!r} if name in sys.modules]]))
+"""
 
-@pytest.fixture(scope="session")
+
+@pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment with the wheel, and the libraries that it needs."""
     folder = tmp_path_factory.mktemp("environment")
@@ -56,14 +75,33 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin" / "python"
 
 
+def with_the_three_folders(project: Path) -> Path:
+    for name in ("deployments", "flows", "tasks"):
+        (project / name).mkdir()
+        (project / name / "__init__.py").write_text('WHOSE = "theirs"\n')
+    (project / "flows" / "maintenance.py").write_text(THEIR_FLOW)
+    return project
+
+
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
     """A project that has the three folders, too."""
-    for name in ("deployments", "flows", "tasks"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text('WHOSE = "theirs"\n')
-    (tmp_path / "flows" / "maintenance.py").write_text(THEIR_FLOW)
-    return tmp_path
+    return with_the_three_folders(tmp_path)
+
+
+class Seen(NamedTuple):
+    """What one process sees in a foreign project: it takes long to import all there is."""
+
+    project: Path
+    blocks: str
+    home: str
+    other_names: list[str]
+
+
+@pytest.fixture(scope="module")
+def seen(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    project = with_the_three_folders(tmp_path_factory.mktemp("foreign"))
+    return Seen(project, *json.loads(run(python, "-c", LOOKS, cwd=project)))
 
 
 @pytest.fixture(scope="module")
@@ -90,32 +128,16 @@ def test_modules_are_named_as_in_a_wheel_and_nothing_else_is(here: str, there: s
     assert under_one_name(there, NAMES) == there
 
 
-def test_every_module_is_imported_under_one_name_and_no_other(python: Path, foreign: Path) -> None:
-    said = run(
-        python,
-        "-c",
-        "import pkgutil, sys, prefect_thousandeyes as ours\n"
-        "for found in pkgutil.walk_packages(ours.__path__, 'prefect_thousandeyes.'):\n"
-        "    if not found.name.endswith(('__main__', '.deployments.wheel')):\n"
-        "        __import__(found.name)\n"
-        f"print([name for name in {PACKAGES!r} if name in sys.modules])",
-        cwd=foreign,
-    )
-    assert said == "[]"
+def test_prefect_finds_the_blocks_in_a_project_with_tasks_of_its_own(seen: Seen) -> None:
+    assert seen.blocks == "prefect_thousandeyes.tasks.blocks ThousandEyesCredentials"
 
 
-def test_prefect_finds_the_blocks_in_a_project_with_tasks_of_its_own(
-    python: Path, foreign: Path
-) -> None:
-    said = run(
-        python,
-        "-c",
-        "from prefect.plugins import load_prefect_collections\n"
-        "found = load_prefect_collections()['prefect_thousandeyes']\n"
-        "print(found.__name__, found.ThousandEyesCredentials.__name__)",
-        cwd=foreign,
-    )
-    assert said == "prefect_thousandeyes.tasks.blocks ThousandEyesCredentials"
+def test_serve_and_demo_keep_what_they_record_where_they_are_started(seen: Seen) -> None:
+    assert seen.home == str(seen.project / ".prefect")
+
+
+def test_every_module_is_imported_under_one_name_and_no_other(seen: Seen) -> None:
+    assert seen.other_names == []
 
 
 @pytest.mark.parametrize(
@@ -126,13 +148,6 @@ def test_a_command_tells_the_name_that_it_has_there(
 ) -> None:
     said = run(python, "-m", f"prefect_thousandeyes.{module}", "--help", cwd=foreign)
     assert f"python -m prefect_thousandeyes.{module}" in said
-
-
-def test_serve_and_demo_keep_what_they_record_where_they_are_started(
-    python: Path, foreign: Path
-) -> None:
-    home = "from prefect_thousandeyes.deployments.home import HOME; print(HOME)"
-    assert run(python, "-c", home, cwd=foreign) == str(foreign / ".prefect")
 
 
 @pytest.mark.servers

@@ -6,8 +6,8 @@ import re
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -133,40 +133,60 @@ def test_whatever_a_command_prints_is_text_and_colours_alone() -> None:
     assert "\x1b[1;31m" in shown, "rich's own colours come through"
 
 
-@pytest.fixture(scope="module", params=[HOSTILE, HOSTILE * 1_000], ids=["short", "long"])
-def environment(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    with serve(says_everywhere(request.param, test_id="1")) as server:
-        yield {"TE_TOKEN": "0a1b2c3d-4e5f", "TE_BASE_URL": server.url, "PREFECT_API_URL": ""}
-
-
+# Printed in full, the long one would be more than a command may print here. What makes it long is
+# plain, as escapes take long to read, and in lines that are not cut for their length alone.
+TEXTS = {"short": HOSTILE, "long": 20 * (HOSTILE + 9_000 * "x")}
 FORMS = {"table": (), "ids": ("--ids",), "json": ("--json",)}
 EACH = [(listing, *options) for listing in LISTINGS for options in FORMS.values()]
-LISTS = f"""
-from thousandeyes.__main__ import main
+# A reply that can't be read is no confirmation: sent once, it costs no waits for retries.
+RUN = ("1", "2", "--delivery", "at_most_once")
+DRY_RUN = (*RUN, "--dry-run")
+GIVES = f"""
+import os, sys
+from MODULE import main
 from thousandeyes.terminal import status_of
-def all_of_them():
-    for arguments in {EACH}:
-        assert main(arguments) == 0
-        print("{END}")
+def each_to_each():
+    for os.environ["TE_BASE_URL"] in sys.argv[1:]:
+        for arguments, status in COMMANDS.items():
+            assert main(arguments) == status
+            print("{END}")
     return 0
-raise SystemExit(status_of(all_of_them))
+raise SystemExit(status_of(each_to_each))
 """
+Shown = dict[tuple[str, tuple[str, ...]], str]
+
+
+def shown_of_each(module: str, commands: dict[tuple[str, ...], int], **environment: str) -> Shown:
+    """Return what each command shows of an API that says each text, and check its exit status.
+
+    One process gives them all, since it takes long to start.
+    """
+    program = GIVES.replace("MODULE", module).replace("COMMANDS", str(commands))
+    with ExitStack() as stack:
+        apis = [says_everywhere(text, test_id="1") for text in TEXTS.values()]
+        urls = [stack.enter_context(serve(api)).url for api in apis]
+        shown = on_a_terminal(
+            *("-c", program, *urls),
+            **{"TE_TOKEN": "0a1b2c3d-4e5f", "PREFECT_API_URL": ""} | environment,
+        )
+    *each, after = shown.split(f"{END}\n")
+    assert after == ""
+    return dict(zip(product(TEXTS, commands), each, strict=True))
 
 
 @pytest.fixture(scope="module")
-def shown_of(environment: dict[str, str]) -> dict[tuple[str, ...], str]:
-    """What each listing shows in each form; one process for all, since it takes long to start."""
-    *shown, after = on_a_terminal("-c", LISTS, **environment).split(f"{END}\n")
-    assert after == ""
-    return dict(zip(EACH, shown, strict=True))
+def listed() -> Shown:
+    return shown_of_each("thousandeyes.__main__", dict.fromkeys(EACH, 0))
 
 
+@pytest.mark.xdist_group("listings of a hostile API")
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("listing", LISTINGS)
+@pytest.mark.parametrize("text", TEXTS)
 def test_a_listing_is_text_alone(
-    shown_of: dict[tuple[str, ...], str], listing: str, form: tuple[str, ...]
+    listed: Shown, text: str, listing: str, form: tuple[str, ...]
 ) -> None:
-    shown = shown_of[listing, *form]
+    shown = listed[text, (listing, *form)]
     assert unfit(shown) == set()
     assert len(shown) < 20_000
     assert HIDES not in shown
@@ -184,15 +204,19 @@ def test_ids_that_are_none_are_not_printed() -> None:
     assert unfit(shown) == set()
 
 
-@pytest.mark.usefixtures("prefect_server")
-@pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["run", "dry run"])
-def test_a_run_is_told_in_text_alone(environment: dict[str, str], options: tuple[str, ...]) -> None:
-    api = {"PREFECT_API_URL": str(get_current_settings().api.url)}
-    shown = on_a_terminal(
-        # A reply that can't be read is no confirmation: sent once, it costs no waits for retries.
-        *("-m", "flows.rerun", "1", "2", "--delivery", "at_most_once", *options),
-        **(environment | api | {"PREFECT_LOGGING_LEVEL": "DEBUG"}),
+@pytest.fixture(scope="module")
+def told(prefect_server: None) -> Shown:  # noqa: ARG001 - it is up
+    return shown_of_each(
+        *("flows.rerun.command_line", {RUN: 1, DRY_RUN: 0}),
+        PREFECT_API_URL=str(get_current_settings().api.url),
+        PREFECT_LOGGING_LEVEL="DEBUG",
     )
+
+
+@pytest.mark.parametrize("command", [RUN, DRY_RUN], ids=["run", "dry run"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_run_is_told_in_text_alone(told: Shown, text: str, command: tuple[str, ...]) -> None:
+    shown = told[text, command]
     assert unfit(shown) == set()
     assert "begin" in shown
     assert "Passed." not in COLOUR.sub("", shown).splitlines()

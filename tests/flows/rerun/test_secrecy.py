@@ -4,7 +4,6 @@ import base64
 import html
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +11,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from prefect.settings import get_current_settings
 
 from thousandeyes.simulator import Fault, create_app, serve
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("secrecy")]
+pytestmark = pytest.mark.usefixtures("prefect_server")
 
 PROJECT = Path(__file__).parents[3]
 TOKEN = "tkn+5ecret/0f=\"the&<tests>'\\=="
@@ -75,24 +75,24 @@ def forms(token: str) -> Iterator[bytes]:
 
 
 @pytest.fixture(scope="module")
-def leavings(tmp_path_factory: pytest.TempPathFactory, prefect_database: Path) -> dict[str, bytes]:
+def leavings(
+    tmp_path_factory: pytest.TempPathFactory,
+    prefect_server: None,  # noqa: ARG001 - it keeps what is stored
+) -> dict[str, bytes]:
     """Run a list that meets everything bad, and return all it printed and stored."""
     home = tmp_path_factory.mktemp("home")
-    shutil.copy(prefect_database, home / "prefect.db")
-    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     app = create_app(tests=list(FAULTS), faults=FAULTS, token=TOKEN, instant_limit=1_000)
     with serve(app) as server:
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM, "--max-in-flight", "1", *FAULTS],
             cwd=PROJECT,
-            env=environment
+            env=os.environ
             | {
                 "TE_TOKEN": f"{TOKEN}\n",
                 "TE_BASE_URL": server.url,
                 "PREFECT_HOME": str(home),
                 "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
-                "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
-                "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+                "PREFECT_API_URL": str(get_current_settings().api.url),
                 "PREFECT_LOGGING_LEVEL": "DEBUG",
                 "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG",
                 "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true",
@@ -104,7 +104,15 @@ def leavings(tmp_path_factory: pytest.TempPathFactory, prefect_database: Path) -
     assert done.returncode == 0, done.stderr.decode()
     found = {"stdout": done.stdout, "stderr": done.stderr}
     stored = {str(p.relative_to(home)): p.read_bytes() for p in home.rglob("*") if p.is_file()}
-    return found | stored
+    return found | stored | {"database": database()}
+
+
+def database() -> bytes:
+    """Return what the Prefect server has stored, with its journal of what is yet to be moved."""
+    url = get_current_settings().server.database.connection_url
+    assert url
+    path = Path(url.get_secret_value().partition(":///")[2])
+    return b"".join(file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
 
 
 def test_the_token_is_in_no_output_and_in_no_file(leavings: dict[str, bytes]) -> None:
@@ -125,8 +133,8 @@ def test_where_the_server_repeated_it_stands_a_mask(leavings: dict[str, bytes]) 
     assert len(echoed) >= 2  # one a run at least
     assert any(b"authorization *** is refused" in line for line in masked)
     assert any(b"x-debug-token" in line for line in masked)  # httpcore's own line at DEBUG
-    database = leavings["prefect.db"] + leavings.get("prefect.db-wal", b"")
-    assert b"Test echo-1, attempt 1: 400: Bad Request: Bad header: Bearer ***" in database
+    stored = b"Test echo-1, attempt 1: 400: Bad Request: Bad header: Bearer ***"
+    assert stored in leavings["database"]
 
 
 def test_the_run_met_everything_it_should(leavings: dict[str, bytes]) -> None:
