@@ -192,7 +192,7 @@ class TestOnlyFailed:
         self, simulate: Simulate, delivery: str, again: set[str]
     ) -> None:
         simulator = simulate(tests=ids(6), results_after_seconds=3600)
-        quick = {"delivery": delivery, "results_deadline_minutes": 0.001}
+        quick: dict[str, Any] = {"delivery": delivery, "results_deadline_minutes": 0.001}
         before = await ended_run(ENDED, **quick)
         state = await run([], only_failed_of=str(before), **quick)
         assert (
@@ -319,7 +319,13 @@ class TestOnlyFailed:
     ) -> None:
         simulator = simulate(tests=ids(1))
         refusal = r"has not ended, .* Nothing was sent\."
-        for state in (AwaitingRetry(), Scheduled(), Cancelling(), Running()):
+        going_on_states: tuple[State[Any], ...] = (
+            AwaitingRetry(),
+            Scheduled(),
+            Cancelling(),
+            Running(),
+        )
+        for state in going_on_states:
             async with get_client() as client:
                 going_on = await client.create_flow_run(
                     rerun_endpoint_tests, parameters={"test_ids": ids(1)}, state=state

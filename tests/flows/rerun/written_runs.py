@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect import get_client
+from prefect.client.schemas.objects import State
 from prefect.context import AsyncClientContext
 from prefect.logging import disable_run_logger
 from prefect.states import Completed, Crashed, Failed, Running
@@ -43,7 +44,7 @@ async def run_that_recorded(
     """Leave a run that recorded this, and was compared with none."""
     known = list(records)
     passed, sentence = passed_and_why(known, RerunOptions.model_validate(options).fail_on)
-    end = Completed(message=sentence) if passed else Failed(message=sentence)
+    end: State[None] = Completed(message=sentence) if passed else Failed(message=sentence)
     parameters = {"test_ids": list(test_ids), "options": options}
     # One client for all calls: to make one costs more than a call.
     async with AsyncClientContext.get_or_create(), get_client() as client:
