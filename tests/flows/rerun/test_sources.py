@@ -69,6 +69,15 @@ async def run(test_ids: list[str], **options: Any) -> State[list[Record]]:
     )
 
 
+async def run_in(state: State[Any]) -> UUID:
+    """Return a run of one test that is in this state."""
+    async with get_client() as client:
+        flow_run = await client.create_flow_run(
+            rerun_endpoint_tests, parameters={"test_ids": ids(1)}, state=state
+        )
+    return flow_run.id
+
+
 async def executed(flow_run_id: UUID) -> None:
     """Execute a run in this process, with its parameters as the Prefect server has them."""
     async with get_client() as client:
@@ -313,28 +322,20 @@ class TestOnlyFailed:
                 await selected(named, only_failed_of=str(looked))
         assert sent(simulator) == {}
 
-    @pytest.mark.parametrize("named", [[], ids(1)], ids=["all", "narrowed down"])
-    async def test_of_a_run_that_may_still_send_is_refused(
-        self, simulate: Simulate, named: list[str]
-    ) -> None:
+    @pytest.mark.parametrize("state", [Running(), AwaitingRetry(), Scheduled(), Cancelling()])
+    async def test_of_a_run_that_may_still_send_is_refused(self, state: State[Any]) -> None:
+        going_on = await run_in(state)
+        for named in ([], ids(1)):
+            with pytest.raises(SettingsError, match=r"has not ended, .* Nothing was sent\."):
+                await selected(named, only_failed_of=f" {going_on} ")
+
+    async def test_of_a_run_that_may_still_send_sends_nothing(self, simulate: Simulate) -> None:
         simulator = simulate(tests=ids(1))
-        refusal = r"has not ended, .* Nothing was sent\."
-        going_on_states: tuple[State[Any], ...] = (
-            AwaitingRetry(),
-            Scheduled(),
-            Cancelling(),
-            Running(),
-        )
-        for state in going_on_states:
-            async with get_client() as client:
-                going_on = await client.create_flow_run(
-                    rerun_endpoint_tests, parameters={"test_ids": ids(1)}, state=state
-                )
-            with pytest.raises(SettingsError, match=refusal):
-                await selected(named, only_failed_of=f" {going_on.id} ")
-        again: State[Any] = await run(named, only_failed_of=f" {going_on.id} ")
-        with pytest.raises(SettingsError, match=refusal):
-            await again.result()
+        going_on = await run_in(Running())
+        for named in ([], ids(1)):
+            again: State[Any] = await run(named, only_failed_of=str(going_on))
+            with pytest.raises(SettingsError, match=r"has not ended, .* Nothing was sent\."):
+                await again.result()
         assert sent(simulator) == {}
 
     async def test_reads_a_file_that_the_earlier_run_was_given_only_inside_the_folder(
