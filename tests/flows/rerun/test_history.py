@@ -45,22 +45,26 @@ class Deployment:
 
     def __init__(self) -> None:
         self.name = f"d{uuid4().hex}"
+        self._id: UUID | None = None
+        self._in_group: list[str] = []
 
     async def create(self, test_ids: list[str], **options: Any) -> FlowRun:
         """Create a run that any process with the project installed can execute.
 
         The tests stand in a group, as where people put one in and take one out.
         """
-        await EndpointTestGroup(test_ids=test_ids).save(self.name, overwrite=True)
+        if test_ids != self._in_group:
+            await EndpointTestGroup(test_ids=test_ids).save(self.name, overwrite=True)
+            self._in_group = test_ids
         parameters = {"groups": [self.name], "options": options}
         async with get_client() as client:
-            deployment = await client.create_deployment(
+            self._id = self._id or await client.create_deployment(
                 await client.create_flow(rerun_endpoint_tests),
                 name=self.name,
                 entrypoint="flows.rerun.rerun_endpoint_tests",
                 pull_steps=WHERE_IT_IS,
             )
-            return await client.create_flow_run_from_deployment(deployment, parameters=parameters)
+            return await client.create_flow_run_from_deployment(self._id, parameters=parameters)
 
     async def run(self, test_ids: list[str], **options: Any) -> UUID:
         """Run tests and return the flow run's ID."""
