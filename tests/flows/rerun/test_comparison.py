@@ -12,6 +12,7 @@ from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.comparison import Comparison, choose, comparison_of
 from flows.rerun.parameters import Parameters
 from tasks.artifacts import NOT_SENT_KEY
+from tests.flows.rerun.written_runs import ended_run
 from tests.flows.scene import NO_RUN, SUMMARY, Simulate, artifacts_of, fields, rows
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome
@@ -42,8 +43,7 @@ async def changes(flow_run_id: UUID) -> dict[str, tuple[Any, Any]]:
 async def test_a_run_says_what_broke_since_the_run_it_is_compared_with(
     simulate: Simulate,
 ) -> None:
-    simulate(tests=["1", "2", "3"])
-    _, before = await run(["1", "2", "3"])
+    before = await ended_run(dict.fromkeys("123", Outcome.ACCEPTED))
     simulate(tests=["1", "2", "4"], faults=BROKEN)
     _, after = await run(["1", "2", "4"], compare_with=str(before))
 
@@ -70,11 +70,11 @@ async def test_a_gate_for_new_failures_lets_pass_what_failed_before(simulate: Si
 async def test_a_run_narrowed_down_is_compared_with_the_run_that_it_narrows(
     simulate: Simulate,
 ) -> None:
-    simulate(tests=["1", "2"], faults=BROKEN)
-    _, before = await run(["1", "2"])
     simulate(tests=["1", "2"])
+    before = await ended_run({"1": Outcome.ACCEPTED, "2": Outcome.NOT_FOUND})
     _, after = await run([], only_failed_of=str(before))
     assert await changes(after) == {"2": ("recovered", 0)}
+    assert await histories(after) == {"2": "✗✓"}, "it marks its own tests alone"
     assert "No longer part" not in str((await artifacts_of(after))[SUMMARY].data)
 
 
@@ -93,8 +93,7 @@ async def histories(flow_run_id: UUID) -> dict[str, str]:
 
 
 async def test_each_test_has_the_marks_of_the_last_runs(simulate: Simulate) -> None:
-    simulate(tests=["1", "2"])
-    _, first = await run(["1", "2"])
+    first = await ended_run(dict.fromkeys("12", Outcome.ACCEPTED))
     simulate(tests=["1", "2"], faults=BROKEN)
     _, second = await run(["1", "2"], compare_with=str(first))
     _, third = await run(["1", "2"], compare_with=str(second))
@@ -106,8 +105,7 @@ async def test_each_test_has_the_marks_of_the_last_runs(simulate: Simulate) -> N
 async def test_a_test_that_was_not_sent_is_marked_so_and_keeps_how_it_stood(
     simulate: Simulate,
 ) -> None:
-    simulate(tests=["1", "2"], faults=BROKEN)
-    _, first = await run(["2", "1"])
+    first = await ended_run({"2": Outcome.NOT_FOUND, "1": Outcome.ACCEPTED})
     simulate(tests=["1", "2"], faults={"2": Fault(replies=[401])})
     _, stopped = await run(["2", "1"], compare_with=str(first), max_in_flight=1)
     assert await histories(stopped) == {"1": "✓·", "2": "✗✗"}
@@ -119,7 +117,7 @@ async def test_a_test_that_was_not_sent_is_marked_so_and_keeps_how_it_stood(
 
 async def test_a_test_that_comes_back_has_its_history(simulate: Simulate) -> None:
     simulate(tests=["1", "2"])
-    _, before = await run(["1", "2"])
+    before = await ended_run(dict.fromkeys("12", Outcome.ACCEPTED))
     for _ in range(2):
         _, before = await run(["1"], compare_with=str(before))
     summary = str((await artifacts_of(before))[SUMMARY].data)
@@ -127,14 +125,6 @@ async def test_a_test_that_comes_back_has_its_history(simulate: Simulate) -> Non
     _, back = await run(["1", "2"], compare_with=str(before))
     assert await histories(back) == {"1": "✓✓✓✓", "2": "✓··✓"}
     assert (await changes(back))["2"] == ("new", 0)
-
-
-async def test_a_narrowed_run_marks_its_own_tests_alone(simulate: Simulate) -> None:
-    simulate(tests=["1", "2"], faults=BROKEN)
-    _, before = await run(["1", "2"])
-    simulate(tests=["1", "2"])
-    _, after = await run([], only_failed_of=str(before))
-    assert await histories(after) == {"2": "✗✓"}
 
 
 async def test_a_dry_run_leaves_no_mark_and_nothing_to_compare_with(simulate: Simulate) -> None:

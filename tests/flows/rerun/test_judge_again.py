@@ -21,7 +21,7 @@ from flows.runs.history import recorded
 from tasks.artifacts import times_of
 from tasks.blocks import EndpointTestGroup
 from tests.flows.rerun.schema import keeps_to_its_schema
-from tests.flows.rerun.test_sources import crashed_run
+from tests.flows.rerun.written_runs import crashed_run, ended_run
 from tests.flows.scene import (
     NO_RUN,
     SUMMARY,
@@ -36,6 +36,7 @@ from tests.flows.scene import (
     wait_until,
 )
 from thousandeyes.errors import SettingsError
+from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.simulator import Behaviour, Fault, Simulator
 from thousandeyes.simulator.faults import ResultFaults
@@ -122,9 +123,12 @@ async def test_late_laptops_make_provisional_verdicts_final_and_nothing_is_sent(
     assert (final["verdict"], final["provisional"]) == ("failed", False)
     new = ("endpoint-test-202701", "endpoint-test-202702", SUMMARY, TABLE)
     assert await versions(flow_run_id) == before + Counter(new), "the third test keeps its own"
+    reports = await times_of([flow_run_id], "endpoint-reruns-")
+    assert len(reports) == 1, "the new one is not the run's: it hides no attempt that died"
 
 
 @pytest.mark.usefixtures("read_twice")
+@pytest.mark.parametrize("read_twice", ["refused"], indirect=True)
 async def test_a_prefect_server_that_is_away_meanwhile_is_waited_for(late: Late) -> None:
     _, clock = late({"202701": [LATE_AND_LOST]})
     _, flow_run_id = await run(ids(1))
@@ -133,21 +137,10 @@ async def test_a_prefect_server_that_is_away_meanwhile_is_waited_for(late: Late)
     assert str(again.message).startswith("1 of 1 provisional verdict is final now: ")
 
 
-async def test_once_all_is_final_there_is_nothing_to_read_and_nothing_to_write(late: Late) -> None:
-    simulator, _ = late({})
-    _, flow_run_id = await run(ids(3))
-    calls, before = len(simulator.calls), await versions(flow_run_id)
-    again = await judge_run_again(str(flow_run_id), return_state=True)
-    assert again.is_completed()
-    assert again.message == "No verdict was provisional. 3 of 3 tests passed."
-    assert len(simulator.calls) == calls
-    assert await versions(flow_run_id) == before
-
-
-async def test_judged_too_early_a_verdict_stays_provisional_and_keeps_its_artifact(
+async def test_judged_too_early_a_verdict_stays_provisional_and_once_it_is_final_nothing_is_read(
     late: Late,
 ) -> None:
-    _, clock = late({"202701": [LATE]})
+    simulator, clock = late({"202701": [LATE]})
     _, flow_run_id = await run(ids(1))
     before = await versions(flow_run_id)
     clock.ahead = 240
@@ -157,6 +150,15 @@ async def test_judged_too_early_a_verdict_stays_provisional_and_keeps_its_artifa
         "1 of 1 tests passed; 1 verdict is provisional."
     )
     assert (await versions(flow_run_id))["endpoint-test-202701"] == before["endpoint-test-202701"]
+
+    clock.ahead = 1200
+    await judge_run_again(str(flow_run_id))
+    calls, final = len(simulator.calls), await versions(flow_run_id)
+    again = await judge_run_again(str(flow_run_id), return_state=True)
+    assert again.is_completed()
+    assert again.message == "No verdict was provisional. 1 of 1 tests passed."
+    assert len(simulator.calls) == calls
+    assert await versions(flow_run_id) == final, "nothing is written either"
 
 
 async def test_the_rounds_of_a_later_rerun_do_not_count(late: Late) -> None:
@@ -252,9 +254,8 @@ async def test_what_can_not_be_read_leaves_the_verdict_as_it_was_and_fails_the_r
     assert summary.startswith("**Passed.** 0 of 1 provisional"), "the run itself did not fail"
 
 
-@pytest.mark.parametrize("trouble", [ConnectionResetError(), asyncio.CancelledError()])
 async def test_a_judging_that_is_cut_short_leaves_the_report_of_the_run_as_it_was(
-    late: Late, monkeypatch: pytest.MonkeyPatch, trouble: BaseException
+    late: Late, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def is_cut_short(*_: object) -> None:
         raise trouble
@@ -263,11 +264,12 @@ async def test_a_judging_that_is_cut_short_leaves_the_report_of_the_run_as_it_wa
     _, flow_run_id = await run(ids(1))
     before = await versions(flow_run_id)
     clock.ahead = 1200
-    with monkeypatch.context() as patch:
-        patch.setattr("flows.rerun.judge_again.rounds_of_others", is_cut_short)
-        with pytest.raises(type(trouble)):
-            await judge_run_again(str(flow_run_id))
-    assert await versions(flow_run_id) == before
+    for trouble in (ConnectionResetError(), asyncio.CancelledError()):
+        with monkeypatch.context() as patch:
+            patch.setattr("flows.rerun.judge_again.rounds_of_others", is_cut_short)
+            with pytest.raises(type(trouble)):
+                await judge_run_again(str(flow_run_id))
+        assert await versions(flow_run_id) == before
     again = await judge_run_again(str(flow_run_id), return_state=True)
     assert str(again.message).startswith("1 of 1 provisional verdict is final now")
 
@@ -326,16 +328,6 @@ async def test_it_judges_by_the_thresholds_of_the_runs_groups_and_by_its_fail_on
     assert "(passed before, failed now). 0 of 1 tests passed; tolerated" in str(again.message)
 
 
-async def test_a_run_that_died_is_not_taken_for_one_that_reported(late: Late) -> None:
-    """It is retried later, and what it may have sent stands nowhere."""
-    _, clock = late({"202701": [LATE]})
-    _, flow_run_id = await run(ids(1))
-    clock.ahead = 1200
-    await judge_run_again(str(flow_run_id))
-    assert len(await times_of([flow_run_id], "endpoint-reruns-")) == 1
-    assert (await versions(flow_run_id))[SUMMARY] == 2
-
-
 @pytest.mark.parametrize(
     ("behaviour", "status", "ending"),
     [(LATE, ExitStatus.PASSED, "passed"), (LATE_AND_LOST, ExitStatus.FAILED, "failed")],
@@ -392,10 +384,9 @@ class TestBadInput:
 
     async def test_a_run_that_waited_for_no_results_has_no_verdicts(self, late: Late) -> None:
         simulator, _ = late({})
-        _, flow_run_id = await run(ids(1), wait_for_results=False)
-        calls = len(simulator.calls)
+        flow_run_id = await ended_run({"202701": Outcome.ACCEPTED})
         await self.refused(str(flow_run_id), "did not wait for results, so it has no verdicts")
-        assert len(simulator.calls) == calls
+        assert simulator.calls == []
 
     async def test_nor_has_a_dry_run(self, late: Late) -> None:
         late({})

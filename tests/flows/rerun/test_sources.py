@@ -12,12 +12,29 @@ from prefect.flow_engine import run_flow
 from prefect.states import AwaitingRetry, Cancelling, Crashed, Running, Scheduled
 
 from flows.rerun import RerunOptions, rerun_endpoint_tests
+from flows.rerun.parameters import FLOW, Parameters
 from flows.rerun.sources import read_ids
-from tasks.artifacts import read_outcomes
+from tasks.artifacts import TEST_KEY, read_outcomes
 from tasks.blocks import EndpointTestGroup
 from tests.flows.conftest import TOKEN
 from tests.flows.rerun.test_interruptions import deployed_run
-from tests.flows.scene import NO_RUN, Simulate, id_of, ids, process, sent, wait_until
+from tests.flows.rerun.written_runs import (
+    crashed_run,
+    ended_run,
+    run_that_recorded,
+    selected,
+    would_send,
+)
+from tests.flows.scene import (
+    NO_RUN,
+    Simulate,
+    artifacts_of,
+    id_of,
+    ids,
+    process,
+    sent,
+    wait_until,
+)
 from thousandeyes.delivery import Delivery
 from thousandeyes.errors import InvalidTestIds, SettingsError
 from thousandeyes.outcomes import Outcome
@@ -33,6 +50,15 @@ ANSWERS = {
     "202705": Fault(replies=[503] * 4),
     "202706": Fault(replies=["dropped_after"] * 4),
 }
+ENDED = {
+    "202701": Outcome.ACCEPTED,
+    "202702": Outcome.NOT_FOUND,
+    "202703": Outcome.INVALID,
+    "202704": Outcome.FORBIDDEN,
+    "202705": Outcome.SERVER_ERROR,
+    "202706": Outcome.UNKNOWN,
+}
+"""How the tests of a run end that gets these answers."""
 
 
 async def run(test_ids: list[str], **options: Any) -> State[list[Record]]:
@@ -41,11 +67,11 @@ async def run(test_ids: list[str], **options: Any) -> State[list[Record]]:
     )
 
 
-async def crashed_run(**options: Any) -> UUID:
-    """Return a run that recorded nothing."""
+async def run_in(state: State[Any]) -> UUID:
+    """Return a run of one test that is in this state."""
     async with get_client() as client:
         flow_run = await client.create_flow_run(
-            rerun_endpoint_tests, parameters={"options": options}, state=Crashed()
+            rerun_endpoint_tests, parameters={"test_ids": ids(1)}, state=state
         )
     return flow_run.id
 
@@ -55,6 +81,31 @@ async def executed(flow_run_id: UUID) -> None:
     async with get_client() as client:
         flow_run = await client.read_flow_run(flow_run_id)
     await run_flow(rerun_endpoint_tests, flow_run=flow_run, return_type="state")  # type: ignore[misc]
+
+
+async def test_a_run_that_is_written_is_read_as_a_real_one_that_ended_so(
+    simulate: Simulate,
+) -> None:
+    """What other tests here refer to is as good as a run."""
+    simulate(tests=ids(6), faults=ANSWERS)
+    real = id_of(await run(ids(6)))
+    records = sorted(await read_outcomes([real]), key=lambda record: record.test_id)
+    assert {record.test_id: record.outcome for record in records} == ENDED
+    written = await run_that_recorded(records, ids(6))
+
+    async def left_by(flow_run_id: UUID) -> tuple[object, ...]:
+        async with get_client() as client:
+            flow_run = await client.read_flow_run(flow_run_id)
+        assert flow_run.state
+        asked = Parameters.of(flow_run, FLOW)
+        artifacts = await artifacts_of(flow_run_id)
+        own = {key: one.data for key, one in artifacts.items() if key.startswith(TEST_KEY)}
+        end = flow_run.state.type, flow_run.state.message, flow_run.run_count
+        return asked, own, end
+
+    assert await left_by(written) == await left_by(real)
+    bare = await read_outcomes([await ended_run(ENDED)])
+    assert {record.test_id: record.outcome for record in bare} == ENDED
 
 
 class TestFile:
@@ -129,12 +180,12 @@ class TestOnlyFailed:
     async def test_reaches_the_tests_that_so_many_gone_ids_had_kept_from_their_turn(
         self, simulate: Simulate
     ) -> None:
-        simulator = simulate(tests=ids(2))
-        before = await run([*map(str, range(1, 12)), *ids(2)], max_in_flight=1)
+        simulate(tests=ids(2))
+        gone = [*map(str, range(1, 12))]
+        before = await run([*gone, *ids(2)], max_in_flight=1)
         assert "10 not found, 3 not attempted" in str(before.message)
-        state = await run([], only_failed_of=str(id_of(before)), max_in_flight=1)
-        assert str(state.message).endswith("; 2 accepted.")
-        assert {test_id: sent(simulator)[test_id] for test_id in ids(2)} == dict.fromkeys(ids(2), 1)
+        left = await selected(only_failed_of=str(id_of(before)))
+        assert left.test_ids == [gone[-1], *ids(2), *gone[:10]], "in the order of their turns"
 
     @pytest.mark.parametrize(
         ("delivery", "again"),
@@ -146,62 +197,56 @@ class TestOnlyFailed:
     async def test_sends_exactly_what_did_not_end_well(
         self, simulate: Simulate, delivery: str, again: set[str]
     ) -> None:
-        simulator = simulate(tests=ids(6), faults=ANSWERS)
-        quick = {"delivery": delivery, "results_deadline_minutes": 0.001}
-        before = await run(ids(6), **quick)
-        already = sent(simulator)
-        state = await run([], only_failed_of=str(id_of(before)), **quick)
-        assert set(sent(simulator) - already) == again
-        outcomes = {one.test_id for one in await read_outcomes([id_of(state)])}
-        assert outcomes == set(ids(6)[1:])
+        simulator = simulate(tests=ids(6), results_after_seconds=3600)
+        quick: dict[str, Any] = {"delivery": delivery, "results_deadline_minutes": 0.001}
+        before = await ended_run(ENDED, **quick)
+        narrowed = quick | {"only_failed_of": str(before)}
+        state = await run([], **narrowed)
+        assert set(sent(simulator)) == again
+        assert await would_send(**narrowed) == again, "as other tests here ask"
+        outcomes = {one.test_id: one.outcome for one in await read_outcomes([id_of(state)])}
+        left = {test_id: ENDED[test_id] for test_id in ids(6)[1:]}
+        assert outcomes == left | dict.fromkeys(again, Outcome.ACCEPTED)
 
     async def test_runs_again_what_a_run_failed_for_that_waited_for_results(
         self, simulate: Simulate
     ) -> None:
         bad = {test_id: [Behaviour(loss=100)] for test_id in ("202702", "202704")}
-        simulator = simulate(
-            tests=ids(4), agents_of=bad, results_after_seconds=0.1, healthy=True, agents=9
-        )
+        simulate(tests=ids(4), agents_of=bad, results_after_seconds=0.1, healthy=True, agents=9)
         before = await run(ids(4), wait_for_results=True)
         assert (
             before.message
             == "2 of 4 tests failed: Intranet (Gdansk), Order desk (Bristol); 2 passed."
         )
-        already = sent(simulator)
-        state = await run([], only_failed_of=str(id_of(before)))
-        assert sent(simulator) - already == {"202702": 1, "202704": 1}
-        assert state.message == "2 of 2 tests accepted."
+        assert await would_send([], only_failed_of=str(id_of(before))) == {"202702", "202704"}
 
-    async def test_with_tests_named_narrows_these_down(self, simulate: Simulate) -> None:
-        simulator = simulate(tests=ids(7), faults=ANSWERS)
-        before = await run(ids(6))
-        already = sent(simulator)
-        await run(["202701", "202704", "202707"], only_failed_of=str(id_of(before)))
-        assert set(sent(simulator) - already) == {"202704", "202707"}
+    async def test_with_tests_named_narrows_these_down(self) -> None:
+        before = str(await ended_run(ENDED))
+        named = ["202701", "202704", "202707"]
+        assert await would_send(named, only_failed_of=before) == {"202704", "202707"}
 
     @pytest.mark.parametrize("delivery", list(Delivery))
     async def test_of_a_run_that_was_narrowed_down_leaves_out_what_that_left_out(
-        self, simulate: Simulate, delivery: Delivery
+        self, delivery: Delivery
     ) -> None:
-        stubborn = {"202702": Fault(replies=[404], repeat=True), "202704": Fault(replies=[404])}
-        simulator = simulate(tests=ids(5), faults=stubborn)
-        before = await run(ids(4), delivery=delivery)
-        for expected in ({"202702", "202704"}, {"202702"}, {"202702"}):
-            already = sent(simulator)
-            before = await run(ids(4), only_failed_of=str(id_of(before)), delivery=delivery)
-            assert set(sent(simulator) - already) == expected
-        already = sent(simulator)
-        await run(ids(5), only_failed_of=str(id_of(before)), delivery=delivery)
-        assert set(sent(simulator) - already) == {"202702", "202705"}, "202705 had no turn"
+        accepted, gone = Outcome.ACCEPTED, Outcome.NOT_FOUND
+        first = {"202701": accepted, "202702": gone, "202703": accepted, "202704": gone}
+        options: dict[str, Any] = {"delivery": delivery}
+        for outcomes in (first, {"202702": gone, "202704": accepted}, {"202702": gone}):
+            before = await ended_run(outcomes, ids(4), **options)
+            options["only_failed_of"] = str(before)
+            failed = {test_id for test_id, outcome in outcomes.items() if outcome is gone}
+            assert await would_send(ids(4), **options) == failed
+        sends = await would_send(ids(5), **options)
+        assert sends == {"202702", "202705"}, "202705 had no turn"
 
     async def test_judges_what_that_left_out_by_the_options_of_the_run_before_it(
-        self, simulate: Simulate
+        self,
     ) -> None:
-        simulator = simulate(tests=ids(3), faults={"202701": Fault(replies=[404], repeat=True)})
-        first = await run(ids(2), fail_on=["accepted", "not_found"])
-        second = await crashed_run(only_failed_of=str(id_of(first)))
-        await run(ids(3), only_failed_of=str(second))
-        assert sent(simulator) == {"202701": 2, "202702": 2, "202703": 1}
+        ends = {"202701": Outcome.NOT_FOUND, "202702": Outcome.ACCEPTED}
+        first = await ended_run(ends, fail_on=["accepted", "not_found"])
+        second = await crashed_run(only_failed_of=str(first))
+        assert await would_send(ids(3), only_failed_of=str(second)) == set(ids(3))
 
     async def test_sends_what_was_left_out_where_the_run_that_tells_so_is_gone(
         self, simulate: Simulate
@@ -218,99 +263,90 @@ class TestOnlyFailed:
         self, simulate: Simulate
     ) -> None:
         simulator = simulate(tests=ids(2))
-        before = await run(ids(2))
-        state = await run([], only_failed_of=str(id_of(before)))
+        before = await ended_run(dict.fromkeys(ids(2), Outcome.ACCEPTED))
+        state = await run([], only_failed_of=str(before))
         assert state.message == "No test is left to run: all of them ended well before."
         assert state.is_completed()
-        assert sum(sent(simulator).values()) == 2
+        assert sent(simulator) == {}
 
-    async def test_of_what_only_failed_was_sent_is_about_that_alone(
-        self, simulate: Simulate
-    ) -> None:
-        stubborn = ANSWERS | {"202705": Fault(replies=[503], repeat=True)}
-        simulator = simulate(tests=ids(6), faults=stubborn)
-        second = await run([], only_failed_of=str(id_of(await run(ids(6)))))
-        already = sent(simulator)
-        await run([], only_failed_of=str(id_of(second)))
-        assert set(sent(simulator) - already) == {"202705"}
+    async def test_of_what_only_failed_was_sent_is_about_that_alone(self) -> None:
+        first = await ended_run(ENDED)
+        again = dict.fromkeys(ids(6)[1:], Outcome.ACCEPTED) | {"202705": Outcome.SERVER_ERROR}
+        second = await run_that_recorded(
+            [Record(test_id, outcome=outcome) for test_id, outcome in again.items()],
+            [],
+            only_failed_of=str(first),
+        )
+        assert await would_send([], only_failed_of=str(second)) == {"202705"}
 
     @pytest.mark.parametrize("named", [[], ["202705", "202706"]], ids=["all", "narrowed down"])
     async def test_of_a_run_that_died_sends_no_test_that_was_in_doubt_before(
-        self, simulate: Simulate, named: list[str]
+        self, named: list[str]
     ) -> None:
         """Under at_most_once, over any number of runs that go on from one another."""
-        simulator = simulate(tests=ids(6), faults=ANSWERS, results_after_seconds=3600)
-        quick = {"delivery": "at_most_once", "results_deadline_minutes": 0.001}
-        first = await run(ids(6), **quick)
-        died = await crashed_run(only_failed_of=str(id_of(first)), **quick)
-        already = sent(simulator)
-        state = await run(named, only_failed_of=str(died), **quick)
+        first = await ended_run(ENDED, delivery="at_most_once")
+        died = await crashed_run(only_failed_of=str(first), delivery="at_most_once")
+        again = {"only_failed_of": str(died), "delivery": "at_most_once"}
         expected = set() if named else {"202702", "202703", "202704"}
-        assert set(sent(simulator) - already) == expected
-        outcomes = {one.test_id: one.outcome for one in await read_outcomes([id_of(state)])}
-        assert outcomes["202705"] is Outcome.SERVER_ERROR
-        assert outcomes["202706"] is Outcome.UNKNOWN
+        assert await would_send(named, **again) == expected
+        settles = (await selected(named, **again)).carried
+        assert {test_id: record.outcome for test_id, record in settles.items()} == {
+            "202705": Outcome.SERVER_ERROR,
+            "202706": Outcome.UNKNOWN,
+        }
 
     async def test_sends_nothing_that_a_retry_which_died_may_have_sent_again(
         self, simulate: Simulate
     ) -> None:
-        simulator = simulate(tests=ids(6), faults=ANSWERS)
+        simulate(tests=ids(6), faults=ANSWERS)
         then = id_of(await run(ids(6)))
         async with get_client() as client:
             await client.set_flow_run_state(then, Crashed(), force=True)
-        quick = {"delivery": "at_most_once", "results_deadline_minutes": 0.001}
-        already = sent(simulator)
-        await run([], only_failed_of=str(then), **quick)
-        assert set(sent(simulator) - already) == {"202702", "202703", "202704"}, "one attempt"
+        again = {"only_failed_of": str(then), "delivery": "at_most_once"}
+        assert await would_send(**again) == {"202702", "202703", "202704"}, "one attempt"
         async with get_client() as client:
             await client.set_flow_run_state(then, Running(), force=True)
             await client.set_flow_run_state(then, Crashed(), force=True)
-        already = sent(simulator)
-        await run([], only_failed_of=str(then), **quick)
-        assert set(sent(simulator) - already) == {"202702", "202703"}, "these are not sent again"
+        assert await would_send(**again) == {"202702", "202703"}, "these are not sent again"
 
     async def test_of_a_dry_run_is_refused(self, simulate: Simulate) -> None:
         simulator = simulate(tests=ids(1))
-        looked = await run(ids(1), dry_run=True)
+        looked = id_of(await run(ids(1), dry_run=True))
         for named in ([], ids(1)):
-            state: State[Any] = await run(named, only_failed_of=str(id_of(looked)))
             with pytest.raises(SettingsError, match=r"was a dry run.* Nothing was sent\."):
-                await state.result()
+                await selected(named, only_failed_of=str(looked))
         assert sent(simulator) == {}
 
     @pytest.mark.parametrize("state", [Running(), AwaitingRetry(), Scheduled(), Cancelling()])
-    async def test_of_a_run_that_may_still_send_is_refused(
-        self, simulate: Simulate, state: State[Any]
-    ) -> None:
-        simulator = simulate(tests=ids(1))
-        async with get_client() as client:
-            going_on = await client.create_flow_run(
-                rerun_endpoint_tests, parameters={"test_ids": ids(1)}, state=state
-            )
+    async def test_of_a_run_that_may_still_send_is_refused(self, state: State[Any]) -> None:
+        going_on = await run_in(state)
         for named in ([], ids(1)):
-            again: State[Any] = await run(named, only_failed_of=f" {going_on.id} ")
+            with pytest.raises(SettingsError, match=r"has not ended, .* Nothing was sent\."):
+                await selected(named, only_failed_of=f" {going_on} ")
+
+    async def test_of_a_run_that_may_still_send_sends_nothing(self, simulate: Simulate) -> None:
+        simulator = simulate(tests=ids(1))
+        going_on = await run_in(Running())
+        for named in ([], ids(1)):
+            again: State[Any] = await run(named, only_failed_of=str(going_on))
             with pytest.raises(SettingsError, match=r"has not ended, .* Nothing was sent\."):
                 await again.result()
         assert sent(simulator) == {}
 
     async def test_reads_a_file_that_the_earlier_run_was_given_only_inside_the_folder(
-        self, simulate: Simulate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        simulator = simulate(tests=ids(3))
         file = tmp_path / "mine.txt"
         file.write_text("202701")
         earlier = str(await crashed_run(test_ids_file=str(file)))
         again = await crashed_run(only_failed_of=earlier)
         for reference in (earlier, str(again)):
-            state: State[Any] = await run([], only_failed_of=reference)
             with pytest.raises(SettingsError, match=r"TE_FILES_DIR is not set.* name it again"):
-                await state.result()
-        assert sent(simulator) == {}
-        await run([], only_failed_of=earlier, test_ids_file=str(file))
-        assert sent(simulator) == {"202701": 1}
+                await selected(only_failed_of=reference)
+        named_again = await would_send(only_failed_of=earlier, test_ids_file=str(file))
+        assert named_again == {"202701"}
         monkeypatch.setenv("TE_FILES_DIR", str(tmp_path))
-        await run([], only_failed_of=earlier)
-        assert sent(simulator) == {"202701": 2}
+        assert await would_send(only_failed_of=earlier) == {"202701"}
 
     async def test_of_a_run_of_another_flow_is_refused(self, simulate: Simulate) -> None:
         simulator = simulate(tests=ids(1))
@@ -365,34 +401,34 @@ class TestOnlyFailed:
             assert set(sent(simulator).values()) == {1}, "what was under way is left in doubt"
 
     @pytest.mark.parametrize("refused", [["no ID!"], []], ids=["no ID", "no tests"])
-    @pytest.mark.parametrize("named", [[], ids(3)], ids=["all", "narrowed down"])
     async def test_of_a_deployment_passes_over_runs_that_failed_for_a_mistake_in_them(
-        self, simulate: Simulate, refused: list[str], named: list[str]
+        self, simulate: Simulate, refused: list[str]
     ) -> None:
-        simulator = simulate(tests=ids(6), faults=ANSWERS)
+        simulate(tests=ids(6), faults=ANSWERS)
         await executed(await deployed_run(ids(3), {}))
         await executed(await deployed_run(refused, {}))
-        already = sent(simulator)
-        await run(named, only_failed_of="rerun-endpoint-tests/interrupted")
-        assert set(sent(simulator) - already) == {"202702", "202703"}
+        for named in ([], ids(3)):
+            sends = await would_send(named, only_failed_of="rerun-endpoint-tests/interrupted")
+            assert sends == {"202702", "202703"}
 
-    @pytest.mark.parametrize("option", ["only_failed_of", "compare_with"])
     async def test_of_a_run_that_failed_before_it_sent_anything_is_refused(
-        self, simulate: Simulate, option: str
+        self, simulate: Simulate
     ) -> None:
         simulator = simulate(tests=ids(2))
-        refused = await run([])
-        for named in ([], ids(2)) if option == "only_failed_of" else (ids(2),):
-            again: State[Any] = await run(named, **{option: str(id_of(refused))})
-            with pytest.raises(SettingsError, match=rf"{option}: .* failed before it sent any"):
-                await again.result()
+        refused = str(id_of(await run([])))
+        for named in ([], ids(2)):
+            with pytest.raises(SettingsError, match=r"only_failed_of: .* failed before it sent an"):
+                await selected(named, only_failed_of=refused)
+        compared: State[Any] = await run(ids(2), compare_with=refused)
+        with pytest.raises(SettingsError, match=r"compare_with: .* failed before it sent any"):
+            await compared.result()
         assert sent(simulator) == {}
 
     @pytest.mark.parametrize("died", [False, True])
     async def test_of_a_deployment_passes_over_no_run_that_may_have_sent_something(
         self, simulate: Simulate, *, died: bool
     ) -> None:
-        simulator = simulate(tests=ids(6), faults=ANSWERS)
+        simulate(tests=ids(6), faults=ANSWERS)
         latest = await deployed_run(ids(3), {})
         async with get_client() as client:
             if died:
@@ -401,11 +437,8 @@ class TestOnlyFailed:
             else:
                 await executed(latest)
             await client.update_flow_run(latest, parameters={"options": {"of": "2031"}})
-        already = sent(simulator)
-        again: State[Any] = await run([], only_failed_of="rerun-endpoint-tests/interrupted")
         with pytest.raises(SettingsError, match=r"can't be read: they are wrong, or come from"):
-            await again.result()
-        assert sent(simulator) == already
+            await selected(only_failed_of="rerun-endpoint-tests/interrupted")
 
     @pytest.mark.parametrize(
         ("reference", "reason"),
