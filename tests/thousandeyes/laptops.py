@@ -57,14 +57,13 @@ def a_run(
     fails: Fails = lambda _test, _laptop: False,
 ) -> list[Sequence[Sighting]]:
     """Return what each laptop did in each test: it fails by chance, and where `fails` says so."""
-    rng = random.Random(f"the run of {seed}")
-    office = an_office(seed, laptops)
+    chance, office = random.Random(f"the run of {seed}").random, an_office(seed, laptops)
     run: list[Sequence[Sighting]] = []
-    for test in range(tests):
+    for test in map(str, range(tests)):
         sightings = []
         for agent, told in office.items():
-            laptop = rng.choice(told)
-            failed = rng.random() < noise or fails(str(test), laptop)
+            laptop = told[int(chance() * len(told))]
+            failed = chance() < noise or fails(test, laptop)
             sightings.append(Sighting(agent, failed, laptop))
         run.append(sightings)
     return run

@@ -178,9 +178,9 @@ NASTY_SECRETS = [TOKEN, "\\" * 30 + "x", "%" * 20, "&amp;" * 8, "a" * 30 + "b", 
 @pytest.mark.parametrize("text", SLOW.values(), ids=SLOW)
 def test_no_text_takes_time_that_grows_faster_than_it(text: str, secret: str) -> None:
     began = time.process_time()
-    Redactor(secret)("0" + text * (100_000 // len(text)) + "!")
+    Redactor(secret)("0" + text * (50_000 // len(text)) + "!")
     # A part of a second of CPU; what grows with the square would take many.
-    assert time.process_time() - began < 6
+    assert time.process_time() - began < 3
 
 
 def test_a_text_that_was_made_to_be_slow_is_masked_as_a_whole(

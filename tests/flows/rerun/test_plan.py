@@ -115,7 +115,7 @@ def test_before_anything_is_known_whole_minutes_are_counted() -> None:
     assert documented_plan(100, 0).startswith("100 tests, 24 a minute: about 4 minutes, by")
 
 
-@pytest.mark.parametrize("phase", [0, 6, 12, 18, 24, 30, 36, 42, 48, 54, 59.5])
+@pytest.mark.parametrize("phase", [0, 12, 24, 36, 48, 54, 59.5])
 @pytest.mark.parametrize("tests", [96, 100])
 def test_in_every_phase_of_the_minute_the_plan_is_within_a_window_of_the_truth(
     phase: float, tests: int

@@ -81,8 +81,9 @@ def test_what_is_new_though_not_final_is_written_down_too() -> None:
 
 
 def test_many_tests_are_read_in_parts_and_a_part_that_fails_leaves_its_verdicts() -> None:
-    few = {**ALL_ONLINE, "agents": 12}
-    world = World(tests=300, agents_of={"*": [LATE]}, page_size=10_000, **few)
+    late = Behaviour(agents=[0], late_seconds=480, loss=100)
+    few = {**ALL_ONLINE, "agents": 2}
+    world = World(tests=300, agents_of={"*": [late]}, page_size=10_000, **few)
     records = list(world.rerun(wait_for_results=True).values())
     world.simulator.result_faults = ResultFaults([200, 200, 503])
     assert world.read_again(records, after=1200).startswith("503: ")

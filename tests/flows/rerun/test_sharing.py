@@ -1,4 +1,7 @@
-"""What a run says of its failing laptops, from the simulator's rows to the sentence."""
+"""What a run says of its failing laptops, from the simulator's rows to the sentence.
+
+How seldom chance misleads it is tried with many more runs in `tests/thousandeyes/test_shared.py`.
+"""
 
 import json
 from typing import Any
@@ -13,7 +16,7 @@ from thousandeyes.simulator import Behaviour, Cause
 from thousandeyes.verdict import from_row
 
 OFFICE: dict[str, Any] = {
-    "tests": 12,
+    "tests": 6,
     "agents": 200,
     "max_machines": 200,
     "noise": 0.03,
@@ -28,7 +31,7 @@ def rerun(seed: int, flow: Any = (), **options: Any) -> tuple[World, list[Record
     return world, list(world.rerun(wait_for_results=True, **dict(flow)).values())
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_network_that_is_cut_off_is_named_and_nothing_else(seed: int) -> None:
     _, records = rerun(seed, causes=[GUEST])
     headline, text = what_they_share(records, with_names=True)
@@ -39,7 +42,7 @@ def test_a_network_that_is_cut_off_is_named_and_nothing_else(seed: int) -> None:
     assert text.endswith("as failed if it failed in more than half of its tests.")
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_with_noise_alone_it_says_that_nothing_separates_them(seed: int) -> None:
     _, records = rerun(seed)
     assert what_they_share(records, with_names=True).text.startswith(
@@ -48,8 +51,9 @@ def test_with_noise_alone_it_says_that_nothing_separates_them(seed: int) -> None
 
 
 def test_it_costs_no_call() -> None:
-    healthy, _ = rerun(0, noise=0.0)
-    failing, _ = rerun(0, causes=[GUEST])
+    healthy, _ = rerun(0, noise=0.0, agents=50)
+    failing, records = rerun(0, causes=[GUEST], agents=50)
+    assert "laptops on Wi-Fi Guest-7F failed" in what_they_share(records, with_names=True).text
     assert len(failing.simulator.calls) == len(healthy.simulator.calls)
 
 
