@@ -4,11 +4,12 @@ import json
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -23,7 +24,8 @@ from prefect.blocks.notifications import (
 )
 from prefect.deployments import arun_deployment
 from prefect.events.schemas.automations import Automation, AutomationCore
-from prefect.server.events.schemas.events import Resource, ResourceSpecification
+from prefect.server.events.schemas.automations import EventTrigger
+from prefect.server.events.schemas.events import ReceivedEvent, RelatedResource, Resource
 from prefect.server.utilities.user_templates import render_user_template_sync
 from pydantic import SecretStr
 
@@ -287,6 +289,40 @@ async def test_a_name_neither_formats_nor_mentions_anybody_in_what_slack_and_mai
         assert harm not in told
 
 
+@pytest.mark.parametrize(
+    ("ending", "sentence", "judged"),
+    [
+        ("Completed", "2 of 2 tests passed.", True),
+        ("Failed", "1 of 2 tests failed: Payroll; 1 passed.", True),
+        ("Completed", "Dry run: 2 tests. Nothing was sent.", False),
+        ("Crashed", "", False),
+    ],
+)
+def test_what_ended_with_verdicts_is_judged_again_and_a_dry_run_has_none(
+    ending: str, sentence: str, *, judged: bool
+) -> None:
+    [entry] = [one for one in read_automations() if one.name == JUDGED_AGAIN]
+    # What the file leaves out is Prefect's own choice.
+    trigger = EventTrigger.model_validate({"posture": "Reactive"} | entry.trigger)
+    run = {"prefect.resource.id": "prefect.flow-run.1", "prefect.state-message": sentence}
+    related = [
+        {
+            "prefect.resource.id": f"prefect.{role}.1",
+            "prefect.resource.role": role,
+            "prefect.resource.name": name,
+        }
+        for role, name in (("flow", "rerun-endpoint-tests"), ("deployment", "scheduled"))
+    ]
+    event = ReceivedEvent(
+        event=f"prefect.flow-run.{ending}",
+        occurred=datetime.now(UTC),
+        resource=Resource(run),
+        related=[RelatedResource(one) for one in related],
+        id=uuid4(),
+    )
+    assert trigger.covers(event) is judged
+
+
 async def test_the_team_is_told_of_a_failed_scheduled_run_and_of_the_test_that_matters(
     one_machine: Topology,
 ) -> None:
@@ -317,19 +353,6 @@ async def test_the_team_is_told_of_a_failed_scheduled_run_and_of_the_test_that_m
     assert ": accepted. Successfully reran" in subject
     for link_in in (body, of_one_test):
         assert f"{one_machine.url}/runs/flow-run/{run.id}" in link_in
-
-
-@pytest.mark.parametrize(
-    ("sentence", "judged"),
-    [("2 of 2 tests passed.", True), ("Dry run: 2 tests. Nothing was sent.", False)],
-)
-def test_a_dry_run_which_has_no_verdicts_is_not_judged_again(
-    sentence: str, *, judged: bool
-) -> None:
-    [entry] = [one for one in read_automations() if one.name == JUDGED_AGAIN]
-    matching = ResourceSpecification.model_validate(entry.trigger["match"])
-    ended = {"prefect.resource.id": "prefect.flow-run.1", "prefect.state-message": sentence}
-    assert matching.matches(Resource(ended)) is judged
 
 
 async def test_a_scheduled_run_is_judged_again_by_itself(one_machine: Topology) -> None:

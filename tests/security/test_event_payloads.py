@@ -14,6 +14,7 @@ from prefect.utilities.schema_tools.hydration import HydrationContext, hydrate
 from deployments.automations import read_automations
 from deployments.steps import BootstrapError
 from flows.rerun.parameters import Parameters
+from flows.rerun.selection import select
 from tasks.blocks import is_block_name
 from tests.deployments.test_automations import changed
 from tests.thousandeyes.as_written import written
@@ -104,6 +105,20 @@ def test_tests_and_groups_are_taken(
 ) -> None:
     read = Parameters.read(**carried_out(AFTER_CHANGE, payload))
     assert (read.test_ids, read.groups) == (test_ids, groups)
+
+
+def test_a_number_that_is_no_id_is_refused_with_its_place() -> None:
+    said = "^test_ids, item 1: line 1, column 1 is not a test ID"
+    with pytest.raises(InvalidTestIds, match=said):
+        Parameters.read(**carried_out(AFTER_CHANGE, {"test_ids": [202701.5]}))
+
+
+@pytest.mark.parametrize("payload", [{}, {"test_ids": None, "groups": None}, {"test_ids": []}])
+def test_without_tests_and_groups_a_run_fails_and_says_so(payload: dict[str, Any]) -> None:
+    read = Parameters.read(**carried_out(AFTER_CHANGE, payload))
+    assert read.groups == []
+    with pytest.raises(InvalidTestIds, match=r"^no tests given"):
+        select(read.test_ids, groups={}, credentials=None)
 
 
 @steady(20)
