@@ -88,20 +88,21 @@ def start_temporary_server(say: Say) -> None:
         )
     if settings.api.url or not settings.server.ephemeral.enabled:
         return
-    from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415 - slow
-
-    temporary = SubprocessASGIServer()
-    if temporary.running:
-        return
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}"
-    say(f"Prefect is starting a temporary server at {url} …")
     with _one_at_a_time(settings.home, say), tempfile.TemporaryFile() as log:
+        from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415 - slow
+
+        temporary = SubprocessASGIServer()
+        if temporary.running:
+            return
+        port = _free_port()
+        url = f"http://127.0.0.1:{port}"
+        say(f"Prefect is starting a temporary server at {url} …")
         server = _launch(port, log)
         try:
             wait_until_up(url, server, log, say)
         except ServerNotStarted:
             server.kill()
+            server.communicate()
             raise
     temporary.port, temporary.server_process, temporary.running = port, server, True
     ending = threading.Event()

@@ -17,7 +17,7 @@ from typing import IO
 
 import httpx
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from flows.rerun.command_line import main
 from tasks import server
@@ -107,60 +107,30 @@ def rerun(home: Path, *arguments: str, **variables: str) -> subprocess.Popen[str
     )
 
 
-# One process, since it takes long to import what starts a server.
-TWO_RUNS = """
-import sys
-from prefect.settings import PREFECT_HOME, temporary_settings
-from flows.rerun.command_line import main
-print("ended:", int(main(["1"])), file=sys.stderr)
-with temporary_settings({PREFECT_HOME: sys.argv[1]}):
-    print("ended:", int(main(["1"])), file=sys.stderr)
-"""
-
-
-@pytest.fixture(scope="module")
-def two_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """What runs say whose server can't start: by its home, which is returned, by its database."""
-    folder = tmp_path_factory.mktemp("two-runs")
-    home, another = folder / "home", folder / "another"
-    home.write_text("")
-    nowhere = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:////nowhere/at/all.db"}
-    variables = environment(another, PREFECT_HOME=str(home), TE_TOKEN=TOKEN, **nowhere)
-    done = subprocess.run(
-        [sys.executable, "-c", TWO_RUNS, another],
-        cwd=folder,
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert not done.stdout
-    by_home, by_database, _ = re.split(r"(?<=ended: \d\n)", done.stderr)
-    return home, [by_home, by_database]
-
-
 @pytest.mark.prefect
-@pytest.mark.xdist_group("two runs without a server")
-def test_one_that_can_not_start_ends_a_run_with_one_sentence(
-    two_runs: tuple[Path, list[str]],
-) -> None:
-    _, [_, said] = two_runs
-    [starting, *waiting, error, status] = said.splitlines()
-    assert status == "ended: 3"
+def test_one_that_can_not_start_ends_a_run_with_one_sentence(tmp_path: Path) -> None:
+    database = "sqlite+aiosqlite:////nowhere/at/all.db"
+    run = rerun(tmp_path, "1", TE_TOKEN=TOKEN, PREFECT_SERVER_DATABASE_CONNECTION_URL=database)
+    _, said = run.communicate()
+    assert run.returncode == 3
+    [starting, *waiting, error] = said.splitlines()
     assert starting.startswith("Prefect is starting a temporary server at http://127.0.0.1:")
     assert all("is still starting, after" in line for line in waiting), "on a busy machine"
     assert error.startswith("error: Prefect's server ended with status 3 while starting: ")
     assert "unable to open database file" in error
 
 
-@pytest.mark.prefect
-@pytest.mark.xdist_group("two runs without a server")
-def test_a_home_that_is_no_folder_is_told(two_runs: tuple[Path, list[str]]) -> None:
-    home, [said, _] = two_runs
-    sentence = f"error: {home}, the home of Prefect (PREFECT_HOME), can't be used: File exists\n"
-    assert said.endswith(f"{sentence}ended: 2\n")
-    assert "Traceback" not in said
+def test_a_home_that_is_no_folder_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TE_TOKEN", TOKEN)
+    home = tmp_path / "home"
+    home.write_text("")
+    with temporary_settings({PREFECT_HOME: home}, restore_defaults={PREFECT_API_URL}):
+        assert main(["1"]) == 2
+    assert capsys.readouterr().err == (
+        f"error: {home}, the home of Prefect (PREFECT_HOME), can't be used: File exists\n"
+    )
 
 
 @pytest.mark.prefect

@@ -82,7 +82,7 @@ async def test_a_dry_run_says_what_it_found_and_leaves_the_last_report_of_reruns
 ) -> None:
     monkeypatch.setattr("flows.organizations.flow._PAUSE", 0.3)
     simulator = simulate(tests=ids(2))
-    group = "rehearsed"
+    group = "rehearsed-there"
     await EndpointTestGroup(test_ids=[*ids(2), "404404"]).save(group, overwrite=True)
     there = f"rerun-endpoint-tests/{group}"
     await deploy(group, options={"dry_run": True, "fail_on": ["skipped"]})
