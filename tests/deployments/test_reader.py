@@ -25,6 +25,8 @@ from thousandeyes.record import Record
 from thousandeyes.verdict import Spread, Verdict
 
 FOREIGN = "evil.invalid"
+HOSTILE = "hostile"
+"""What the run is called, and its artifacts after it."""
 LOADS = [
     f"![x](http://{FOREIGN}/a.png)",
     f"![x](//{FOREIGN}/b.png)",
@@ -141,17 +143,20 @@ def run_of_hostile_words(key: str) -> UUID:
     return UUID(str(asyncio.run(run()).state_details.flow_run_id))
 
 
+@pytest.fixture(scope="module")
+def of_hostile_words(one_machine: Topology) -> UUID:
+    with client_of(one_machine):
+        return run_of_hostile_words(HOSTILE)
+
+
 @pytest.mark.usefixtures("chromium")
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_what_the_api_says_loads_nothing_and_leads_nowhere(
-    one_machine: Topology, version: str
+    one_machine: Topology, of_hostile_words: UUID, version: str
 ) -> None:
-    key = f"hostile-{version}"
-    with client_of(one_machine):
-        flow_run_id = run_of_hostile_words(key)
     root = one_machine.url if version == "v1" else f"{one_machine.url}/v2"
-    keys = [f"{one}-{key}" for one in ("endpoint-rerun-outcomes", "endpoint-reruns", KEY[:-1])]
-    keys += [artifact_key(f"{key}-{place}") for place in (LOADS_AN_IMAGE, OF_MANY_LINES)]
+    keys = [f"{one}-{HOSTILE}" for one in ("endpoint-rerun-outcomes", "endpoint-reruns", KEY[:-1])]
+    keys += [artifact_key(f"{HOSTILE}-{place}") for place in (LOADS_AN_IMAGE, OF_MANY_LINES)]
     found: list[tuple[str, str]] = []
 
     def look(page: Page, path: str) -> None:
@@ -170,7 +175,7 @@ def test_what_the_api_says_loads_nothing_and_leads_nowhere(
             look(page, one_machine.url + str(newest.get_attribute("href")))
         # Where a run's state and its log tell an address, the UI makes a link of it by itself. It
         # shows where it leads, and nothing is loaded.
-        page.goto(f"{root}/runs/flow-run/{flow_run_id}", wait_until="networkidle")
+        page.goto(f"{root}/runs/flow-run/{of_hostile_words}", wait_until="networkidle")
         expect(page.get_by_text(FOREIGN).first).to_be_visible()
         found.extend((page.url, one) for one in page.evaluate(IN_THE_PAGE) if one[:3] != "<a ")
     assert foreign == []

@@ -117,37 +117,28 @@ def test_on_demand_is_started_by_its_form_and_its_report_is_read_from_the_artifa
 
 @pytest.mark.usefixtures("chromium")
 @pytest.mark.parametrize("ui", ["", "/v2"], ids=["V1", "V2"])
-def test_one_field_of_the_form_takes_a_list_as_a_spreadsheet_leaves_it(
+def test_the_form_takes_a_list_as_a_spreadsheet_leaves_it_a_group_and_the_usual_options(
     one_machine: Topology, ui: str
 ) -> None:
     pasted = "\ufeff\"202701\";\t# Büro, 3rd floor\r\n'202738';\u00a0\n[202775]"
-    with browser.page() as page:
-        _open_the_form(page, one_machine.url + ui)
-        page.locator("textarea").first.fill(pasted)
-        parameters = _submitted(page, one_machine)
-    assert Parameters.read(**parameters).test_ids == ["202701", "202738", "202775"]
-
-
-@pytest.mark.usefixtures("chromium")
-@pytest.mark.parametrize("ui", ["", "/v2"], ids=["V1", "V2"])
-def test_a_group_is_chosen_and_the_usual_options_are_at_hand(
-    one_machine: Topology, ui: str
-) -> None:
     with client_of(one_machine):
         EndpointTestGroup(test_ids=["202701"]).save("chosen-there", overwrite=True)
     with browser.page() as page:
         _open_the_form(page, one_machine.url + ui)
         assert page.evaluate(_HEIGHT) < _TWO_AND_A_HALF_SCREENS
+        page.locator("textarea").first.fill(pasted)
         if ui:
             blocks = page.locator("button", has_text="Select a block").first
             _choose(page.get_by_role("option", name="chosen-there"), blocks)
         else:
-            blocks = page.locator(".block-document-input button").first
+            # Until the blocks are there, a button to add one is the only one.
+            blocks = page.locator(".block-document-input button").filter(has_not_text="Add").first
             _choose(page.get_by_text("chosen-there", exact=True), blocks)
         page.get_by_role("switch").first.click()
         parameters = _submitted(page, one_machine)
     with client_of(one_machine):
         taken = rerun_endpoint_tests.validate_parameters(parameters)
+    assert Parameters.read(**taken).test_ids == ["202701", "202738", "202775"]
     assert taken["groups"] == "chosen-there"
     assert taken["options"] == RerunOptions(wait_for_results=True)
 
@@ -279,19 +270,32 @@ def _follow(link: Locator) -> None:
     link.page.goto(str(link.evaluate("link => link.href")))
 
 
-@pytest.mark.usefixtures("chromium")
+@pytest.fixture(scope="module")
+def records(one_machine: Topology) -> list[Record]:
+    """Publish a report of many mornings and one of hostile names; returns the latter's records."""
+    records = [
+        Record(f"names-{place}", name, Outcome.FORBIDDEN, f"403: {name}", 403, attempts=1)
+        for place, name in enumerate(HOSTILE)
+    ]
+
+    @flow
+    async def recording() -> None:
+        await publish(mornings.report(), "mornings")
+        names = RunReport(records, passed=False, sentence="; ".join(HOSTILE), took="1 s")
+        await publish(names, "names")
+        for record in records[:_DESCRIBED]:
+            await record_outcome(record)
+
+    with client_of(one_machine):
+        asyncio.run(recording())
+    return records
+
+
+@pytest.mark.usefixtures("chromium", "records")
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_no_reason_no_link_and_no_picture_of_a_summary_is_cut_off(
     one_machine: Topology, pictures: Path, version: str
 ) -> None:
-    told = mornings.report()
-
-    @flow
-    async def recording() -> None:
-        await publish(told, "mornings")
-
-    with client_of(one_machine):
-        asyncio.run(recording())
     root = one_machine.url if version == "v1" else f"{one_machine.url}/v2"
     with browser.page() as page:
         page.set_default_timeout(_SECONDS * 1000)
@@ -312,28 +316,15 @@ def test_no_reason_no_link_and_no_picture_of_a_summary_is_cut_off(
 
 @pytest.mark.usefixtures("chromium")
 @pytest.mark.parametrize("version", ["v1", "v2"])
-def test_names_are_shown_as_they_are(one_machine: Topology, version: str) -> None:
+def test_names_are_shown_as_they_are(
+    one_machine: Topology, records: list[Record], version: str
+) -> None:
     """In the UI that a link without a version opens, and in the one behind Prefect's first page."""
-    key = f"names-{version}"
-    records = [
-        Record(f"{key}-{place}", name, Outcome.FORBIDDEN, f"403: {name}", 403, attempts=1)
-        for place, name in enumerate(HOSTILE)
-    ]
-    sentence = "; ".join(HOSTILE)
-
-    @flow
-    async def recording() -> None:
-        await publish(RunReport(records, passed=False, sentence=sentence, took="1 s"), key)
-        for record in records[:_DESCRIBED]:
-            await record_outcome(record)
-
-    with client_of(one_machine):
-        asyncio.run(recording())
     root = one_machine.url if version == "v1" else f"{one_machine.url}/v2"
     with browser.page() as page:
         page.set_default_timeout(_SECONDS * 1000)
         expect.set_options(timeout=_SECONDS * 1000)
-        page.goto(f"{root}/artifacts/key/endpoint-rerun-outcomes-{key}")
+        page.goto(f"{root}/artifacts/key/endpoint-rerun-outcomes-names")
         _open_the_newest(page)
         # In code, and that is what cells are that Markdown would alter, the first UI decodes these.
         decoded = unescape if version == "v1" else str
@@ -343,8 +334,8 @@ def test_names_are_shown_as_they_are(one_machine: Topology, version: str) -> Non
             {one.test_id: (decoded(one.test_name), decoded(one.detail)) for one in records},
         )
 
-        page.goto(f"{root}/artifacts/key/endpoint-reruns-{key}")
-        expect(page.get_by_text(unlinked(sentence)).first).to_be_visible()
+        page.goto(f"{root}/artifacts/key/endpoint-reruns-names")
+        expect(page.get_by_text(unlinked("; ".join(HOSTILE))).first).to_be_visible()
         _open_the_newest(page)
         _shows(
             page,
