@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from hypothesis import given
@@ -104,22 +106,31 @@ def test_a_command_that_does_more_than_print_succeeds_though_it_could_not_print(
     assert done.returncode == 0, done.stderr
 
 
+@contextmanager
+def standard_streams(stdout: TextIO, errors: Path) -> Iterator[None]:
+    """Let a command in this process write there, and read nothing."""
+    with (
+        errors.open("w") as stderr,
+        Path(os.devnull).open() as stdin,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr("sys.stdin", stdin)
+        patch.setattr("sys.stdout", stdout)
+        patch.setattr("sys.stderr", stderr)
+        yield
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
 @pytest.mark.parametrize("buffering", [-1, 0], ids=["buffered", "unbuffered"])
 def test_what_a_console_can_not_write_is_written_with_replacement(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, buffering: int
+    tmp_path: Path, encoding: str, buffering: int
 ) -> None:
     console = tmp_path / "console"
     with (
         console.open("wb", buffering) as raw,
         io.TextIOWrapper(raw, encoding, write_through=not buffering) as stdout,
-        (tmp_path / "errors").open("w") as stderr,
-        Path(os.devnull).open() as stdin,
-        monkeypatch.context() as patch,
+        standard_streams(stdout, tmp_path / "errors"),
     ):
-        patch.setattr("sys.stdin", stdin)
-        patch.setattr("sys.stdout", stdout)
-        patch.setattr("sys.stderr", stderr)
         assert status_of(lambda: print("B\u00fcro \ud800 \u6771!") or 0) == 0  # noqa: T201
         shown = console.read_bytes().decode(encoding)
     assert shown == "Büro ? 東!\n".encode(encoding, "replace").decode(encoding)

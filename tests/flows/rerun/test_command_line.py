@@ -34,6 +34,7 @@ from flows.rerun.command_line import ExitStatus, main
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tests.flows.conftest import TOKEN
 from tests.flows.scene import PROJECT, SUMMARY, Simulate, ids, process, sent, wait_until
+from tests.thousandeyes.test_terminal import standard_streams
 from thousandeyes.delivery import Delivery
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome, VerdictName
@@ -339,7 +340,7 @@ def test_the_status_tells_of_the_run_and_not_of_the_terminal(
 
 
 def test_a_name_that_the_terminal_can_not_show_costs_the_run_nothing(
-    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    simulate: Simulate, tmp_path: Path
 ) -> None:
     simulator = simulate(tests=ids(1))
     group = EndpointTestGroup(test_ids=ids(1), names={"202701": "B\u00fcro 東京 \x1b[31m"})
@@ -347,13 +348,8 @@ def test_a_name_that_the_terminal_can_not_show_costs_the_run_nothing(
     terminal = tmp_path / "terminal"
     with (
         terminal.open("w", encoding="ascii") as stdout,
-        (tmp_path / "errors").open("w") as stderr,
-        Path(os.devnull).open() as stdin,
-        monkeypatch.context() as patch,
+        standard_streams(stdout, tmp_path / "errors"),
     ):
-        patch.setattr("sys.stdin", stdin)
-        patch.setattr("sys.stdout", stdout)
-        patch.setattr("sys.stderr", stderr)
         assert status_of(lambda: main(["--group", "offices"])) == 0
     assert sent(simulator) == {"202701": 1}
     shown = terminal.read_text("ascii")
