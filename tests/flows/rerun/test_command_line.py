@@ -27,8 +27,8 @@ from prefect.settings import (
 from prefect.states import Completed
 from pydantic import SecretStr
 
+import flows.rerun.attempt
 import flows.rerun.command_line
-import flows.rerun.flow
 from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from flows.rerun.command_line import ExitStatus, main
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
@@ -243,7 +243,7 @@ def test_a_run_that_breaks_exits_with_3(
     async def broken(_: object) -> list[Record]:
         raise ZeroDivisionError("by nought")
 
-    monkeypatch.setattr(flows.rerun.flow, "recorded", broken)
+    monkeypatch.setattr(flows.rerun.attempt, "recorded", broken)
     assert main(ids(1)) == 3
     assert "error: the run broke: ZeroDivisionError: by nought" in capsys.readouterr().err
     assert sent(simulator) == {}

@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import State
 from prefect.flow_engine import run_flow
 from pydantic import SecretStr
 
-import flows.rerun.flow
+import flows.rerun.attempt
 import flows.rerun.sources
 from flows.rerun import RerunFailed, rerun_endpoint_tests
 from flows.rerun.run import Run
@@ -130,7 +130,7 @@ async def test_the_results_of_a_groups_tests_are_judged_by_its_thresholds(
         judged_by.append(arguments[4])
         return Run(*arguments, **named)
 
-    monkeypatch.setattr(flows.rerun.flow, "Run", noting)
+    monkeypatch.setattr(flows.rerun.attempt, "Run", noting)
     await rerun_endpoint_tests(["202702"], ["strict"])
     assert judged_by == [{"202701": strict}]
 

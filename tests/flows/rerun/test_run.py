@@ -22,7 +22,7 @@ from prefect.client.schemas.sorting import ArtifactSort
 from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectHTTPStatusError
 
-import flows.rerun.flow
+import flows.rerun.attempt
 import flows.rerun.plan
 import flows.runs.ending
 import tasks.artifacts
@@ -321,7 +321,7 @@ async def test_what_the_api_lists_and_what_prefect_keeps_of_task_runs_is_not_hel
         return passed_and_why(*told)
 
     monkeypatch.setattr(ThousandEyesClient, "tests", noting)
-    monkeypatch.setattr(flows.rerun.flow, "passed_and_why", at_the_end)
+    monkeypatch.setattr(flows.rerun.attempt, "passed_and_why", at_the_end)
     await run(ids(8))
     assert len(listed) == 8
     assert set(held) == {0}
