@@ -1,9 +1,8 @@
 """The flow: one run of the on-demand deployment for each organization, one summary of all."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -11,6 +10,7 @@ from prefect import flow, get_run_logger
 
 from flows.organizations.continuation import called, key_of
 from flows.organizations.earlier import FLOW, options_of_each
+from flows.organizations.side_by_side import SideBySide, conclude
 from flows.organizations.work_queue import (
     cancel_waiting,
     check_place,
@@ -19,8 +19,7 @@ from flows.organizations.work_queue import (
     room_in,
 )
 from flows.rerun import RerunFailed, RerunOptions
-from flows.rerun.remote import ON_DEMAND, Outcomes, RerunUnfinished, rerun_by_deployment
-from flows.runs.concurrency import all_or_first_error
+from flows.rerun.remote import ON_DEMAND, Outcomes, rerun_by_deployment
 from flows.runs.ending import reporting_mistakes, telling_mistakes, to_its_end
 from flows.runs.form import GroupNames, ManyCredentials
 from flows.runs.history import cancelled_before, runs_of
@@ -28,28 +27,15 @@ from flows.runs.ownership import OwnRun
 from tasks.blocks import EndpointTestGroup, by_organization, read_names
 from tasks.deployment import find_deployment
 from tasks.loading import groups_naming, load_groups, refuse_known_tokens
-from tasks.markdown import plain
 from tasks.publication import DRY_RUNS, RERUNS
 from tasks.report import RunReport
 from tasks.server_calls import NoAccess, until_taken
 from thousandeyes.errors import RunStopped, SettingsError
 from thousandeyes.record import Record
-from thousandeyes.text import counted, duration, quoted
+from thousandeyes.text import duration, quoted
 
 _PAUSE: Final = 5.0
 _LOOKS_A_SECOND: Final = 4
-_HEAD = ("| organization | groups | tests | how it ended |", "| --- | --- | ---: | --- |")
-
-
-@dataclass(frozen=True)
-class Organization:
-    """How the run of one organization ended; `name` is what people call it."""
-
-    name: str
-    groups: Sequence[str]
-    records: Sequence[Record]
-    passed: bool
-    sentence: str
 
 
 @telling_mistakes
@@ -114,24 +100,16 @@ async def rerun_organizations(
         work_queue_name=queue.name if queue else None,
         poll_interval=pause_between_looks(len(organizations)),
     )
-    ended: dict[str | None, Organization] = {}
 
-    async def run(organization: str | None) -> None:
+    async def begin(organization: str | None, groups: Sequence[str]) -> Outcomes:
         # Called by a flow that is retried, this is another run, which continues the same ones.
-        async def begin(groups: Sequence[str]) -> Outcomes:
-            key = await key_of(organization, groups, own_runs, cancelled)
-            return await start(groups=groups, options=options_of[organization], idempotency_key=key)
+        key = await key_of(organization, groups, own_runs, cancelled)
+        return await start(groups=groups, options=options_of[organization], idempotency_key=key)
 
-        name, names = called(organization), organizations[organization]
-        ended[organization] = await _run(name, names, begin)
-
-    def cut_short(reason: str) -> None:
-        for organization, names in organizations.items():
-            ended.setdefault(organization, _unfinished(called(organization), names, reason))
+    runs = SideBySide(organizations, begin)
 
     def report() -> RunReport:
-        results = [ended[organization] for organization in organizations]
-        return conclude(results, duration(time.monotonic() - began), dry_run=dry_run)
+        return conclude(runs.results(), duration(time.monotonic() - began), dry_run=dry_run)
 
     async def close() -> None:
         with suppress(NoAccess, RunStopped):
@@ -140,9 +118,9 @@ async def rerun_organizations(
             await until_taken(lambda: cancel_waiting(own_runs))
 
     return await to_its_end(
-        own_run.cutting_short(all_or_first_error(map(run, organizations)), cut_short),
+        own_run.cutting_short(runs.all(), runs.cut_short),
         own_run=own_run,
-        cut_short=cut_short,
+        cut_short=runs.cut_short,
         report=report,
         failure=RerunFailed,
         close=close,
@@ -169,29 +147,6 @@ def pause_between_looks(organizations: int) -> float:
     return max(_PAUSE, organizations / _LOOKS_A_SECOND)
 
 
-def conclude(results: Sequence[Organization], took: str, *, dry_run: bool = False) -> RunReport:
-    """Combine the organizations' runs; of a dry run, the sentence says what each found. Pure."""
-    told = failed = [one for one in results if not one.passed]
-    what = f"{len(results) - len(failed)} of {len(results)} organizations passed"
-    if dry_run:
-        told = sorted(results, key=lambda one: one.passed)
-        what = f"Dry run of {counted(len(results), 'organization')}"
-    why = "; " + " ".join(f"{one.name}: {one.sentence}" for one in told) if told else "."
-    rows = [
-        f"| {plain(one.name)} | {plain(', '.join(one.groups))} | {len(one.records)} "
-        f"| {plain(one.sentence)} |"
-        for one in results
-    ]
-    return RunReport(
-        records=[record for one in results for record in one.records],
-        passed=not failed,
-        sentence=what + why,
-        took=took,
-        preface="\n".join([*_HEAD, *rows]),
-        word="" if dry_run and not failed else None,
-    )
-
-
 async def _groups(names: Sequence[str], credentials: Sequence[str]) -> dict[str, EndpointTestGroup]:
     """Return the groups named, then those of the credentials named, by name."""
     refuse_known_tokens(credentials, "names of credentials")
@@ -203,24 +158,3 @@ async def _groups(names: Sequence[str], credentials: Sequence[str]) -> dict[str,
     if not chosen:
         raise SettingsError("no groups given: name groups or credentials. Nothing was sent.")
     return chosen
-
-
-async def _run(
-    name: str, groups: Sequence[str], start: Callable[..., Awaitable[Outcomes]]
-) -> Organization:
-    """Run one organization. Whatever goes wrong does not stop the others."""
-    logger = get_run_logger()
-    try:
-        records = await start(groups=groups)
-    except (RerunFailed, RerunUnfinished) as error:
-        logger.error("%s: %s", name, error)  # noqa: TRY400 - expected, and complete
-        return Organization(name, groups, error.outcomes, passed=False, sentence=str(error))
-    except Exception as error:
-        logger.exception("%s: unexpected error", name)
-        return _unfinished(name, groups, f"unexpected {type(error).__name__}, see the log")
-    return Organization(name, groups, records, passed=True, sentence=records.sentence)
-
-
-def _unfinished(name: str, groups: Sequence[str], reason: str) -> Organization:
-    sentence = f"its run may still be going, but is no longer being watched: {reason}."
-    return Organization(name, groups, (), passed=False, sentence=sentence)

@@ -1,8 +1,8 @@
 """For flows of other projects: run the deployment somewhere, and get what the flow would return."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
@@ -128,7 +128,7 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         async with asyncio.timeout_at(end):
             await asyncio.sleep(seconds)
 
-    try:
+    with _told_in_words(deployment, timeout, named=bool(given["test_ids"] or given["groups"])):
         async with get_client() as client:
             look_up = partial(client.read_deployment_by_name, deployment)
             start = partial(
@@ -147,6 +147,28 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
             begin = partial(_start_unless_completed, client, start) if key else start
             flow_run = await until_taken(begin, pause)
             flow_run = await _watch(client, flow_run, end, poll_interval)
+    return _conclude(flow_run, await _outcomes(flow_run, end), timeout)
+
+
+def _conclude(
+    flow_run: FlowRun, outcomes: Sequence[Record] | None, timeout: float | None
+) -> Outcomes:
+    """Return what the run recorded, or raise how it ended or why its end is not known."""
+    state: State[Any] | None = flow_run.state
+    if outcomes is None:
+        raise RerunUnfinished(why_unfinished(flow_run, timeout, None), flow_run)
+    if state and state.is_completed():
+        return Outcomes(outcomes, state.message or "The run completed and says no more.")
+    if state and state.is_failed():
+        raise RerunFailed(state.message or "The run failed and says no more.", outcomes)
+    raise RerunUnfinished(why_unfinished(flow_run, timeout, len(outcomes)), flow_run, outcomes)
+
+
+@contextmanager
+def _told_in_words(deployment: str, timeout: float | None, *, named: bool) -> Iterator[None]:
+    """Tell in words why the Prefect server did not start a run; `named`: the call names tests."""
+    try:
+        yield
     except TimeoutError:
         raise RerunUnfinished(
             f"The Prefect server was unreachable for all of the {timeout:g} s: it is not known "
@@ -161,21 +183,11 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
     except PrefectHTTPStatusError as error:
         if error.response.status_code not in _REFUSED:
             raise
-        named = bool(given["test_ids"] or given["groups"])
         raise _refusal(deployment, _reason(error.response), named=named) from error
-    outcomes = await _outcomes(flow_run, end)
-    state: State[Any] | None = flow_run.state
-    if outcomes is None:
-        raise RerunUnfinished(why_unfinished(flow_run, timeout, None), flow_run)
-    if state and state.is_completed():
-        return Outcomes(outcomes, state.message or "The run completed and says no more.")
-    if state and state.is_failed():
-        raise RerunFailed(state.message or "The run failed and says no more.", outcomes)
-    raise RerunUnfinished(why_unfinished(flow_run, timeout, len(outcomes)), flow_run, outcomes)
 
 
 def _refusal(deployment: str, reason: str, *, named: bool) -> Exception:
-    """Return what to raise when the server refuses the parameters; `named`: they name tests."""
+    """Return what to raise when the server refuses the parameters."""
     # Only now: a deployment may name tests itself, also one that came without.
     if not named and "test_ids" in reason:
         return InvalidTestIds(

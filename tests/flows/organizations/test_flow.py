@@ -16,14 +16,14 @@ from prefect.states import Cancelled, Cancelling, Completed, Failed
 
 from flows.organizations import rerun_organizations
 from flows.organizations.earlier import options_of_each
-from flows.organizations.flow import Organization, conclude, pause_between_looks
+from flows.organizations.flow import pause_between_looks
 from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from flows.rerun.dry_run import KEY
 from flows.rerun.remote import Outcomes
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tasks.publication import DRY_RUNS
 from tasks.server_calls import NoAccess
-from tasks.summary import markdown
+from tests.flows.organizations.test_side_by_side import BAD, EAST, GOOD
 from tests.flows.scene import (
     NO_RUN,
     SUMMARY,
@@ -43,38 +43,6 @@ from thousandeyes.record import Record
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 NAME_AN_EARLIER_RUN = ".* sent nothing for org-east: name an earlier run"
-GOOD = Record("1", outcome=Outcome.ACCEPTED, attempts=1)
-BAD = Record("2", outcome=Outcome.FORBIDDEN, attempts=1, detail="401: token refused")
-EAST = Organization("east", ["a", "b"], [GOOD], passed=True, sentence="1 of 1 tests accepted.")
-WEST = Organization("west", ["c"], [BAD], passed=False, sentence="0 of 1 tests accepted.")
-
-
-def test_all_passed_when_each_did() -> None:
-    report = conclude([EAST, EAST], "9 s")
-    assert report.passed
-    assert report.sentence == "2 of 2 organizations passed."
-
-
-def test_the_sentence_names_those_that_failed_and_why() -> None:
-    report = conclude([EAST, WEST], "9 s")
-    assert not report.passed
-    assert report.sentence == "1 of 2 organizations passed; west: 0 of 1 tests accepted."
-    assert report.records == [GOOD, BAD]
-
-
-def test_the_summary_has_a_line_for_each_and_the_tests_that_need_a_look() -> None:
-    text = markdown(conclude([EAST, WEST], "9 s"), "/table")
-    assert "| east | a, b | 1 | 1 of 1 tests accepted. |" in text
-    assert text.index("| west | c | 1 |") < text.index("forbidden")
-    assert "401: token refused" in text
-
-
-def test_of_a_dry_run_it_tells_what_each_found_those_that_failed_first() -> None:
-    report = conclude([EAST, WEST], "9 s", dry_run=True)
-    assert report.ended == "Failed."
-    assert report.sentence == (
-        "Dry run of 2 organizations; west: 0 of 1 tests accepted. east: 1 of 1 tests accepted."
-    )
 
 
 async def test_a_dry_run_says_what_it_found_and_leaves_the_last_report_of_reruns(
