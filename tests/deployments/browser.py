@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Page, Response, sync_playwright
+from playwright.sync_api import Page, Response, expect, sync_playwright
 
 CHROMIUM: Final = Path("/usr/bin/chromium")
+SECONDS: Final = 120
+"""How long a page may take to show or to take something; it bounds what would hang."""
 _FLAGS: Final = (
     "--headless",
     "--no-sandbox",
@@ -26,6 +28,8 @@ def page(*flags: str) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*_FLAGS, *flags])
         page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.set_default_timeout(SECONDS * 1000)
+        expect.set_options(timeout=SECONDS * 1000)
         page.on("response", _told)
         try:
             yield page

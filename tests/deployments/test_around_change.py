@@ -77,8 +77,6 @@ def test_a_person_resumes_it_in_the_ui_and_reads_what_broke(
 
 
 def _resume_and_read(page: Page, url: str, run: FlowRun, change: Callable[[], None]) -> None:
-    page.set_default_timeout(120_000)
-    expect.set_options(timeout=120_000)
     page.goto(f"{url}/runs/flow-run/{run.id}")
     expect(page.get_by_text("Suspended", exact=True).first).to_be_visible()
     change()

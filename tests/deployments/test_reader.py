@@ -165,7 +165,6 @@ def test_what_the_api_says_loads_nothing_and_leads_nowhere(
         found.extend((page.url, one) for one in page.evaluate(IN_THE_PAGE))
 
     with browser.page() as page:
-        page.set_default_timeout(60_000)
         foreign = watched(page, one_machine.url)
         look(page, "/artifacts")
         for name in keys:
