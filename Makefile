@@ -73,13 +73,7 @@ demo: setup ## run tests against a simulator: no account, no server, no token
 
 .PHONY: ui
 ui: setup ## show what the demo recorded, in Prefect's UI on port 4200, or PORT=N
-	@mkdir -p .prefect && chmod 700 .prefect
-	@cd .prefect && env -i HOME="$$HOME" PATH="$$PATH" PREFECT_HOME="$(CURDIR)/.prefect" \
-		PREFECT_SERVER_ANALYTICS_ENABLED=false \
-		PREFECT_SERVER_CORS_ALLOWED_ORIGINS="$$PREFECT_SERVER_CORS_ALLOWED_ORIGINS" \
-		PREFECT_SERVER_CSRF_PROTECTION_ENABLED=true \
-		PREFECT_SERVER_UI_API_URL=http://127.0.0.1:$(PORT)/api \
-		"$(CURDIR)/$(BIN)/python" -m tasks.guarded_server --port $(PORT)
+	@$(BIN)/python -m deployments.serve --port $(PORT) --reports-only
 
 .PHONY: serve
 serve: setup ## start Prefect server, worker and deployments on this machine, on port 4200, or PORT=N

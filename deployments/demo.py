@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 from starlette.applications import Starlette
 
-from deployments.home import HOME, make_private
+from deployments.home import HOME, make_private, reserved
 from tasks.server import ServerNotStarted, start_temporary_server
 from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
@@ -88,7 +88,10 @@ def main() -> int:
     console = verbatim_console()
     try:
         prepare(os.environ)
-        return _demonstrate(console)
+        make_private(HOME)
+        with reserved(HOME) as lock:
+            print(f"process {os.getpid()}, the demo", end="", file=lock, flush=True)
+            return _demonstrate(console)
     except KeyboardInterrupt:
         return 130
     except (SettingsError, ServerNotStarted) as error:
@@ -146,12 +149,7 @@ def _simulator(faults: Mapping[int, Fault], agents_of: Mapping[int, list[Behavio
 
 
 def _isolate(**environment: str) -> None:
-    """Remove the user's settings from the environment, before Prefect reads it on import.
-
-    Raises:
-        SettingsError: The home can't be made.
-    """
-    make_private(HOME)
+    """Remove the user's settings from the environment, before Prefect reads it on import."""
     for name in list(os.environ):
         if name.startswith(("PREFECT_", "TE_")):
             del os.environ[name]

@@ -1,5 +1,7 @@
 """`make serve`: Prefect server, worker and deployments on one machine, until Ctrl-C.
 
+`make ui` is the server alone, to read reports.
+
 It has its own Prefect home: the user's Prefect home and profile are neither read nor changed, and
 of Prefect's variables only those for the server's protection and clean-up are passed on. These and
 the token come from the environment, from the project's `.env`, or from the file that TE_ENV_FILE
@@ -53,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--port", type=port_of, metavar="N", default=4200, help=f"port of the server{usual}"
     )
+    parser.add_argument(
+        "--reports-only", action="store_true", help="start the server, but no worker"
+    )
     parser.add_argument("--home", type=Path, default=HOME, help=f"where it keeps its data{usual}")
     given = parser.parse_args(arguments)
     _end_by_signals()
@@ -60,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     errors = verbatim_console(stderr=True, soft_wrap=True)
     try:
         prepare(os.environ)
-        _serve(given.port, given.home, console)
+        _serve(given.port, given.home, console, reports_only=given.reports_only)
     except KeyboardInterrupt:
         console.print("Stopped.")
         return 0
@@ -92,7 +97,7 @@ def _ending_signals() -> list[int]:
     ]
 
 
-def _serve(port: int, home: Path, console: Console) -> NoReturn:
+def _serve(port: int, home: Path, console: Console, *, reports_only: bool) -> NoReturn:
     make_private(home)
     url = f"http://127.0.0.1:{port}"
     file = env_file()
@@ -107,6 +112,9 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
         server = stack.enter_context(_running(command, server_env, log, home, lock))
         print(f"process {server.pid}, port {port}", end="", file=lock, flush=True)
         wait_until_up(url, server, log, console.print)
+        if reports_only:
+            console.print(f"Read reports at {url}/artifacts. Ctrl-C stops it.")
+            _watch((server, f"server, see {log.name}"))
         with _running(_bootstrap(), env, None, home) as bootstrap:
             if bootstrap.wait():
                 raise ServeError("the deployments could not be put on the server: see above")
@@ -118,11 +126,15 @@ def _serve(port: int, home: Path, console: Console) -> NoReturn:
             _running(("prefect", "worker", "start", "--pool", _POOL), env, None, home, lock)
         )
         print(f"; its worker is process {worker.pid}", end="", file=lock, flush=True)
-        while True:
-            for process, name in ((server, f"server, see {log.name}"), (worker, "worker")):
-                if process.poll() is not None:
-                    raise ServeError(f"the {name} has ended with status {process.returncode}")
-            time.sleep(0.5)
+        _watch((server, f"server, see {log.name}"), (worker, "worker"))
+
+
+def _watch(*processes: tuple[subprocess.Popen[bytes], str]) -> NoReturn:
+    while True:
+        for process, name in processes:
+            if process.poll() is not None:
+                raise ServeError(f"the {name} has ended with status {process.returncode}")
+        time.sleep(0.5)
 
 
 def _refuse_taken(port: int) -> None:

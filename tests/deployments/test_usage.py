@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deployments import demo, serve
-from deployments.home import HOME
+from deployments.home import HOME, reserved
 from tests.benchmarks.processes import free_port
 
 
@@ -55,3 +55,16 @@ def test_a_home_that_can_not_be_made_is_told_by_the_demo(
     monkeypatch.setattr(demo, "HOME", no_home)
     assert demo.main() == 2
     assert capsys.readouterr().err == f"error: {no_home} can't be used: File exists\n"
+
+
+def test_the_demo_and_what_shows_it_use_no_folder_that_a_server_uses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, "HOME", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["demo"])
+    with reserved(tmp_path) as lock:
+        print("process 17, port 4200", end="", file=lock, flush=True)
+        assert demo.main() == 2
+        assert serve.main(["--reports-only", "--home", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("process 17, port 4200. Use that server, or stop it first") == 2

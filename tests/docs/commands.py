@@ -45,7 +45,7 @@ _EVENT: Final = "Successfully emitted event"
 RUN: Final[Mapping[str, Told]] = {
     "make setup": Told(takes_minutes=True),
     "make demo": Told("http://127.0.0.1:4200/artifacts/key/endpoint-reruns-local"),
-    "make ui": Told("the dashboard at", {"make ui": "make ui PORT={port}"}, stays=True),
+    "make ui": Told("Read reports at", {"make ui": "make ui PORT={port}"}, stays=True),
     "echo 'TE_TOKEN=…' > .env": Told(instead={"…": TOKEN}),
     "chmod 600 .env": Told(),
     f"{_LIST} tests": Told("765231567"),
