@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import partial
 from types import FrameType
-from typing import Final, NamedTuple, NoReturn, TextIO
+from typing import NamedTuple, NoReturn, TextIO
 
 from prefect.exceptions import TerminationSignal
 from prefect.settings import get_current_settings
@@ -36,8 +37,6 @@ from thousandeyes.record import Record
 from thousandeyes.terminal import LONGEST_SENTENCE, hangup, verbatim_console, words
 from thousandeyes.text import cut, without_userinfo
 
-_COLOURS: Final = {"passed": "green"}
-
 
 class ExitStatus(IntEnum):
     """What the process reports to its caller."""
@@ -46,8 +45,8 @@ class ExitStatus(IntEnum):
     FAILED = 1
     NOT_STARTED = 2
     BROKEN = 3
-    INTERRUPTED = 130
-    TERMINATED = 143
+    INTERRUPTED = 128 + signal.SIGINT
+    TERMINATED = 128 + signal.SIGTERM
 
 
 class _End(NamedTuple):
@@ -97,9 +96,9 @@ def _to_its_end(given: Given, stdin: TextIO, seen: Watched) -> _End:
         end = _end(ExitStatus.BROKEN, str(error))
     except KeyboardInterrupt:
         end = _stopped(ExitStatus.INTERRUPTED, asked, given, seen)
-    except Abandoned:
-        twice = _said(seen, "interrupted twice")
-        end = _end(ExitStatus.INTERRUPTED, twice)._replace(at_once=True)
+    except Abandoned as error:
+        status = ExitStatus(128 + error.by)
+        end = _end(status, _said(seen, f"{status.name.lower()} twice"))._replace(at_once=True)
         _tell_unrecorded(seen)
     except TerminationSignal:
         end = _stopped(ExitStatus.TERMINATED, asked, given, seen)
@@ -122,7 +121,7 @@ def _run(asked: Parameters | None, given: Given, seen: Watched) -> _End:
         made = judge_run_again(str(given.judge_again), return_state=True)
     looking = looked_on(made, seen, line, given.log)
     try:
-        state = run_until_interrupted(looking, lambda: _tell_wait(line))
+        state = run_until_interrupted(looking, partial(_tell_wait, line))
         if state.is_cancelled():
             outcomes = list(seen.records)
             end = _End(ExitStatus.BROKEN, state.message or "cancelled in Prefect", "cancelled")
@@ -158,7 +157,7 @@ def _every(asked: Parameters | None, given: Given) -> bool:
 def _tell(end: _End, outcomes: Sequence[Record], seen: Watched, *, every: bool) -> None:
     console = verbatim_console()
     show(outcomes, console, every=every)
-    colour = _COLOURS.get(end.word, "red")
+    colour = "green" if end.word == "passed" else "red"
     said = words(end.sentence)
     if not (seen.report and seen.report.word == ""):
         said = Text.assemble((f"{end.word.capitalize()}.", f"bold {colour}"), " ", said)
@@ -167,12 +166,13 @@ def _tell(end: _End, outcomes: Sequence[Record], seen: Watched, *, every: bool) 
         console.print(Text.assemble("Report: ", words(url)), soft_wrap=True)
 
 
-def _tell_wait(line: LiveLine | None) -> None:
+def _tell_wait(line: LiveLine | None, by: signal.Signals) -> None:
     if line:
         line.clear()
+    again = "Ctrl-C" if by == signal.SIGINT else by.name
     _say(
-        "Interrupted: nothing more is sent; waiting for Prefect to record what was. Ctrl-C again "
-        "stops at once, unrecorded."
+        f"{ExitStatus(128 + by).name.capitalize()}: nothing more is sent; waiting for Prefect to "
+        f"record what was. {again} again stops at once, unrecorded."
     )
 
 
@@ -245,5 +245,5 @@ def _say(text: str) -> None:
 
 
 def _error(message: str, status: ExitStatus) -> ExitStatus:
-    print(f"error: {cut(message, LONGEST_SENTENCE)}", file=sys.stderr)  # noqa: T201
+    _say(f"error: {cut(message, LONGEST_SENTENCE)}")
     return status

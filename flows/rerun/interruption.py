@@ -1,4 +1,4 @@
-"""What Ctrl-C does to a run on the command line: the first ends it cleanly, the second at once."""
+"""Signals to a run on the command line: the first ends it cleanly, the second at once."""
 
 import asyncio
 import signal
@@ -6,25 +6,41 @@ from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Final, TypeVar
 
+from prefect.exceptions import TerminationSignal
+
 Result = TypeVar("Result")
 _TO_LEAVE: Final = 2  # interrupts
 
 
 class Abandoned(Exception):
-    """A second Ctrl-C: the run was abandoned while it was ending cleanly."""
+    """A second Ctrl-C or SIGTERM: the run was abandoned while it was ending cleanly.
+
+    Args:
+        by: The signal.
+    """
+
+    def __init__(self, by: signal.Signals) -> None:
+        super().__init__(by)
+        self.by = by
 
 
-def run_until_interrupted(run: Awaitable[Result], on_first: Callable[[], None]) -> Result:
+def run_until_interrupted(
+    run: Awaitable[Result], on_first: Callable[[signal.Signals], None]
+) -> Result:
     """Run something to its end; the first Ctrl-C cancels it and lets it end cleanly.
+
+    So does the first SIGTERM, for which Prefect raises an error in whatever code runs.
 
     Args:
         run: What is run, in an event loop of its own.
-        on_first: Called at the first Ctrl-C.
+        on_first: Called with the signal if the run doesn't end at once.
 
     Raises:
         KeyboardInterrupt: It was interrupted, and has ended cleanly.
-        Abandoned: It was interrupted twice. Its event loop is left open, because closing it would
-            wait for all that runs in it; the process should end without closing it, too.
+        TerminationSignal: It was terminated, and has ended cleanly.
+        Abandoned: It was interrupted or terminated twice. Its event loop is left open, because
+            closing it would wait for all that runs in it; the process should end without closing
+            it, too.
     """
     runner = asyncio.Runner()
     interrupts = 0
@@ -38,7 +54,7 @@ def run_until_interrupted(run: Awaitable[Result], on_first: Callable[[], None]) 
             nonlocal interrupts
             interrupts += 1
             if interrupts == 1:
-                on_first()
+                on_first(signal.SIGINT)
                 loop.call_soon_threadsafe(task.cancel)
             else:
                 # An error raised here would surface anywhere, and Prefect would catch it there.
@@ -52,16 +68,23 @@ def run_until_interrupted(run: Awaitable[Result], on_first: Callable[[], None]) 
     left = False
     try:
         return runner.run(main())
-    except asyncio.CancelledError:
-        if interrupts:
-            raise KeyboardInterrupt from None
-        raise
-    except RuntimeError:  # that the loop was stopped
-        if interrupts < _TO_LEAVE:
+    except (asyncio.CancelledError, RuntimeError) as error:
+        stopped = isinstance(error, RuntimeError)  # the loop, and not what ran in it
+        if interrupts < (_TO_LEAVE if stopped else 1):
             raise
-        left = True
-        raise Abandoned from None
+        left = stopped
+        raise (Abandoned(signal.SIGINT) if stopped else KeyboardInterrupt) from None
+    except TerminationSignal:  # raised in the loop itself, which has yet to end what it runs
+        on_first(signal.SIGTERM)
+        raise
     finally:
         if not left:
-            runner.close()
+            _close(runner)
         signal.signal(signal.SIGINT, before)
+
+
+def _close(runner: asyncio.Runner) -> None:
+    try:
+        runner.close()
+    except TerminationSignal:
+        raise Abandoned(signal.SIGTERM) from None
