@@ -12,7 +12,7 @@ from flows.rerun.later_runs import windows
 from tests.flows.rerun.world import NOON, World
 from tests.thousandeyes.virtual_time import run
 from thousandeyes.outcomes import Outcome
-from thousandeyes.own_rounds import own_rounds
+from thousandeyes.own_rounds import OwnRounds, own_rounds
 from thousandeyes.record import Record
 
 NOW = datetime(2026, 11, 28, 22, tzinfo=UTC)
@@ -41,6 +41,16 @@ def test_windows_that_overlap_are_one() -> None:
     early, late = timedelta(minutes=40), timedelta(minutes=10)
     [both] = lengths(sent("1", late), sent("2", early))
     assert both == lengths(sent("2", early))[0] + early - late
+
+
+def test_a_window_within_another_leaves_it_as_long_as_it_is() -> None:
+    hourly, often = sent("1", timedelta(minutes=40)), sent("2", timedelta(minutes=39))
+    intervals = {"1": 3600, "2": 60}
+
+    def own(record: Record) -> OwnRounds:
+        return own_rounds(record.rounds_after or 0, intervals[record.test_id])
+
+    assert windows(RUN, [hourly, often], own) == windows(RUN, [hourly], own)
 
 
 def test_tests_of_which_nobody_knows_their_rounds_have_none() -> None:
