@@ -17,6 +17,7 @@ from flows.rerun.judging import judged_otherwise
 from flows.rerun.results import wants_results
 from tasks.server_calls import NoAccess
 from tests.flows.rerun.world import NOON, Noted, World
+from tests.tasks.reports import judged
 from tests.thousandeyes.steady import steady
 from tests.thousandeyes.virtual_time import run
 from thousandeyes.client import ThousandEyesClient
@@ -683,6 +684,7 @@ class TestWhatAnEarlierAttemptLeft:
     [
         (Record("1", outcome=Outcome.ACCEPTED), "at_least_once", False, False),
         (Record("1", outcome=Outcome.ACCEPTED), "at_least_once", True, True),
+        (judged("1"), "at_least_once", True, False),
         (Record("1", outcome=Outcome.UNKNOWN), "at_least_once", True, False),
         (Record("1", outcome=Outcome.UNKNOWN), "at_most_once", False, True),
         (Record("1", outcome=Outcome.SERVER_ERROR), "at_most_once", True, True),
