@@ -75,6 +75,8 @@ class CreationRun:
     ) -> None:
         group = await self._known.read()
         if test_id := known_id(group, definition.test_name):
+            if creating_run(group, definition.test_name):  # a person gave the ID: no doubt is left
+                await to_the_end(self._known.created(definition.test_name, test_id))
             record.exists(test_id, "it exists: the group holds its ID")
         elif found := await self._find(client, definition, record.aid):
             await to_the_end(self._known.created(definition.test_name, found[0]))

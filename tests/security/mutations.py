@@ -1,8 +1,10 @@
-"""Honest replies of the simulator, made odd on their way out: a value, a header, some bytes."""
+"""Honest replies of the simulator, made odd on their way out: values, a header, some bytes."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -49,6 +51,9 @@ ODD: list[str] = [
     '{"a":' * DEEP + "1" + "}" * DEEP,
 ]
 """Values that no honest API tells, as JSON."""
+_SHORT = [number for number, odd in enumerate(ODD) if len(odd) <= 1_000]
+_LONG = [number for number, odd in enumerate(ODD) if len(odd) > 1_000]
+_LONG_SHARE = 0.03  # each takes its time
 
 HEADERS: list[tuple[str, str]] = [
     *(
@@ -89,37 +94,40 @@ HEADERS: list[tuple[str, str]] = [
 
 @dataclass(frozen=True)
 class Mutation:
-    """What one reply suffers; `where` picks the place in its JSON."""
+    """What one reply suffers; `where` picks the place in its JSON.
+
+    If it is `strewn`, one in so many of its values is odd, chosen by lot; `where` is the seed.
+    """
 
     odd: str | None = None
     where: int = 0
     how: str = "replace"
+    strewn: int = 0
     header: tuple[str, str] | None = None
     status: int | None = None
     body: bytes | None = None
 
 
-mutations: st.SearchStrategy[Mutation] = st.one_of(
-    st.builds(
-        Mutation,
-        odd=st.sampled_from(ODD),
-        where=st.integers(0, 200),
-        how=st.sampled_from(["replace", "replace", "replace", "insert", "add", "whole"]),
-    ),
-    st.builds(Mutation, header=st.sampled_from(HEADERS)),
+_values: st.SearchStrategy[Mutation] = st.builds(
+    Mutation,
+    odd=st.sampled_from(ODD),
+    where=st.integers(0, 200),
+    how=st.sampled_from(["replace", "replace", "replace", "insert", "add", "whole"]),
+)
+_headers = st.sampled_from(HEADERS)
+_bodies = st.sampled_from(
+    [b"", b"null", b"[]", b"\xff\xfe", b"<html>", b"{" * 100_000, b"[" * 990 + b"]" * 990]
+)
+of_whole_replies: st.SearchStrategy[Mutation] = st.one_of(
+    st.builds(Mutation, header=_headers),
     st.builds(
         Mutation,
         status=st.sampled_from([200, 204, 299, 302, 400, 401, 404, 429, 500, 503, 599, 999]),
-        header=st.none() | st.sampled_from(HEADERS),
+        header=st.none() | _headers,
     ),
-    st.builds(
-        Mutation,
-        body=st.sampled_from(
-            [b"", b"null", b"[]", b"\xff\xfe", b"<html>", b"{" * 100_000, b"[" * 990 + b"]" * 990]
-        )
-        | st.binary(max_size=20),
-    ),
+    st.builds(Mutation, body=_bodies | st.binary(max_size=20)),
 )
+mutations: st.SearchStrategy[Mutation] = _values | of_whole_replies
 
 
 class Mutating:
@@ -160,14 +168,18 @@ def _head(start: Message, mutation: Mutation) -> Message:
 def _body(body: bytes, mutation: Mutation) -> bytes:
     if mutation.body is not None:
         return mutation.body
-    if mutation.odd is None or not body:
+    if not (mutation.odd or mutation.strewn) or not body:
         return body
-    if mutation.how == "whole":
+    if mutation.odd and mutation.how == "whole":
         return mutation.odd.encode()
     try:
         told = json.loads(body)
     except ValueError:
         return body
+    return _strewn(told, mutation) if mutation.odd is None else _with_one(told, mutation, body)
+
+
+def _with_one(told: object, mutation: Mutation, body: bytes) -> bytes:
     mark = "\x00odd\x00"
     places = list(_places(told))
     if not places:
@@ -179,7 +191,18 @@ def _body(body: bytes, mutation: Mutation) -> bytes:
         where.insert(int(key), mark)
     else:
         where[key] = mark
-    return json.dumps(told).replace(json.dumps(mark), mutation.odd).encode("utf-8", "surrogatepass")
+    text = json.dumps(told).replace(json.dumps(mark), mutation.odd or "")
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _strewn(told: object, mutation: Mutation) -> bytes:
+    lots = Random(mutation.where)
+    for where, key in list(_places(told)):
+        if lots.random() * mutation.strewn < 1:
+            some = _LONG if lots.random() < _LONG_SHARE else _SHORT
+            where[key] = f"\x00{lots.choice(some)}"
+    text = re.sub(r'"\\u0000(\d+)"', lambda mark: ODD[int(mark[1])], json.dumps(told))
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _places(told: object) -> Iterator[tuple[Container, Any]]:

@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 from tasks.rows import row
 from tests.flows.rerun.world import World
 from tests.security.hostile_api import TOKEN, client_of, replies
-from tests.security.mutations import DEEP, HEADERS, ODD, Mutating, Mutation, mutations, nested
+from tests.security.mutations import (
+    DEEP,
+    HEADERS,
+    ODD,
+    Mutating,
+    Mutation,
+    mutations,
+    nested,
+    of_whole_replies,
+)
 from tests.thousandeyes.agents import every_agent
 from tests.thousandeyes.steady import steady
 from tests.thousandeyes.virtual_time import run
@@ -36,7 +45,7 @@ from thousandeyes.results import RESULTS, next_cursor
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import Behaviour, create_app
 
-TESTS = 6
+TESTS = 4
 LARGEST_ROW = 20_000
 LONGEST_RUN = 3600.0
 
@@ -58,26 +67,32 @@ def rerun_all(world: World, plan: Mapping[int, Mutation], **options: Any) -> dic
 
 
 def new_world(**options: Any) -> World:
-    usual = {"tests": TESTS, "agents": 4, "page_size": 5, "results_after_seconds": 1}
+    usual = {"tests": TESTS, "agents": 3, "page_size": 4, "results_after_seconds": 1}
     return World(**usual | options)
 
 
 @given(
-    plan=st.dictionaries(st.integers(0, 40), mutations, min_size=1, max_size=8),
+    seed=st.integers(0, 10_000),
+    one_in=st.sampled_from([8, 30]),
+    whole_replies=st.dictionaries(st.integers(0, 30), of_whole_replies, max_size=5),
     delivery=st.sampled_from(Delivery),
     wait_for_results=st.sampled_from([True, True, False]),
 )
-@steady(60)
+@steady(40)
 def test_each_test_of_a_run_ends_in_an_outcome_whatever_replies_become(
-    plan: Mapping[int, Mutation], **options: Any
+    seed: int, one_in: int, whole_replies: Mapping[int, Mutation], **options: Any
 ) -> None:
     world = new_world(agents_of={"*": [Behaviour(agents=[0], loss=100)]})
     chosen = {"results_deadline_minutes": 5, "paths_of_failing_agents": 2}
-    records = rerun_all(world, plan, **chosen, **options)
+    plan = {call: Mutation(strewn=one_in, where=1000 * seed + call) for call in range(100)}
+    records = rerun_all(world, {**plan, **whole_replies}, **chosen, **options)
     assert len(records) == TESTS
     assert world.took < LONGEST_RUN
     for record in records.values():
-        assert record.outcome in list(Outcome)
+        assert world.stopped or record.outcome is not Outcome.NOT_ATTEMPTED
+        assert (record.test_id in world.known) is (record.finished_at is not None)
+        accepted = record.outcome is Outcome.ACCEPTED
+        assert (record.verdict is not None) is (accepted and options["wait_for_results"])
         written = json.dumps(row(record), allow_nan=False, ensure_ascii=False).encode()
         assert len(written) < LARGEST_ROW
 

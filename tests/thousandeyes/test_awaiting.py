@@ -112,6 +112,12 @@ def test_tests_of_other_account_groups_are_asked_for_there() -> None:
     assert [(ids, aid) for _, _, ids, _, aid in api.calls] == [(["1"], "12"), (["2"], None)]
 
 
+def test_tests_sent_in_different_minutes_are_read_together_from_the_first_of_them_on() -> None:
+    api = Api(lambda *_: page(row("1"), row("2", round_id=ROUND + 60)))
+    awaited(api, watched("2", expected=1, rounds_after=ROUND), watched("1", expected=1))
+    assert [(at, ids) for at, _, ids, *_ in api.calls] == [(10, ["1", "2"])]
+
+
 @pytest.mark.parametrize(
     ("now", "end"), [(None, None), (ROUND + 60.0, None), (ROUND + 600.0, "1970-01-01T00:20:00Z")]
 )

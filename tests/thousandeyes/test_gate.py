@@ -171,6 +171,19 @@ def test_a_call_that_is_long_made_ready_for_keeps_neither_reads_nor_reruns_waiti
     run(main())
 
 
+def test_a_call_that_was_ready_soon_keeps_its_place_however_long_it_is_out() -> None:
+    async def main() -> None:
+        world = World()
+        families = world.gate.quota.families.values()
+        async with world.gate.admit(BOTH) as admission:
+            assert await world.gate.make_ready(admission, asyncio.sleep(0))
+            await asyncio.sleep(2 * KEPT_READY)
+            assert [family.in_flight for family in families] == [1, 1]
+        assert [family.in_flight for family in families] == [0, 0]
+
+    run(main())
+
+
 def test_a_call_that_is_made_ready_after_all_room_has_been_taken_does_not_go_out() -> None:
     async def main() -> None:
         world = World(instant=4)

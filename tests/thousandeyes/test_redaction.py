@@ -38,6 +38,9 @@ WAYS: dict[str, Callable[[str], str]] = {
     "html twice": lambda s: html.escape(html.escape(s)),
     "html in numbers": lambda s: "".join(f"&#{ord(c)};" for c in s),
     "html in hex": lambda s: "".join(f"&#x{ord(c):X};" for c in s),
+    "html with noughts": lambda s: "".join(
+        f"&#{ord(c):09};" if place % 2 else f"&#x{ord(c):09X};" for place, c in enumerate(s)
+    ),
     "address": lambda s: urllib.parse.quote(s, safe=""),
     "address in small letters": lambda s: "".join(f"%{ord(c):02x}" for c in s),
     "address twice": lambda s: urllib.parse.quote(urllib.parse.quote(s, safe=""), safe=""),
@@ -116,6 +119,11 @@ def test_what_is_not_the_secret_is_left_alone() -> None:
 @steady(25)
 def test_a_secret_is_masked_in_capitals(way: str, token: str) -> None:
     assert Redactor(token)(f"before {WAYS[way](token.upper())} after") == f"before {MASK} after"
+
+
+def test_a_secret_is_masked_where_the_names_of_its_signs_are_in_capitals_too() -> None:
+    written = "a.secret/of.nobody".replace(".", "&period;").replace("/", "&sol;")
+    assert Redactor("a.secret/of.nobody")(f"'{written.upper()}'") == f"'{MASK}'"
 
 
 @pytest.mark.parametrize("way", ["plain", "json", "address"])

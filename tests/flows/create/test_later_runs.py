@@ -152,8 +152,13 @@ def test_a_doubt_ends_when_a_person_gives_the_group_the_id(
 ) -> None:
     three = where_tests_are_hidden
     assert three.second.records["mended"].outcome is Outcome.UNKNOWN
-    assert three.third.records["mended"].outcome is Outcome.SKIPPED
+    mended, group = three.third.records["mended"], three.third.group
+    assert mended.outcome is Outcome.SKIPPED
     assert three.third.held["mended"] == 1
+    assert "mended" in three.second.group.creating
+    assert "mended" not in group.creating
+    assert mended.test_id in group.created, "or bootstrap drops it, and it is created once more"
+    assert group.test_ids.count(mended.test_id) == 1
 
 
 def test_a_refused_creation_may_be_tried_by_the_next_run(three_runs: ThreeRuns) -> None:

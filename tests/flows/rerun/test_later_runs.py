@@ -1,4 +1,4 @@
-"""Within which time the runs of others are looked for, and where their rounds begin."""
+"""Within which time the runs of others are looked for, and where rounds of calls in doubt begin."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -11,11 +11,13 @@ from flows.rerun.baseline import Baseline
 from flows.rerun.later_runs import windows
 from tests.flows.rerun.world import NOON, World
 from tests.thousandeyes.virtual_time import run
+from thousandeyes.errors import ReplyLost
 from thousandeyes.outcomes import Outcome
-from thousandeyes.own_rounds import own_rounds
+from thousandeyes.own_rounds import OwnRounds, own_rounds
 from thousandeyes.record import Record
 
 NOW = datetime(2026, 11, 28, 22, tzinfo=UTC)
+LOGGER = logging.getLogger("world")
 RUN = FlowRun(flow_id=uuid4(), start_time=NOW)
 
 
@@ -43,6 +45,16 @@ def test_windows_that_overlap_are_one() -> None:
     assert both == lengths(sent("2", early))[0] + early - late
 
 
+def test_a_window_within_another_leaves_it_as_long_as_it_is() -> None:
+    hourly, often = sent("1", timedelta(minutes=40)), sent("2", timedelta(minutes=39))
+    intervals = {"1": 3600, "2": 60}
+
+    def own(record: Record) -> OwnRounds:
+        return own_rounds(record.rounds_after or 0, intervals[record.test_id])
+
+    assert windows(RUN, [hourly, often], own) == windows(RUN, [hourly], own)
+
+
 def test_tests_of_which_nobody_knows_their_rounds_have_none() -> None:
     assert windows(RUN, [sent("1", timedelta())], lambda _: None) == []
 
@@ -54,8 +66,26 @@ def test_a_call_of_which_another_run_has_no_answer_may_have_begun_a_round_too() 
     async def main() -> None:
         async with world.client() as client:
             await client.tests()
-            baseline = Baseline(client, RerunOptions(), logging.getLogger("world"))
+            baseline = Baseline(client, RerunOptions(), LOGGER)
             assert baseline.rounds_after(record) is None
             assert baseline.rounds_after(record, doubts_too=True) == NOON
+
+    run(main())
+
+
+def test_the_rounds_of_a_call_whose_answer_was_lost_count_though_it_is_sent_again() -> None:
+    record, world = Record("1"), World(tests=["1"])
+
+    async def main() -> None:
+        async with world.client() as client:
+            await client.tests()
+            baseline = Baseline(client, RerunOptions(wait_for_results=True), LOGGER)
+            await baseline.read({}, [record])
+            for _ in range(2):
+                record.sending(NOW)
+                baseline.note_rounds(record)
+                assert record.rounds_after == NOON - 60
+                record.failed(ReplyLost("lost"))
+                world.starts_at += 120
 
     run(main())

@@ -25,10 +25,12 @@ def test_late_laptops_count_and_the_verdict_is_final(test_id: str, skew: float) 
     assert not any(call.path.endswith("/run") for call in world.simulator.calls)
 
 
-def test_who_never_answered_is_told_without_a_word_of_a_deadline() -> None:
+def test_who_never_answered_and_is_offline_by_now_is_told_without_a_word_of_a_deadline() -> None:
     never = Behaviour(agents=list(range(18)), answers="never")
     world = World(tests=IDS, agents_of={"*": [never]}, **ALL_ONLINE)
     records = world.rerun([NETWORK], wait_for_results=True)
+    agents = world.simulator.agents
+    agents[:18] = [replace(agent, seen_seconds_ago=7_200) for agent in agents[:18]]
     world.read_again(records.values(), after=1200)
     sentence = verdict_of(records[NETWORK]).sentence
     assert sentence == "passed: 7 of 7 agents passed (18 more did not answer)"
@@ -78,6 +80,8 @@ def test_what_is_new_though_not_final_is_written_down_too() -> None:
     verdict = verdict_of(records[NETWORK])
     assert (verdict.name, verdict.agents_answered, verdict.provisional) == ("failed", 25, True)
     assert world.known == [NETWORK]
+    world.read_again(records.values(), after=0, expected_agents=30)
+    assert world.known == [], "nothing is new"
 
 
 def test_many_tests_are_read_in_parts_and_a_part_that_fails_leaves_its_verdicts() -> None:

@@ -17,6 +17,7 @@ from flows.rerun.judging import judged_otherwise
 from flows.rerun.results import wants_results
 from tasks.server_calls import NoAccess
 from tests.flows.rerun.world import NOON, Noted, World
+from tests.tasks.reports import judged
 from tests.thousandeyes.steady import steady
 from tests.thousandeyes.virtual_time import run
 from thousandeyes.client import ThousandEyesClient
@@ -353,6 +354,14 @@ class TestReading:
         assert records[HTTP].is_provisional
         assert world.took < 150
 
+    def test_what_was_read_before_that_is_a_verdict_though_it_may_change(self) -> None:
+        replies = [200, 200, 200, *[503] * 99]
+        world = World(tests=IDS, page_size=10, result_replies=replies, **ALL_ONLINE)
+        verdict = verdict_of(world.rerun([NETWORK], wait_for_results=True)[NETWORK])
+        assert (verdict.name, verdict.agents_answered) == ("passed", 10)
+        assert (verdict.provisional, verdict.unread) == (True, False)
+        assert "provisional: the results could not be read to the end: 503: " in verdict.reason
+
     def test_96_tests_of_25_agents_cost_half_a_result_call_each(self) -> None:
         world = World(tests=96, hide_instant_tests=True, **ALL_ONLINE)
         records = world.rerun(wait_for_results=True)
@@ -675,6 +684,7 @@ class TestWhatAnEarlierAttemptLeft:
     [
         (Record("1", outcome=Outcome.ACCEPTED), "at_least_once", False, False),
         (Record("1", outcome=Outcome.ACCEPTED), "at_least_once", True, True),
+        (judged("1"), "at_least_once", True, False),
         (Record("1", outcome=Outcome.UNKNOWN), "at_least_once", True, False),
         (Record("1", outcome=Outcome.UNKNOWN), "at_most_once", False, True),
         (Record("1", outcome=Outcome.SERVER_ERROR), "at_most_once", True, True),

@@ -84,7 +84,10 @@ def test_other_outcomes_alike_never_open_it(outcome: Outcome) -> None:
     assert not any(reasons(*[outcome] * 50))
 
 
-@given(st.lists(st.sampled_from(DOWN * 9 + (Outcome.ACCEPTED,)), max_size=60), st.randoms())
+@given(
+    st.lists(st.sampled_from(DOWN * 4 + (Outcome.ACCEPTED,)), min_size=11, max_size=60),
+    st.randoms(),
+)
 @steady(200)
 def test_tests_that_are_settled_later_count_where_they_were_sent(
     outcomes: list[Outcome], random: Random

@@ -6,7 +6,8 @@ from contextlib import suppress
 import pytest
 from prefect.exceptions import TerminationSignal
 
-from flows.runs.concurrency import all_or_first_error, in_background
+from flows.runs.concurrency import all_or_first_error, in_background, to_the_end
+from tests.thousandeyes.virtual_time import run
 
 
 async def killed() -> None:
@@ -77,3 +78,36 @@ async def test_one_that_a_library_cancels_at_that_moment_is_cancelled_too() -> N
     with pytest.raises(TerminationSignal):
         async with asyncio.timeout(5):
             await all_or_first_error([in_a_scope_of_its_own(), fails()])
+
+
+def test_one_that_takes_long_to_end_is_cancelled_once() -> None:
+    ended: list[str] = []
+
+    async def takes_long_to_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(60)
+            ended.append("in its own time")
+
+    with pytest.raises(TerminationSignal):
+        run(all_or_first_error([takes_long_to_end(), killed()]))
+    assert ended == ["in its own time"]
+
+
+async def test_a_write_that_has_begun_is_awaited_although_that_is_cancelled() -> None:
+    begun, may_end, written = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def write() -> None:
+        begun.set()
+        await may_end.wait()
+        written.set()
+
+    task = asyncio.ensure_future(to_the_end(write()))
+    await begun.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert written.is_set()
