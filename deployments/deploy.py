@@ -12,8 +12,9 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings
+from prefect.settings import get_current_settings
 
+from deployments.busy_server import ServerBusy, why_gave_up
 from deployments.ownership import Plan, own_limit
 from deployments.project import FILE, ROOT, Deployment
 from deployments.steps import BootstrapError, Found, Step, left
@@ -32,6 +33,7 @@ async def apply_deployments(
 
     Raises:
         BootstrapError: Prefect refuses to make one; the message has Prefect's own words.
+        ServerBusy: The server was too busy to make them all; those it made are found next time.
     """
     found = {one.full_name: await _read(client, one.full_name) for one in deployments}
     missing = [one for one in deployments if not found[one.full_name]]
@@ -110,9 +112,8 @@ async def _make_room_for_its_limit(client: PrefectClient, there: DeploymentRespo
 def _deploy(deployments: Sequence[Deployment]) -> None:
     names = [word for one in deployments for word in ("--name", one.name)]
     # It runs in the project's directory, so it is given what a `.env` or `prefect.toml` in ours
-    # sets, but not our number of tries, which is 1 because we report each wait.
+    # sets, and our few tries, because we report each wait.
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
-    settings.pop(PREFECT_CLIENT_MAX_RETRIES.name, None)
     done = subprocess.run(  # noqa: S603 - our own command, and names from our file
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", *names],
         cwd=ROOT,
@@ -123,4 +124,7 @@ def _deploy(deployments: Sequence[Deployment]) -> None:
         check=False,
     )
     if done.returncode:
-        raise BootstrapError(f"prefect deploy failed:\n{done.stdout}{done.stderr}")
+        said = f"{done.stdout}{done.stderr}"
+        if why := why_gave_up(said):
+            raise ServerBusy(why)
+        raise BootstrapError(f"prefect deploy failed:\n{said}")
