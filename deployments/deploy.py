@@ -16,8 +16,9 @@ from prefect.settings import get_current_settings
 
 from deployments.busy_server import ServerBusy, why_gave_up
 from deployments.ownership import Plan, own_limit
-from deployments.project import FILE, ROOT, Deployment
+from deployments.project import FILE, ROOT, Deployment, problems
 from deployments.steps import BootstrapError, Found, Step, left
+from deployments.work_pools import job_variables_taken
 
 
 async def apply_deployments(
@@ -56,6 +57,8 @@ async def apply_deployments(
             yield Step(Found.DIFFERENT, what, _told(one, plan.changed))
         if plan.kept or plan.misfits:
             fail = [f"its runs fail: {where}: {why}" for where, why in plan.misfits.items()]
+            if "job_variables" in plan.kept:
+                fail += await _refusals(client, one.work_pool.name, there.job_variables)
             yield left(what, FILE.name, plan.kept, *fail)
         elif not plan.update:
             yield Step(Found.AS_IT_SHOULD_BE, what)
@@ -74,6 +77,15 @@ async def _read(client: PrefectClient, full_name: str) -> DeploymentResponse | N
     with suppress(ObjectNotFound):
         return await client.read_deployment_by_name(full_name)
     return None
+
+
+async def _refusals(client: PrefectClient, pool: str, variables: Mapping[str, Any]) -> list[str]:
+    """Return why the work pool refuses a deployment's job variables, and what to do about it."""
+    return [
+        f"the work pool doesn't take its job variables ({why}): starts are refused, and scheduled "
+        "runs ignore them; remove them in the UI, and set variables in the workers' environment"
+        for why in problems(variables, await job_variables_taken(client, pool))
+    ]
 
 
 async def _update(

@@ -6,6 +6,7 @@ https://docs.prefect.io/v3/concepts/work-pools#base-job-template.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from prefect.client.orchestration import PrefectClient
@@ -86,6 +87,16 @@ async def apply_work_queue(
     if not dry_run:
         await client.update_work_queue(there.id, **_QUEUE)
     return Step(Found.DIFFERENT, what, ", ".join(different))
+
+
+async def job_variables_taken(client: PrefectClient, pool: str) -> Mapping[str, Any]:
+    """Return the schema of the job variables that a pool takes once bootstrap has applied it."""
+    template = TEMPLATE
+    with suppress(ObjectNotFound):  # it will be made
+        there = (await client.read_work_pool(pool)).base_job_template
+        template = TEMPLATE if _is_prefects_own(there) else there
+    taken: Mapping[str, Any] = template.get("variables", {})
+    return taken
 
 
 def _is_prefects_own(template: Mapping[str, Any]) -> bool:

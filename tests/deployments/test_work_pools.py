@@ -15,7 +15,13 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.workers.process import ProcessWorker
 
 from deployments.steps import Found
-from deployments.work_pools import TEMPLATE, _is_prefects_own, apply_work_pool, apply_work_queue
+from deployments.work_pools import (
+    TEMPLATE,
+    _is_prefects_own,
+    apply_work_pool,
+    apply_work_queue,
+    job_variables_taken,
+)
 from flows.organizations.work_queue import QUEUE
 from tests.deployments.scene import client_of
 from tests.deployments.topology import Topology
@@ -57,8 +63,10 @@ async def test_a_run_can_not_set_command_or_environment_of_its_process(
 ) -> None:
     deployment = await client.read_deployment_by_name("rerun-endpoint-tests/on-demand")
     with pytest.raises(PrefectHTTPStatusError) as refused:
-        await client.create_flow_run_from_deployment(deployment.id, job_variables=job_variables)
-    assert refused.value.response.status_code in (409, 422)
+        await client.create_flow_run_from_deployment(
+            deployment.id, parameters={"test_ids": ["1"]}, job_variables=job_variables
+        )
+    assert "Additional properties are not allowed" in str(refused.value)
     runs = await client.read_flow_runs(limit=200)
     assert not [run for run in runs if run.job_variables]
 
@@ -69,6 +77,7 @@ async def test_the_template_that_prefect_gives_a_pool_is_closed(
     step = await apply_work_pool(client, pool, dry_run=True, overwrite=False)
     assert step.found is Found.DIFFERENT
     assert await template_of(client, pool) != TEMPLATE
+    assert await job_variables_taken(client, pool) == TEMPLATE["variables"], "it will be closed"
     step = await apply_work_pool(client, pool, dry_run=False, overwrite=False)
     assert step.found is Found.DIFFERENT
     assert await template_of(client, pool) == TEMPLATE
@@ -86,6 +95,7 @@ async def test_a_template_that_people_wrote_is_told_and_left_until_they_ask(
     assert step.found is Found.KEPT
     assert "--overwrite closes it" in step.detail
     assert await template_of(client, pool) == written
+    assert await job_variables_taken(client, pool) == written["variables"]
     step = await apply_work_pool(client, pool, dry_run=False, overwrite=True)
     assert step.found is Found.DIFFERENT
     assert await template_of(client, pool) == TEMPLATE
