@@ -1,6 +1,7 @@
 """Wait for a Prefect server that is too busy at the moment, and say so."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
@@ -20,6 +21,13 @@ _BUSY: Final = (
     HTTPStatus.SERVICE_UNAVAILABLE,  # Prefect's answer while its SQLite database is locked
     HTTPStatus.GATEWAY_TIMEOUT,
 )
+_NO_ANSWER: Final = "no answer in time"
+_REFUSED: Final = re.compile(r"PrefectHTTPStatusError: \w+ error '(\d+)")
+_TIMED_OUT: Final = re.compile(r"^httpx\.\w+Timeout\b", re.MULTILINE)
+
+
+class ServerBusy(Exception):
+    """A command of Prefect's gave up because the server was too busy; the message says how."""
 
 
 async def waited_for(
@@ -51,8 +59,8 @@ async def waited_for(
                     done.add(told)
                     latest, pause = clock(), _FIRST_PAUSE
                     yield step
-        except (PrefectHTTPStatusError, httpx.TimeoutException) as error:
-            if not (why := _why_busy(error)):
+        except (PrefectHTTPStatusError, httpx.TimeoutException, ServerBusy) as error:
+            if not (why := why_busy(error)):
                 raise
             if (waited := clock() - latest) > PATIENCE:
                 raise BootstrapError(
@@ -67,8 +75,24 @@ async def waited_for(
             return
 
 
-def _why_busy(error: PrefectHTTPStatusError | httpx.TimeoutException) -> str:
+def why_busy(error: PrefectHTTPStatusError | httpx.TimeoutException | ServerBusy) -> str:
+    """Return how an error shows that the server is too busy, or nothing if it doesn't. Pure."""
+    if isinstance(error, ServerBusy):
+        return str(error)
     if isinstance(error, httpx.TimeoutException):
-        return "no answer in time"
-    status = error.response.status_code
+        return _NO_ANSWER
+    return _if_busy(error.response.status_code)
+
+
+def why_gave_up(said: str) -> str:
+    """Return how the server was too busy for a command of Prefect's, or nothing. Pure.
+
+    Args:
+        said: What the command said, with the traceback of what ended it.
+    """
+    statuses = (_if_busy(int(status)) for status in _REFUSED.findall(said))
+    return next(filter(None, statuses), _NO_ANSWER if _TIMED_OUT.search(said) else "")
+
+
+def _if_busy(status: int) -> str:
     return f"status {status}" if status in _BUSY else ""

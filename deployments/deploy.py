@@ -12,11 +12,13 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings
+from prefect.settings import get_current_settings
 
+from deployments.busy_server import ServerBusy, why_gave_up
 from deployments.ownership import Plan, own_limit
-from deployments.project import FILE, ROOT, Deployment
+from deployments.project import FILE, ROOT, Deployment, problems
 from deployments.steps import BootstrapError, Found, Step, left
+from deployments.work_pools import job_variables_taken
 
 
 async def apply_deployments(
@@ -32,6 +34,7 @@ async def apply_deployments(
 
     Raises:
         BootstrapError: Prefect refuses to make one; the message has Prefect's own words.
+        ServerBusy: The server was too busy to make them all; those it made are found next time.
     """
     found = {one.full_name: await _read(client, one.full_name) for one in deployments}
     missing = [one for one in deployments if not found[one.full_name]]
@@ -54,6 +57,8 @@ async def apply_deployments(
             yield Step(Found.DIFFERENT, what, _told(one, plan.changed))
         if plan.kept or plan.misfits:
             fail = [f"its runs fail: {where}: {why}" for where, why in plan.misfits.items()]
+            if "job_variables" in plan.kept:
+                fail += await _refusals(client, one.work_pool.name, there.job_variables)
             yield left(what, FILE.name, plan.kept, *fail)
         elif not plan.update:
             yield Step(Found.AS_IT_SHOULD_BE, what)
@@ -72,6 +77,15 @@ async def _read(client: PrefectClient, full_name: str) -> DeploymentResponse | N
     with suppress(ObjectNotFound):
         return await client.read_deployment_by_name(full_name)
     return None
+
+
+async def _refusals(client: PrefectClient, pool: str, variables: Mapping[str, Any]) -> list[str]:
+    """Return why the work pool refuses a deployment's job variables, and what to do about it."""
+    return [
+        f"the work pool doesn't take its job variables ({why}): starts are refused, and scheduled "
+        "runs ignore them; remove them in the UI, and set variables in the workers' environment"
+        for why in problems(variables, await job_variables_taken(client, pool))
+    ]
 
 
 async def _update(
@@ -110,9 +124,8 @@ async def _make_room_for_its_limit(client: PrefectClient, there: DeploymentRespo
 def _deploy(deployments: Sequence[Deployment]) -> None:
     names = [word for one in deployments for word in ("--name", one.name)]
     # It runs in the project's directory, so it is given what a `.env` or `prefect.toml` in ours
-    # sets, but not our number of tries, which is 1 because we report each wait.
+    # sets, and our few tries, because we report each wait.
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
-    settings.pop(PREFECT_CLIENT_MAX_RETRIES.name, None)
     done = subprocess.run(  # noqa: S603 - our own command, and names from our file
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", *names],
         cwd=ROOT,
@@ -123,4 +136,7 @@ def _deploy(deployments: Sequence[Deployment]) -> None:
         check=False,
     )
     if done.returncode:
-        raise BootstrapError(f"prefect deploy failed:\n{done.stdout}{done.stderr}")
+        said = f"{done.stdout}{done.stderr}"
+        if why := why_gave_up(said):
+            raise ServerBusy(why)
+        raise BootstrapError(f"prefect deploy failed:\n{said}")

@@ -6,6 +6,7 @@ from typing import Any, Final
 from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import PrefectHTTPStatusError
 
+from deployments.busy_server import why_busy
 from deployments.steps import Found, Step
 
 _IN_MEMORY: Final = "prefect.server.concurrency.lease_storage.memory"
@@ -27,14 +28,21 @@ async def weak_settings(client: PrefectClient) -> list[Step]:
 
     Only the person who starts the server can change them. For a server that does not show its
     settings, such as Prefect Cloud, there are none.
+
+    Raises:
+        PrefectHTTPStatusError: The server is too busy to say.
     """
     try:
         # The client has no method for this.
         response = await client.request("GET", "/admin/settings")
         server = response.json()["server"]
         return [*_weak(server["concurrency"], server["api"]), *unshared(server)]
-    except (PrefectHTTPStatusError, ValueError, LookupError, TypeError):
-        return []
+    except PrefectHTTPStatusError as error:
+        if why_busy(error):
+            raise
+    except (ValueError, LookupError, TypeError):
+        pass
+    return []
 
 
 def _weak(concurrency: Mapping[str, Any], api: Mapping[str, Any]) -> Iterator[Step]:

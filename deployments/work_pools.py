@@ -5,11 +5,12 @@ process (`job_variables`), and so send the worker's token elsewhere. The templat
 https://docs.prefect.io/v3/concepts/work-pools#base-job-template.
 """
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
-from prefect.client.schemas.objects import WorkPool
 from prefect.exceptions import ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
@@ -52,7 +53,7 @@ async def apply_work_pool(
         return Step(Found.MISSING, what, "of type process")
     if pool.base_job_template == TEMPLATE:
         return Step(Found.AS_IT_SHOULD_BE, what)
-    if not (overwrite or _is_prefects_own(pool)):
+    if not (overwrite or _is_prefects_own(pool.base_job_template)):
         return Step(
             Found.KEPT,
             what,
@@ -88,13 +89,34 @@ async def apply_work_queue(
     return Step(Found.DIFFERENT, what, ", ".join(different))
 
 
-def _is_prefects_own(pool: WorkPool) -> bool:
-    """Return whether nobody chose the template: it is empty, or has only placeholders."""
-    configuration = pool.base_job_template.get("job_configuration", {})
-    variables = pool.base_job_template.get("variables", {}).get("properties", {})
-    own = ProcessWorker.get_default_base_job_template()["variables"]["properties"]
-    # Defaults are what people set in the UI's form of a pool.
-    return all(value == f"{{{{ {key} }}}}" for key, value in configuration.items()) and all(
-        field.get("default") == own.get(name, {}).get("default")
-        for name, field in variables.items()
-    )
+async def job_variables_taken(client: PrefectClient, pool: str) -> Mapping[str, Any]:
+    """Return the schema of the job variables that a pool takes once bootstrap has applied it."""
+    template = TEMPLATE
+    with suppress(ObjectNotFound):  # it will be made
+        there = (await client.read_work_pool(pool)).base_job_template
+        template = TEMPLATE if _is_prefects_own(there) else there
+    taken: Mapping[str, Any] = template.get("variables", {})
+    return taken
+
+
+def _is_prefects_own(template: Mapping[str, Any]) -> bool:
+    """Return whether nobody chose the template: it is empty, or as Prefect makes it. Pure."""
+    own = ProcessWorker.get_default_base_job_template()
+    return not template or _limits(template) == _limits(own)
+
+
+def _limits(schema: object) -> object:
+    """Return what a template says without titles, descriptions and null. Pure.
+
+    Prefect's UI makes a pool with `str` where a worker makes it with `Optional[str]`.
+    """
+    match schema:
+        case {"anyOf": [kind, {"type": "null"}], **others}:
+            return _limits(others | kind)
+        case dict():
+            return {
+                key: _limits(value)
+                for key, value in schema.items()
+                if key not in ("title", "description") and value is not None
+            }
+    return schema

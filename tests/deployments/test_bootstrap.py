@@ -19,6 +19,7 @@ from prefect.client.schemas.actions import (
     GlobalConcurrencyLimitCreate,
 )
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.bootstrap import main
@@ -204,6 +205,29 @@ async def test_parameters_that_the_flow_no_longer_takes_are_told_before_a_run_fa
         assert "its runs fail: parameters: options: Additional properties are not allowed" in said
         [said] = await applied(overwrite=True)
         assert said.startswith("changed")
+        assert await applied() == []
+
+
+async def test_job_variables_that_the_work_pool_does_not_take_are_told_before_a_run_is_refused(
+    machines: Topology,
+) -> None:
+    assert machines
+    name = "deployment rerun-endpoint-tests/on-demand"
+    async with get_client() as client:
+        there = await client.read_deployment_by_name("rerun-endpoint-tests/on-demand")
+        proxy = DeploymentUpdate(job_variables={"env": {"HTTPS_PROXY": "http://127.0.0.1:3128"}})
+        await client.update_deployment(there.id, proxy)
+        with pytest.raises(PrefectHTTPStatusError, match="'env' was unexpected"):
+            await client.create_flow_run_from_deployment(there.id, parameters={"test_ids": ["1"]})
+        [said] = await applied()
+        assert said == (
+            f"left             {name} (differs from prefect.yaml: job_variables; --overwrite "
+            "restores the file's value; the work pool doesn't take its job variables (Additional "
+            "properties are not allowed ('env' was unexpected)): starts are refused, and scheduled "
+            "runs ignore them; remove them in the UI, and set variables in the workers' "
+            "environment)"
+        )
+        assert await applied(overwrite=True) == [f"changed          {name} (job_variables)"]
         assert await applied() == []
 
 

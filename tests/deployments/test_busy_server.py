@@ -3,14 +3,20 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import httpx
 import pytest
+from prefect import get_client
 from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from deployments.busy_server import PATIENCE, waited_for
+from deployments.busy_server import PATIENCE, ServerBusy, waited_for, why_gave_up
+from deployments.deploy import apply_deployments
+from deployments.project import read_deployments
 from deployments.steps import BootstrapError, Found, Step, left
 from tests.chaos.proxy import Proxy
+from tests.deployments.scene import client_of
 from tests.deployments.topology import Topology
 
 POOL, BLOCK = Step(Found.MISSING, "work pool"), Step(Found.MISSING, "block")
@@ -47,6 +53,7 @@ async def told(take: Callable[[], AsyncIterator[Step]], said: list[str]) -> list
         (answer(503), "status 503"),
         (answer(429), "status 429"),
         (httpx.ReadTimeout(""), "no answer"),
+        (ServerBusy("status 502"), "status 502"),
     ],
 )
 async def test_a_busy_server_is_waited_for_and_each_step_told_once(
@@ -105,3 +112,46 @@ async def test_bootstrap_says_that_it_waits_and_goes_on(one_machine: Topology) -
     assert process.returncode == 0, (before + after).decode()
     assert after.count(b"work pool thousandeyes") == 1
     assert b"automation" in after
+
+
+_REFUSED = "prefect.exceptions.PrefectHTTPStatusError: {} for url 'http://127.0.0.1:4200/api'"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (_REFUSED.format("Server error '503 Service Unavailable'"), "status 503"),
+        (_REFUSED.format("Client error '429 Too Many Requests'"), "status 429"),
+        ("httpx.ReadTimeout\n\nAn exception occurred.", "no answer in time"),
+        (_REFUSED.format("Client error '409 Conflict'"), ""),
+        ("ValueError: waited for 503 s", ""),
+    ],
+)
+def test_what_a_command_said_of_a_busy_server_is_known(said: str, why: str) -> None:
+    assert why_gave_up(f"Traceback (most recent call last):\n{said}\n") == why
+
+
+async def test_a_server_that_turns_busy_while_prefect_deploys_is_waited_for_too(
+    one_machine: Topology,
+) -> None:
+    said: list[str] = []
+    async with Proxy(f"{one_machine.url}/api") as proxy:
+
+        async def sleep(_: float) -> None:
+            proxy.mode = "pass"
+
+        with client_of(one_machine):
+            # Only the command's own calls pass through the proxy.
+            async with get_client() as client:
+                there = await client.read_deployment_by_name("create-endpoint-tests/create")
+                await client.delete_deployment(there.id)
+                proxy.mode = "503"
+                asked = {"dry_run": False, "overwrite": False}
+                take = partial(apply_deployments, client, read_deployments(), **asked)
+                with temporary_settings(
+                    {PREFECT_API_URL: proxy.url, PREFECT_CLIENT_MAX_RETRIES: 1}
+                ):
+                    steps = [step async for step in waited_for(take, said.append, sleep=sleep)]
+        assert proxy.received <= 2, "it was tried for long without a word"
+    assert said == ["The Prefect server is busy (status 503); next try in 2 s"]
+    assert Step(Found.MISSING, "deployment create-endpoint-tests/create") in steps

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 from prefect import get_client
-from prefect.settings import Settings
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, Settings, temporary_settings
 
 from deployments.bootstrap import main
 from deployments.server_settings import _weak, unshared, weak_settings
+from deployments.steps import Step
 from tests.chaos.proxy import Proxy
 from tests.deployments.scene import client_of
 from tests.deployments.topology import Topology
@@ -71,11 +73,21 @@ def test_one_that_keeps_all_to_itself_is_not(monkeypatch: pytest.MonkeyPatch) ->
     assert list(unshared(as_shown())) == []
 
 
-@pytest.mark.parametrize("mode", ["403", "html"])
-async def test_one_that_does_not_show_its_settings_is_not(one_machine: Topology, mode: str) -> None:
-    async with Proxy(f"{one_machine.url}/api") as proxy:
-        with client_of(one_machine):
+async def warned_by_one_that(answers: str, server: Topology) -> list[Step]:
+    async with Proxy(f"{server.url}/api") as proxy:
+        proxy.mode = answers
+        with client_of(server), temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
             async with get_client() as client:
                 client._client.base_url = proxy.url
-                proxy.mode = mode
-                assert await weak_settings(client) == []
+                return await weak_settings(client)
+
+
+@pytest.mark.parametrize("mode", ["403", "html"])
+async def test_one_that_does_not_show_its_settings_is_not(one_machine: Topology, mode: str) -> None:
+    assert await warned_by_one_that(mode, one_machine) == []
+
+
+@pytest.mark.parametrize("mode", ["503", "429"])
+async def test_one_that_is_busy_is_asked_again(one_machine: Topology, mode: str) -> None:
+    with pytest.raises(PrefectHTTPStatusError, match=mode):
+        await warned_by_one_that(mode, one_machine)

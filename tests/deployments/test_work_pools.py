@@ -1,8 +1,12 @@
 """What whoever may start a run can't set, on a real server: what its process is and knows."""
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable
+from copy import deepcopy
+from importlib.resources import files
 from typing import Any, Final
 
+import prefect.server.api
 import pytest
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
@@ -11,12 +15,19 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.workers.process import ProcessWorker
 
 from deployments.steps import Found
-from deployments.work_pools import TEMPLATE, apply_work_pool, apply_work_queue
+from deployments.work_pools import (
+    TEMPLATE,
+    _is_prefects_own,
+    apply_work_pool,
+    apply_work_queue,
+    job_variables_taken,
+)
 from flows.organizations.work_queue import QUEUE
 from tests.deployments.scene import client_of
 from tests.deployments.topology import Topology
 
 POOL: Final = "another-pool"
+OWN: Final = ProcessWorker.get_default_base_job_template()
 
 
 @pytest.fixture
@@ -29,8 +40,7 @@ async def client(machines: Topology) -> AsyncIterator[PrefectClient]:
 @pytest.fixture
 async def pool(client: PrefectClient) -> AsyncIterator[str]:
     """Make a pool as `prefect work-pool create` does."""
-    own = ProcessWorker.get_default_base_job_template()
-    await client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=own))
+    await client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=OWN))
     yield POOL
     await client.delete_work_pool(POOL)
 
@@ -53,8 +63,10 @@ async def test_a_run_can_not_set_command_or_environment_of_its_process(
 ) -> None:
     deployment = await client.read_deployment_by_name("rerun-endpoint-tests/on-demand")
     with pytest.raises(PrefectHTTPStatusError) as refused:
-        await client.create_flow_run_from_deployment(deployment.id, job_variables=job_variables)
-    assert refused.value.response.status_code in (409, 422)
+        await client.create_flow_run_from_deployment(
+            deployment.id, parameters={"test_ids": ["1"]}, job_variables=job_variables
+        )
+    assert "Additional properties are not allowed" in str(refused.value)
     runs = await client.read_flow_runs(limit=200)
     assert not [run for run in runs if run.job_variables]
 
@@ -65,6 +77,7 @@ async def test_the_template_that_prefect_gives_a_pool_is_closed(
     step = await apply_work_pool(client, pool, dry_run=True, overwrite=False)
     assert step.found is Found.DIFFERENT
     assert await template_of(client, pool) != TEMPLATE
+    assert await job_variables_taken(client, pool) == TEMPLATE["variables"], "it will be closed"
     step = await apply_work_pool(client, pool, dry_run=False, overwrite=False)
     assert step.found is Found.DIFFERENT
     assert await template_of(client, pool) == TEMPLATE
@@ -82,9 +95,46 @@ async def test_a_template_that_people_wrote_is_told_and_left_until_they_ask(
     assert step.found is Found.KEPT
     assert "--overwrite closes it" in step.detail
     assert await template_of(client, pool) == written
+    assert await job_variables_taken(client, pool) == written["variables"]
     step = await apply_work_pool(client, pool, dry_run=False, overwrite=True)
     assert step.found is Found.DIFFERENT
     assert await template_of(client, pool) == TEMPLATE
+
+
+def without_environment_and_command(template: dict[str, Any]) -> None:
+    for name in ("env", "command"):
+        del template["job_configuration"][name], template["variables"]["properties"][name]
+
+
+def with_one_folder(template: dict[str, Any]) -> None:
+    template["variables"]["properties"]["working_dir"]["enum"] = ["/srv"]
+
+
+def with_a_required_name(template: dict[str, Any]) -> None:
+    template["variables"]["required"] = ["name"]
+
+
+def with_a_fixed_command(template: dict[str, Any]) -> None:
+    template["job_configuration"]["command"] = "python -m flows"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [without_environment_and_command, with_one_folder, with_a_required_name, with_a_fixed_command],
+)
+def test_a_template_in_which_people_changed_a_part_is_not_taken_for_prefects(
+    changed: Callable[[dict[str, Any]], None],
+) -> None:
+    template = deepcopy(OWN)
+    changed(template)
+    assert not _is_prefects_own(template)
+
+
+def test_a_template_is_known_as_prefects_by_whichever_of_its_parts_made_the_pool() -> None:
+    views = files(prefect.server.api) / "collections_data" / "views"
+    of_the_ui = json.loads((views / "aggregate-worker-metadata.json").read_text())
+    for template in ({}, OWN, of_the_ui["prefect"]["process"]["default_base_job_configuration"]):
+        assert _is_prefects_own(template), template
 
 
 async def test_the_queue_of_the_organizations_is_made_once_and_then_peoples(
