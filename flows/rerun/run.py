@@ -86,7 +86,8 @@ class Run:
             died: What is known of the run, if an attempt of it may have sent more than it recorded.
         """
         sending = self._send_all(to_send, left_open, died)
-        await all_or_first_error([sending, self.results.follow()])
+        aids = dict.fromkeys(record.aid for record in [*to_send, *left_open])
+        await all_or_first_error([sending, *map(self.results.follow, aids)])
 
     def stop(self, reason: str) -> None:
         """Send nothing more and wait for nothing more."""
