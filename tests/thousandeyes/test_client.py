@@ -767,7 +767,7 @@ class TestAgents:
         chosen = [agent.id for agent in app.state.simulator.agents]
         with serve(app) as server:
             async with client_of(server.url) as client:
-                fleet = await self.read(client, chosen=chosen, most_pages=5)
+                fleet = await self.read(client, chosen=chosen, calls=range(5))
         assert len(app.state.simulator.calls) == 5
         assert not fleet.complete
 
