@@ -100,7 +100,7 @@ class Run:
         left_open: Sequence[Record],
         died: Died | None,
     ) -> None:
-        with self._sending.through(self._client.gate, self._options.deadline_minutes):
+        with self._sending.through(self._client, self._options.deadline_minutes):
             await self._prepare(to_send, left_open, died)
             if died:
                 at_a_time = self._options.max_in_flight
