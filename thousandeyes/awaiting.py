@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
@@ -25,8 +25,8 @@ at that deadline, and may have to wait for the organization's next window."""
 class Awaiting:
     """Awaits the results of tests; more tests can be added while it runs.
 
-    An account group whose results can't be read doesn't affect the others. A refused token ends the
-    waiting for all.
+    Each account group is followed separately, so one whose results can't be read, or only slowly,
+    doesn't affect the others. A refused token ends the waiting for all.
 
     Args:
         read: Makes the calls, within the quota.
@@ -48,66 +48,54 @@ class Awaiting:
         self._on_done = on_done
         self._clock = clock
         self._sleep = sleep
-        self._watch = Watch()
+        self._watches: defaultdict[str | None, Watch] = defaultdict(Watch)
         self._changed = asyncio.Event()
         self._no_more = False
         self._failures: Counter[str | None] = Counter()
-        self._shut: dict[str | None, str] = {}
-        self._trouble = ""
-        self._gave_up = False
+        self._given_up: dict[str | None, str] = {}
+        self._all_given_up: str | None = None
 
     def __len__(self) -> int:
-        return len(self._watch)
+        return sum(map(len, self._watches.values()))
 
     def add(self, test: Watched) -> None:
-        """Await one more test."""
-        self._watch.add(test)
-        self._changed.set()
+        """Await one more test; its account group has to be followed."""
+        self._watches[test.aid].add(test)
+        self._wake()
 
     def close(self) -> None:
         """Say that no more tests come, so that the waiting ends with the last one."""
         self._no_more = True
-        self._changed.set()
+        self._wake()
 
-    async def follow(self) -> None:
-        """Look for results until no test is left and none will come."""
-        while not self._no_more or len(self._watch):
-            self._changed.clear()
-            wait = self._watch.wait(self._clock())
-            if self._gave_up and wait is not None:
-                await self._done((test, self._trouble) for test in self._watch.give_up())
+    async def follow(self, aid: str | None) -> None:
+        """Look for an account group's results until it has no test left and none will come."""
+        watch = self._watches[aid]
+        while not self._no_more or len(watch):
+            changed, wait = self._changed, watch.wait(self._clock())
+            given_up = self._given_up.get(aid, self._all_given_up)
+            if given_up is not None and wait is not None:
+                await self._done((test, given_up) for test in watch.give_up())
             elif wait is None or wait > 0:
                 limit = math.inf if wait is None else wait
-                await wait_for_event(self._changed, limit, self._sleep)
+                await wait_for_event(changed, limit, self._sleep)
             else:
-                await self._look()
+                due = watch.due(self._clock())
+                trouble = await self._look(aid, due)
+                await self._done((test, trouble) for test in watch.looked(due, self._clock()))
 
     def give_up(self, reason: str) -> None:
         """Stop looking: what is known of each test has to do."""
-        self._gave_up, self._trouble = True, reason
-        self._changed.set()
+        self._all_given_up = reason
+        self._wake()
 
-    async def _look(self) -> None:
-        """Look at each account group separately, those that failed lately last."""
-        due, done = self._watch.due(self._clock()), list[tuple[Watched, str]]()
-        try:
-            for aid in sorted({test.aid: None for test in due}, key=self._failures.__getitem__):
-                if self._gave_up:
-                    break
-                tests = [test for test in due if test.aid == aid]
-                trouble = self._shut.get(aid) or await self._read_group(aid, tests)
-                if aid in self._shut:
-                    leaving = self._watch.give_up_on(aid)
-                else:
-                    leaving = self._watch.looked(tests, self._clock())
-                done += [(test, trouble) for test in leaving]
-        except Exception:  # an unexpected one, at one group: the tests of those before have left
-            await self._done(done)
-            raise
-        await self._done(done)
+    def give_up_on(self, aid: str | None, reason: str) -> None:
+        """Stop looking for the results of an account group."""
+        self._given_up[aid] = reason
+        self._wake()
 
-    async def _read_group(self, aid: str | None, due: Sequence[Watched]) -> str:
-        """Read the results of one account group's tests; return what stopped that, if anything."""
+    async def _look(self, aid: str | None, due: Sequence[Watched]) -> str:
+        """Read the results of an account group's tests; return what stopped that, if anything."""
         ends_at = min(test.gives_up_at for test in due) + LAST_LOOK
         try:
             async with asyncio.timeout(ends_at - self._clock()):
@@ -119,7 +107,7 @@ class Awaiting:
             if isinstance(error, TokenRefused):
                 self.give_up(str(error))
             elif self._failures[aid] > FAILURES_IN_A_ROW:
-                self._shut[aid] = str(error)
+                self.give_up_on(aid, str(error))
             return str(error)
         self._failures[aid] = 0
         return ""
@@ -127,6 +115,10 @@ class Awaiting:
     async def _done(self, tests: Iterable[tuple[Watched, str]]) -> None:
         told = [(test, "" if test.complete else trouble) for test, trouble in tests]
         await asyncio.gather(*(self._on_done(*each) for each in told))
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
 
 async def read_results(read: Read, tests: Sequence[Watched], now: float | None = None) -> None:

@@ -95,6 +95,10 @@ class Caller:
         call = Call(method, path, READING, aid, params or {}, body, only_reads=True)
         return read(await self.call(call, Record("")))  # the record is thrown away
 
+    def now(self) -> datetime:
+        """Return the time by the client's clock, which also says when a record's call began."""
+        return datetime.fromtimestamp(self._clock(), UTC)
+
     def server_time(self, at: float | None = None) -> float | None:
         """Return the server's time in epoch seconds, None before its first reply.
 
@@ -136,7 +140,7 @@ class Caller:
             async with self.gate.admit(
                 call.spends, begun=record.begun, asked=asked, again=again, on_wait=record.waited
             ) as admission:
-                record.sending(datetime.fromtimestamp(self._clock(), UTC))
+                record.sending(self.now())
                 if before_sending:
                     began = self.gate.now()
                     again = not await self.gate.make_ready(admission, before_sending())

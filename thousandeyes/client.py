@@ -1,6 +1,6 @@
 """The calls that this project makes. All decisions are made elsewhere."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -108,31 +108,31 @@ class ThousandEyesClient(Caller):
         aid: str | None = None,
         *,
         chosen: Collection[str] | None = None,
-        most_pages: int = MOST_PAGES,
+        calls: Iterable[object] = range(MOST_PAGES),
     ) -> AsyncIterator[AgentsPage]:
-        """Read the endpoint agents page by page, in at most `most_pages` calls.
+        """Read the endpoint agents page by page, in a limited number of calls.
 
         If these don't suffice for all agents, no page says that it is the last.
 
         Args:
             aid: Account group; by default that of the settings.
             chosen: The IDs of the agents that matter; by default all agents.
-            most_pages: The most calls to make.
+            calls: An item for each call that may be made. Several readers may share one iterator.
 
         Raises:
             CallFailed: One of its subclasses.
         """
         if chosen is None:
-            async for page in self._agent_pages("GET", AGENTS, None, aid, most_pages):
+            async for page in self._agent_pages("GET", AGENTS, None, aid, calls):
                 yield page
             return
-        ids, total = sorted(chosen), 0
+        ids, total, calls = sorted(chosen), 0, iter(calls)
         for start in range(0, len(ids), IDS_PER_CALL):
             body = {"searchFilters": {"id": ids[start : start + IDS_PER_CALL]}}
             ended, here = False, 0
             path = f"{AGENTS}/filter"
-            async for page in self._agent_pages("POST", path, body, aid, most_pages):
-                most_pages, ended, here = most_pages - 1, page.is_last, page.total or 0
+            async for page in self._agent_pages("POST", path, body, aid, calls):
+                ended, here = page.is_last, page.total or 0
                 is_last = ended and start + IDS_PER_CALL >= len(ids)
                 yield AgentsPage(page.agents, total + here, is_last)
             if not ended:
@@ -140,14 +140,19 @@ class ThousandEyesClient(Caller):
             total += here
 
     async def _agent_pages(
-        self, method: str, path: str, body: Mapping[str, Any] | None, aid: str | None, most: int
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        aid: str | None,
+        calls: Iterable[object],
     ) -> AsyncIterator[AgentsPage]:
-        params = {"max": str(LARGEST_PAGE)}
-        for number in range(most):
+        first = params = {"max": str(LARGEST_PAGE)}
+        for _ in calls:
             try:
                 told = await self.read(method, path, params=params, body=body, aid=aid)
             except InvalidCall:
-                if number:
+                if params is not first:
                     raise
                 # The description names no limit for `max`. If the API has one, it picks the size.
                 params = {}

@@ -183,7 +183,7 @@ class Watched:
 
 
 class Watch:
-    """All tests of a run whose results are awaited."""
+    """All tests of an account group whose results are awaited."""
 
     def __init__(self) -> None:
         self._tests: dict[str, Watched] = {}
@@ -216,10 +216,6 @@ class Watch:
     def give_up(self) -> list[Watched]:
         """Remove and return all tests."""
         return self._leave(self._tests.values())
-
-    def give_up_on(self, aid: str | None) -> list[Watched]:
-        """Remove and return all tests of an account group."""
-        return self._leave(test for test in self._tests.values() if test.aid == aid)
 
     def _leave(self, tests: Iterable[Watched]) -> list[Watched]:
         done = list(tests)

@@ -67,7 +67,7 @@ class CreationRun:
             if not self.sending.stopped and record.outcome is Outcome.NOT_ATTEMPTED:
                 await self._take(client, definition, record)
 
-        with self.sending.through(client.gate):
+        with self.sending.through(client):
             await self.sending.all(list(zip(definitions, self._records, strict=True)), turn)
 
     async def _take(

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from prefect.client.schemas.objects import FlowRun
@@ -28,14 +28,15 @@ class Account:
     """How a run of the command line ended, whether it finished or not.
 
     `status` is the word for `exit_status`. `flow_run` is None if the run did not get that far, and
-    `url` if no Prefect server will be there to show it. Times are UTC.
+    `url` if no Prefect server will be there to show it. `ended` is in UTC; `seconds` is how long it
+    took, even if this machine's clock was set meanwhile.
     """
 
     status: str
     exit_status: int
     sentence: str
-    began: datetime
     ended: datetime
+    seconds: float
     records: Sequence[Record] = ()
     fail_on: Collection[Ending | Change] = ()
     dry_run: bool = False
@@ -44,9 +45,9 @@ class Account:
     in_common: str = ""
 
     @property
-    def seconds(self) -> float:
-        """How long it took; 0 if this machine's clock was set back further meanwhile."""
-        return max(0.0, (self.ended - self.began).total_seconds())
+    def began(self) -> datetime:
+        """When it began, in UTC."""
+        return self.ended - timedelta(seconds=self.seconds)
 
     def fails_for(self, record: Record) -> bool:
         """Tell whether the run fails for a test; a dry run fails for none."""

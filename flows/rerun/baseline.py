@@ -14,7 +14,6 @@ from flows.runs.sending import Logger
 from thousandeyes.awaiting import newest_rounds
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
-from thousandeyes.errors import CallFailed
 from thousandeyes.expected import expected_agents, only_agents
 from thousandeyes.fleet import MOST_PAGES, Fleet
 from thousandeyes.models import EndpointTest
@@ -22,7 +21,7 @@ from thousandeyes.own_rounds import OwnRounds, own_rounds
 from thousandeyes.record import Record
 from thousandeyes.results import ROUND_SECONDS, first_round
 
-_LONGEST: Final = 60.0  # seconds for each of the two questions
+_LONGEST: Final = 60.0  # seconds for each of the two questions, about all account groups
 _MINUTE: Final = 60.0
 _LONGEST_TO_A_NEW_ROUND: Final = 300.0  # seconds
 _LONGEST_AGO: Final = 3600.0  # seconds; rounds of a longer time are not worth the pages to read
@@ -53,7 +52,6 @@ class Baseline:
         self._client, self._options = client, options
         self._logger, self._sleep = logger, sleep
         self._fleets: dict[str | None, Fleet] = {}
-        self._pages_left = MOST_PAGES
         self._standing: dict[str, int] = {}
         self._rounds_known_of: set[str | None] = set()
         self._reaches_back = False
@@ -87,8 +85,7 @@ class Baseline:
             return  # and keep nothing: the API's list of 10,000 tests takes 12 MB
         self.tests = tests
         if self._options.wait_for_results:
-            for aid, test_ids in grouped([*to_send, *left_open], lambda one: one.aid).items():
-                await self._look_for_agents(aid, test_ids)
+            await self._look_for_agents(grouped([*to_send, *left_open], lambda one: one.aid))
         await self._look_for_rounds(to_send, died)
 
     def expected_agents(self, record: Record) -> int | None:
@@ -199,33 +196,30 @@ class Baseline:
         own, now = self.own_rounds(record), self._client.server_time()
         return own is not None and (now is None or now < own.answered_by)
 
-    async def _look_for_agents(self, aid: str | None, test_ids: Sequence[str]) -> None:
-        """Read an account group's agents, or those that its tests name, within the run's limit."""
-        fleet = Fleet(only_agents(self.tests.get(test_id) for test_id in test_ids))
-        pages = self._client.agents(aid, chosen=fleet.chosen, most_pages=self._pages_left)
-        try:
-            async with asyncio.timeout(_LONGEST):
-                async for page in pages:
-                    self._pages_left -= 1
-                    fleet.take(page, self._client.server_time() or 0.0)
-        except (CallFailed, TimeoutError) as error:
-            known = "only partly known" if fleet.names else "not known"
-            reason = str(error) or "no answer in time"
-            self._logger.warning("The agents are %s: %s", known, reason)
-            if not fleet.names:
-                return
-        self.agent_names |= fleet.names
-        self._fleets[aid] = fleet
-        of_those = " that the tests name" if fleet.chosen else ""
-        self._logger.info(
-            "%d of %d agents%s are online", len(fleet.online), len(fleet.names), of_those
-        )
-        if not fleet.complete:
-            words = (
-                "How many agents should answer is known only for tests that need no more than are "
-                "online among those read, and the others have no names"
-            )
-            self._logger.warning("%s %s", fleet.shortfall, words)
+    async def _look_for_agents(self, test_ids: Mapping[str | None, Sequence[str]]) -> None:
+        """Read the agents of account groups, or those that their tests name, within the limits."""
+        calls = iter(range(MOST_PAGES))
+
+        async def ask(aid: str | None) -> None:
+            chosen = only_agents(self.tests.get(test_id) for test_id in test_ids[aid])
+            fleet = self._fleets[aid] = Fleet(chosen)
+            async for page in self._client.agents(aid, chosen=chosen, calls=calls):
+                fleet.take(page, self._client.server_time() or 0.0)
+
+        if why := await ask_each(test_ids, ask, _LONGEST):
+            self._logger.warning("The agents are not all known: %s", why)
+        for fleet in self._fleets.values():
+            self.agent_names |= fleet.names
+            if fleet.names or fleet.complete:
+                online, read = len(fleet.online), len(fleet.names)
+                of_those = " that the tests name" if fleet.chosen else ""
+                self._logger.info("%d of %d agents%s are online", online, read, of_those)
+            if not fleet.complete:
+                words = (
+                    "How many agents should answer is known only for tests that need no more than "
+                    "are online among those read, and the others have no names"
+                )
+                self._logger.warning("%s %s", fleet.shortfall, words)
 
     async def _look_for_rounds(self, records: Sequence[Record], died: datetime | None) -> None:
         now = self._client.server_time()
@@ -240,9 +234,10 @@ class Baseline:
         async def ask(aid: str | None) -> None:
             for (group, interval), test_ids in alike.items():
                 if group == aid:
-                    self._standing |= await newest_rounds(
+                    newest = await newest_rounds(
                         self._client.read, test_ids, since=since, aid=aid, interval=interval
                     )
+                    self._standing |= newest
             self._rounds_known_of.add(aid)
 
         if why := await ask_each({aid: None for aid, _ in alike}, ask, _LONGEST):

@@ -30,6 +30,7 @@ from flows.rerun.parameters import Parameters
 from flows.rerun.watched import Watched, watching
 from tasks.server import ServerNotStarted, start_temporary_server
 from tasks.unreachable import why_unreachable
+from thousandeyes.clock import elapsed
 from thousandeyes.errors import CallFailed, InvalidTestIds, SettingsError
 from thousandeyes.live_line import LiveLine
 from thousandeyes.proxies import prepare
@@ -64,14 +65,14 @@ class _End(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None, stdin: TextIO | None = None) -> ExitStatus:
     """Run the flow as the arguments say, show its outcomes, return the exit status."""
-    began = datetime.now(UTC)
+    began = elapsed()
     try:
         given, stdin = read_arguments(arguments), stdin or sys.stdin
         opened = OutputFiles.opened(given.json_file, given.junit_file, given.inputs(stdin))
         with opened as files, watching() as seen:
             end = _to_its_end(given, stdin, seen)
             try:
-                files.write(_account(end, seen, began))
+                files.write(_account(end, seen, elapsed() - began))
             except OutputError as error:
                 return _error(str(error), end.status or ExitStatus.BROKEN)
     except (SettingsError, OutputError) as error:
@@ -192,15 +193,15 @@ def _leave(status: ExitStatus) -> NoReturn:
     os._exit(status)
 
 
-def _account(end: _End, seen: Watched, began: datetime) -> Account:
+def _account(end: _End, seen: Watched, seconds: float) -> Account:
     options = end.asked.options if end.asked else RerunOptions()
     report = seen.report
     return Account(
         end.word,
         int(end.status),
         end.sentence,
-        began,
         datetime.now(UTC),
+        seconds,
         records=seen.records,
         fail_on=options.fail_on,
         dry_run=options.dry_run,

@@ -1,11 +1,13 @@
 """What a run would do, found out only by reading: nothing is run, and little quota is spent."""
 
+import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from prefect import get_run_logger
 
+from flows.rerun.looking_up import NO_ANSWER
 from flows.rerun.plan import documented_plan
 from tasks.deployment import deployment_slug
 from tasks.markdown import plain
@@ -18,6 +20,8 @@ from thousandeyes.record import Record
 from thousandeyes.text import counted, listed
 
 KEY: Final = "endpoint-rerun-plan-"
+LONGEST: Final = 180.0
+"""Seconds in which all must be read."""
 _SHOWN: Final = 20
 
 Item = TypeVar("Item")
@@ -39,20 +43,22 @@ class Known:
 
 
 async def read_known(client: ThousandEyesClient, records: Sequence[Record]) -> Known:
-    """Read what can be read before a run: account groups, tests and agents.
+    """Read what can be read before a run, within `LONGEST`: account groups, tests and agents.
 
     Raises:
         CallFailed: The token is refused, or there is no connection.
     """
     unread: list[str] = []
+    ends_at = asyncio.get_running_loop().time() + LONGEST
 
     async def read(what: str, reading: Awaitable[Item]) -> Item | None:
         try:
-            return await reading
+            async with asyncio.timeout_at(ends_at):
+                return await reading
         except (TokenRefused, Unreachable):
             raise
-        except CallFailed as error:
-            unread.append(f"{what}: {error}")
+        except (CallFailed, TimeoutError) as error:
+            unread.append(f"{what}: {str(error) or NO_ANSWER}")
             return None
 
     groups = await read("the account groups", client.account_groups())

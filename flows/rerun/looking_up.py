@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Final, TypeVar
 
+from flows.runs.concurrency import all_or_first_error
 from flows.runs.sending import Logger
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed
@@ -11,6 +12,7 @@ from thousandeyes.models import EndpointTest
 from thousandeyes.record import Record
 
 Key = TypeVar("Key")
+NO_ANSWER: Final = "no answer in time"
 _LONGEST: Final = 10.0  # seconds; names are not worth more
 _LONGEST_FOR_ROUNDS: Final = 60.0  # without its interval no round of a test can be told
 
@@ -57,25 +59,30 @@ async def ask_each(
     ask: Callable[[str | None], Awaitable[None]],
     seconds: float | None = None,
 ) -> str:
-    """Ask for one account group after the other, so that a failure affects only its group.
+    """Ask for all account groups at once, so that one that fails or is slow affects no other.
 
     Args:
         aids: The account groups, each once; None is the run's own.
         ask: Asks for one.
-        seconds: The time that all of them have together; None: as long as it takes.
+        seconds: The time for it; None: `ask` has limits of its own.
 
     Returns:
         Why nothing is known, and of which groups if there are several; empty if all is known.
     """
-    ends_at = None if seconds is None else asyncio.get_running_loop().time() + seconds
-    failed: dict[str, list[str]] = {}
-    for aid in aids:
+    why: dict[str | None, str] = {}
+
+    async def ask_one(aid: str | None) -> None:
         try:
-            async with asyncio.timeout_at(ends_at):
+            async with asyncio.timeout(seconds):
                 await ask(aid)
         except (CallFailed, TimeoutError) as error:
-            group = f"account group {aid}" if aid else "the run's own account group"
-            failed.setdefault(str(error) or "no answer in time", []).append(group)
+            why[aid] = str(error) or NO_ANSWER
+
+    await all_or_first_error(map(ask_one, aids))
+    failed: dict[str, list[str]] = {}
+    for aid in filter(why.__contains__, aids):
+        group = f"account group {aid}" if aid else "the run's own account group"
+        failed.setdefault(why[aid], []).append(group)
     return "; ".join(
         f"{reason} ({', '.join(groups)})" if len(aids) > 1 else reason
         for reason, groups in failed.items()

@@ -1,5 +1,6 @@
 """The results of a run that is over: read once more to judge its tests."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Final
@@ -15,6 +16,9 @@ from thousandeyes.record import Record
 from thousandeyes.verdict import Verdict
 from thousandeyes.watch import Watched
 
+LONGEST: Final = 600.0
+"""Seconds in which the results of `TESTS_PER_CALL` tests must be read. If these fill all the pages
+that are read of each kind, that takes two minutes of the organization's whole quota."""
 _NOW: Final = 0.0
 """The only poll is due now, and is the last."""
 
@@ -72,7 +76,8 @@ class ReadingAgain:
         ]
         tests = [test for _, test in some]
         client = self._judging.client
-        await read_results(client.read, tests, client.server_time())
+        async with asyncio.timeout(LONGEST):  # not of writing, which may wait for Prefect
+            await read_results(client.read, tests, client.server_time())
         for record, test in some:
             await self._take(record, test)
 

@@ -38,7 +38,7 @@ class Results:
     ) -> None:
         self._judging = judging
         self._others_of = others
-        self._others: asyncio.Task[Others] | None = None
+        self._others: dict[str | None, asyncio.Task[Others]] = {}
         self._on_known = on_known
         self._clock = clock
         self._awaiting = Awaiting(judging.client.read, self._done, clock=clock)
@@ -95,14 +95,14 @@ class Results:
         """Stop looking: what is known of each test has to do."""
         self._awaiting.give_up(reason)
 
-    async def follow(self) -> None:
-        """Look for results until those of the last test are known."""
+    async def follow(self, aid: str | None) -> None:
+        """Look for results until those of the account group's last test are known."""
         try:
-            await self._awaiting.follow()
+            await self._awaiting.follow(aid)
         except Exception as error:
             self._judging.logger.exception("Unexpected error while waiting for results")
-            self._awaiting.give_up(f"unexpected {type(error).__name__}, see the log")
-            await self._awaiting.follow()
+            self._awaiting.give_up_on(aid, f"unexpected {type(error).__name__}, see the log")
+            await self._awaiting.follow(aid)
 
     async def _done(self, watched: Watched, trouble: str) -> None:
         record = self._records[watched.test_id]
@@ -130,7 +130,7 @@ class Results:
         if min(row.round_id for row in watched.rows) <= first:
             return ""
         try:
-            others = await self._ask_about_others()
+            others = await self._ask_about_others(record.aid)
         except NoAccess as error:
             watched.end_rounds(first)
             return str(error)
@@ -139,13 +139,14 @@ class Results:
             watched.end_rounds(own.until)
         return ""
 
-    async def _ask_about_others(self) -> Others:
+    async def _ask_about_others(self, aid: str | None) -> Others:
         """Find out what other runs sent of the tests in doubt, once for all of one look."""
-        if not self._others or self._others.done():
-            doubts = [record for record in self._records.values() if record.in_doubt]
-            asking = self._others_of(doubts, self._judging.baseline)
-            self._others = asyncio.ensure_future(asking)
-        return await self._others
+        asking = self._others.get(aid)
+        if not asking or asking.done():
+            doubts = [one for one in self._records.values() if one.in_doubt and one.aid == aid]
+            asking = asyncio.ensure_future(self._others_of(doubts, self._judging.baseline))
+            self._others[aid] = asking
+        return await asking
 
 
 def wants_results(record: Record, options: RerunOptions) -> bool:

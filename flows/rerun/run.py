@@ -86,7 +86,8 @@ class Run:
             died: What is known of the run, if an attempt of it may have sent more than it recorded.
         """
         sending = self._send_all(to_send, left_open, died)
-        await all_or_first_error([sending, self.results.follow()])
+        aids = dict.fromkeys(record.aid for record in [*to_send, *left_open])
+        await all_or_first_error([sending, *map(self.results.follow, aids)])
 
     def stop(self, reason: str) -> None:
         """Send nothing more and wait for nothing more."""
@@ -99,7 +100,7 @@ class Run:
         left_open: Sequence[Record],
         died: Died | None,
     ) -> None:
-        with self._sending.through(self._client.gate, self._options.deadline_minutes):
+        with self._sending.through(self._client, self._options.deadline_minutes):
             await self._prepare(to_send, left_open, died)
             if died:
                 at_a_time = self._options.max_in_flight

@@ -6,6 +6,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from prefect.exceptions import Pause
@@ -14,6 +15,7 @@ from flows.runs.breaker import Breaker
 from flows.runs.concurrency import all_or_first_error
 from flows.runs.ownership import SUSPENDED, TRUSTED, OwnRun
 from tasks.server_calls import NoAccess
+from thousandeyes.caller import Caller
 from thousandeyes.clock import elapsed
 from thousandeyes.errors import CallFailed, RunStopped, TokenRefused
 from thousandeyes.gate import QuotaGate
@@ -57,13 +59,14 @@ class Sending:
         self._breaker = Breaker()
         self._under_way: list[Record] = []
         self._gate: QuotaGate | None = None
+        self._now: Callable[[], datetime] = partial(datetime.now, UTC)
         self._closed: dict[str | None, str] = {}
         self._stopped_for_all = False
 
     @contextmanager
-    def through(self, gate: QuotaGate, deadline_minutes: float | None = None) -> Iterator[None]:
-        """Send through this gate in the block; when the deadline comes, the run stops."""
-        self._gate = gate
+    def through(self, client: Caller, deadline_minutes: float | None = None) -> Iterator[None]:
+        """Send through this client in the block; when the deadline comes, the run stops."""
+        self._gate, self._now = client.gate, client.now
         if deadline_minutes is None:
             yield
             return
@@ -166,7 +169,7 @@ class Sending:
 
     async def finish(self, record: Record) -> None:
         """Record how a test that was sent stands."""
-        record.finished(datetime.now(UTC))
+        record.finished(self._now())
         # If the run continues in another process, this one records only what it sent: the other
         # may have sent the rest.
         if not (self._own_run.lost and record.outcome in UNHEARD):
@@ -203,7 +206,7 @@ class Sending:
         self.stopped = reason
         self._tell_the_rest(reason)
         for record in self._under_way:
-            record.finished(datetime.now(UTC))
+            record.finished(self._now())
 
     async def close(self) -> None:
         """Record the tests that were under way when the run was cut short."""

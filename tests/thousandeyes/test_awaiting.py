@@ -1,7 +1,7 @@
 """The loop, on the virtual clock, with an API that says what it is told to."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -77,11 +77,15 @@ def awaited(api: Api, *tests: Watched) -> Done:
         for test in tests:
             awaiting.add(test)
         awaiting.close()
-        await awaiting.follow()
+        await followed(awaiting, dict.fromkeys(test.aid for test in tests))
         assert len(awaiting) == 0
 
     run(main())
     return done
+
+
+async def followed(awaiting: Awaiting, aids: Iterable[str | None]) -> None:
+    await asyncio.gather(*map(awaiting.follow, aids))
 
 
 def page(*rows: dict[str, Any], total: int | None = None, cursor: str = "") -> dict[str, Any]:
@@ -247,13 +251,16 @@ def test_an_unexpected_error_in_an_account_group_costs_the_others_no_verdict() -
 
     async def main() -> None:
         awaiting = Awaiting(api.read, done, clock=asyncio.get_running_loop().time)
-        awaiting.add(watched("1", expected=1, aid="A"))
+        awaiting.add(watched("1", expected=1, aid="A", next_poll=100.0))
         awaiting.add(watched("2", expected=1, aid="B"))
         awaiting.close()
+        other = asyncio.ensure_future(awaiting.follow("A"))
         with pytest.raises(ValueError, match="odd"):
-            await awaiting.follow()
-        awaiting.give_up("unexpected")
-        await awaiting.follow()
+            await awaiting.follow("B")
+        awaiting.give_up_on("B", "unexpected")
+        await awaiting.follow("B")
+        assert [*done.tests] == ["2"]
+        await other
 
     run(main())
     assert {test_id: trouble for test_id, (_, _, trouble) in done.tests.items()} == {
@@ -262,10 +269,31 @@ def test_an_unexpected_error_in_an_account_group_costs_the_others_no_verdict() -
     }
 
 
-def test_account_groups_that_failed_lately_are_read_last() -> None:
-    api = Api(lambda _, ids, __: Forbidden("403", 403) if ids[0] == "1" else page())
-    awaited(api, watched("1", aid="A"), watched("2", aid="B"))
-    assert [aid for *_, aid in api.calls][:4] == ["A", "B", "B", "A"]
+@pytest.mark.parametrize("slow_first", [True, False])
+def test_an_account_group_whose_pages_are_slow_and_never_end_costs_the_others_no_time(
+    *, slow_first: bool
+) -> None:
+    class Slow(Api):
+        async def read(self, *arguments: Any, **options: Any) -> Any:
+            await asyncio.sleep(20 if options["aid"] == "slow" else 0.1)
+            return await super().read(*arguments, **options)
+
+    number = iter(range(10**9))
+
+    def answer(_: str, ids: list[str], __: str | None) -> Any:
+        if ids[0] == "1":
+            return page(row(agent=f"{next(number)}"), cursor=f"{next(number)}")
+        return page(*map(row, ids))
+
+    tests = [watched("1", aid="slow"), watched("2", expected=1), watched("3", expected=2)]
+    done = awaited(Slow(answer), *(tests if slow_first else reversed(tests)))
+    assert {test_id: trouble for test_id, (_, _, trouble) in done.tests.items()} == {
+        "1": "the time for results ran out",
+        "2": "",
+        "3": "",
+    }
+    assert done.tests["2"][0] < 11
+    assert done.tests["3"][0] < 300, "two quiet looks after its first answer"
 
 
 def test_a_test_that_comes_when_its_account_group_is_given_up_is_let_go_without_a_call() -> None:
@@ -275,7 +303,7 @@ def test_a_test_that_comes_when_its_account_group_is_given_up_is_let_go_without_
     async def main() -> None:
         awaiting = Awaiting(api.read, done, clock=asyncio.get_running_loop().time)
         awaiting.add(watched("1", aid="A"))
-        following = asyncio.ensure_future(awaiting.follow())
+        following = asyncio.ensure_future(followed(awaiting, "AB"))
         await asyncio.sleep(200)
         calls = len(api.calls)
         awaiting.add(watched("2", aid="A", next_poll=210.0))
@@ -334,7 +362,7 @@ def test_a_test_added_while_others_are_awaited_is_looked_for_in_its_time() -> No
 
     async def main() -> None:
         awaiting = Awaiting(api.read, done, clock=asyncio.get_running_loop().time)
-        following = asyncio.ensure_future(awaiting.follow())
+        following = asyncio.ensure_future(awaiting.follow(None))
         awaiting.add(watched("slow", expected=1, next_poll=200.0))
         await asyncio.sleep(50)
         awaiting.add(watched("new", expected=1, next_poll=60.0))
@@ -368,7 +396,7 @@ def test_who_gives_up_while_nothing_is_due_waits_no_longer() -> None:
         loop = asyncio.get_running_loop()
         awaiting = Awaiting(Api(lambda *_: page()).read, done, clock=loop.time)
         awaiting.add(watched())
-        following = asyncio.ensure_future(awaiting.follow())
+        following = asyncio.ensure_future(awaiting.follow(None))
         await asyncio.sleep(1)
         awaiting.give_up("the run was stopped")
         await asyncio.sleep(1)

@@ -768,7 +768,7 @@ class TestAgents:
         chosen = [agent.id for agent in app.state.simulator.agents]
         with serve(app) as server:
             async with client_of(server.url) as client:
-                fleet = await self.read(client, chosen=chosen, most_pages=most)
+                fleet = await self.read(client, chosen=chosen, calls=range(most))
         assert len(app.state.simulator.calls) == most
         assert not fleet.complete
 

@@ -1,6 +1,7 @@
 """The same job from the command line: arguments in, a table and an exit status out."""
 
 import io
+import itertools
 import json
 import os
 import re
@@ -8,8 +9,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from prefect import get_client
@@ -474,6 +476,23 @@ def test_a_list_that_is_to_be_read_is_not_emptied_for_the_outcomes(
     with file.open() as read:
         assert main(["-", output, str(tmp_path / "outcomes")], read) == 0
     assert calls[0]["test_ids"] == ["202701"]
+
+
+def test_a_clock_that_was_set_meanwhile_makes_no_run_longer(
+    flow: Flow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = itertools.count()
+
+    class Stepped(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + next(steps) * timedelta(minutes=50)
+
+    monkeypatch.setattr(flows.rerun.command_line, "datetime", Stepped)
+    flow(accepted)
+    assert main(["1", "--json", str(tmp_path / "outcomes")]) == 0
+    told = json.loads((tmp_path / "outcomes").read_text())
+    assert 0 <= told["seconds"] < 3000
 
 
 def test_lists_may_be_given_in_parts(flow: Flow) -> None:

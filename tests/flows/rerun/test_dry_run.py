@@ -1,5 +1,7 @@
 """What a run would do: found out, told and recorded, with nothing sent."""
 
+import asyncio
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,20 +10,26 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import httpx
 import pytest
+from pydantic import SecretStr
 
 from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.command_line import main
-from flows.rerun.dry_run import KEY, Known, findings, markdown
+from flows.rerun.dry_run import KEY, LONGEST, Known, findings, markdown, read_known
 from flows.rerun.plan import documented_plan
 from tasks.publication import DRY_RUNS
 from tests.flows.rerun.schema import keeps_to_its_schema
 from tests.flows.scene import SUMMARY, Simulate, artifacts_of, ids, sent
+from tests.thousandeyes.virtual_time import run
+from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import SettingsError, TokenRefused
 from thousandeyes.fleet import AgentsPage, Fleet
+from thousandeyes.gate import QuotaGate
 from thousandeyes.models import AccountGroup, Agent, EndpointTest
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
+from thousandeyes.settings import ThousandEyesSettings
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -101,6 +109,28 @@ def test_what_could_not_be_read_is_told_and_nothing_concluded_from_it() -> None:
     assert findings(records, unread) == [
         "Could not read the tests of account group 7: 403: Forbidden."
     ]
+
+
+def test_what_an_api_that_trickles_does_not_tell_within_minutes_is_not_waited_for() -> None:
+    cursors = itertools.count()
+
+    async def trickle(request: httpx.Request) -> httpx.Response:
+        agents = request.url.path.endswith("/agents")
+        await asyncio.sleep(50 if agents else 0.1)
+        next_page = {"next": {"href": f"/?cursor={next(cursors)}"}}
+        listed = {"agents": [{"id": "a"}], "_links": next_page} if agents else {"tests": []}
+        return httpx.Response(200, json={"accountGroups": [], **listed})
+
+    async def main() -> tuple[Known, float]:
+        loop, settings = asyncio.get_running_loop(), ThousandEyesSettings(token=SecretStr("secret"))
+        gate, transport = QuotaGate(clock=loop.time), httpx.MockTransport(trickle)
+        async with ThousandEyesClient(settings, gate=gate, transport=transport) as client:
+            return await read_known(client, RECORDS), loop.time()
+
+    known, took = run(main())
+    assert known.unread == ["the agents: no answer in time"]
+    assert known.tests == {None: {}}
+    assert took <= LONGEST
 
 
 def test_the_plan_counts_with_the_documented_limit_and_the_reserve() -> None:

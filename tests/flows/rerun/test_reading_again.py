@@ -1,11 +1,15 @@
 """What becomes of a run's tests when their results are read again, on the virtual clock."""
 
+import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from flows.rerun.reading_again import LONGEST
 from tests.flows.rerun.test_results import ALL_ONLINE, HTTP, IDS, NETWORK, verdict_of
 from tests.flows.rerun.world import NOON, World
+from thousandeyes.client import ThousandEyesClient
 from thousandeyes.simulator import Behaviour
 from thousandeyes.simulator.faults import ResultFaults
 
@@ -105,6 +109,29 @@ def test_an_account_group_that_can_not_be_read_leaves_its_own_verdicts_alone() -
     assert trouble.startswith("403: ")
     assert trouble.endswith(" (account group 1234)")
     assert [verdict_of(record).provisional for record in records] == [True, True, False, False]
+
+
+def test_reading_that_takes_too_long_ends_and_the_verdicts_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(tests=IDS, agents_of={"*": [LATE]}, **ALL_ONLINE)
+    records = list(world.rerun(wait_for_results=True).values())
+    for record in records[:2]:
+        record.aid = "1234"
+    read = ThousandEyesClient.read
+
+    async def slow(client: ThousandEyesClient, method: str, path: str, **asked: Any) -> Any:
+        pages = 90 if asked["aid"] and "/test-results/" in path else 1
+        for _ in range(pages):
+            told = await read(client, method, path, **asked)
+            await asyncio.sleep(20 if pages > 1 else 0)
+        return told
+
+    monkeypatch.setattr(ThousandEyesClient, "read", slow)
+    trouble = world.read_again(records, after=1200)
+    assert trouble == "no answer in time (account group 1234)"
+    assert [verdict_of(record).provisional for record in records] == [True, True, False, False]
+    assert world.clock() - world.starts_at < LONGEST + 30
 
 
 def test_a_verdict_that_was_final_stays_and_its_laptops_are_known_again() -> None:

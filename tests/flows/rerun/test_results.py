@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from tests.thousandeyes.steady import steady
 from tests.thousandeyes.virtual_time import run
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
-from thousandeyes.fleet import MOST_PAGES
+from thousandeyes.fleet import MOST_PAGES, AgentsPage
 from thousandeyes.models import EndpointTest
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
@@ -325,6 +325,29 @@ class TestLargeFleets:
         assert len(world.agent_calls) == MOST_PAGES
         assert [verdict_of(record).agents_expected for record in records] == [25, 25]
 
+    def test_account_groups_whose_agents_are_slow_keep_a_run_a_minute_and_cost_no_other_its_own(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        agents = ThousandEyesClient.agents
+
+        async def trickling(
+            client: ThousandEyesClient, aid: str | None, **asked: Any
+        ) -> AsyncIterator[AgentsPage]:
+            await asyncio.sleep(170 if aid else 0)
+            async for page in agents(client, aid, **asked):
+                yield page
+
+        monkeypatch.setattr(ThousandEyesClient, "agents", trickling)
+        world = World(tests=IDS, **ALL_ONLINE)
+        records = [Record(one, aid=aid) for one, aid in zip(IDS, [*"789", None], strict=True)]
+        run(world.execute(records, RerunOptions(wait_for_results=True)))
+        sent = [call.at for call in world.simulator.calls if call.path.endswith("/run")]
+        assert max(sent) < NOON + 65
+        assert verdict_of(records[3]).agents_expected == 25
+        assert "no answer in time (account group 7, account group 8, account group 9)" in (
+            caplog.text
+        )
+
     def test_where_all_tests_name_their_agents_only_these_are_asked_for(self) -> None:
         world = World(tests=[], agents=5_000, seed=9)
         agents = world.simulator.agents
@@ -589,6 +612,21 @@ class TestAnAccountGroupThatCanNotBeRead:
         died = datetime.fromtimestamp(NOON + 270, UTC)
         records = self.rerun(skip_if_run_within_minutes=1, max_in_flight=1, died=died)
         assert [record.maybe_duplicate for record in records] == [True, False, True, True]
+
+    def test_leaves_the_intervals_and_rounds_of_the_others_known_though_it_never_answers(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read = ThousandEyesClient.read
+
+        async def silent(
+            client: ThousandEyesClient, *asked: Any, aid: str | None = None, **more: Any
+        ) -> Any:
+            await asyncio.sleep(170 if aid == "8" else 0)
+            return await read(client, *asked, aid=aid, **more)
+
+        monkeypatch.setattr(ThousandEyesClient, "read", silent)
+        records = self.rerun(skip_if_run_within_minutes=60)
+        assert [record.outcome for record in records[:2]] == ["skipped", "skipped"]
 
     def test_is_named_with_what_it_answered(self, caplog: pytest.LogCaptureFixture) -> None:
         self.rerun(delivery="at_most_once")

@@ -194,12 +194,12 @@ async def test_a_retried_run_brings_the_verdicts_that_are_missing_and_sends_noth
     simulator = simulate(tests=ids(3), faults={"202702": Fault(replies=["dropped_after"])}, **QUICK)
     follow, attempts = Results.follow, []
 
-    async def broken_once(self: Results) -> None:
+    async def broken_once(self: Results, aid: str | None) -> None:
         attempts.append(1)
         if len(attempts) == 1:
             await wait_until(lambda: len(self) == 3)
             raise ZeroDivisionError
-        await follow(self)
+        await follow(self, aid)
 
     monkeypatch.setattr(Results, "follow", broken_once)
     options = RerunOptions(wait_for_results=True, delivery="at_most_once")

@@ -4,24 +4,30 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Running
+from pydantic import SecretStr
 
 from flows.runs.breaker import IN_A_ROW
 from flows.runs.ownership import OwnRun
 from flows.runs.sending import Sending
 from tasks.server_calls import NoAccess
+from thousandeyes.caller import Caller
+from thousandeyes.client import ThousandEyesClient
 from thousandeyes.errors import CallFailed, Forbidden, ReplyLost, RunStopped, Unreachable
-from thousandeyes.gate import QuotaGate
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
+from thousandeyes.settings import ThousandEyesSettings
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
+SETTINGS = ThousandEyesSettings(token=SecretStr("secret-token"))
 LOGGER = logging.getLogger("test")
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
@@ -198,11 +204,32 @@ async def test_no_call_goes_out_after_a_deadline_that_came_while_the_machine_sle
         now += 50  # the machine sleeps, and the event loop's clock stands still
         return True
 
-    with sending.through(QuotaGate(), deadline_minutes=1.0):
+    with sending.through(Caller(SETTINGS), deadline_minutes=1.0):
         await sent_by(sending, records, api, write_ahead)
     assert api.sent.total() == 1
     assert sending.stopped == "the deadline of 1 minute has passed"
     assert records[1].outcome is Outcome.NOT_ATTEMPTED
+
+
+@pytest.mark.parametrize("cut", [False, True])
+async def test_how_long_a_test_took_is_measured_by_a_clock_that_nobody_sets(cut: bool) -> None:  # noqa: FBT001
+    """The client's is at eight, whatever the machine's has been set to meanwhile."""
+    record, now = Record("1"), NOW.timestamp()
+    sending = Sending([record], Asked(), Kept(), LOGGER)
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        nonlocal now
+        now += 7
+        if cut:
+            sending.cut_short("somebody cancels it")
+        return httpx.Response(200, json={})
+
+    transport = httpx.MockTransport(answer)
+    async with ThousandEyesClient(SETTINGS, transport=transport, clock=lambda: now) as client:
+        with sending.through(client):
+            await sending.send(record, partial(client.rerun, record), nothing)
+            await sending.finish(record)
+    assert (record.started_at, record.seconds) == (NOW, 7)
 
 
 async def test_nothing_is_sent_where_nobody_tells_whether_it_may_be() -> None:
