@@ -7,6 +7,7 @@ from prefect import get_client
 from prefect.settings import Settings
 
 from deployments.bootstrap import main
+from deployments.environments import OF_THE_SERVER
 from deployments.server_settings import _weak, unshared, weak_settings
 from tests.chaos.proxy import Proxy
 from tests.deployments.scene import client_of
@@ -55,7 +56,13 @@ def as_shown(**server: Any) -> Any:
     return Settings.model_validate({"server": server}).model_dump(mode="json")["server"]
 
 
-def test_one_that_shares_its_events_and_keeps_the_rest_to_itself_is_warned_of() -> None:
+@pytest.mark.parametrize(
+    "storage", ["prefect.server.concurrency.lease_storage.filesystem", OF_THE_SERVER[LEASES]]
+)
+def test_one_that_shares_its_events_and_keeps_the_rest_to_itself_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, storage: str
+) -> None:
+    monkeypatch.setenv(LEASES, storage)
     shared = {"messaging_broker": "prefect_redis.messaging"}
     assert [step.what for step in unshared(as_shown(events=shared))] == [
         "setting PREFECT_MESSAGING_CACHE",
@@ -67,7 +74,7 @@ def test_one_that_shares_its_events_and_keeps_the_rest_to_itself_is_warned_of() 
 
 
 def test_one_that_keeps_all_to_itself_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(LEASES, "prefect.server.concurrency.lease_storage.filesystem")
+    monkeypatch.setenv(LEASES, OF_THE_SERVER[LEASES])
     assert list(unshared(as_shown())) == []
 
 
