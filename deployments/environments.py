@@ -20,11 +20,9 @@ _PASSED_ON: Final = (
 """Prefect variables that are passed on to the server; all others are for the user's own Prefect."""
 
 OF_THE_SERVER: Final = {
-    # Keeps a run's place under a concurrency limit when the server is restarted. Prefect's default
-    # is the server's memory, and a run that loses its lease ends as crashed.
-    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
-        "prefect.server.concurrency.lease_storage.filesystem"
-    ),
+    # Keeps a run's place under a concurrency limit when the server is restarted or unreachable.
+    # Prefect's default is the server's memory, and a run that loses its lease ends as crashed.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "deployments.leases",
     "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
 }
 """Settings of the server that differ from Prefect's defaults."""

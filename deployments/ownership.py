@@ -215,8 +215,9 @@ def renamed(
 
 
 def _work(automation: AutomationCore) -> object:
-    # What it watches is compared: somebody's own automation may do the same for other runs.
-    return automation.trigger.model_dump(exclude={"threshold", "within"}), [
+    # What it watches is compared: somebody's own automation may do the same for other runs. After
+    # which events it does so is not: an older version of the file may have named others.
+    return automation.trigger.model_dump(exclude={"after", "threshold", "within"}), [
         (action.type, getattr(action, "deployment_id", None)) for action in automation.actions
     ]
 

@@ -79,9 +79,8 @@ def unshared(server: Mapping[str, Any]) -> Iterator[Step]:
 
 def _is_own(value: str | None) -> bool:
     """Return whether a setting names something of only this server; an unknown one doesn't."""
-    return value is not None and (
-        value.endswith((".memory", ".filesystem")) or value.startswith("memory:")
-    )
+    on_this_machine = (".memory", ".filesystem", "deployments.leases")
+    return value is not None and (value.endswith(on_this_machine) or value.startswith("memory:"))
 
 
 def _step(variable: str, why: str, page: str = "several-machines") -> Step:

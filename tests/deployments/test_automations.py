@@ -249,8 +249,17 @@ def test_a_notification_holds_no_tag_no_link_no_picture_and_no_mention(
     assert len(told) < 10_100
     for harm in ("<", ">", "*", "`", "//", "www.", "](", "][", "]:", "@e"):
         assert harm not in told
-    if "{{ flow_run.state.message" in template and len(text) < 3_000:
+    if "flow_run.state.message" in template and len(text) < 3_000:
         assert told.strip().translate(AS_MEANT) == text
+
+
+@pytest.mark.parametrize("message", [None, ""])
+def test_a_notification_about_a_run_that_gives_no_reason_says_so(message: str | None) -> None:
+    [entry] = [one for one in read_automations() if one.name == NEEDS_A_LOOK]
+    body = entry.actions[0]["body"].replace("{{ flow_run|ui_url }}", "https://prefect.example/runs")
+    state = SimpleNamespace(name="Cancelled", message=message)
+    told = render_user_template_sync(body, {"flow_run": SimpleNamespace(state=state)})
+    assert told == "Prefect gives no reason.\nhttps://prefect.example/runs"
 
 
 NAME = "*Pay*_roll_ `x` ~y~ :fire: !channel> @here <b>Vienna</b> https://evil.invalid|here>"

@@ -5,14 +5,15 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import pytest
 from prefect import get_client
-from prefect.client.schemas.objects import FlowRun
-from prefect.states import Crashed, Pending
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.states import Crashed, Pending, Running, Scheduled, Suspended
 
 from tasks.artifacts import read_outcomes
 from tests.deployments.scene import client_of, runs_of, simulated, start, switched_on, until
@@ -44,6 +45,15 @@ async def started() -> FlowRun:
     return await start(ON_DEMAND, PARAMETERS)
 
 
+async def brought_to(*states: State[Any]) -> FlowRun:
+    """Return a run that was brought to one state after another, and that nothing executes."""
+    flow_run = await started()
+    async with get_client() as client:
+        for state in states:
+            await client.set_flow_run_state(flow_run.id, state)
+    return flow_run
+
+
 async def sent(simulator: Any, count: int) -> None:
     async def reached() -> bool:
         return len(runs(simulator)) >= count
@@ -55,9 +65,14 @@ def runs(simulator: Any) -> list[str]:
     return [call.test_id for call in simulator.calls if call.path.endswith("/run")]
 
 
-async def crashed(flow_run: FlowRun) -> bool:
+async def state_of(flow_run: FlowRun) -> State[Any]:
     state = (await read(flow_run.id)).state
-    return bool(state and state.is_crashed())
+    assert state
+    return state
+
+
+async def crashed(flow_run: FlowRun) -> bool:
+    return (await state_of(flow_run)).is_crashed()
 
 
 async def gone(process: int) -> bool:
@@ -144,14 +159,21 @@ async def test_a_silent_process_whose_run_goes_on_elsewhere_sends_nothing_when_i
     assert after.state.id == ended.state.id
 
 
-async def test_a_run_that_a_worker_took_and_never_began_is_crashed(machines: Topology) -> None:
+async def test_a_run_that_dies_before_its_first_heartbeat_is_crashed_and_one_that_waits_is_not(
+    machines: Topology,
+) -> None:
     assert machines
-    async with switched_on(NEVER_BEGAN, within=10):
-        run = await started()
-        async with get_client() as client:
-            # As a worker does when it takes one, and dies then.
-            await client.set_flow_run_state(run.id, Pending())
-        await until(lambda: crashed(run))
-    state = (await read(run.id)).state
-    assert state
-    assert state.message == "A worker took it, and it did not begin within ten minutes."
+    began: list[State[Any]] = [Pending(), Running()]
+    async with switched_on(NEVER_BEGAN, within=10), switched_on(SILENT, within=10):
+        # As a worker and a run do, until their machine dies.
+        waits = await brought_to(*began, Suspended(timeout_seconds=3600))
+        taken = await brought_to(Pending())
+        first = await brought_to(*began)
+        again = await brought_to(*began, Crashed(), Scheduled(), *began)
+        for run in (taken, first, again):
+            await until(partial(crashed, run))
+    assert [(await state_of(run)).message for run in (taken, first, again)] == [
+        "A worker took it, and it did not begin within ten minutes.",
+        *["Sent no heartbeat for ten minutes, so it counts as crashed."] * 2,
+    ]
+    assert (await state_of(waits)).name == "Suspended"

@@ -315,6 +315,7 @@ def there(one: AutomationCore, **changes: Any) -> Automation:
         (RUNS, {"action_schedule_after": timedelta(5)}),
         (NOTIFIES, {"trigger_threshold": 3, "trigger_within": timedelta(hours=1)}),
         (SILENT, {"trigger_within": timedelta(minutes=30)}),
+        (SILENT, {"trigger_after": {"prefect.flow-run.heartbeat"}}),
     ],
 )
 def test_a_renamed_automation_is_known_by_what_it_does(

@@ -8,6 +8,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, Settings, temporary_settings
 
 from deployments.bootstrap import main
+from deployments.environments import OF_THE_SERVER
 from deployments.server_settings import _weak, unshared, weak_settings
 from deployments.steps import Step
 from tests.chaos.proxy import Proxy
@@ -57,7 +58,13 @@ def as_shown(**server: Any) -> Any:
     return Settings.model_validate({"server": server}).model_dump(mode="json")["server"]
 
 
-def test_one_that_shares_its_events_and_keeps_the_rest_to_itself_is_warned_of() -> None:
+@pytest.mark.parametrize(
+    "storage", ["prefect.server.concurrency.lease_storage.filesystem", OF_THE_SERVER[LEASES]]
+)
+def test_one_that_shares_its_events_and_keeps_the_rest_to_itself_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, storage: str
+) -> None:
+    monkeypatch.setenv(LEASES, storage)
     shared = {"messaging_broker": "prefect_redis.messaging"}
     assert [step.what for step in unshared(as_shown(events=shared))] == [
         "setting PREFECT_MESSAGING_CACHE",
@@ -69,7 +76,7 @@ def test_one_that_shares_its_events_and_keeps_the_rest_to_itself_is_warned_of() 
 
 
 def test_one_that_keeps_all_to_itself_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(LEASES, "prefect.server.concurrency.lease_storage.filesystem")
+    monkeypatch.setenv(LEASES, OF_THE_SERVER[LEASES])
     assert list(unshared(as_shown())) == []
 
 

@@ -77,9 +77,9 @@ class Topology:
         ours = {"PREFECT_API_URL": f"{self.url}/api"}
         if self.auth:
             ours["PREFECT_API_AUTH_STRING"] = self.auth
-        env = environment(self.directory / "home", **ours | variables)
+        env = environment(self.directory / "home", **ours)
         del env["PYTHONPATH"]  # the project is installed, wherever a process runs
-        return env
+        return env | variables
 
     def start(self) -> None:
         """Start the server as `make serve` does, or as the docs tell, and wait until it answers."""
