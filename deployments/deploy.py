@@ -56,12 +56,25 @@ async def apply_deployments(
                 await _update(client, one, there, plan.update)
             yield Step(Found.DIFFERENT, what, _told(one, plan.changed))
         if plan.kept or plan.misfits:
-            fail = [f"its runs fail: {where}: {why}" for where, why in plan.misfits.items()]
-            if "job_variables" in plan.kept:
-                fail += await _refusals(client, one.work_pool.name, there.job_variables)
+            fail = await _failures(client, one, there, plan)
             yield left(what, FILE.name, plan.kept, *fail)
         elif not plan.update:
             yield Step(Found.AS_IT_SHOULD_BE, what)
+
+
+async def _failures(
+    client: PrefectClient, one: Deployment, there: DeploymentResponse, plan: Plan
+) -> list[str]:
+    """Return what goes wrong because of what is left as it is."""
+    fail = [f"its runs fail: {where}: {why}" for where, why in plan.misfits.items()]
+    if "entrypoint" in plan.kept:
+        fail.append(
+            f"its workers have the flow as {there.entrypoint}: run bootstrap where this project is "
+            "installed as it is for them"
+        )
+    if "job_variables" in plan.kept:
+        fail += await _refusals(client, one.work_pool.name, there.job_variables)
+    return fail
 
 
 def _told(one: Deployment, changed: Sequence[str]) -> str:

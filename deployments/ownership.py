@@ -55,7 +55,8 @@ class Plan:
     def of(cls, one: Deployment, there: DeploymentResponse, *, overwrite: bool) -> Self:
         """Compare a deployment of the file with the one on a server."""
         wanted, different = _as_an_update(one), _differences(one, there)
-        fields = {field for field in different if overwrite or field in _OF_THE_FILE}
+        owned = _OF_THE_FILE - ({"entrypoint"} if _is_elsewhere(one, there) else set())
+        fields = {field for field in different if overwrite or field in owned}
         misfits = _misfits(one, there, {"parameters", "schedules"} - fields)
         if "parameters" in misfits:
             # A server refuses a form that its parameters don't fit.
@@ -69,6 +70,12 @@ class Plan:
             [words for field in different if field not in fields for words in different[field]],
             misfits,
         )
+
+
+def _is_elsewhere(one: Deployment, there: DeploymentResponse) -> bool:
+    """Tell whether the workers have this flow under another package: installed, or a checkout."""
+    theirs = there.entrypoint or ""
+    return theirs.endswith(f".{one.entrypoint}") or one.entrypoint.endswith(f".{theirs}")
 
 
 def _differences(one: Deployment, there: DeploymentResponse) -> dict[str, list[str]]:

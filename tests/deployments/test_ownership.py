@@ -125,6 +125,19 @@ def test_what_people_set_is_left_and_what_the_file_owns_is_mended(
 
 
 @pytest.mark.parametrize(
+    "theirs",
+    [f"prefect_thousandeyes.{SCHEDULED.entrypoint}", SCHEDULED.entrypoint.partition(".")[2]],
+    ids=["ours is a checkout", "theirs is"],
+)
+def test_a_deployment_of_a_project_that_is_installed_otherwise_is_left(theirs: str) -> None:
+    there = on_a_server(entrypoint=theirs)
+    plan = Plan.of(SCHEDULED, there, overwrite=False)
+    assert (plan.kept, plan.update) == (["entrypoint"], {})
+    plan = Plan.of(SCHEDULED, there, overwrite=True)
+    assert (plan.kept, plan.update) == ([], {"entrypoint": SCHEDULED.entrypoint})
+
+
+@pytest.mark.parametrize(
     ("schedules", "told"),
     [
         ([schedule(active=True)], ["schedule weekdays-at-10 active"]),
