@@ -1,6 +1,7 @@
 """A Prefect home and an environment of the tests' own: the user's are neither read nor written."""
 
 import fcntl
+import gc
 import os
 import shutil
 import subprocess
@@ -81,10 +82,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.prefect)
 
 
+def pytest_collection_finish() -> None:
+    """Keep the collector of garbage from looking again at all modules and tests, which stay."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run where no `.env` of the user's lies."""
-    monkeypatch.chdir(tmp_path)
+def _elsewhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run where no `.env` of the user's lies: in the test's own directory, or in an empty one."""
+    # pytest looks at all earlier ones to make a test's own, which few tests need.
+    own = "tmp_path" in request.fixturenames
+    monkeypatch.chdir(request.getfixturevalue("tmp_path") if own else tempfile.mkdtemp())
 
 
 @pytest.fixture(autouse=True)

@@ -78,8 +78,8 @@ def machines(request: pytest.FixtureRequest) -> Topology:
     return topology
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Path:
+@pytest.fixture
+def chromium(tmp_path: Path) -> Path:  # noqa: ARG001 - a page leaves a picture there if a test fails
     _needed(CHROMIUM.exists(), "Chromium")
     return CHROMIUM
 
