@@ -103,9 +103,11 @@ def _demonstrate(console: Console) -> int:
     console.print(
         f"\nReruns {len(_TEST_IDS) + 1} tests of a simulated organization twice, as if in the "
         "evening and\non the next morning, and waits for what its laptops measure. One test no "
-        "longer\nexists. In the morning six tests misbehave, and three fail for a cause that "
-        "some\nlaptops share. The quota is as in reality, but faster: 24 reruns every "
-        f"{WINDOW_SECONDS:.0f} s,\nnot every minute.\n"
+        "longer\nexists, one is forbidden, and one fails only in the evening, when some "
+        "laptops\ncan't look up a name. In the morning the calls of five others go wrong, of "
+        "which\ntwo succeed at another try, and three more fail for a cause that some laptops\n"
+        f"share. The quota is as in reality, but faster: 24 reruns every {WINDOW_SECONDS:.0f} s, "
+        "not every\nminute.\n"
     )
     evening = _simulator(_IN_THE_EVENING, _SLOW_NAMES)
     morning = _simulator(_IN_THE_MORNING, _cut_off(evening.state.simulator))

@@ -16,7 +16,7 @@ from thousandeyes.text import with_full_stop
 
 LARGEST_LIST: Final = 50
 """Tests that a summary names one by one."""
-_NEWS: Final = {Change.NEW_FAILURE: "new", Change.NEW: "new, or not measured then"}
+_NEWS: Final = {Change.NEW_FAILURE: "new", Change.NEW: "not measured before"}
 
 
 def section(

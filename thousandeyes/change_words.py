@@ -16,7 +16,7 @@ _WORDS: Final[Mapping[Change, str]] = {
     Change.NEW_FAILURE: "Newly failing",
     Change.STILL_FAILING: "Still failing",
     Change.RECOVERED: "Recovered",
-    Change.NEW: "New, or not measured then",
+    Change.NEW: "Not measured before",
 }
 
 

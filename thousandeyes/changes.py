@@ -1,6 +1,6 @@
 """Compares a run's records with those of an earlier run. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -230,16 +230,10 @@ def newly_failing_laptops(record: Record, earlier: Record | None) -> list[str]:
     return record.verdict.failed_newly(earlier.verdict) if record.verdict and earlier else []
 
 
-def in_numbers(laptops: Collection[str]) -> str:
-    """Return in words how many laptops newly fail; empty if none do."""
-    if not laptops:
-        return ""
-    return f"{len(laptops)} laptops fail" if len(laptops) > 1 else "1 laptop fails"
-
-
 def _others_fail(record: Record, earlier: Record | None) -> str:
-    words = in_numbers(newly_failing_laptops(record, earlier))
-    return words and f"{words} that did not before"
+    laptops = newly_failing_laptops(record, earlier)
+    fail = "1 laptop fails" if len(laptops) == 1 else f"{len(laptops)} laptops fail"
+    return f"{fail} that did not before" if laptops else ""
 
 
 def _moved(record: Record, before: Standing, now: Mapping[str, float], change: Change) -> str:

@@ -117,7 +117,9 @@ def ids_in(written: object) -> list[str]:
     if wrong := [entry for entry in found if not _ID.fullmatch(entry.text)]:
         _, line, column = wrong[0]
         more = f", the first of {len(wrong):,} such entries" if wrong[1:] else ""
-        raise ValueError(f"line {line}, column {column} is not a test ID{more}: {_AN_ID}")
+        is_all = len(found) == line == column == 1
+        place = "" if is_all else f"line {line}, column {column} is "
+        raise ValueError(f"{place}not a test ID{more}: {_AN_ID}")
     return [text for text, _, _ in found]
 
 

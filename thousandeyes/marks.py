@@ -1,4 +1,4 @@
-"""A test's last runs as a short text, one mark for each run, the newest on the right. Pure.
+"""A test's last runs as a short text, one mark for each run, the newest at the right. Pure.
 
 Each run's record passes the marks on to the next, so that a picture of many runs takes reading only
 one of them. The marks are characters that fonts have, that Markdown leaves alone and that no system

@@ -29,6 +29,10 @@ class Unreadable(ValueError):
     """A file that can't be read; names file and line."""
 
 
+class NotOpened(Unreadable):
+    """A file of which nothing was read."""
+
+
 class Mistake(NamedTuple):
     """One value that a model does not take; `missing` says that there is none."""
 
@@ -164,12 +168,13 @@ def read_yaml(
         read: Reads up to that many bytes of it.
 
     Raises:
-        Unreadable: It can't be opened, repeats a key, or is not YAML.
+        NotOpened: It can't be opened, or is too large.
+        Unreadable: It repeats a key, or is not YAML.
     """
     try:
         return parse(read(path, LARGEST_YAML).decode())
     except NotRead as error:
-        raise Unreadable(f"{path} can't be read: {error}") from None
+        raise NotOpened(f"{path} can't be read: {error}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "line 1"

@@ -29,8 +29,8 @@ _VERSION: Final = re.compile(r"/v7\Z", re.IGNORECASE)
 APP_ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 """What the app's address looks like: it holds nothing that ends a link in Markdown."""
 _WHERE = (
-    f"put it into the environment, into .env, or into the file that {ENV_FILE} names; a run on a "
-    "worker reads the worker's environment"
+    f"put it into the environment, into .env, or into the file that {ENV_FILE} names; a worker "
+    "that `make serve` did not start reads no .env"
 )
 
 

@@ -9,18 +9,12 @@ from flows.runs.sentence import MOST_NAMED, fails_the_run, named, short_name
 from tasks.entries import section
 from tasks.markdown import plain
 from tasks.report import failures_first
-from thousandeyes.changes import (
-    gone,
-    in_numbers,
-    is_failing,
-    is_unread,
-    newly_failing_laptops,
-)
+from thousandeyes.changes import gone, is_failing, is_unread, newly_failing_laptops
 from thousandeyes.drift import are_far_fewer
 from thousandeyes.outcomes import REFUSED, UNANSWERED, Ending, Outcome, VerdictName, in_words
 from thousandeyes.record import Record
 from thousandeyes.standing import Change
-from thousandeyes.text import listed
+from thousandeyes.text import counted, listed
 
 
 class Effect(StrEnum):
@@ -156,11 +150,20 @@ class Difference:
         return "; ".join(parts) + "."
 
     def _for_others(self, records: Sequence[Record]) -> str:
-        """Return how many more laptops fail, and in how many of the tests that fail as before."""
+        """Return how many of the tests that fail as before fail on more laptops, and on how many.
+
+        For example `, both also on laptops that did not fail then (3 in all)`.
+        """
         found = [newly_failing_laptops(one, self.before.get(one.test_id)) for one in records]
-        laptops = {name for names in found for name in names}
-        tests = "" if len(records) == 1 else f"in {sum(map(bool, found))} of them "
-        return f", but {tests}{in_numbers(laptops)} that did not" if laptops else ""
+        tests, laptops = sum(map(bool, found)), {name for names in found for name in names}
+        if not laptops:
+            return ""
+        which = f"{tests} of them "
+        if tests == len(records):
+            which = {1: "", 2: "both "}.get(tests, "all of them ")
+        if tests == 1 or len(laptops) == 1:
+            return f", {which}also on {counted(len(laptops), 'laptop')} that did not fail then"
+        return f", {which}also on laptops that did not fail then ({len(laptops)} in all)"
 
     @property
     def quiet(self) -> list[Record]:

@@ -131,7 +131,7 @@ def _why_of_no_use(before: Half, until: datetime | None) -> str | None:
 
 async def _measured_after(halves: Halves, before: Half) -> RunReport:
     """Measure the second half, and report the difference."""
-    await _tell(f"Measuring again after the change since {clock(datetime.now(UTC))}.", before)
+    await _tell(f"Measuring again, after the change, since {clock(datetime.now(UTC))}.", before)
     records = await halves.measure_after(before)
     difference = Difference.of(before.records, records, halves.options.fail_on)
     reports = {"before the change": await _report_of(before.run)}

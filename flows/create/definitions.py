@@ -29,7 +29,15 @@ from thousandeyes.definitions import (
 )
 from thousandeyes.errors import InvalidDefinitions, SettingsError
 from thousandeyes.files import read_own
-from thousandeyes.mistakes import Place, Unreadable, dotted, read_yaml, told, without_aliases
+from thousandeyes.mistakes import (
+    NotOpened,
+    Place,
+    Unreadable,
+    dotted,
+    read_yaml,
+    told,
+    without_aliases,
+)
 from thousandeyes.text import quoted, shown
 
 
@@ -100,11 +108,13 @@ def read_definitions(path: Path, read: Callable[[Path, int], bytes] = read_own) 
     """
     try:
         written = read_yaml(path, without_aliases, read)
-    except Unreadable as error:
+    except NotOpened as error:
         raise InvalidDefinitions(
             f"{error}. A run on a worker reads files on that machine, in the folder that "
             "TE_FILES_DIR names. Nothing was sent."
         ) from None
+    except Unreadable as error:
+        raise InvalidDefinitions(f"{error}. Nothing was sent.") from None
     # What may be said of a file: it may not be a file of definitions at all.
     return _checked(written, str(path), _KEYS)
 

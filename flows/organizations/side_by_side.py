@@ -71,7 +71,8 @@ def conclude(results: Sequence[Organization], took: str, *, dry_run: bool = Fals
     if dry_run:
         told = sorted(results, key=lambda one: one.passed)
         what = f"Dry run of {counted(len(results), 'organization')}"
-    why = "; " + " ".join(f"{one.name}: {one.sentence}" for one in told) if told else "."
+    said = (f"{one.name}: {one.sentence.removeprefix('Dry run: ')}" for one in told)
+    why = "; " + " ".join(said) if told else "."
     rows = [
         f"| {plain(one.name)} | {plain(', '.join(one.groups))} | {len(one.records)} "
         f"| {plain(one.sentence)} |"

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 
-from flows.rerun.given import Given
+from flows.rerun.given import NEVER, Given
 from flows.rerun.options import RerunOptions
 from thousandeyes.arguments import Once, Together, flag, listing, naming, one
 from thousandeyes.errors import SettingsError
@@ -31,12 +31,16 @@ _GROUPS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The groups of the help, and the options in each."""
 
-_NEVER: Final = "nothing"
-"""The word for `--fail-on` with which a run never fails."""
+_IN_FORMS: Final = {
+    "with an empty list": f"with the word {NEVER}",
+    "Empty:": "Without it:",
+    " on the worker": "",
+}
+"""What an option's description says to people who fill in a form, and what it says here."""
 
 
 def _fail_on(text: str) -> list[str]:
-    return [] if text.strip() == _NEVER else listing(f"ending, nor the word {_NEVER}")(text)
+    return [] if text.strip() == NEVER else listing(f"ending, nor the word {NEVER}")(text)
 
 
 def _thresholds(text: str) -> list[tuple[str, str]]:
@@ -47,7 +51,7 @@ def _thresholds(text: str) -> list[tuple[str, str]]:
 _NUMBER: Final[dict[str, Any]] = {"metavar": "N", "action": Once}
 _MINUTES: Final[dict[str, Any]] = {"metavar": "M", "action": Once}
 _VALUES: Final[dict[str, dict[str, Any]]] = {
-    "fail_on": {"metavar": f"ENDING,…|{_NEVER}", "type": _fail_on, "action": "extend"},
+    "fail_on": {"metavar": f"ENDING,…|{NEVER}", "type": _fail_on, "action": "extend"},
     "max_in_flight": _NUMBER,
     "deadline_minutes": _MINUTES,
     "results_deadline_minutes": _MINUTES,
@@ -162,7 +166,7 @@ def _add_own(groups: Mapping[str, argparse._ArgumentGroup]) -> None:
 
 
 def _add(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
-    words = f"{field.description} (default: {_default(field.default)})"
+    words = f"{_described(field)} (default: {_default(field.default)})"
     shared: dict[str, Any] = {"default": argparse.SUPPRESS, "help": words.replace("%", "%%")}
     kind = field.annotation
     if kind is bool:
@@ -171,6 +175,13 @@ def _add(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
         group.add_argument(flag(name), choices=[*map(str, kind)], action=Once, **shared)
     else:
         group.add_argument(flag(name), **_VALUES[name], **shared)
+
+
+def _described(field: FieldInfo) -> str:
+    words, _, _ = str(field.description).partition(" In rerun-organizations:")
+    for form, here in _IN_FORMS.items():
+        words = words.replace(form, here)
+    return words
 
 
 def _default(value: object) -> str:

@@ -164,7 +164,7 @@ def _tell(end: _End, outcomes: Sequence[Record], seen: Watched, *, every: bool) 
         said = Text.assemble((f"{end.word.capitalize()}.", f"bold {colour}"), " ", said)
     console.print(said, soft_wrap=True)
     if url := _url(seen):
-        console.print(Text.assemble("Report: ", words(url)), soft_wrap=True)
+        console.print(Text.assemble("Run: ", words(url)), soft_wrap=True)
 
 
 def _tell_wait(line: LiveLine | None, by: signal.Signals) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from prefect.settings import get_current_settings
 from pydantic import ValidationError
@@ -19,6 +19,9 @@ from thousandeyes.lists import read_test_ids_text, refuse_tokens
 from thousandeyes.mistakes import Mistake, mistakes
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.thresholds import Thresholds
+
+NEVER: Final = "nothing"
+"""The word for `--fail-on` with which a run never fails."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,14 @@ def _with_stdin(arguments: Sequence[str], stdin: TextIO) -> list[str]:
         if argument == "-":
             test_ids += read_test_ids_text(stdin.buffer.read(), "standard input")
         else:
-            test_ids += read_test_ids_text(argument, f"ID {number} of the command line")
+            test_ids += read_test_ids_text(argument, f"argument {number}")
     return test_ids
 
 
 def _told(mistake: Mistake) -> str:
     option, *within = map(str, mistake.place)
+    if option == "fail_on":
+        return f"{flag(option)}: {mistake.reason}, or the word {NEVER}"
     if option != "thresholds" or not within:
         return f"{flag(option)}: {mistake.reason}"
     known = Thresholds.model_fields

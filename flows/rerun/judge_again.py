@@ -1,7 +1,8 @@
 """The flow `judge-run-again`: read the results of a run that has ended, and judge it by them."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -68,16 +69,17 @@ async def judge_run_again(run: str) -> list[Record]:
         RerunFailed: A test ended in one of that run's `fail_on`, or results could not be read.
         SettingsError: It is not such a run, or the token or a block is missing; nothing was read.
     """
-    own_run = await OwnRun.of_this_process()
-    judged, asked = await _find(run, own_run.flow_run.start_time)
-    found = await recorded(judged)
-    if not found:
-        raise SettingsError(f"judge_again: {judged.name!r} has recorded nothing. Nothing was read.")
-    records = sorted(found.values(), key=lambda record: record.started_at or _LAST)
-    seen = watched()
-    seen.flow_run, seen.asked, seen.records = own_run.flow_run, asked, records
-    selection = await _selection(asked, judged, [record.test_id for record in records])
-    settings = await load_settings(selection.credentials)
+    own_run, seen = await OwnRun.of_this_process(), watched()
+    with _nothing_read():
+        judged, asked = await _find(run, own_run.flow_run.start_time)
+        if not (found := await recorded(judged)):
+            raise SettingsError(
+                f"judge_again: {judged.name!r} has recorded nothing. Nothing was read."
+            )
+        records = sorted(found.values(), key=lambda record: record.started_at or _LAST)
+        seen.flow_run, seen.asked, seen.records = own_run.flow_run, asked, records
+        selection = await _selection(asked, judged, [record.test_id for record in records])
+        settings = await load_settings(selection.credentials)
     comparison = await comparison_of(asked, judged, found, found)
     summary = await newest_artifact(await runs_of(judged), RERUNS.summary)
     stopped = why_stopped(summary) if summary else None
@@ -209,6 +211,15 @@ class _JudgedRun:
 
 def _lacks_paths(record: Record) -> bool:
     return record.ending is VerdictName.FAILED and record.paths is None
+
+
+@contextmanager
+def _nothing_read() -> Iterator[None]:
+    """Let mistakes that every flow refuses say what holds here, where nothing is ever sent."""
+    try:
+        yield
+    except SettingsError as error:
+        raise SettingsError(str(error).replace("was sent", "was read")) from None
 
 
 async def _find(reference: str, before: DateTime | None) -> tuple[FlowRun, Parameters]:

@@ -106,7 +106,7 @@ class RerunOptions(BaseModel):
         le=MOST_MINUTES,
         allow_inf_nan=False,
         description=(
-            "Skip tests whose latest round began less than this many minutes ago. Empty: run all."
+            "Skip tests whose latest round began less than this many minutes ago. Empty: skip none."
         ),
     )
     compare_with: str | None = Field(

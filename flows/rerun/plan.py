@@ -74,4 +74,4 @@ def documented_plan(tests: int, quota_reserve: float) -> str:
     """
     quota = FamilyQuota(quota_reserve)
     quota.told = Told(DOCUMENTED_LIMIT, DOCUMENTED_LIMIT, WINDOW, WINDOW)
-    return f"{plan(tests, quota, 1)}, by the limit that the API documents"
+    return f"{plan(tests, quota, 1)}, at the API's documented limit"

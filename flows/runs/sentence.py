@@ -1,6 +1,8 @@
 """Whether a run passed, and the one sentence that says why."""
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from tasks.report import counts, failures_first
@@ -13,6 +15,12 @@ from thousandeyes.text import cut, listed
 MOST_NAMED: Final = 5
 """Tests that the sentence names; the others are counted."""
 _LONGEST_NAME: Final = 60
+_NEW, _UNMEASURED = "new", "not measured before"
+_ALL: Final = {
+    _NEW: (" (new)", ", both new", ", all new"),
+    _UNMEASURED: (" (not measured before)", ", neither measured before", ", none measured before"),
+}
+"""The words for news, in their order; and those for one, two or more tests that all are of it."""
 
 
 def passed_and_why(
@@ -69,24 +77,32 @@ def fails_the_run(record: Record, fail_on: Collection[Ending | Change]) -> bool:
 
 
 def _failed(bad: Sequence[Record]) -> str:
-    """Return that tests failed, how many of them are new, and their names, new ones first.
+    """Return that tests failed, how many of them are news, and their names, news first.
 
-    This says nothing of new ones if no run was compared or none of the tests ran, and never calls
-    a test new if its results could not be read.
+    This says nothing of news if no run was compared or none of the tests ran, and never calls a
+    test news if its results could not be read.
     """
     failing = [record for record in bad if is_failing(record) and not is_unread(record)]
-    new = [record for record in failing if is_newly_failing(record)]
+    news = {record.test_id: _news(record) for record in failing if is_newly_failing(record)}
     how = "did not end well" if _are_counted(bad) else "failed"
     if not any(record.standing and record.standing.change for record in failing):
         return f"{how}{named(bad)}"
-    if len(new) == len(bad):
-        words = {1: "and it is new", 2: "both new"}.get(len(new), "all new")
-        return f"{how}, {words}{named(bad)}"
-    if not new:
+    if not news:
         words = {1: ", as before", 2: ", both as before"}.get(len(bad), ", all as before")
         return f"{how}{words if failing == list(bad) else ''}{named(bad)}"
-    new_ids = {record.test_id for record in new}
-    return f"{how}, {len(new)} of them new{named(bad, new_ids)}"
+    counted = Counter(news.values())
+    if list(counted.values()) == [len(bad)]:
+        one, two, several = _ALL[news[bad[0].test_id]]
+        words = {1: one, 2: two}.get(len(bad), several)
+        return f"{how}{words}{named(bad)}"
+    parts = [f"{counted[word]} {word}" for word in _ALL if word in counted]
+    parts[0] = parts[0].replace(" ", " of them ", 1)
+    return f"{how}, {', '.join(parts)}{named(bad, news)}"
+
+
+def _news(record: Record) -> str:
+    is_unknown = record.standing and record.standing.change is Change.NEW
+    return _UNMEASURED if is_unknown else _NEW
 
 
 def _all_passed(records: Sequence[Record]) -> bool:
@@ -101,8 +117,8 @@ def _good(records: Sequence[Record], done: str) -> str:
     return ", ".join(f"{count} {word}" for word, count in counted.items() if count)
 
 
-def named(records: Sequence[Record], new: Collection[str] = ()) -> str:
-    """Return tests by name behind a colon, each with its ending, new ones first.
+def named(records: Sequence[Record], news: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return tests by name behind a colon, each with its ending, news first.
 
     If there are too many to name all, the worst come first, and their endings are counted.
 
@@ -110,14 +126,15 @@ def named(records: Sequence[Record], new: Collection[str] = ()) -> str:
 
     Args:
         records: The tests.
-        new: The IDs of those that are called new.
+        news: What those that are news are called, by ID.
     """
     many = len(records) > MOST_NAMED
     names = []
     ordered = failures_first(records) if many else records
-    for record in sorted(ordered, key=lambda record: record.test_id not in new):
+    order = [*_ALL, None]
+    for record in sorted(ordered, key=lambda record: order.index(news.get(record.test_id))):
         notes = [] if many or record.ending is VerdictName.FAILED else [in_words(record.ending)]
-        notes += ["new"] if record.test_id in new else []
+        notes += [news[record.test_id]] if record.test_id in news else []
         names.append(short_name(record) + (f" ({', '.join(notes)})" if notes else ""))
     counted = f" ({counts(records)})" if _are_counted(records) else ""
     return f"{counted}: {listed(names, MOST_NAMED)}"

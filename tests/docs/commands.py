@@ -71,6 +71,14 @@ RUN: Final[Mapping[str, Told]] = {
         on_server=True,
         given="dead_run",
     ),
+    f"{_PREFECT} deployment run rerun-endpoint-tests/on-demand "
+    """-p test_ids=765231567,765231568 -p 'options={"wait_for_results": true}'""": Told(
+        "on-demand",
+        _SERVER,
+        on_server=True,
+        comes_to=r"Completed: 2 of 2 tests passed",
+        takes_minutes=True,
+    ),
     f"{_PREFECT} deployment run rerun-around-change/around-change "
     """-p 'groups=["branch-offices"]'""": Told(
         "around-change",
@@ -106,8 +114,8 @@ RUN: Final[Mapping[str, Told]] = {
     """--payload '{"groups": ["branch-offices"]}'""": Told(
         _EVENT, on_server=True, emits="network.change.finished"
     ),
-    f"{_PREFECT} flow-run ls --state Running --state Pending": Told(
-        "{given}", {"ID": "{given}"}, on_server=True, given="dead_run"
+    f"COLUMNS=200 {_PREFECT} flow-run ls --state Running --state Pending": Told(
+        r"{given}.* RUNNING ", {"ID": "{given}"}, on_server=True, given="dead_run"
     ),
     f"{_PREFECT} flow-run cancel ID": Told("Flow run '{given}' was successfully"),
     f"{_PREFECT} flow-run delete ID": Told("Successfully deleted flow run '{given}'"),

@@ -68,12 +68,9 @@ def test_what_programs_write_is_read(name: str, content: bytes) -> None:
     ("content", "line", "column"),
     [
         (b"202701\n\n 20/2702", 3, 2),
-        (b"\xef\xbb\xbf2027.01", 1, 1),
         (b"202701 # fine\r2,\t3x!", 2, 4),
         (b"test_id,name\n202701,Berlin", 1, 1),
         (b"202701;Berlin", 1, 8),
-        (b"\x7fELF\x02\x01\x01\x00\x00", 1, 1),
-        (b"2\x000\x002\x00", 1, 1),
         (b"202701 \xff\xfe", 1, 8),
         (b"total 8\ndrwxr-xr-x 2 root root 4096 Nov 26 10:15 flows\n", 1, 1),
         (b"<!DOCTYPE html>\n<html>", 1, 1),
@@ -88,6 +85,15 @@ def test_what_is_no_list_is_told_in_one_sentence_with_line_and_column(
         read_test_ids_text(content, "ids.txt")
     told = re.sub(r", the first of \d+ such entries", "", str(caught.value))
     assert told == (f"ids.txt: line {line}, column {column} is not a test ID: {AN_ID}")
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xef\xbb\xbf2027.01", b"2\x000\x002\x00", b"\x7fELF\x02\x01\x00"]
+)
+def test_where_nothing_else_is_written_no_place_is_told(content: bytes) -> None:
+    with pytest.raises(InvalidTestIds) as caught:
+        read_test_ids_text(content, "argument 1")
+    assert str(caught.value) == f"argument 1: not a test ID: {AN_ID}"
 
 
 @given(st.text(), st.text(), st.integers(0, 3))

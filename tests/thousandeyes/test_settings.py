@@ -103,7 +103,7 @@ class TestSources:
 
 class TestToken:
     def test_a_missing_one_is_named(self) -> None:
-        with pytest.raises(SettingsError, match=r"^TE_TOKEN is not set"):
+        with pytest.raises(SettingsError, match=r"^TE_TOKEN is not set: put it .*reads no \.env"):
             ThousandEyesSettings()
 
     @pytest.mark.parametrize("ending", ["\n", "\r\n", "  "])

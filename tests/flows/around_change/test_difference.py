@@ -118,15 +118,29 @@ def failing(number: int, *agents: str) -> Record:
         (
             [failing(0, *"defgh")],
             (
-                "None of 1 tests broke with the change; 1 fails as before, but 5 laptops fail that "
-                "did not."
+                "None of 1 tests broke with the change; 1 fails as before, also on 5 laptops that "
+                "did not fail then."
             ),
         ),
         (
             [failing(0, *"abc"), failing(1, *"abcd")],
             (
-                "None of 2 tests broke with the change; 2 fail as before, but in 1 of them "
-                "1 laptop fails that did not."
+                "None of 2 tests broke with the change; 2 fail as before, 1 of them also on "
+                "1 laptop that did not fail then."
+            ),
+        ),
+        (
+            [failing(0, *"abcd"), failing(1, *"abcef")],
+            (
+                "None of 2 tests broke with the change; 2 fail as before, both also on laptops "
+                "that did not fail then (3 in all)."
+            ),
+        ),
+        (
+            [failing(number, *"abcd") for number in range(3)],
+            (
+                "None of 3 tests broke with the change; 3 fail as before, all of them also on "
+                "1 laptop that did not fail then."
             ),
         ),
     ],

@@ -147,6 +147,19 @@ async def test_definitions_that_can_not_be_right_are_refused_before_anything_is_
     assert simulator.calls == []
 
 
+async def test_where_files_are_read_is_said_only_of_one_that_was_not_read(tmp_path: Path) -> None:
+    said: dict[str, str] = {}
+    for name in ("missing.yaml", "twice.yaml"):
+        (tmp_path / "twice.yaml").write_text("- url: x\n  url: y")
+        with pytest.raises(InvalidDefinitions) as refused:
+            await create_endpoint_tests.fn("any", file=str(tmp_path / name))
+        said[name] = str(refused.value)
+    assert said["missing.yaml"].endswith("in the folder that TE_FILES_DIR names. Nothing was sent.")
+    assert said["twice.yaml"].endswith(
+        "a key appears twice, first on line 1: url. Nothing was sent."
+    )
+
+
 async def test_definitions_of_which_very_many_are_wrong_are_told_in_a_message_that_ends() -> None:
     good: dict[str, Any] = {"type": "agent-to-server", "server": "x"}
     numbered = [good | {"test_name": str(number)} for number in range(2_001)]

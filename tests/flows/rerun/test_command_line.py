@@ -48,7 +48,7 @@ from thousandeyes.thresholds import Thresholds
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
-REPORT = r"{}\nReport: http://127\.0\.0\.1:\d+/runs/flow-run/[-0-9a-f]{{36}}\n$"
+REPORT = r"{}\nRun: http://127\.0\.0\.1:\d+/runs/flow-run/[-0-9a-f]{{36}}\n$"
 
 CHOICES_IN_WORDS = ", ".join([*Outcome, *VerdictName, "new_failure"])
 
@@ -157,11 +157,11 @@ def test_wrong_usage_exits_with_2(
         ([], "error: no tests given: name test IDs, groups of tests, or both"),
         (
             ["202701;", "20:2701"],
-            "error: ID 2 of the command line: line 1, column 1 is not a test ID",
+            "error: argument 2: not a test ID: an ID is up to 64 letters",
         ),
         (
             ["1", "9 ../x"],
-            "error: ID 2 of the command line: line 1, column 3 is not a test ID: an ID",
+            "error: argument 2: line 1, column 3 is not a test ID: an ID",
         ),
         (["-"], "error: no tests given"),
         (["--only-failed-of", "x", "-"], "error: no tests given"),
@@ -183,7 +183,10 @@ def test_wrong_usage_exits_with_2(
             ["1", "--thresholds", "max_loss_percent=1", "--fail-on", "failed", "--dry-run"],
             "error: --thresholds, --fail-on: no effect in a run that does not wait for results. ",
         ),
-        (["1", "--fail-on", "unknown,bad,worse"], f"error: --fail-on: takes {CHOICES_IN_WORDS}\n"),
+        (
+            ["1", "--fail-on", "unknown,bad,worse"],
+            f"error: --fail-on: takes {CHOICES_IN_WORDS}, or the word nothing\n",
+        ),
     ],
 )
 def test_wrong_arguments_exit_with_2_before_prefect_is_asked(
@@ -393,7 +396,7 @@ def test_a_wrong_id_beside_a_group_exits_with_2_before_prefect_is_asked(
 ) -> None:
     calls = flow(accepted)
     assert main(["../x", "--group", "morning"]) == 2
-    assert capsys.readouterr().err.startswith("error: ID 1 of the command line: line ")
+    assert capsys.readouterr().err.startswith("error: argument 1: not a test ID: ")
     assert calls == []
 
 
@@ -517,6 +520,14 @@ def test_the_help_tells_every_option_and_exit_status(capsys: pytest.CaptureFixtu
         assert f"--{name.replace('_', '-')}" in text
     statuses = text.partition("exit status:")[2]
     assert all(re.search(rf"\b{status.value} \w", statuses) for status in ExitStatus)
+
+
+def test_the_help_tells_nothing_that_only_a_form_has(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "in one of these; with the word nothing, never" in text
+    assert not re.findall(r"Empty:|empty list|worker|rerun-organizations", text)
 
 
 def test_more_ids_than_prefect_takes_are_refused_before_it_is_asked(

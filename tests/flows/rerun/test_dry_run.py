@@ -135,8 +135,8 @@ def test_what_an_api_that_trickles_does_not_tell_within_minutes_is_not_waited_fo
 
 def test_the_plan_counts_with_the_documented_limit_and_the_reserve() -> None:
     assert (
-        documented_plan(96, 0) == "96 tests, 24 a minute: about 3 minutes, by the limit that "
-        "the API documents"
+        documented_plan(96, 0) == "96 tests, 24 a minute: about 3 minutes, at the API's "
+        "documented limit"
     )
     assert "about 7 minutes" in documented_plan(96, 0.5)
     assert documented_plan(1, 0).startswith("1 test, ")
@@ -149,7 +149,7 @@ async def test_a_dry_run_records_its_plan_and_sends_no_rerun(simulate: Simulate)
     )
     assert state.is_completed()
     assert state.message == (
-        "Dry run: 31 tests, 24 a minute: about 60 s, by the limit that the API documents; "
+        "Dry run: 31 tests, 24 a minute: about 60 s, at the API's documented limit; "
         "what looks wrong: Not listed although others are, and perhaps gone: 404404. "
         "Nothing was sent."
     )
@@ -208,8 +208,8 @@ def test_the_command_line_prints_the_plan(
     assert main([*ids(2), "--dry-run"]) == 0
     output = " ".join(capsys.readouterr().out.split())
     assert (
-        "Dry run: 2 tests, 24 a minute: about 1 s, by the limit that the API documents. "
-        "Nothing was sent. Report: http"
+        "Dry run: 2 tests, 24 a minute: about 1 s, at the API's documented limit. "
+        "Nothing was sent. Run: http"
     ) in output
     assert sent(simulator) == {}
 

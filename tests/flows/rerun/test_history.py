@@ -139,7 +139,7 @@ async def test_six_runs_have_the_right_words_and_marks_each(
     ]
     assert [one.get(comes) for one in told] == [None, "unchanged", None, None, "new", None]
     summary = await deployment.summary(flow_run_id)
-    assert "1 of 2 tests failed, and it is new: " in summary
+    assert "1 of 2 tests failed (new): " in summary
     assert "Last 6 runs, the newest at the right: ✓✗✓✗✓✗" in summary
     assert "![Heat map of 2 tests over 6 runs, the newest at the right. This run: " in summary
 

@@ -380,7 +380,7 @@ class TestBadInput:
         with pytest.raises(SettingsError) as caught:
             await judge_run_again(reference)
         assert re.search(reason, str(caught.value))
-        assert re.search(r"Nothing was (sent|read)\.$", str(caught.value))
+        assert re.search(r"Nothing was read\.$", str(caught.value))
 
     async def test_a_run_that_waited_for_no_results_has_no_verdicts(self, late: Late) -> None:
         simulator, _ = late({})

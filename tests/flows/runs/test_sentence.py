@@ -129,14 +129,28 @@ def told(*changes: Change, more: Sequence[Record] = ()) -> str:
 
 def test_it_tells_which_failures_are_new() -> None:
     new, old = Change.NEW_FAILURE, Change.STILL_FAILING
-    assert told(new) == "1 of 1 tests failed, and it is new: 0."
+    assert told(new) == "1 of 1 tests failed (new): 0."
     assert told(new, new) == "2 of 2 tests failed, both new: 0, 1."
-    assert told(new, Change.NEW, new) == "3 of 3 tests failed, all new: 0, 1, 2."
+    assert told(new, new, new) == "3 of 3 tests failed, all new: 0, 1, 2."
     assert told(old) == "1 of 1 tests failed, as before: 0."
     assert told(old, old, old) == "3 of 3 tests failed, all as before: 0, 1, 2."
     assert told(old, old, new) == "3 of 3 tests failed, 1 of them new: 2 (new), 0, 1."
     assert told(*[old] * 5, new) == (
         "6 of 6 tests failed, 1 of them new: 5 (new), 0, 1, 2, 3 and 1 more."
+    )
+
+
+def test_a_failure_of_a_test_that_was_not_measured_before_is_not_called_new() -> None:
+    new, old, unknown = Change.NEW_FAILURE, Change.STILL_FAILING, Change.NEW
+    assert told(unknown) == "1 of 1 tests failed (not measured before): 0."
+    assert told(unknown, unknown) == "2 of 2 tests failed, neither measured before: 0, 1."
+    assert told(*[unknown] * 3) == "3 of 3 tests failed, none measured before: 0, 1, 2."
+    assert told(old, unknown) == (
+        "2 of 2 tests failed, 1 of them not measured before: 1 (not measured before), 0."
+    )
+    assert told(old, unknown, new) == (
+        "3 of 3 tests failed, 1 of them new, 1 not measured before: "
+        "2 (new), 1 (not measured before), 0."
     )
 
 
