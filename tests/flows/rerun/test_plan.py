@@ -112,7 +112,7 @@ def test_a_shorter_window_is_planned_with_once_it_is_known() -> None:
 
 
 def test_before_anything_is_known_whole_minutes_are_counted() -> None:
-    assert documented_plan(100, 0).startswith("100 tests, 24 a minute: about 4 minutes, by")
+    assert documented_plan(100, 0).startswith("100 tests, 24 a minute: about 4 minutes, at")
 
 
 @pytest.mark.parametrize("phase", [0, 12, 24, 36, 48, 54, 59.5])
