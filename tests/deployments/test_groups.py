@@ -13,10 +13,7 @@ from tasks.blocks import EndpointTestGroup
 from tests.thousandeyes.steady import steady
 from thousandeyes.thresholds import Thresholds
 
-NO_ID = (
-    "line {}, column {} is not a test ID: an ID is up to 64 letters, digits, '-' and '_', with at "
-    "least one digit, such as 765231567"
-)
+AN_ID = "an ID is up to 64 letters, digits, '-' and '_', with at least one digit, such as 765231567"
 
 
 def read(text: str) -> dict[str, EndpointTestGroup]:
@@ -75,7 +72,7 @@ def test_a_list_in_one_item_is_taken_apart_and_its_mistakes_told_by_the_items_li
     file = "a:\n  test_ids:\n    - 1, 2\n    - |\n      3 # Berlin\n      {}\n    - 4\n"
     assert read(file.format("'5'"))["a"].test_ids == ["1", "2", "3", "5", "4"]
     assert mistakes(file.format("TE_TOKEN=5ecret")) == [
-        f"line 4: a.test_ids.1: {NO_ID.format(2, 1)}"
+        f"line 4: a.test_ids.1: line 2, column 1 is not a test ID: {AN_ID}"
     ]
 
 
@@ -108,7 +105,7 @@ def test_all_mistakes_are_told_at_once_with_their_lines() -> None:
         "  aid: [1]\n"
     ) == [
         f"line 1: Morning Checks: {_NAME}",
-        f"line 6: evening.test_ids.1: {NO_ID.format(1, 1)}",
+        f"line 6: evening.test_ids.1: not a test ID: {AN_ID}",
         "line 8: evening.thresholds.max_loss: Extra inputs are not permitted",
         f"line 9: evening.thresholds.min_agents: {integer}, unable to parse string as an integer",
         "line 10: evening.threshold: Extra inputs are not permitted",
