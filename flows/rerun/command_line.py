@@ -122,7 +122,7 @@ def _run(asked: Parameters | None, given: Given, seen: Watched) -> _End:
         made = judge_run_again(str(given.judge_again), return_state=True)
     looking = looked_on(made, seen, line, given.log)
     try:
-        state = run_until_interrupted(looking, partial(_tell_wait, line))
+        state = run_until_interrupted(looking, seen, partial(_tell_wait, line))
         if state.is_cancelled():
             outcomes = list(seen.records)
             end = _End(ExitStatus.BROKEN, state.message or "cancelled in Prefect", "cancelled")

@@ -69,7 +69,8 @@ async def rerun_endpoint_tests(
     """
     began = time.monotonic()
     own_run = await OwnRun.of_this_process()
-    flow_run = watched().flow_run = own_run.flow_run
+    flow_run = own_run.flow_run
+    watched().begin(flow_run)
     async with reporting_mistakes((DRY_RUNS if options.dry_run else RERUNS).summary):
         asked = Parameters.read(
             test_ids=test_ids, groups=groups, credentials=credentials, options=options

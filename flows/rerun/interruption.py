@@ -8,8 +8,10 @@ from typing import Final, TypeVar
 
 from prefect.exceptions import TerminationSignal
 
+from flows.rerun.watched import Watched
+
 Result = TypeVar("Result")
-_TO_LEAVE: Final = 2  # interrupts
+_TO_LEAVE: Final = 2  # signals
 
 
 class Abandoned(Exception):
@@ -25,36 +27,33 @@ class Abandoned(Exception):
 
 
 def run_until_interrupted(
-    run: Awaitable[Result], on_first: Callable[[signal.Signals], None]
+    run: Awaitable[Result], seen: Watched, on_first: Callable[[signal.Signals], None]
 ) -> Result:
-    """Run something to its end; the first Ctrl-C cancels it and lets it end cleanly.
-
-    So does the first SIGTERM, for which Prefect raises an error in whatever code runs.
+    """Run something to its end; the first Ctrl-C or SIGTERM cancels it and lets it end cleanly.
 
     Args:
         run: What is run, in an event loop of its own.
-        on_first: Called with the signal if the run doesn't end at once.
+        seen: What can be seen of it.
+        on_first: Called with the first signal.
 
     Raises:
         KeyboardInterrupt: It was interrupted, and has ended cleanly.
         TerminationSignal: It was terminated, and has ended cleanly.
-        Abandoned: It was interrupted or terminated twice. Its event loop is left open, because
-            closing it would wait for all that runs in it; the process should end without closing
-            it, too.
+        Abandoned: A second signal came. Its event loop is left open, because closing it would
+            wait for all that runs in it; the process should end without closing it, too.
     """
     runner = asyncio.Runner()
-    interrupts = 0
+    came: list[signal.Signals] = []
 
     async def main() -> Result:
         task = asyncio.current_task()
         loop = asyncio.get_running_loop()
         assert task  # noqa: S101 - a coroutine runs in one
 
-        def interrupt(_: int, __: FrameType | None) -> None:
-            nonlocal interrupts
-            interrupts += 1
-            if interrupts == 1:
-                on_first(signal.SIGINT)
+        def interrupt(number: int, _: FrameType | None) -> None:
+            came.append(signal.Signals(number))
+            if len(came) == 1:
+                on_first(came[0])
                 loop.call_soon_threadsafe(task.cancel)
             else:
                 # An error raised here would surface anywhere, and Prefect would catch it there.
@@ -62,29 +61,28 @@ def run_until_interrupted(
 
         if before is signal.default_int_handler:
             signal.signal(signal.SIGINT, interrupt)
+        # Only once Prefect has put its own there, which raises such an error.
+        seen.on_begin = lambda: signal.signal(signal.SIGTERM, interrupt)
         return await run
 
     before = signal.getsignal(signal.SIGINT)
     left = False
     try:
         return runner.run(main())
-    except (asyncio.CancelledError, RuntimeError) as error:
-        stopped = isinstance(error, RuntimeError)  # the loop, and not what ran in it
-        if interrupts < (_TO_LEAVE if stopped else 1):
-            raise
-        left = stopped
-        raise (Abandoned(signal.SIGINT) if stopped else KeyboardInterrupt) from None
-    except TerminationSignal:  # raised in the loop itself, which has yet to end what it runs
-        on_first(signal.SIGTERM)
+    except asyncio.CancelledError:
+        if came:
+            raise _error_of(came[0]) from None
         raise
+    except RuntimeError:  # that the loop was stopped
+        if len(came) < _TO_LEAVE:
+            raise
+        left = True
+        raise Abandoned(came[-1]) from None
     finally:
         if not left:
-            _close(runner)
+            runner.close()
         signal.signal(signal.SIGINT, before)
 
 
-def _close(runner: asyncio.Runner) -> None:
-    try:
-        runner.close()
-    except TerminationSignal:
-        raise Abandoned(signal.SIGTERM) from None
+def _error_of(number: signal.Signals) -> BaseException:
+    return TerminationSignal(number) if number == signal.SIGTERM else KeyboardInterrupt()

@@ -77,7 +77,8 @@ async def judge_run_again(run: str) -> list[Record]:
                 f"judge_again: {judged.name!r} has recorded nothing. Nothing was read."
             )
         records = sorted(found.values(), key=lambda record: record.started_at or _LAST)
-        seen.flow_run, seen.asked, seen.records = own_run.flow_run, asked, records
+        seen.asked, seen.records = asked, records
+        seen.begin(own_run.flow_run)
         selection = await _selection(asked, judged, [record.test_id for record in records])
         settings = await load_settings(selection.credentials)
     comparison = await comparison_of(asked, judged, found, found)

@@ -20,14 +20,18 @@ def _none() -> Sequence[Record]:
     return ()
 
 
+def _nobody() -> None: ...
+
+
 @dataclass
 class Watched:
     """A run as it stands; the flow keeps it up to date, and its caller reads it.
 
-    `flow_run` is Prefect's own, once it has begun. `records` are its tests, in the order asked for,
-    each brought up to date in place. `asked` holds the parameters for which another run sent them,
-    if one did. `standing` says in a line for people where the run stands. `report` is how it ended;
-    None if this process saw no end, or the run was another process's by then.
+    `flow_run` is Prefect's own, once it has begun; `on_begin` is called then. `records` are its
+    tests, in the order asked for, each brought up to date in place. `asked` holds the parameters
+    for which another run sent them, if one did. `standing` says in a line for people where the run
+    stands. `report` is how it ended; None if this process saw no end, or the run was another
+    process's by then.
     """
 
     flow_run: FlowRun | None = None
@@ -36,6 +40,12 @@ class Watched:
     standing: Callable[[], str] = _nothing_yet
     unrecorded: Callable[[], Sequence[Record]] = _none
     report: RunReport | None = None
+    on_begin: Callable[[], object] = _nobody
+
+    def begin(self, flow_run: FlowRun) -> None:
+        """Take note that Prefect has begun the run."""
+        self.flow_run = flow_run
+        self.on_begin()
 
 
 _watched: ContextVar[Watched | None] = ContextVar("watched", default=None)

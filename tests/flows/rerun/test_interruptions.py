@@ -415,12 +415,8 @@ async def test_with_prefect_away_a_second_signal_ends_it_and_tells_what_is_not_r
             await wait_until(lambda: len(sent(simulator)) >= 5)
         assert running.stdout
         await running.stdout.readuntil(b"does not answer as it should")
-        waits = f"{again} again stops at once, unrecorded.".encode()
-        waiting = asyncio.ensure_future(running.stdout.readuntil(waits))
-        while not waiting.done():
-            # Prefect's error for a SIGTERM may only end what logs just now.
-            running.send_signal(number)
-            await asyncio.wait([waiting], timeout=None if number == signal.SIGINT else 10)
+        running.send_signal(number)
+        await running.stdout.readuntil(f"{again} again stops at once, unrecorded.".encode())
         running.send_signal(number)
         output, _ = await running.communicate()
     told = output.decode()
