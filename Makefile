@@ -50,7 +50,7 @@ lint: setup ## check the style and the types
 
 .PHONY: test
 test: setup ## run all tests except those of `make test-servers`
-	$(BIN)/pytest --numprocesses 3 --dist loadgroup -m "not servers"
+	$(BIN)/pytest --numprocesses 4 --dist loadgroup -m "not servers"
 
 .PHONY: test-fast
 test-fast: setup ## run the tests that need no Prefect server

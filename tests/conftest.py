@@ -59,11 +59,12 @@ _RERUNS = Path(__file__).parent / "flows" / "rerun"
 def _group(item: pytest.Item) -> str | None:
     """Return the group of a test that shares a server: one process runs all tests of a group.
 
-    Half of the largest part has a server of its own, so that no group is the longest by far.
+    Half of the largest part has a server of its own, and so have the pages that a browser opens, so
+    that no group is the longest by far.
     """
     needs = set(getattr(item, "fixturenames", ()))
     if needs & _MACHINES:
-        return "machines"
+        return "pages" if "chromium" in needs else "machines"
     if "prefect_server" in needs:
         half = _RERUNS in item.path.parents and item.path.name < "test_n"
         return "reruns" if half else "server"
