@@ -1,17 +1,22 @@
 """Signals to a run on the command line: the first ends it cleanly, the second at once."""
 
 import asyncio
+import math
 import signal
+import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import FrameType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from prefect.exceptions import TerminationSignal
 
 from flows.rerun.watched import Watched
 
 Result = TypeVar("Result")
+Handler = Callable[[int, FrameType | None], None]
 _TO_LEAVE: Final = 2  # signals
+_AT_ONCE: Final = 1.0  # seconds
 
 
 class Abandoned(Exception):
@@ -39,30 +44,20 @@ def run_until_interrupted(
     Raises:
         KeyboardInterrupt: It was interrupted, and has ended cleanly.
         TerminationSignal: It was terminated, and has ended cleanly.
-        Abandoned: A second signal came. Its event loop is left open, because closing it would
-            wait for all that runs in it; the process should end without closing it, too.
+        Abandoned: A second signal came. Its event loop is left open, because closing it would wait
+            for all that runs in it; the process should end without closing it, too.
     """
     runner = asyncio.Runner()
     came: list[signal.Signals] = []
 
     async def main() -> Result:
         task = asyncio.current_task()
-        loop = asyncio.get_running_loop()
         assert task  # noqa: S101 - a coroutine runs in one
-
-        def interrupt(number: int, _: FrameType | None) -> None:
-            came.append(signal.Signals(number))
-            if len(came) == 1:
-                on_first(came[0])
-                loop.call_soon_threadsafe(task.cancel)
-            else:
-                # An error raised here would surface anywhere, and Prefect would catch it there.
-                loop.call_soon_threadsafe(loop.stop)
-
+        ends = partial(_end, task, came, on_first)
         if before is signal.default_int_handler:
-            signal.signal(signal.SIGINT, interrupt)
-        # Only once Prefect has put its own there, which raises such an error.
-        seen.on_begin = lambda: signal.signal(signal.SIGTERM, interrupt)
+            signal.signal(signal.SIGINT, ends)
+        # Only once Prefect has put its own there, which raises an error in whatever code runs.
+        seen.on_begin = lambda: signal.signal(signal.SIGTERM, _not_at_once(ends))
         return await run
 
     before = signal.getsignal(signal.SIGINT)
@@ -82,6 +77,41 @@ def run_until_interrupted(
         if not left:
             runner.close()
         signal.signal(signal.SIGINT, before)
+
+
+def _end(
+    task: "asyncio.Task[Any]",
+    came: list[signal.Signals],
+    on_first: Callable[[signal.Signals], None],
+    number: int,
+    _: FrameType | None,
+) -> None:
+    """Handle a signal: cancel the task at the first, and stop its event loop at the next."""
+    loop = task.get_loop()
+    came.append(signal.Signals(number))
+    if len(came) == 1:
+        on_first(came[0])
+        loop.call_soon_threadsafe(task.cancel)
+    else:
+        # An error raised here would surface anywhere, and Prefect would catch it there.
+        loop.call_soon_threadsafe(loop.stop)
+
+
+def _not_at_once(handle: Handler) -> Handler:
+    """Leave out what comes within a second of the one before.
+
+    Whoever ends a group of processes and a wrapper among them may both send a SIGTERM.
+    """
+    before = -math.inf
+
+    def handle_one(number: int, frame: FrameType | None) -> None:
+        nonlocal before
+        now = time.monotonic()
+        if now >= before + _AT_ONCE:
+            handle(number, frame)
+        before = now
+
+    return handle_one
 
 
 def _error_of(number: signal.Signals) -> BaseException:
