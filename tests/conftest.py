@@ -6,11 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
 
 import certifi
 import pytest
@@ -28,7 +28,7 @@ for name in list(os.environ):
     # Users find modules compiled; without, each process that a test starts compiles them again.
     if name.startswith(("PREFECT_", "TE_", "PYTHONDONTWRITEBYTECODE")):
         del os.environ[name]
-_home = tempfile.TemporaryDirectory(prefix="prefect-home-")
+_home = TemporaryDirectory(prefix="prefect-home-")
 # Before Prefect is imported, since it reads its settings then.
 os.environ |= {
     "PREFECT_HOME": _home.name,
@@ -94,7 +94,7 @@ def _elsewhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """Run where no `.env` of the user's lies: in the test's own directory, or in an empty one."""
     # pytest looks at all earlier ones to make a test's own, which few tests need.
     own = "tmp_path" in request.fixturenames
-    monkeypatch.chdir(request.getfixturevalue("tmp_path") if own else tempfile.mkdtemp())
+    monkeypatch.chdir(request.getfixturevalue("tmp_path") if own else mkdtemp(dir=_home.name))
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +120,7 @@ def prefect_database(pytestconfig: pytest.Config) -> Path:
     with (directory / "lock").open("w") as lock:  # for other processes of these tests
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not database.exists():
-            with tempfile.TemporaryDirectory() as home:
+            with TemporaryDirectory() as home:
                 making = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "-y"]
                 subprocess.run(making, env={**os.environ, "PREFECT_HOME": home}, check=True)
                 shutil.copy(Path(home) / "prefect.db", database)
