@@ -21,7 +21,7 @@ from thousandeyes.verdict import Verdict
 LONGEST_NAME = 100
 
 
-@dataclass
+@dataclass(slots=True)
 class Record:
     """One test of a run and all that is known of it; flat, because it is also a table's row.
 

@@ -27,7 +27,7 @@ class Change(StrEnum):
     UNCHANGED = "unchanged"  # it was well and is; or nothing was heard of it this time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Standing:
     """One test in the light of an earlier run, with all that the next run needs to go on counting.
 

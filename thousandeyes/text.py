@@ -31,7 +31,8 @@ def shown(text: str) -> str:
         text = "".join(
             " " if kind in BLANK else character for kind, character in kinds if kind != NO_WIDTH
         )
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    tidy = " ".join(unicodedata.normalize("NFC", text).split())
+    return text if tidy == text else tidy  # no second copy: a run keeps thousands of names
 
 
 def cut(text: str, length: int) -> str:
