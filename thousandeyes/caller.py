@@ -1,7 +1,7 @@
 """How a call gets to the API: over which connection, within the quota, secrets masked."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -86,14 +86,23 @@ class Caller:
         params: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         aid: str | None = None,
+        only: Set[str] | None = None,
     ) -> Any:  # noqa: ANN401 - JSON
         """Make a call that changes nothing, and return its JSON. `results` reads through this.
+
+        Args:
+            method: `GET`, or `POST` for filters.
+            path: The path below the API's address.
+            params: The query.
+            body: The filters, as JSON.
+            aid: Account group; by default that of the settings.
+            only: See `thousandeyes.replies.read`.
 
         Raises:
             CallFailed: One of its subclasses.
         """
         call = Call(method, path, READING, aid, params or {}, body, only_reads=True)
-        return read(await self.call(call, Record("")))  # the record is thrown away
+        return read(await self.call(call, Record("")), only)  # the record is thrown away
 
     def now(self) -> datetime:
         """Return the time by the client's clock, which also says when a record's call began."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from thousandeyes.caller import READING, Caller
 from thousandeyes.calls import BeforeSending, Call
@@ -13,7 +13,7 @@ from thousandeyes.errors import CallFailed, InvalidCall, ReplyLost
 from thousandeyes.families import Family
 from thousandeyes.fleet import IDS_PER_CALL, LARGEST_PAGE, MOST_PAGES, AgentsPage
 from thousandeyes.lists import clean_test_id
-from thousandeyes.models import AccountGroup, Agent, EndpointTest
+from thousandeyes.models import AccountGroup, Agent, EndpointTest, Listed
 from thousandeyes.record import Record
 from thousandeyes.redaction import Redactor
 from thousandeyes.replies import confirmation, created_test_id, read
@@ -24,7 +24,7 @@ AGENTS: Final = "/endpoint/agents"
 
 _INSTANT: Final = (Family.ORGANIZATION, Family.INSTANT)
 
-Item = TypeVar("Item", bound=BaseModel)
+Item = TypeVar("Item", bound=Listed)
 
 
 class ThousandEyesClient(Caller):
@@ -189,7 +189,8 @@ class ThousandEyesClient(Caller):
         return await self._list("/account-groups", "accountGroups", AccountGroup, None)
 
     async def _list(self, path: str, name: str, model: type[Item], aid: str | None) -> list[Item]:
-        return _items(await self.read("GET", path, aid=aid), f"GET {path}", name, model)
+        body = await self.read("GET", path, aid=aid, only=model.members() | {name})
+        return _items(body, f"GET {path}", name, model)
 
 
 def _raise(error: CallFailed) -> None:

@@ -35,8 +35,16 @@ Id = Annotated[str, Field(max_length=_LONGEST_ID)]
 Text = Annotated[str, AfterValidator(lambda text: text[:_LONGEST_TEXT])]
 
 
-class _Listed(BaseModel):
+class Listed(BaseModel):
+    """An item of one of the API's lists."""
+
     model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
+
+    @classmethod
+    def members(cls) -> frozenset[str]:
+        """Return the names of all members of the API's JSON that fields are read from."""
+        aliases = (field.validation_alias or name for name, field in cls.model_fields.items())
+        return frozenset().union(*map(_names, aliases))
 
     @model_validator(mode="before")
     @classmethod
@@ -59,7 +67,13 @@ class _Listed(BaseModel):
             return field.get_default()
 
 
-class EndpointTest(_Listed):
+def _names(alias: str | AliasPath | AliasChoices) -> set[str]:
+    if isinstance(alias, AliasChoices):
+        return set().union(*map(_names, alias.choices))
+    return {alias} if isinstance(alias, str) else set(map(str, alias.path))
+
+
+class EndpointTest(Listed):
     """One endpoint scheduled test. Whether instant tests are listed too is not documented."""
 
     test_id: Annotated[str, AfterValidator(clean_test_id)] = Field(validation_alias="testId")
@@ -79,7 +93,7 @@ class EndpointTest(_Listed):
     """The IDs of the agents that may run it, if they are listed one by one."""
 
 
-class Agent(_Listed):
+class Agent(Listed):
     """One endpoint agent, usually a laptop."""
 
     agent_id: Id = Field(validation_alias="id")
@@ -100,7 +114,7 @@ class Agent(_Listed):
         return self.last_seen is None or now - self.last_seen.timestamp() < _OFFLINE_AFTER
 
 
-class AccountGroup(_Listed):
+class AccountGroup(Listed):
     """One account group that the token's user belongs to."""
 
     aid: Id

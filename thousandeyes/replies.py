@@ -3,10 +3,11 @@
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -107,8 +108,13 @@ class Reply:
         return None if date is None else date - self.date
 
 
-def read(reply: Reply) -> Any:  # noqa: ANN401 - JSON
+def read(reply: Reply, only: Set[str] | None = None) -> Any:  # noqa: ANN401 - JSON
     """Return the JSON of a successful reply, None if it has none.
+
+    Args:
+        reply: The reply.
+        only: The names of an object's members that are read, at any depth; by default all. What is
+            left out takes no memory: it is most of a long list.
 
     Raises:
         ReplyLost: The reply is a web page instead of the API's answer, or its status is not final
@@ -125,7 +131,7 @@ def read(reply: Reply) -> Any:  # noqa: ANN401 - JSON
             f"status {reply.status} with a web page instead of the API's answer, probably from a "
             f"proxy: {_page(reply)}"
         )
-    return _json(reply.body)
+    return _json(reply.body, only)
 
 
 def refused(reply: Reply) -> Refused:
@@ -196,13 +202,18 @@ def _page(reply: Reply) -> str:
     return cut(words, LONGEST_PAGE)
 
 
-def _json(body: str) -> Any:  # noqa: ANN401 - JSON
+def _json(body: str, only: Set[str] | None = None) -> Any:  # noqa: ANN401 - JSON
     if sum(map(body.count, _SIGNS_OF_VALUES)) > _MOST_SIGNS:
         return None
+    kept = partial(_kept, only) if only else None
     try:
-        return json.loads(_without_lone_surrogates(body), parse_int=_number)
+        return json.loads(_without_lone_surrogates(body), parse_int=_number, object_hook=kept)
     except (ValueError, RecursionError):
         return None
+
+
+def _kept(only: Set[str], found: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if name in only}
 
 
 def _number(digits: str) -> float:
