@@ -26,17 +26,16 @@ from tasks.known_tests import keeping_created, noted_in
 from tasks.loading import why_unusable
 from thousandeyes.errors import SettingsError
 from thousandeyes.mistakes import told
-from thousandeyes.settings import ENV_FILE, FilesSettings, ThousandEyesSettings
+from thousandeyes.settings import ENV_FILE, EnvironmentSettings, ThousandEyesSettings
 
 BLOCK: Final = "thousandeyes"
 """The name of the credentials block that is made from the environment."""
 
 
-class _Given(FilesSettings):
+class _Given(EnvironmentSettings):
     """The token as it was given, valid or not."""
 
     token: SecretStr | None = None
-    files_dir: Path | None = None
 
 
 async def apply_block_type(client: PrefectClient, kind: type[Block], *, dry_run: bool) -> Step:
