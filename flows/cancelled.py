@@ -9,18 +9,16 @@ from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterId,
     FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled
 
 from flows.restart import OURS, done
+from tasks.under_way import UNDER_WAY
 from thousandeyes.text import clock
 
 PLACE_TAKEN: Final = "Deployment concurrency limit reached"
 """How the message of Prefect's server begins when it cancels a run for another one."""
-_UNDER_WAY: Final = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
 def is_to_be_explained(flow_run: FlowRun, flow_name: str) -> bool:
@@ -74,9 +72,7 @@ async def explain_cancelled_run(flow_run_id: UUID) -> State[None]:
         if not is_to_be_explained(flow_run, flow_name):
             return done(f"Run {flow_run.name!r} is left as it is: no run took its place.")
         holders = await client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY))
-            ),
+            flow_run_filter=FlowRunFilter(state=UNDER_WAY),
             deployment_filter=DeploymentFilter(
                 id=DeploymentFilterId(any_=[flow_run.deployment_id])
             ),
