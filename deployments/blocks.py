@@ -11,10 +11,8 @@ from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
     FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from pydantic import SecretStr, ValidationError
 
@@ -24,19 +22,19 @@ from flows.create import create_endpoint_tests
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tasks.known_tests import keeping_created, noted_in
 from tasks.loading import why_unusable
+from tasks.under_way import UNDER_WAY
 from thousandeyes.errors import SettingsError
 from thousandeyes.mistakes import told
-from thousandeyes.settings import ENV_FILE, FilesSettings, ThousandEyesSettings
+from thousandeyes.settings import ENV_FILE, EnvironmentSettings, ThousandEyesSettings
 
 BLOCK: Final = "thousandeyes"
 """The name of the credentials block that is made from the environment."""
 
 
-class _Given(FilesSettings):
+class _Given(EnvironmentSettings):
     """The token as it was given, valid or not."""
 
     token: SecretStr | None = None
-    files_dir: Path | None = None
 
 
 async def apply_block_type(client: PrefectClient, kind: type[Block], *, dry_run: bool) -> Step:
@@ -110,12 +108,9 @@ async def apply_group(
 
 async def _creation(client: PrefectClient) -> FlowRun | None:
     """Return a run that is creating tests, if any. It may name its group only by the block's ID."""
-    under_way = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
     runs = await client.read_flow_runs(
         flow_filter=FlowFilter(name=FlowFilterName(any_=[create_endpoint_tests.name])),
-        flow_run_filter=FlowRunFilter(
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=under_way))
-        ),
+        flow_run_filter=FlowRunFilter(state=UNDER_WAY),
         limit=1,
     )
     return runs[0] if runs else None

@@ -108,12 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         prepare(os.environ, get_current_settings().api.url)
         asyncio.run(_bootstrap(given))
-    except SettingsError as error:
+    except (SettingsError, BootstrapError) as error:
         verbatim_console(stderr=True, soft_wrap=True).print(without_userinfo(f"error: {error}"))
-        return 2
-    except BootstrapError as error:
-        verbatim_console(stderr=True, soft_wrap=True).print(without_userinfo(f"error: {error}"))
-        return 1
+        return 2 if isinstance(error, SettingsError) else 1
     return 0
 
 

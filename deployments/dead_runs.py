@@ -17,19 +17,17 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas import OrchestrationResult
 from prefect.client.schemas.filters import (
     FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.states import Cancelled, Crashed
 
 from deployments.steps import BootstrapError, Found, Step
 from tasks.pages import all_of
+from tasks.under_way import UNDER_WAY
 
-_UNDER_WAY: Final = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 _PROCESSES: Final = Path("/proc")
 _VARIABLE: Final = b"PREFECT__FLOW_RUN_ID="  # Prefect's process worker sets it for each run
 _EXECUTES_A_RUN: Final = re.compile(rb"prefect\W(flow_)?(engine|runner)")
@@ -90,16 +88,13 @@ async def crash_dead_runs(
     run that was being cancelled is cancelled. A process that is alive after all stops before its
     next call, because the run is no longer its own. A run that may have a process is left.
     """
-    under_way = FlowRunFilter(
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY))
-    )
     runs = [
         run
         for pool in pools
         for run in await all_of(
             partial(
                 client.read_flow_runs,
-                flow_run_filter=under_way,
+                flow_run_filter=FlowRunFilter(state=UNDER_WAY),
                 work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])),
             )
         )

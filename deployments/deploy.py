@@ -16,7 +16,7 @@ from prefect.settings import get_current_settings
 
 from deployments.busy_server import ServerBusy, why_gave_up
 from deployments.ownership import Plan, own_limit
-from deployments.project import FILE, ROOT, Deployment, problems
+from deployments.project import FILE, Deployment, problems
 from deployments.steps import BootstrapError, Found, Step, left
 from deployments.work_pools import job_variables_taken
 
@@ -141,7 +141,7 @@ def _deploy(deployments: Sequence[Deployment]) -> None:
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
     done = subprocess.run(  # noqa: S603 - our own command, and names from our file
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", *names],
-        cwd=ROOT,
+        cwd=FILE.parent,
         env={**os.environ, **settings},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -8,14 +8,12 @@ import yaml
 from pydantic import ValidationError
 
 from tasks.blocks import EndpointTestGroup, is_block_name
-from thousandeyes.mistakes import Unreadable, composed, mistakes, read_yaml
+from thousandeyes.mistakes import Place, Unreadable, composed, dotted, mistakes, read_yaml
 
 FILE: Final = Path(__file__).with_name("groups.yaml")
 
 _NULL: Final = "tag:yaml.org,2002:null"
 _NAME: Final = "a group's name is small letters, digits and dashes, such as morning-checks"
-
-Place = tuple[str | int, ...]
 
 
 class GroupsError(Exception):
@@ -36,8 +34,8 @@ def read_groups(path: Path = FILE) -> dict[str, EndpointTestGroup]:
         raise GroupsError(str(error)) from None
     groups = dict(_groups(document))
     if document.mistakes:
-        mistakes = (f"\n  line {line}: {text}" for line, text in sorted(document.mistakes))
-        raise GroupsError(f"{path} has mistakes:{''.join(mistakes)}")
+        lines = (f"\n  line {line}: {text}" for line, text in sorted(document.mistakes))
+        raise GroupsError(f"{path} has mistakes:{''.join(lines)}")
     return groups
 
 
@@ -55,8 +53,8 @@ class _Document:
         written = place
         while written not in self._lines:
             written = written[:-1]
-        where = ".".join(str(part) for part in place)
-        self.mistakes.append((self._lines[written], f"{where}: {text}" if where else text))
+        words = f"{dotted(place)}: {text}" if place else text
+        self.mistakes.append((self._lines[written], words))
 
     def _read(self, node: yaml.Node, place: Place) -> Any:  # noqa: ANN401 - YAML
         self._lines.setdefault(place, node.start_mark.line + 1)

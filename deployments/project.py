@@ -20,8 +20,7 @@ from tasks.deployment import as_slug
 from thousandeyes.errors import SettingsError
 from thousandeyes.mistakes import Unreadable, read_yaml, told
 
-ROOT: Final = Path(__file__).parents[1]
-FILE: Final = ROOT / "prefect.yaml"
+FILE: Final = Path(__file__).parents[1] / "prefect.yaml"
 
 
 class _Strict(BaseModel):

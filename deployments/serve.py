@@ -9,7 +9,6 @@ names. The worker gets the token, and the server stores it as the credentials bl
 """
 
 import argparse
-import contextlib
 import os
 import signal
 import socket
@@ -17,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import IO, Final, NoReturn
@@ -150,7 +149,7 @@ def _bootstrap() -> tuple[str, ...]:
     return ("deployments.bootstrap", *told)
 
 
-@contextlib.contextmanager
+@contextmanager
 def _running(
     module: Sequence[str],
     env: Mapping[str, str],
@@ -190,7 +189,7 @@ def _end(process: subprocess.Popen[bytes], telling: Thread) -> None:
         telling.join(_SECONDS_TO_TELL)  # a run that outlives the worker holds its pipe
 
 
-@contextlib.contextmanager
+@contextmanager
 def _no_interrupt() -> Iterator[None]:
     """Delay the signals that end us until the block is done."""
     came: list[int] = []

@@ -4,23 +4,21 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from prefect import flow, get_client, get_run_logger
+from prefect import flow, get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterId,
     FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.states import Cancelled, Completed
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.states import Cancelled
 
-from flows.restart import OURS
+from flows.restart import OURS, done
+from tasks.under_way import UNDER_WAY
 from thousandeyes.text import clock
 
 PLACE_TAKEN: Final = "Deployment concurrency limit reached"
 """How the message of Prefect's server begins when it cancels a run for another one."""
-_UNDER_WAY: Final = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
 def is_to_be_explained(flow_run: FlowRun, flow_name: str) -> bool:
@@ -72,20 +70,13 @@ async def explain_cancelled_run(flow_run_id: UUID) -> State[None]:
         flow_run = await client.read_flow_run(flow_run_id)
         flow_name = (await client.read_flow(flow_run.flow_id)).name
         if not is_to_be_explained(flow_run, flow_name):
-            return _ended(f"Run {flow_run.name!r} is left as it is: no run took its place.")
+            return done(f"Run {flow_run.name!r} is left as it is: no run took its place.")
         holders = await client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY))
-            ),
+            flow_run_filter=FlowRunFilter(state=UNDER_WAY),
             deployment_filter=DeploymentFilter(
                 id=DeploymentFilterId(any_=[flow_run.deployment_id])
             ),
         )
         words = explanation(holders)
         await client.set_flow_run_state(flow_run_id, Cancelled(message=words), force=True)
-    return _ended(f"Run {flow_run.name!r}: {words}")
-
-
-def _ended(words: str) -> State[None]:
-    get_run_logger().info(words)
-    return Completed(message=words)
+    return done(f"Run {flow_run.name!r}: {words}")

@@ -59,7 +59,7 @@ async def restart_crashed_run(flow_run_id: UUID, state_id: UUID) -> State[None]:
         flow_run = await client.read_flow_run(flow_run_id)
         flow_name = (await client.read_flow(flow_run.flow_id)).name
         if reason := why_not(flow_run, flow_name, state_id):
-            return _told(f"Run {flow_run.name!r} is not started again: {reason}.")
+            return done(f"Run {flow_run.name!r} is not started again: {reason}.")
         state: State[None] = AwaitingRetry(
             message=f"Crashed, and started again ({flow_run.run_count} before)"
         )
@@ -67,10 +67,11 @@ async def restart_crashed_run(flow_run_id: UUID, state_id: UUID) -> State[None]:
         state.state_details.transition_id = state_id
         answer = await client.set_flow_run_state(flow_run_id, state)
     if answer.status is not SetStateStatus.ACCEPT:
-        return _told(f"Run {flow_run.name!r} is not started again: {answer.details}")
-    return _told(f"Run {flow_run.name!r} is started again.")
+        return done(f"Run {flow_run.name!r} is not started again: {answer.details}")
+    return done(f"Run {flow_run.name!r} is started again.")
 
 
-def _told(words: str) -> State[None]:
+def done(words: str) -> State[None]:
+    """Log what was done, and return it as the state of the run that did it."""
     get_run_logger().info(words)
     return Completed(message=words)

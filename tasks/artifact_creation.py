@@ -7,7 +7,6 @@ from uuid import UUID
 
 import prefect.runtime
 from prefect import get_client
-from prefect.artifacts import TableArtifact
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import Artifact
 
@@ -34,11 +33,7 @@ async def create_table(
         description: Markdown of one line.
         ended_run: The flow run that it belongs to, if not the one under way.
     """
-    if ended_run:
-        return await _create("table", key, as_json(table), description, ended_run)
-    return (
-        await _Table(table=[dict(row) for row in table], key=key, description=description).acreate()
-    ).id
+    return await _create("table", key, as_json(table), description, ended_run)
 
 
 async def create_markdown(
@@ -63,11 +58,6 @@ def why_stopped(artifact: Artifact) -> str | None:
 def is_by_its_own_run(artifact: Artifact) -> bool:
     """Tell whether an artifact was written by the run that it belongs to."""
     return _WRITTEN_BY not in (artifact.metadata_ or {})
-
-
-class _Table(TableArtifact):
-    async def aformat(self) -> str:
-        return as_json(self.table)
 
 
 async def _create(

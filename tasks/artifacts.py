@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID
@@ -25,6 +26,7 @@ from pydantic import ValidationError
 
 from tasks.artifact_creation import as_json, create_table, is_by_its_own_run
 from tasks.markdown import code
+from tasks.pages import all_of
 from tasks.rows import fields_of, from_row, stored_rows
 from tasks.server_calls import (
     Confirm,
@@ -48,7 +50,6 @@ _OF_A_RUN, _OF_A_DRY_RUN = "endpoint-rerun-", "endpoint-dry-run-"
 """What the keys of a run's tables begin with, so that one call reads both."""
 
 _LONGEST_REASON: Final = 160  # in a description
-_PAGE = 200  # what a Prefect server gives at most
 
 
 def artifact_key(test_id: str) -> str:
@@ -191,13 +192,8 @@ async def newest_artifact(flow_run_ids: Iterable[UUID], key: str) -> Artifact | 
 
 @until_answered
 async def _read(flow_run_ids: list[UUID], key: ArtifactFilterKey) -> list[Artifact]:
-    found: list[Artifact] = []
     filters = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=flow_run_ids), key=key)
     async with get_client() as client:
-        while True:
-            page = await client.read_artifacts(
-                artifact_filter=filters, sort=ArtifactSort.ID_DESC, limit=_PAGE, offset=len(found)
-            )
-            found += page
-            if len(page) < _PAGE:
-                return sorted(found, key=lambda artifact: str(artifact.updated))
+        read = partial(client.read_artifacts, artifact_filter=filters, sort=ArtifactSort.ID_DESC)
+        found = await all_of(read)
+    return sorted(found, key=lambda artifact: str(artifact.updated))

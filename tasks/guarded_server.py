@@ -7,7 +7,6 @@ rebinding) is of the server's origin to the browser, and could do anything. Henc
 """
 
 import argparse
-import ipaddress
 import os
 import re
 import signal
@@ -23,6 +22,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from thousandeyes.ports import port_of
+from thousandeyes.settings import is_loopback
 
 _HOST: Final = "127.0.0.1"
 _ALLOWED: Final = "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"
@@ -47,7 +47,7 @@ def may_call(host: str, origin: str | None, allowed: Collection[str]) -> bool:
     if "*" in allowed:
         return True
     name, names = _name(host), {_name(one.partition("://")[2]) for one in allowed}
-    if not name or not (_is_loopback(name) or name in names):
+    if not name or not (is_loopback(name) or name in names):
         return False
     own = (f"http://{host}", f"https://{host}")
     return origin is None or origin in own or origin in allowed
@@ -57,13 +57,6 @@ def _name(host: str) -> str:
     """Return a host without its port; nothing if it is malformed."""
     found = _NAME.fullmatch(host)
     return found[1].strip("[]").lower() if found else ""
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:

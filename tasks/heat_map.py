@@ -51,7 +51,7 @@ def section(records: Iterable[Record]) -> list[str]:
         "",
         f"The last {runs} runs, the newest at the right.{rest} The marks: {meaning}.",
         "",
-        f"![{in_words(shown, runs)}](data:image/svg+xml;base64,{address})",
+        f"![{alt_text(shown, runs)}](data:image/svg+xml;base64,{address})",
         "",
     ]
 
@@ -93,7 +93,7 @@ def picture(records: Sequence[Record], runs: int) -> str:
     )
 
 
-def in_words(records: Sequence[Record], runs: int) -> str:
+def alt_text(records: Sequence[Record], runs: int) -> str:
     """Return what the picture says, in Markdown that reads the same as plain text."""
     newest = Counter(_history(record)[-1] for record in records)
     told = [f"{newest[mark]} {words}" for mark, words in marks.MEANING.items() if newest[mark]]
@@ -110,10 +110,10 @@ def in_words(records: Sequence[Record], runs: int) -> str:
 
 def _ordered(records: Iterable[Record]) -> list[Record]:
     """Sort what needs a look first, then what failed most often."""
-    return sorted(
-        failures_first(records),
-        key=lambda record: (record.ending in GOOD, -_failures(record) * (record.ending in GOOD)),
-    )
+    ordered = failures_first(records)
+    bad = [record for record in ordered if record.ending not in GOOD]
+    good = [record for record in ordered if record.ending in GOOD]
+    return bad + sorted(good, key=_failures, reverse=True)
 
 
 def _history(record: Record) -> str:

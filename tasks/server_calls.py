@@ -174,7 +174,7 @@ def _why_away(error: Exception) -> str:
     status = answer.status_code
     if status in _NO_ACCESS and _STALE not in answer.text:
         raise NoAccess(
-            f"the Prefect server does not let this process in ({status}): look at "
+            f"the Prefect server does not let this process in ({status}): check "
             "PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
         ) from None
     too_large = status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE  # of the content, though by a proxy

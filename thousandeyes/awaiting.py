@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
@@ -33,7 +32,6 @@ class Awaiting:
         on_done: Called and awaited with each test that is done, and with what kept its results from
             being read to the end, if anything did.
         clock: Returns seconds on a clock that never goes back.
-        sleep: Waits that many seconds by the same clock.
     """
 
     def __init__(
@@ -41,13 +39,11 @@ class Awaiting:
         read: Read,
         on_done: Callable[[Watched, str], Awaitable[None]],
         *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float],
     ) -> None:
         self._read = read
         self._on_done = on_done
         self._clock = clock
-        self._sleep = sleep
         self._watches: defaultdict[str | None, Watch] = defaultdict(Watch)
         self._changed = asyncio.Event()
         self._no_more = False
@@ -78,7 +74,7 @@ class Awaiting:
                 await self._done((test, given_up) for test in watch.give_up())
             elif wait is None or wait > 0:
                 limit = math.inf if wait is None else wait
-                await wait_for_event(changed, limit, self._sleep)
+                await wait_for_event(changed, limit, asyncio.sleep)
             else:
                 due = watch.due(self._clock())
                 trouble = await self._look(aid, due)

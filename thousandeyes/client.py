@@ -11,7 +11,7 @@ from thousandeyes.calls import BeforeSending, Call
 from thousandeyes.definitions import InstantTest
 from thousandeyes.errors import CallFailed, InvalidCall, ReplyLost
 from thousandeyes.families import Family
-from thousandeyes.fleet import IDS_PER_CALL, LARGEST_PAGE, MOST_PAGES, AgentsPage
+from thousandeyes.fleet import AGENTS_PER_PAGE, IDS_PER_CALL, MOST_PAGES, AgentsPage
 from thousandeyes.lists import clean_test_id
 from thousandeyes.models import AccountGroup, Agent, EndpointTest, Listed
 from thousandeyes.record import Record
@@ -147,7 +147,7 @@ class ThousandEyesClient(Caller):
         aid: str | None,
         calls: Iterable[object],
     ) -> AsyncIterator[AgentsPage]:
-        first = params = {"max": str(LARGEST_PAGE)}
+        first = params = {"max": str(AGENTS_PER_PAGE)}
         for _ in calls:
             try:
                 told = await self.read(method, path, params=params, body=body, aid=aid)

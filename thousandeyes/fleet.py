@@ -10,7 +10,7 @@ from thousandeyes.text import cut
 MOST_PAGES: Final = 60
 """The most calls to read the agents: a quarter of the organization's calls in a minute. They reach
 60,000 agents if the API fills pages as asked, and 6,000 with pages of 100."""
-LARGEST_PAGE: Final = 1_000
+AGENTS_PER_PAGE: Final = 1_000
 """Agents to ask for in a page: some 3 MB. The API's description names no limit."""
 MOST_CHOSEN: Final = 1_000
 """The most agents to ask for by ID, 200 in a call; for more, the whole list is read."""

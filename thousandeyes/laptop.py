@@ -1,13 +1,13 @@
-"""What a laptop tells of itself with each row of results: how it was connected, and its state.
+"""What a laptop reports about itself with each row of results: its connection and its state.
 
-Read at no further call, since every row has it. Each fact is kept in the words that a person is
-told, numbers as plain ranges: exact ones differ from row to row, so that nothing could be counted.
-Who uses the laptop is never read. Every field may be missing, and one that holds something else
-than it should counts as missing.
+Every row has it, so it costs no further call. Each fact is kept in the words that people read, and
+numbers as plain ranges: exact ones differ from row to row, so that nothing could be counted. Who
+uses the laptop is never read. Every field may be missing, and a field that holds something
+unexpected counts as missing.
 
 Source: the vendor's OpenAPI description 7.0.85 (`NetworkProfile`, `VpnProfile`, `BatteryMetrics`,
-`CellularProfile`, `SystemMetrics`). It tells no unit of link speed and transmission rate; they are
-taken for Mbit/s, which its examples fit.
+`CellularProfile`, `SystemMetrics`). It gives no unit for link speed and transmission rate: they are
+taken for Mbit/s, which fits its examples.
 """
 
 from collections.abc import Iterable, Iterator
@@ -35,10 +35,10 @@ _MOST_VALUES: Final = 4
 
 
 class Attribute(StrEnum):
-    """What a fact is about, named as it is told where its value is left out.
+    """What a fact is about, in the words that are used if its value is left out.
 
-    Where two facts hold for the very same laptops, the one that stands here first is told: nearer
-    to what somebody on call looks for.
+    If two facts hold for exactly the same laptops, the one that comes first here is reported: it is
+    closer to what somebody on call looks for.
     """
 
     SSID = "on one Wi-Fi network"
@@ -84,13 +84,13 @@ class Fact(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Laptop:
-    """What one laptop told of itself; each fact once, in the order of `Attribute`."""
+    """What one laptop reported about itself; each fact once, in the order of `Attribute`."""
 
     facts: tuple[Fact, ...] = ()
 
 
 UNTOLD: Final = Laptop()
-"""A laptop that told nothing of itself."""
+"""A laptop that reported nothing about itself."""
 
 
 _Text = Annotated[str | None, OR_NONE]
@@ -135,9 +135,9 @@ class _Told(BaseModel):
 
 
 def laptop_of(row: object) -> Laptop:
-    """Return what a row of results, as JSON, tells of its laptop.
+    """Return what a row of results, as JSON, says about its laptop.
 
-    Rows that tell the same share one value, so that those of 1,000 tests take little room.
+    Rows that say the same share one value, so that those of 1,000 tests take little memory.
     """
     try:
         told = _Told.model_validate(row)
@@ -147,10 +147,10 @@ def laptop_of(row: object) -> Laptop:
 
 
 def merged(laptops: Iterable[Laptop]) -> Laptop:
-    """Return all that one laptop told with several rows, whichever of them failed.
+    """Return all that one laptop reported with several rows, whichever of them failed.
 
-    To take the row that failed would bend the count: of a load that changes from row to row, a
-    laptop that failed would tell one value, and one that passed the newest or the most usual.
+    Taking only the row that failed would bias the count: of a load that changes from row to row, a
+    laptop that failed would have one value, and a laptop that passed the newest or most usual one.
     """
     different = list(dict.fromkeys(laptops))
     if len(different) == 1:
@@ -171,7 +171,7 @@ def _facts(told: _Told) -> Iterator[tuple[Attribute, str]]:
     yield Attribute.SSID, _words("on Wi-Fi", told.ssid)
     yield Attribute.BSSID, _words("at access point", told.bssid)
     yield Attribute.VPN_GATEWAY, _words("with VPN gateway", told.vpn_gateway)
-    if told.network is not None:  # else nothing says that a VPN or a proxy would have been told
+    if told.network is not None:  # else a VPN or a proxy would not have been reported either
         has_vpn = told.vpn is not None or told.vpn_gateway is not None
         yield Attribute.VPN, _words("with VPN", told.vpn) if has_vpn else "without a VPN"
         proxies = [item.get("proxy") for item in told.proxies or () if isinstance(item, dict)]

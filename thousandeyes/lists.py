@@ -147,18 +147,17 @@ def clean_test_id(test_id: object) -> str:
         raise _invalid(f"test_id: {error}") from None
 
 
-def read_test_ids(written: object, where: str = "test_ids") -> list[str]:
+def read_test_ids(written: object) -> list[str]:
     """Return the test IDs of a text, of a whole number, or of a list of these.
 
     Args:
         written: The text, the number, or the list. Each item of a list may hold several IDs.
-        where: Its name, for the message.
 
     Raises:
         InvalidTestIds: It holds something else; the message says where.
     """
     try:
-        return gathered(written, where, ids_in)
+        return gathered(written, "test_ids", ids_in)
     except ValueError as error:
         raise _invalid(str(error)) from None
 

@@ -30,18 +30,15 @@ class Query:
         """The first round that can count for any of them, in the server's epoch seconds."""
         return min(test.rounds_after + test.interval for test in self.tests.values())
 
-    def until(self, now: float | None) -> int | None:
+    def until(self, now: float | None) -> float | None:
         """Return the last round that can count for any of them, if later ones needn't be read.
 
         Args:
             now: The server's time in epoch seconds; None if rounds may still come.
         """
-        bounds = [test.rounds_until for test in self.tests.values()]
-        known = [bound for bound in bounds if bound is not None]
-        if now is None or len(known) < len(bounds):
-            return None
+        last = max(test.rounds_until for test in self.tests.values())
         # How the API treats an end date in the future is not documented.
-        return max(known) if max(known) < now else None
+        return last if now is not None and last < now else None
 
     def take(self, rows: Iterable[Measured]) -> None:
         """Add the rows of a page to their tests."""

@@ -137,7 +137,7 @@ _APP_OF_REGION: Final = {
 }
 
 
-class _Settings(BaseSettings):
+class EnvironmentSettings(BaseSettings):
     """What the environment or `.env` says.
 
     Raises:
@@ -166,7 +166,7 @@ class _Settings(BaseSettings):
             raise SettingsError(f"{file} can't be read: it must be a text file in UTF-8") from None
 
 
-class ThousandEyesSettings(_Settings):
+class ThousandEyesSettings(EnvironmentSettings):
     """What a run needs to know about the API and this organization's limits."""
 
     token: Token
@@ -204,7 +204,7 @@ class ThousandEyesSettings(_Settings):
         return self.app_url or _APP_OF_REGION.get(host, APP_URL)
 
 
-class FilesSettings(_Settings):
+class FilesSettings(EnvironmentSettings):
     """Which files of a worker's machine may be named by whoever starts its runs."""
 
     files_dir: Annotated[Path | None, AfterValidator(_clean_files_dir)] = Field(

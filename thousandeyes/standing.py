@@ -1,4 +1,4 @@
-"""How one test stands against an earlier run: as a value, and as columns of a table."""
+"""How one test compares with an earlier run: as a value, and as columns of a table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,23 +23,22 @@ class Change(StrEnum):
     STILL_FAILING = "still_failing"  # it failed and fails
     RECOVERED = "recovered"  # it failed and is well
     NEW = "new"  # nothing is known of it from before, or nothing of what laptops measured
-    GONE = "gone"  # it is no part of this run; only what is carried on from run to run says so
-    UNCHANGED = "unchanged"  # it was well and is; or nothing was heard of it this time
+    GONE = "gone"  # it is not part of this run, which only carries on its history
+    UNCHANGED = "unchanged"  # it was well and still is, or nothing is known of it this time
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One test in the light of an earlier run, with all that the next run needs to go on counting.
+    """One test compared with an earlier run, and all that the next run needs to continue from here.
 
-    `change` is None where there was no run to compare with. `failing_since` is when the first of
-    the runs in a row sent it in which it failed, in UTC; `failing_runs` is how many of them there
-    are, this one included. `moved` says in words what became worse: slower or lossier, or far fewer
-    agents answered than usual, although it passed; or for how many other laptops it still fails.
-    `compared_with` is the ID of the flow run that
-    this is measured by. `history` holds a mark for each of the last runs, this one's at the right:
-    see `thousandeyes.marks`. `last_measured` is passed or failed, as its laptops last measured, be
-    it in this run or in one before; None: never. `last_heard` is likewise its newest ending by
-    which the API or laptops told something of the test.
+    `change` is None if there was no run to compare with. `failing_runs` counts the runs in a row in
+    which it failed, including this one; `failing_since` is when the first of them sent it, in UTC.
+    `moved` says in words what became worse: slower or lossier, or far fewer agents answered than
+    usual, although it passed; or on how many laptops a failing test newly fails. `compared_with` is
+    the ID of the flow run to compare with. `history` holds a mark for each of the last runs, this
+    one's at the right: see `thousandeyes.marks`. `last_measured` is passed or failed, whichever its
+    laptops last measured, in this run or an earlier one; None: never. `last_heard` is likewise the
+    last ending in which the API or a laptop said something about the test.
     """
 
     change: Change | None = None
@@ -72,13 +71,13 @@ class Standing:
 
 
 NO_STANDING: Final = MappingProxyType(dict.fromkeys(Standing().row()))
-"""The columns of a test that no run has compared, such as all of version 0.1.0."""
+"""The columns of a test that was not compared, such as every test of version 0.1.0."""
 
 _STANDING: Final = TypeAdapter(Standing)
 
 
 def from_row(values: Mapping[str, Any]) -> Standing | None:
-    """Return the standing that a row of a table holds, None where it holds none."""
+    """Return the standing that a row of a table holds; None if it holds none."""
     if not isinstance(values.get("failing_runs"), int):
         return None
     told = dict(values)

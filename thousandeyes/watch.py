@@ -46,7 +46,7 @@ class Watched:
     Args:
         test_id: The test.
         rounds_after: Only rounds with a later ID count, in epoch seconds of the server's clock.
-        rounds_until: Rounds with a later ID than this don't count; None if all that come do.
+        rounds_until: Rounds with a later ID than this don't count.
         kinds: The kinds of results that the test may have.
         gives_up_at: When the last look is due.
         next_poll: When the next look is due.
@@ -69,7 +69,7 @@ class Watched:
     any_row_will_do: bool = False
     aid: str | None = None
     interval: int = ROUND_SECONDS
-    rounds_until: int | None = None
+    rounds_until: float = math.inf
     is_http: bool = False
     polls: int = 0
     over: bool = False
@@ -103,9 +103,8 @@ class Watched:
     @property
     def has_later_rounds(self) -> bool:
         """Whether there are rows that don't count because their rounds are too late."""
-        bound = math.inf if self.rounds_until is None else self.rounds_until
         rows = (row for known in self._known.values() for row in known.rows)
-        return any(row.round_id > bound for row in rows)
+        return any(row.round_id > self.rounds_until for row in rows)
 
     def end_rounds(self, until: int) -> None:
         """Let no round after this one count any more, and await those that do."""
@@ -174,8 +173,7 @@ class Watched:
                 yield row
 
     def _counts(self, row: Measured) -> bool:
-        until = math.inf if self.rounds_until is None else self.rounds_until
-        return self.rounds_after < row.round_id <= until
+        return self.rounds_after < row.round_id <= self.rounds_until
 
     def _may_grow(self, known: _Rows) -> bool:
         all_answered = bool(self.expected) and len(known.agents) >= (self.expected or 0)

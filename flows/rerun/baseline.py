@@ -4,7 +4,7 @@ Later it shows which results are the run's own.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -37,20 +37,12 @@ class Baseline:
         client: The run's client.
         options: Say whether results are waited for, and what they may have to settle.
         logger: Where the person on call looks.
-        sleep: Waits that many seconds.
     """
 
-    def __init__(
-        self,
-        client: ThousandEyesClient,
-        options: RerunOptions,
-        logger: Logger,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
+    def __init__(self, client: ThousandEyesClient, options: RerunOptions, logger: Logger) -> None:
         self.tests: Mapping[str, EndpointTest] = {}
         self.agent_names: dict[str, str] = {}
-        self._client, self._options = client, options
-        self._logger, self._sleep = logger, sleep
+        self._client, self._options, self._logger = client, options, logger
         self._fleets: dict[str | None, Fleet] = {}
         self._standing: dict[str, int] = {}
         self._rounds_known_of: set[str | None] = set()
@@ -150,7 +142,7 @@ class Baseline:
         told = f"waiting {left:.0f} s so that its rounds differ"
         self._logger.info("%s: %s", ran, told)
         while left > 0 and not stopped():
-            await self._sleep(min(left, _MINUTE))
+            await asyncio.sleep(min(left, _MINUTE))
             left -= _MINUTE
 
     def note_rounds(self, record: Record) -> None:

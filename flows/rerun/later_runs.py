@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from flows.rerun.baseline import Baseline
 from flows.rerun.parameters import FLOW
 from flows.runs.history import runs_of
 from tasks.artifacts import read_outcomes
+from tasks.pages import all_of
 from tasks.server_calls import until_answered
 from thousandeyes.own_rounds import OwnRounds
 from thousandeyes.record import Record
@@ -25,7 +27,6 @@ from thousandeyes.record import Record
 _LONGEST_RUN: Final = timedelta(days=1)
 """Runs that began so long before this one are over; others may have sent a test after it."""
 _LONGEST_INTERVAL: Final = timedelta(hours=1)
-_PAGE: Final = 200
 
 Others = Mapping[str, Collection[int]]
 """The rounds after which those of other runs begin, by test ID."""
@@ -93,17 +94,12 @@ def windows(
 @until_answered
 async def _runs(began: datetime, last: datetime) -> list[FlowRun]:
     """Return the runs that were under way between two moments."""
-    found: list[FlowRun] = []
+    started = FlowRunFilterStartTime(after_=began - _LONGEST_RUN, before_=last)
     async with get_client() as client:
-        while True:
-            page = await client.read_flow_runs(
-                flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW])),
-                flow_run_filter=FlowRunFilter(
-                    start_time=FlowRunFilterStartTime(after_=began - _LONGEST_RUN, before_=last)
-                ),
-                limit=_PAGE,
-                offset=len(found),
-            )
-            found += page
-            if len(page) < _PAGE:
-                return [run for run in found if not run.end_time or run.end_time > began]
+        read = partial(
+            client.read_flow_runs,
+            flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW])),
+            flow_run_filter=FlowRunFilter(start_time=started),
+        )
+        found = await all_of(read)
+    return [run for run in found if not run.end_time or run.end_time > began]

@@ -2,18 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from typing import Final
 
 from prefect import get_run_logger
 
 from flows.rerun.options import RerunOptions
 from thousandeyes.families import WINDOW, Family, FamilyQuota, Told
 from thousandeyes.gate import QuotaGate
+from thousandeyes.quota import DOCUMENTED_INSTANT
 from thousandeyes.record import Record
 from thousandeyes.text import counted, duration
-
-DOCUMENTED_LIMIT: Final = 24
-"""Reruns and creations a minute, for an organization. Replies give the real limit."""
 
 
 async def tell_plan(gate: QuotaGate, records: Sequence[Record], options: RerunOptions) -> None:
@@ -73,5 +70,5 @@ def documented_plan(tests: int, quota_reserve: float) -> str:
         quota_reserve: The fraction of the quota that is left to other users.
     """
     quota = FamilyQuota(quota_reserve)
-    quota.told = Told(DOCUMENTED_LIMIT, DOCUMENTED_LIMIT, WINDOW, WINDOW)
+    quota.told = Told(DOCUMENTED_INSTANT, DOCUMENTED_INSTANT, WINDOW, WINDOW)
     return f"{plan(tests, quota, 1)}, at the API's documented limit"

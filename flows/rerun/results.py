@@ -1,6 +1,7 @@
 """What happens to a run's results: they are awaited and judged, and settle what is in doubt."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Collection
 
@@ -78,7 +79,7 @@ class Results:
                 aid=record.aid,
                 interval=baseline.interval(record),
                 # How long the calls of a test sent just now took is not known yet.
-                rounds_until=own.until if at_once else None,
+                rounds_until=own.until if at_once else math.inf,
                 is_http=is_http(test),
             )
         )

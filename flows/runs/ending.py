@@ -193,7 +193,7 @@ async def _publish(
     word: str | None,
     own_run: OwnRun,
     *,
-    cut_short: bool = False,
+    cut_short: bool,
 ) -> RunReport:
     # If this run is cancelled or cut short, the run that ended before was not.
     own = place.ended_run is None

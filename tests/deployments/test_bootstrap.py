@@ -24,7 +24,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.bootstrap import main
 from deployments.deploy import apply_deployments
-from deployments.project import FILE, ROOT, read_deployments
+from deployments.project import FILE, read_deployments
 from deployments.steps import Found
 from tests.deployments.scene import bootstrap, client_of, shown
 from tests.deployments.topology import TOKEN, Topology
@@ -264,7 +264,7 @@ def test_prefect_deploy_from_a_clean_clone_makes_the_same_deployments_with_longe
     machines: Topology, tmp_path: Path
 ) -> None:
     clone = tmp_path / "clone"
-    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
+    subprocess.run(["git", "clone", "--quiet", FILE.parent, clone], check=True)
     shutil.copy(FILE, clone)  # one that isn't committed yet is tested too
     done = machines.run("prefect", "--no-prompt", "deploy", "--all", cwd=clone)
     assert done.returncode == 0, done.stdout + done.stderr

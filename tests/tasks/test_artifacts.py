@@ -166,7 +166,7 @@ async def test_more_artifacts_than_a_page_holds_are_all_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # A page of the server's own, of 200, takes seconds to fill; it refuses to give a larger one.
-    monkeypatch.setattr("tasks.artifacts._PAGE", 4)
+    monkeypatch.setattr("tasks.pages.PAGE", 4)
     flow_run_id = await in_a_flow(lambda: asyncio.sleep(0))
     names = [str(number) for number in range(9)]
     async with get_client() as client:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.heat_map import MOST_TESTS, in_words, picture, section
+from tasks.heat_map import MOST_TESTS, alt_text, picture, section
 from tasks.markdown import plain
 from tests.tasks.reports import HOSTILE
 from thousandeyes import marks
@@ -96,18 +96,18 @@ def test_a_letter_that_no_xml_may_hold_breaks_no_picture(letter: str) -> None:
 
 def test_the_words_say_what_the_picture_says() -> None:
     records = [told("1", "✓✗✗○", "VPN"), told("2", "✓✗", "a [link](x)"), told("3", "✓✓✓·")]
-    assert in_words(records, 4) == (
+    assert alt_text(records, 4) == (
         "Heat map of 3 tests over 4 runs, the newest at the right. This run: 1 failed, 1 no data, "
         "1 not sent. Failed or without data: VPN in 3 of 4 runs; 2 in 1 of 2 runs."
     )
-    alone = in_words([told("1", "✓✓")], 2)
+    alone = alt_text([told("1", "✓✓")], 2)
     assert alone.startswith("Heat map of 1 test over 2 runs, ")
     assert alone.endswith("This run: 1 passed. None failed.")
 
 
 @given(st.text() | st.just(HOSTILE))
 def test_the_words_are_the_same_as_markdown_and_as_text(name: str) -> None:
-    words = in_words([told("1", "✗✗", name)], 2)
+    words = alt_text([told("1", "✗✗", name)], 2)
     assert plain(words) == words
 
 

@@ -146,7 +146,7 @@ async def test_what_prefects_server_refuses_is_known_as_its_own(
 @pytest.mark.parametrize("status", [401, 403, 407])
 async def test_a_server_that_lets_nobody_in_is_not_waited_for(status: int) -> None:
     server = Server(refusal(status))
-    with pytest.raises(NoAccess, match=rf"\({status}\): look at PREFECT_API_AUTH_STRING"):
+    with pytest.raises(NoAccess, match=rf"\({status}\): check PREFECT_API_AUTH_STRING"):
         await until_taken(server.write, server.sleep)
     assert server.pauses == []
 

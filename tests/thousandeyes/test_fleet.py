@@ -2,7 +2,7 @@ import tracemalloc
 
 import pytest
 
-from thousandeyes.fleet import LARGEST_PAGE, MOST_PAGES, AgentsPage, Fleet
+from thousandeyes.fleet import AGENTS_PER_PAGE, MOST_PAGES, AgentsPage, Fleet
 from thousandeyes.models import Agent
 
 NOON = 1_800_000_000.0
@@ -52,9 +52,9 @@ def test_as_many_agents_as_can_be_read_take_25_megabytes() -> None:
     fleet = Fleet()
     tracemalloc.start()
     try:
-        for number in range(MOST_PAGES):
-            first = number * LARGEST_PAGE
-            ids = (f"861b7557-cd57-4bbb-b648-{first + place:012d}" for place in range(LARGEST_PAGE))
+        for first in range(0, MOST_PAGES * AGENTS_PER_PAGE, AGENTS_PER_PAGE):
+            numbers = range(first, first + AGENTS_PER_PAGE)
+            ids = (f"861b7557-cd57-4bbb-b648-{number:012d}" for number in numbers)
             fleet.take(page(*ids, is_last=False), NOON)
         kept, most = tracemalloc.get_traced_memory()
     finally:

@@ -9,6 +9,7 @@ from http.client import responses as PHRASES  # noqa: N812  a constant in all bu
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from .gate import base_url
 from .inventory import EndpointTest
 from .options import DEFAULT_TOKEN
 from .quota import Family
@@ -37,7 +38,6 @@ async def show_calls(request: Request) -> Response:
 async def show_page(request: Request) -> Response:
     """Show what the simulator holds and what is left of its quota."""
     simulator: Simulator = request.app.state.simulator
-    base_url = f"{request.url.scheme}://{request.url.netloc}/v7"
     return HTMLResponse(
         f"""<!doctype html>
 <html lang="en">
@@ -55,7 +55,7 @@ async def show_page(request: Request) -> Response:
 <h1>ThousandEyes simulator</h1>
 <p class="lead">Simulates the ThousandEyes API, on this machine only. No call leaves the machine,
 and no measurement is real.</p>
-<div class="cards">{"".join(_quota_cards(simulator))}{_pointer(simulator, base_url)}</div>
+<div class="cards">{"".join(_quota_cards(simulator))}{_pointer(simulator, base_url(request))}</div>
 {_table(simulator)}
 </main>
 </body>
@@ -81,14 +81,14 @@ def _quota_cards(simulator: Simulator) -> Iterator[str]:
 </section>"""
 
 
-def _pointer(simulator: Simulator, base_url: str) -> str:
+def _pointer(simulator: Simulator, url: str) -> str:
     # A token from the environment may be real.
     is_default = simulator.token == DEFAULT_TOKEN
     token = f"export TE_TOKEN={DEFAULT_TOKEN}" if is_default else "# TE_TOKEN: as it was started"
     return f"""
 <section class="card">
 <h2>Point the project at it</h2>
-<pre>export TE_BASE_URL={html.escape(base_url)}
+<pre>export TE_BASE_URL={html.escape(url)}
 {token}</pre>
 </section>"""
 
