@@ -36,7 +36,7 @@ from tasks.server_calls import (
     until_taken,
 )
 from thousandeyes.changes import is_gone
-from thousandeyes.outcomes import in_words
+from thousandeyes.outcomes import Outcome, in_words
 from thousandeyes.record import Record
 from thousandeyes.text import cut, with_full_stop
 
@@ -130,16 +130,18 @@ async def read_outcomes(
     dry_runs_too: bool = False,
     since: datetime | None = None,
 ) -> list[Record]:
-    """Read back what these flow runs recorded, one record per test.
+    """Read back what the attempts of a run recorded, one record per test.
 
-    A test's own artifact counts, the newest of several; tests without one (`not_attempted`,
-    `skipped`) come from the runs' tables, as far as these reach. A test that any of a run's
-    artifacts calls a possible duplicate is one: the newest may come late, from a process that did
-    not know that another had taken over its run. What can't be read (of another version, or made by
-    hand) is skipped with a warning. This waits while the Prefect server is unreachable.
+    A test's own artifact counts; tests without one (`not_attempted`, `skipped`) come from the run's
+    tables, as far as these reach. Of several the newest counts, unless an older one says more: it
+    may come late, from a process that did not know that another had taken over its run, or look
+    new to a server whose clock was set back. What was accepted stays accepted, and more calls say
+    more. A test that any artifact of a flow run calls a possible duplicate is one. What can't be
+    read (of another version, or made by hand) is skipped with a warning. This waits while the
+    Prefect server is unreachable.
 
     Args:
-        flow_run_ids: The flow runs.
+        flow_run_ids: The flow runs that are attempts of the run.
         gone_too: Whether to return tests outside the run too, if it carries on their history.
         dry_runs_too: Whether to return what dry runs recorded too, which says nothing of reruns.
         since: Read only what was created since then, by the Prefect server's clock.
@@ -150,17 +152,25 @@ async def read_outcomes(
         of_runs += await _read(ids, ArtifactFilterKey(like_=f"{_OF_A_DRY_RUN}%"))
     tables = [one for one in of_runs if str(one.key).startswith(_TABLES)]
     tests = await _read(ids, ArtifactFilterKey(like_=f"{TEST_KEY}%"))
-    records: dict[str, Record] = {}
-    twice: set[tuple[UUID | None, str]] = set()
-    for artifact in (*tables, *tests):
-        if since and artifact.created and artifact.created < since:
-            continue
-        for record in _records(artifact):
-            in_this_run = artifact.flow_run_id, record.test_id
-            if record.maybe_duplicate:
-                twice.add(in_this_run)
-            records[record.test_id] = replace(record, maybe_duplicate=in_this_run in twice)
-    return [record for record in records.values() if gone_too or not is_gone(record)]
+    told = [
+        (artifact, record)
+        for artifact in (*tables, *tests)
+        if not (since and artifact.created and artifact.created < since)
+        for record in _records(artifact)
+    ]
+    twice = {(one.flow_run_id, record.test_id) for one, record in told if record.maybe_duplicate}
+    found = {record.test_id: record for _, record in told}  # in the order of the tables
+    for artifact, record in sorted(told, key=_says):  # the newest last, of those that say as much
+        is_marked = (artifact.flow_run_id, record.test_id) in twice
+        found[record.test_id] = replace(record, maybe_duplicate=is_marked)
+    return [record for record in found.values() if gone_too or not is_gone(record)]
+
+
+def _says(told: tuple[Artifact, Record]) -> tuple[bool, bool, int]:
+    """Return how much a record says, and the artifact that it is in."""
+    artifact, record = told
+    is_its_own = str(artifact.key).startswith(TEST_KEY)
+    return is_its_own, record.outcome is Outcome.ACCEPTED, record.attempts
 
 
 def _records(artifact: Artifact) -> list[Record]:

@@ -140,6 +140,37 @@ async def test_a_late_artifact_of_one_run_takes_no_mark_of_a_duplicate_away(
     assert (found.detail, found.maybe_duplicate) == ("late", in_one_run)
 
 
+@server
+@pytest.mark.parametrize(
+    ("earlier", "late"),
+    [
+        (Record("6", outcome=Outcome.ACCEPTED, attempts=1), Record("6")),
+        (
+            Record("6", outcome=Outcome.ACCEPTED, attempts=1),
+            Record("6", outcome=Outcome.UNKNOWN, attempts=1),
+        ),
+        (
+            Record("6", outcome=Outcome.ACCEPTED, attempts=2),
+            Record("6", outcome=Outcome.FORBIDDEN, attempts=3),
+        ),
+        (
+            Record("6", outcome=Outcome.UNKNOWN, attempts=2),
+            Record("6", outcome=Outcome.FORBIDDEN, attempts=1),
+        ),
+    ],
+    ids=["suspended meanwhile", "written ahead", "sent all the same", "a clock set back"],
+)
+async def test_an_artifact_that_comes_late_overrules_none_that_says_more(
+    earlier: Record, late: Record
+) -> None:
+    async def both() -> None:
+        await record_outcome(earlier)
+        await record_outcome(late)
+
+    [found] = await read_outcomes([await in_a_flow(both)])
+    assert (found.outcome, found.attempts) == (earlier.outcome, earlier.attempts)
+
+
 def test_a_description_tells_the_ending_the_reason_and_the_last_runs() -> None:
     record = Record("1", "VPN (Berlin)", Outcome.NOT_FOUND, "404: Not Found")
     assert description(record) == "VPN (Berlin): not found. 404: Not Found"
