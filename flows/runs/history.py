@@ -64,11 +64,11 @@ async def died_unseen(flow_run: FlowRun, *, under_way: bool = True) -> Died | No
         None if every attempt that ended left its report.
     """
     runs = await _attempts(flow_run)
-    if sum(run.run_count for run in runs) <= under_way:
-        return None
     # Not by the runs' counts alone: Prefect doesn't count an attempt that a resumption began.
     starts = sorted(await _starts(runs))
     ended = max(len(starts), sum(run.run_count for run in runs)) - under_way
+    if ended <= 0:
+        return None
     reports = await times_of([run.id for run in runs], RERUNS.summary)
     # By attempt: if the reply to a write is lost, the same report is written again.
     reported = {bisect(starts, one) for one in reports}

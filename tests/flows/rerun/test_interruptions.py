@@ -15,6 +15,7 @@ from uuid import UUID
 import pytest
 from prefect import flow, get_client
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.responses import SetStateStatus
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.flow_engine import run_flow_async
 from prefect.settings import get_current_settings
@@ -329,7 +330,7 @@ async def test_a_run_that_is_suspended_by_hand_says_so_and_goes_on_without_a_dou
         assert "The run stops early: suspended" in caplog.text
         summary = (await artifacts_of(flow_run_id))["endpoint-reruns-interrupted"]
         assert str(summary.data).startswith("**Suspended.** ")
-        await client.set_flow_run_state(flow_run_id, Scheduled(), force=True)
+        assert (await client.resume_flow_run(flow_run_id)).status is SetStateStatus.ACCEPT
     await attempt()
     assert sent(simulator) == dict.fromkeys(ids(9), 1)
     recorded = await outcomes_of(flow_run_id)

@@ -121,7 +121,10 @@ async def test_a_summary_that_was_written_twice_hides_no_attempt_that_died() -> 
     assert await died_unseen(killed, under_way=False) is None
 
 
-async def test_an_attempt_that_a_resumption_began_is_one_though_prefect_does_not_count_it() -> None:
+@pytest.mark.parametrize("first_was", ["suspended", "killed"])
+async def test_an_attempt_that_a_resumption_began_is_one_though_prefect_does_not_count_it(
+    first_was: str,
+) -> None:
     async with get_client() as client:
         # Only a run of a deployment is resumed in another process.
         flow_id = await client.create_flow(measure)
@@ -131,13 +134,15 @@ async def test_an_attempt_that_a_resumption_began_is_one_though_prefect_does_not
         summary = ArtifactCreate(
             key="endpoint-reruns-local", type="markdown", data="Suspended.", flow_run_id=run.id
         )
-        await client.create_artifact(summary)
+        if first_was == "suspended":
+            await client.create_artifact(summary)
         await client.set_flow_run_state(run.id, Suspended(timeout_seconds=60), force=True)
         resumed = await client.resume_flow_run(run.id)
         assert resumed.status is SetStateStatus.ACCEPT
         await client.set_flow_run_state(run.id, Running())
-        await client.set_flow_run_state(run.id, Crashed(), force=True)  # it was killed
-        await client.set_flow_run_state(run.id, Running(), force=True)
+        if first_was == "suspended":
+            await client.set_flow_run_state(run.id, Crashed(), force=True)  # it was killed
+            await client.set_flow_run_state(run.id, Running(), force=True)
         again = await client.read_flow_run(run.id)
     died = await died_unseen(again)
     assert died
