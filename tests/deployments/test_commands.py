@@ -32,7 +32,7 @@ from thousandeyes.simulator import create_app, serve
 SCRIPTS = [one for one in scripts() if any(each.on_server for each in told(one))]
 SEVERAL_MACHINES = [one for one in SCRIPTS if one.page == "several-machines"]
 ON_SERVER = [one for one in SCRIPTS if one not in SEVERAL_MACHINES]
-SERVER, WORKER, CREATEDB = SEVERAL_MACHINES
+DATABASE, SERVER, WORKER = SEVERAL_MACHINES
 POOL, PASSWORD_BLOCK = "of-other-runs", "thousandeyes-intranet"
 AT_ONCE = {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_WORKER_PREFETCH_SECONDS": "0"}
 SCHEDULED = "rerun-endpoint-tests/scheduled"
@@ -153,8 +153,8 @@ async def test_a_server_for_several_machines_starts_as_its_page_tells(
     project: Path, database: Database
 ) -> None:
     [(user, host, port)] = re.findall(r"(\w+)@([\d.]+):(\d+)", database.url)
-    run(CREATEDB, project, {}, PGUSER=user, PGHOST=host, PGPORT=port)
-    known = {"database": f"{user}@{host}:{port}", "port": str(free_port())}
+    run(DATABASE, project, {}, PGUSER=user, PGHOST=host, PGPORT=port)
+    known = {"database": f"prefect@{host}:{port}", "port": str(free_port())}
     url = f"http://127.0.0.1:{known['port']}/api"
     reader = {"PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": f"prefect:{PASSWORD}"}
     bootstrap = Script(SERVER.page, (".venv/bin/python -m deployments.bootstrap",))

@@ -119,7 +119,11 @@ RUN: Final[Mapping[str, Told]] = {
     ),
     f"{_PREFECT} flow-run cancel ID": Told("Flow run '{given}' was successfully"),
     f"{_PREFECT} flow-run delete ID": Told("Successfully deleted flow run '{given}'"),
-    "createdb --encoding UTF8 --template template0 prefect": Told(
+    # Without a terminal nobody can be asked for a password.
+    "createuser --pwprompt prefect": Told(
+        "", {" --pwprompt": ""}, takes_minutes=True, on_server=True
+    ),
+    "createdb --owner prefect --encoding UTF8 --template template0 prefect": Told(
         takes_minutes=True, on_server=True
     ),
     f"{_PREFECT} --no-prompt server start --host 0.0.0.0": Told(

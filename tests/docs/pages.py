@@ -11,7 +11,7 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-_WITH_ARGUMENTS = r"(\.venv/bin/\w+|createdb|curl|make \S+|python -m \S+|(?:pip|prefect) [\w-]+) .+"
+_WITH_ARGUMENTS = r"(\.venv/bin/\w+|curl|make \S+|python -m \S+|(?:pip|prefect) [\w-]+) .+"
 
 
 @dataclass(frozen=True)
