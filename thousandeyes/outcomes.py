@@ -51,7 +51,9 @@ MEANING: Final = MappingProxyType[Ending, str](
             "It was accepted, but there are no results to judge: check whether any agents are "
             "online, and whether the results could be read."
         ),
-        Outcome.NOT_ATTEMPTED: "The run stopped before its turn came.",
+        Outcome.NOT_ATTEMPTED: (
+            "The run stopped before its turn came: a retry, or `only_failed_of`, sends it."
+        ),
         Outcome.SKIPPED: "Left out on purpose.",
         Outcome.ACCEPTED: "The API accepted the call.",
         VerdictName.PASSED: "It ran, and enough of the agents that answered measured well.",

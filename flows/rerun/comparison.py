@@ -220,7 +220,8 @@ def choose(runs: Iterable[FlowRun], asked: Parameters) -> list[FlowRun]:
 
 def _selects(asked: Parameters) -> tuple[object, ...]:
     options = asked.options
-    return (asked.test_ids, asked.groups, options.test_ids_file, options.name_pattern)
+    tests, groups = frozenset(asked.test_ids), frozenset(asked.groups)
+    return (tests, groups, options.test_ids_file, options.name_pattern)
 
 
 def _tells(record: Record) -> bool:

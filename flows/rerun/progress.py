@@ -44,7 +44,7 @@ class Progress:
         """Return in a line where the run stands; `awaited` are the tests with results to come."""
         done = self._done()
         text = f"{len(done)} of {len(self._records)} tests done: {counts(done) or 'none yet'}"
-        if (wait := gate.wait_for_quota()) > EVERY:
+        if len(done) < len(self._records) and (wait := gate.wait_for_quota()) > EVERY:
             text += f"; the next ones wait {duration(wait)} for quota"
         if len(awaited):
             text += f"; waiting for the results of {len(awaited)}"

@@ -179,6 +179,22 @@ def test_and_the_same_are_those_that_were_asked_for_in_the_same_way(given: dict[
     assert choose([other, same], Parameters.read(**given)) == [same, other]
 
 
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        ({"test_ids": "3 2 1"}, {"test_ids": "1 2 3"}),
+        ({"test_ids": "1 2 3 1"}, {"test_ids": "1 2 3"}),
+        ({"groups": "offices, homes"}, {"groups": ["homes", "offices"]}),
+    ],
+    ids=["another order", "a repeat", "groups"],
+)
+def test_the_same_tests_are_the_same_however_they_were_listed(
+    then: dict[str, Any], now: dict[str, Any]
+) -> None:
+    same, other = (FlowRun(flow_id=uuid4(), parameters=given) for given in (then, {"test_ids": 9}))
+    assert choose([other, same], Parameters.read(**now)) == [same, other]
+
+
 def test_a_run_in_which_all_is_as_before_says_that_nothing_changed(
     runs: Callable[..., FlowRun],
 ) -> None:

@@ -95,8 +95,18 @@ async def test_a_longer_run_shows_how_far_it_is_and_what_it_waits_for(
 
 
 @flow
-async def standing_of(records: list[Record]) -> str:
-    return Progress(records).standing(QuotaGate())
+async def standing_of(records: list[Record], *, closed: bool = False) -> str:
+    gate = QuotaGate()
+    gate.quota.closed_until = float("1e12") if closed else 0.0
+    return Progress(records).standing(gate, awaited=records if closed else ())
+
+
+async def test_when_all_calls_have_ended_none_waits_for_quota() -> None:
+    records = [Record("1"), Record("2")]
+    for record in records:
+        end(record)
+    told = await standing_of(records, closed=True)
+    assert told == "2 of 2 tests done: 2 accepted; waiting for the results of 2"
 
 
 async def test_tests_that_were_skipped_are_done() -> None:
