@@ -38,7 +38,8 @@ from tasks.server_calls import (
 from thousandeyes.changes import is_gone
 from thousandeyes.outcomes import Outcome, in_words
 from thousandeyes.record import Record
-from thousandeyes.text import cut, with_full_stop
+from thousandeyes.text import cut, isolated, with_full_stop
+from thousandeyes.verdict_words import agents_isolated
 
 TEST_KEY: Final = "endpoint-test-"
 OUTCOMES_KEY: Final = "endpoint-rerun-outcomes-"
@@ -114,9 +115,9 @@ def description(record: Record) -> str:
 
     It is the title of the page that lists all versions, which says of none how it ended.
     """
-    words = f"{code(record.test_name or record.test_id)}: {in_words(record.ending)}"
+    words = f"{code(isolated(record.test_name) or record.test_id)}: {in_words(record.ending)}"
     if reason := cut(record.reason, _LONGEST_REASON):
-        words += f". {code(reason)}"
+        words += f". {code(agents_isolated(reason, record.verdict))}"
     history = record.standing.history if record.standing else ""
     if history[1:]:
         words = f"{with_full_stop(words)} Last {len(history)} runs: {history}"

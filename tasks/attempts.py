@@ -12,6 +12,7 @@ from prefect.context import TaskRunContext, get_run_context
 from thousandeyes.delivery import Delivery, may_send_again
 from thousandeyes.errors import CallFailed, Refused
 from thousandeyes.record import Record
+from thousandeyes.text import isolated
 
 RETRY_DELAYS: Final = (2.0, 6.0, 18.0)
 """Mean seconds before each retry; Prefect spreads each by up to half of it, either way."""
@@ -106,7 +107,7 @@ def _at(record: Record, error: CallFailed) -> str:
 
 
 def _test(record: Record) -> str:
-    return f"Test {record.test_id or repr(record.test_name)}"
+    return f"Test {record.test_id or isolated(repr(record.test_name))}"
 
 
 def _why(error: CallFailed) -> str:

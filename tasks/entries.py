@@ -12,7 +12,8 @@ from thousandeyes.change_words import how_long
 from thousandeyes.outcomes import in_words
 from thousandeyes.record import Record
 from thousandeyes.standing import Change
-from thousandeyes.text import with_full_stop
+from thousandeyes.text import isolated, with_full_stop
+from thousandeyes.verdict_words import agents_isolated
 
 LARGEST_LIST: Final = 50
 """Tests that a summary names one by one."""
@@ -60,7 +61,7 @@ def _test(record: Record) -> str:
     test = plain(record.test_id)
     if record.test_id and record.attempts:
         test = f"[{test}]({history_link(artifact_key(record.test_id))})"
-    if name := plain(record.test_name):
+    if name := plain(isolated(record.test_name)):
         test = f"{name} ({test})" if test else name
     return test
 
@@ -78,10 +79,13 @@ def _ending(record: Record) -> str:
 
 
 def _reasons(record: Record) -> list[str]:
-    reason = plain(record.reason)
+    reason, laptops, paths = (
+        plain(agents_isolated(text, record.verdict))
+        for text in (record.reason, record.laptops, record.paths or "")
+    )
     told = [f"Why: {with_full_stop(reason)}"] if reason else []
-    if laptops := plain(record.laptops):
+    if laptops:
         told.append(f"Laptops that failed: {with_full_stop(laptops)}")
-    if paths := plain(record.paths or ""):
+    if paths:
         told.append(with_full_stop(paths))
     return told

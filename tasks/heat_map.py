@@ -16,7 +16,7 @@ from tasks.report import failures_first
 from thousandeyes import marks
 from thousandeyes.outcomes import GOOD
 from thousandeyes.record import Record
-from thousandeyes.text import counted, cut, listed
+from thousandeyes.text import counted, cut, isolated, listed
 
 MOST_TESTS: Final = 50
 """Tests that a picture shows; the others are counted. It shows at most `marks.MOST_RUNS` runs."""
@@ -137,5 +137,5 @@ def _name(record: Record) -> str:
 
 def _label(record: Record) -> str:
     # The first UI shows a picture's alternative text as written, escapes and all.
-    name = cut(record.test_name, _LONGEST_NAME)
+    name = isolated(cut(record.test_name, _LONGEST_NAME))
     return name if name and plain(name) == name else plain(record.test_id)

@@ -8,7 +8,7 @@ text.
 import re
 from typing import Final
 
-from thousandeyes.text import shown
+from thousandeyes.text import shown_sentence
 
 _TAKEN: Final = re.compile(
     r"""
@@ -33,7 +33,7 @@ _AFTER_LINE_END: Final = re.compile(rf"({_LINE_END.pattern})\t")
 
 def plain(text: str) -> str:
     """Return Markdown of one line that is shown as the text is."""
-    return unlinked(_NUMBER.sub(r"\1\\\2", _TAKEN.sub(r"\\\g<0>", shown(text))))
+    return unlinked(_NUMBER.sub(r"\1\\\2", _TAKEN.sub(r"\\\g<0>", shown_sentence(text))))
 
 
 def unlinked(text: str) -> str:
@@ -46,7 +46,7 @@ def code(text: str) -> str:
 
     A description is the title of notifications too: what `plain` would alter becomes a code span.
     """
-    if (text := shown(text)) == plain(text):
+    if (text := shown_sentence(text)) == plain(text):
         return text
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     pad = " " if "`" in (text[0], text[-1]) else ""

@@ -13,6 +13,7 @@ from thousandeyes.marks import is_worth_keeping
 from thousandeyes.outcomes import GOOD, MEANING, UNTOLD, in_words
 from thousandeyes.record import Record
 from thousandeyes.text import counted, cut, with_full_stop
+from thousandeyes.verdict_words import agents_isolated
 
 LARGEST_TABLE: Final = 1_000
 """Rows in a run's table. Prefect's list of artifacts loads every table whole."""
@@ -67,7 +68,8 @@ class RunReport:
         if first is None or first.ending in GOOD:
             return ""
         reason = f"{first.test_name or first.test_id}: {first.reason or in_words(first.ending)}"
-        return with_full_stop(cut(reason, _LONGEST_REASON))
+        reason = with_full_stop(cut(reason, _LONGEST_REASON))
+        return agents_isolated(reason, first.verdict, first.test_name)
 
 
 def failures_first(records: Iterable[Record]) -> list[Record]:

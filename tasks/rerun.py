@@ -12,6 +12,7 @@ from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
 from thousandeyes.record import Record
 from thousandeyes.settings import ThousandEyesSettings
+from thousandeyes.text import isolated
 
 # Prefect calls the function again for each retry, in the same context.
 _latest: ContextVar[tuple[UUID, Record] | None] = ContextVar("latest", default=None)
@@ -21,7 +22,8 @@ def _run_name() -> str:
     test = prefect.runtime.task_run.parameters["test"]
     if not isinstance(test, Record):
         return f"rerun {test}"
-    return f"{test.test_name}, {test.test_id}" if test.test_name else f"rerun {test.test_id}"
+    name = isolated(test.test_name)
+    return f"{name}, {test.test_id}" if name else f"rerun {test.test_id}"
 
 
 @calling_task("rerun-endpoint-test", _run_name)

@@ -10,7 +10,7 @@ from tasks.markdown import plain
 from tasks.report import RunReport, failures_first
 from thousandeyes.outcomes import GOOD, MEANING, in_words
 from thousandeyes.record import Record
-from thousandeyes.text import listed
+from thousandeyes.text import isolated, listed
 
 MOST_PROVISIONAL: Final = 10
 """Tests with provisional verdicts that the summary names."""
@@ -50,7 +50,7 @@ def _provisional(records: Iterable[Record]) -> list[str]:
 
 
 def _answered(record: Record) -> str:
-    name, verdict = record.test_name or record.test_id, record.verdict
+    name, verdict = isolated(record.test_name) or record.test_id, record.verdict
     if not verdict or verdict.agents_expected is None:
         return name
     return f"{name} ({verdict.agents_answered} of {verdict.agents_expected} answered)"

@@ -6,7 +6,7 @@ from typing import Final
 from thousandeyes.changes import is_failing
 from thousandeyes.record import Record
 from thousandeyes.standing import Change, Standing
-from thousandeyes.text import clock, cut, listed
+from thousandeyes.text import clock, cut, isolated, listed
 
 MOST_NAMED: Final = 10
 """The most tests that a sentence names."""
@@ -64,4 +64,4 @@ def how_long(standing: Standing) -> str:
 
 
 def _name(record: Record) -> str:
-    return cut(record.test_name, _LONGEST_LABEL) or record.test_id
+    return isolated(cut(record.test_name, _LONGEST_LABEL)) or record.test_id

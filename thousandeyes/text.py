@@ -12,6 +12,11 @@ NO_WIDTH: Final = "Cf"
 """Unicode's categories of what `shown` makes a space, and of what it leaves out."""
 
 _USERINFO: Final = re.compile(r"(?<=://)[^/?#\s]*@")
+_ISOLATE: Final = "\u2068"
+_END_OF_ISOLATE: Final = "\u2069"
+_ISOLATED: Final = re.compile("\u2068([^\u2066-\u2069]*)\u2069")
+_RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
+"""Unicode's bidirectional classes of letters and digits that reorder what is around them."""
 _READ: Final = 5_000
 """Characters of a text that are read when it is cut."""
 _LONGEST_NAME: Final = 100
@@ -26,11 +31,63 @@ def shown(text: str) -> str:
     count as whitespace: a terminal obeys escapes, PostgreSQL refuses NUL, and a surrogate can't be
     written as UTF-8.
     """
-    if not text.isprintable():  # most are, and checking each character takes time
-        kinds = ((unicodedata.category(character), character) for character in text)
-        text = "".join(
-            " " if kind in BLANK else character for kind, character in kinds if kind != NO_WIDTH
-        )
+    return _tidy(_visible(text))
+
+
+def shown_sentence(text: str) -> str:
+    """Return a sentence as people see it, in which names stay as `isolated` put them."""
+    if text.isprintable():
+        return shown(text)
+    parts = [_visible(part) for part in _ISOLATED.split(text)]
+    parts[1::2] = map(_isolated, parts[1::2])
+    return _tidy("".join(parts))
+
+
+def isolated(name: str) -> str:
+    """Return a name for a sentence: unchanged, unless it holds letters that run right to left.
+
+    Those reorder the numbers and brackets after them: what begins with a Hebrew name and continues
+    `3; 10 passed` is drawn as `10 ;3 passed`. Such a name is returned as it is shown, between two
+    invisible characters that isolate it. This is for people's eyes: names that are compared or that
+    programs read have none of it.
+    """
+    return _isolated(shown(name)) if _is_right_to_left(name) else name
+
+
+def isolated_in(text: str, names: Iterable[str]) -> str:
+    """Return a sentence, in which nothing is isolated yet, with these names isolated."""
+    found = sorted(filter(_is_right_to_left, map(shown, names)), key=len, reverse=True)
+    if not found:
+        return text
+    any_of_them = "|".join(map(re.escape, found))
+    return re.sub(rf"(?<!\w)(?:{any_of_them})(?!\w)", lambda name: _isolated(name[0]), text)
+
+
+def not_isolated(text: str) -> str:
+    """Return a sentence for programs: without what `isolated` put around names."""
+    return text.replace(_ISOLATE, "").replace(_END_OF_ISOLATE, "")
+
+
+def _isolated(text: str) -> str:
+    return f"{_ISOLATE}{text}{_END_OF_ISOLATE}" if _is_right_to_left(text) else text
+
+
+def _is_right_to_left(text: str) -> bool:
+    return not text.isascii() and any(
+        unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in text
+    )
+
+
+def _visible(text: str) -> str:
+    if text.isprintable():  # most are, and checking each character takes time
+        return text
+    kinds = ((unicodedata.category(character), character) for character in text)
+    return "".join(
+        " " if kind in BLANK else character for kind, character in kinds if kind != NO_WIDTH
+    )
+
+
+def _tidy(text: str) -> str:
     tidy = " ".join(unicodedata.normalize("NFC", text).split())
     return text if tidy == text else tidy  # no second copy: a run keeps thousands of names
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from thousandeyes.outcomes import VerdictName
-from thousandeyes.text import listed
+from thousandeyes.text import isolated_in, listed
 from thousandeyes.thresholds import Thresholds, in_one
-from thousandeyes.verdict import WORST_TOLD, FailingAgent
+from thousandeyes.verdict import WORST_TOLD, FailingAgent, Verdict
 
 _MOST_REASONS: Final = 4
 """Kinds of reasons that are listed if agents are counted rather than listed one by one."""
@@ -97,6 +97,17 @@ def because(
         return ", ".join(filter(None, (text, "; ".join(worst))))
     text += "" if name is VerdictName.FAILED else f"; {failed} failed"
     return f"{text}, {'; '.join(_counted(failing))}"
+
+
+def agents_isolated(text: str, verdict: Verdict | None, *others: str) -> str:
+    """Return a sentence with the names of failing agents, and other names, isolated in it.
+
+    Args:
+        text: What is said of a test. The verdict itself is also for programs, and has none.
+        verdict: Names the agents.
+        others: More names, such as the test's.
+    """
+    return isolated_in(text, [*others, *(verdict.known_to_have_failed if verdict else [])])
 
 
 def _counted(failing: tuple[FailingAgent, ...]) -> Iterator[str]:

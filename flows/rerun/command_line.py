@@ -36,7 +36,7 @@ from thousandeyes.live_line import LiveLine
 from thousandeyes.proxies import prepare
 from thousandeyes.record import Record
 from thousandeyes.terminal import LONGEST_SENTENCE, hangup, verbatim_console, words
-from thousandeyes.text import cut, without_userinfo
+from thousandeyes.text import cut, not_isolated, without_userinfo
 
 
 class ExitStatus(IntEnum):
@@ -199,7 +199,7 @@ def _account(end: _End, seen: Watched, seconds: float) -> Account:
     return Account(
         end.word,
         int(end.status),
-        end.sentence,
+        not_isolated(end.sentence),
         datetime.now(UTC),
         seconds,
         records=seen.records,

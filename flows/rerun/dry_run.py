@@ -17,7 +17,7 @@ from thousandeyes.errors import CallFailed, TokenRefused, Unreachable
 from thousandeyes.fleet import Fleet
 from thousandeyes.models import AccountGroup, EndpointTest
 from thousandeyes.record import Record
-from thousandeyes.text import counted, listed
+from thousandeyes.text import counted, isolated, listed
 
 KEY: Final = "endpoint-rerun-plan-"
 LONGEST: Final = 180.0
@@ -164,7 +164,7 @@ def _listed(record: Record, known: Known) -> EndpointTest | None:
 def _account_group(known: Known) -> str:
     for group in known.groups or ():
         if group.aid == known.aid or (known.aid is None and group.is_current):
-            return plain(f"{group.name} ({group.aid})")
+            return plain(f"{isolated(group.name)} ({group.aid})")
     return plain(known.aid or "the token's own")
 
 

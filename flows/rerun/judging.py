@@ -17,6 +17,7 @@ from thousandeyes.rounds import HttpRound
 from thousandeyes.text import counted
 from thousandeyes.thresholds import Thresholds
 from thousandeyes.verdict import Verdict
+from thousandeyes.verdict_words import agents_isolated
 from thousandeyes.watch import Watched
 
 
@@ -110,7 +111,7 @@ class Judging:
         """Note a verdict, and log it."""
         record.judged(verdict)
         log = self.logger.info if verdict.name is VerdictName.PASSED else self.logger.warning
-        log("Test %s: %s", record.test_id, verdict.sentence)
+        log("Test %s: %s", record.test_id, agents_isolated(verdict.sentence, verdict))
 
 
 def judged_otherwise(

@@ -12,7 +12,7 @@ from prefect.context import FlowRunContext
 
 from flows.rerun.parameters import Parameters
 from tasks.server_calls import checking_changes, refusals_logged, until_taken
-from thousandeyes.text import clock, counted, cut
+from thousandeyes.text import clock, counted, cut, isolated
 
 _FORMS: Final = re.compile(
     r"(alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|omicron|pi|rho|sigma"
@@ -61,7 +61,7 @@ def name_of(asked: Parameters, tests: int, at: datetime) -> str:
 
 def called(flow_run: FlowRun) -> str:
     """Return a run as a text names it: quoted, and with its time if its name has none."""
-    name, began = f'"{flow_run.name}"', flow_run.start_time
+    name, began = f'"{isolated(flow_run.name)}"', flow_run.start_time
     return name if began is None or _DATED.search(flow_run.name) else f"{name} of {clock(began)}"
 
 

@@ -28,7 +28,7 @@ from tasks.server_calls import once, until_taken
 from thousandeyes.errors import InvalidTestIds
 from thousandeyes.lists import read_test_ids
 from thousandeyes.record import Record
-from thousandeyes.text import cut, quoted
+from thousandeyes.text import cut, isolated, quoted
 
 ON_DEMAND: Final = f"{FLOW}/on-demand"
 
@@ -233,8 +233,8 @@ async def _watch(
                     flow_run = await until_taken(partial(client.read_flow_run, flow_run.id))
     except ObjectNotFound:
         raise RerunUnfinished(
-            f"The run {flow_run.name!r} ({flow_run.id}) was deleted in Prefect while it was waited "
-            "for. What it had recorded until then is in the artifacts of its tests."
+            f"The run {isolated(repr(flow_run.name))} ({flow_run.id}) was deleted in Prefect while "
+            "it was waited for. What it had recorded until then is in the artifacts of its tests."
         ) from None
     return flow_run
 

@@ -2,7 +2,7 @@
 
 from prefect.client.schemas.objects import FlowRun
 
-from thousandeyes.text import counted
+from thousandeyes.text import counted, isolated
 
 
 def why_unfinished(flow_run: FlowRun, timeout: float | None, recorded: int | None) -> str:
@@ -14,7 +14,7 @@ def why_unfinished(flow_run: FlowRun, timeout: float | None, recorded: int | Non
         recorded: How many outcomes it has recorded; None if that is not known.
     """
     state = flow_run.state
-    run = f"The run {flow_run.name!r} ({flow_run.id})"
+    run = f"The run {isolated(repr(flow_run.name))} ({flow_run.id})"
     if state and state.is_crashed():
         what = (
             f"crashed: {state.message or 'no reason is known'}. Retry it in Prefect: it "

@@ -10,7 +10,7 @@ from thousandeyes.changes import is_failing, is_newly_failing, is_unread
 from thousandeyes.outcomes import GOOD, Ending, Outcome, VerdictName, in_words
 from thousandeyes.record import Record
 from thousandeyes.standing import Change
-from thousandeyes.text import cut, listed
+from thousandeyes.text import cut, isolated, listed
 
 MOST_NAMED: Final = 5
 """Tests that the sentence names; the others are counted."""
@@ -148,4 +148,4 @@ def _are_counted(records: Sequence[Record]) -> bool:
 
 def short_name(record: Record) -> str:
     """Return a test's name, or its ID where it has none, as a sentence tells it."""
-    return cut(record.test_name or record.test_id, _LONGEST_NAME)
+    return isolated(cut(record.test_name or record.test_id, _LONGEST_NAME))

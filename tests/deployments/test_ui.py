@@ -32,11 +32,12 @@ from tests.tasks.test_markdown import HOSTILE
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.simulator import Behaviour, Fault
-from thousandeyes.text import with_full_stop
+from thousandeyes.text import isolated, with_full_stop
 
 TEST_IDS = [str(202_701 + 37 * number) for number in range(12)]
 GONE = "100200300"
 RUN = "after the maintenance of the VPN"
+RIGHT_TO_LEFT = "רשת VPN (רמת גן) 3"
 FAULTS = {
     TEST_IDS[2]: Fault(replies=["dropped_after"]),
     TEST_IDS[5]: Fault(replies=[403]),
@@ -270,7 +271,7 @@ def records(one_machine: Topology) -> list[Record]:
     """Publish a report of many mornings and one of hostile names; returns the latter's records."""
     records = [
         Record(f"names-{place}", name, Outcome.FORBIDDEN, f"403: {name}", 403, attempts=1)
-        for place, name in enumerate(HOSTILE)
+        for place, name in enumerate([*HOSTILE, RIGHT_TO_LEFT])
     ]
 
     @flow
@@ -333,7 +334,7 @@ def test_names_are_shown_as_they_are(
             lambda: _forbidden(page),
             [
                 [
-                    unlinked(f"{one.test_name} ({one.test_id}): forbidden"),
+                    unlinked(f"{isolated(one.test_name)} ({one.test_id}): forbidden"),
                     unlinked(f"Why: {with_full_stop(one.detail)}"),
                 ]
                 for one in records

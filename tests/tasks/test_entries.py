@@ -6,14 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.artifacts import description
 from tasks.entries import LARGEST_LIST
 from tasks.markdown import plain
 from tasks.report import counts, failures_first
+from tasks.rows import in_run_table, values_of
 from tasks.summary import markdown
 from tests.tasks.reports import HOSTILE, TEST, judged, network, record, report
+from thousandeyes.judging import judge
 from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 from thousandeyes.standing import Standing
-from thousandeyes.text import with_full_stop
+from thousandeyes.text import isolated, with_full_stop
+from thousandeyes.thresholds import Thresholds
 
 pytestmark = pytest.mark.usefixtures("prefect_ui")
 
@@ -64,8 +69,36 @@ def test_words_from_anywhere_stay_words(words: str) -> None:
     matched = re.fullmatch(rf"- (?:(.+) \()?\[1\]\({re.escape(TEST)}1\)\)?: invalid", line)
     assert matched
     whys = [line.removeprefix("  Why: ") for line in lines if line.startswith("  Why: ")]
-    assert [matched[1] or "", lines[0].removeprefix("**Failed.** ")] == [plain(words)] * 2
+    assert [matched[1] or "", lines[0].removeprefix("**Failed.** ")] == [
+        plain(isolated(words)),
+        plain(words),
+    ]
     assert whys == [with_full_stop(plain(words))] * bool(plain(words))
+
+
+def test_names_that_run_right_to_left_are_isolated_from_ids_and_numbers() -> None:
+    name, laptop = "\u2068רשת VPN (רמת גן) 3\u2069", "\u2068דנה-5\u2069"
+    told: list[Record] = []
+    for hosts in (["3"], ["3", *"abcd"]):
+        rows, names = [network(host, 100) for host in hosts], {"3": "דנה-5"}
+        verdict = judge(rows, Thresholds(), expected=5, complete=True, agent_names=names)
+        told.append(record(str(len(told)), Outcome.ACCEPTED, verdict=verdict))
+    for one in told:
+        one.named(name)
+        one.traced("The path of דנה-5 ends at hop 3")
+        one.stands(Standing(history="✓✗"))
+    text = markdown(report(*told), "/t")
+    assert f"- {name} ([0]({TEST}0)): failed" in text
+    assert f"Why: 1 of 1 agents failed (4 more did not answer), {laptop}: 100 % loss." in text
+    assert f"Laptops that failed: a, b, c, d, {laptop}." in text
+    assert text.count(f"The path of {laptop} ends at hop 3.") == len(told)
+    assert f": {name} in 1 of 2 runs; {name} in 1 of 2 runs.](data:" in text
+    assert report(*told).first_reason.startswith(f"{name}: 1 of 1 agents failed")
+    assert f", {laptop}: 100 % loss" in description(told[0])
+    assert description(told[0]).startswith(f"{name}: failed. 1 of 1 agents failed")
+    assert "\u2068" not in str(
+        [in_run_table(one) for one in told] + [values_of(one) for one in told]
+    )
 
 
 def test_the_list_is_capped_and_the_rest_counted() -> None:

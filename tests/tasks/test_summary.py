@@ -77,12 +77,14 @@ def test_the_summary_names_the_tests_whose_verdict_may_change_with_how_many_answ
     records = [
         record("1", Outcome.ACCEPTED, test_name="VPN *", verdict=early),
         record("2", Outcome.ACCEPTED, verdict=unknown),
+        record("4", Outcome.ACCEPTED, test_name="רשת 3", verdict=early),
         judged("3", network("a", 0)),
     ]
     text = markdown(report(*records), "/t")
     assert text.startswith(
-        "**Failed.** Why.\n\n2 verdicts are provisional, since not all results are in: "
-        "VPN \\* (1 of 25 answered), 2. A quarter of an hour after the run, start the deployment "
-        "`judge-again` to make them final, unless an automation does so.\n\n"
+        "**Failed.** Why.\n\n3 verdicts are provisional, since not all results are in: "
+        "VPN \\* (1 of 25 answered), 2, \u2068רשת 3\u2069 (1 of 25 answered). A quarter of an hour "
+        "after the run, start the deployment `judge-again` to make them final, unless an "
+        "automation does so.\n\n"
     )
-    assert "provisional" not in markdown(report(*records[2:]), "/t")
+    assert "provisional" not in markdown(report(*records[3:]), "/t")

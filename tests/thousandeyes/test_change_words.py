@@ -16,6 +16,12 @@ def test_the_sentences_name_the_tests_and_say_since_when() -> None:
     ]
 
 
+def test_a_name_that_runs_right_to_left_is_isolated() -> None:
+    gone = [Record("3", test_name="רשת 3"), Record("4", test_name="רשת 4")]
+    told = "\u2068רשת 3\u2069, \u2068רשת 4\u2069"
+    assert sentences([], gone) == [f"No longer part of the run: {told}."]
+
+
 def test_where_nothing_changed_there_is_nothing_to_say() -> None:
     assert sentences(night_after_night([[ended("1", n, GOOD)] for n in range(2)])[-1]) == []
 

@@ -1,5 +1,7 @@
 """What a text from anywhere looks like to a person."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +11,12 @@ from thousandeyes.text import (
     cut,
     duration,
     fitted,
+    isolated,
+    isolated_in,
+    not_isolated,
     quoted,
     shown,
+    shown_sentence,
     with_full_stop,
     without_userinfo,
 )
@@ -57,6 +63,47 @@ def test_a_cut_text_is_its_beginning(text: str, length: int) -> None:
     assert len(seen) <= length
     assert shown(text).startswith(seen.removesuffix("…")) or "…" in text
     assert (seen == shown(text)) is (len(shown(text)) <= length)
+
+
+HEBREW, ARABIC = "רשת VPN (רמת גן) 3", "اختبار الشبكة"
+NAMES = st.text() | st.text("aא٣ 3(\u2066\u2067\u2068\u2069\u202e")
+
+
+@pytest.mark.parametrize("name", [HEBREW, ARABIC, "Lab \u0663"], ids=ascii)
+def test_a_name_that_runs_right_to_left_is_isolated_in_a_sentence(name: str) -> None:
+    assert isolated(name) == f"\u2068{name}\u2069"
+    sentence = f"1 of 11 tests failed: {isolated(name)}; 10 passed."
+    assert shown_sentence(sentence) == sentence
+    assert not_isolated(sentence) == shown(sentence) == f"1 of 11 tests failed: {name}; 10 passed."
+
+
+@pytest.mark.parametrize("name", ["Payroll DE", "Büro (東京) 3", "  a\u202e", ""], ids=ascii)
+def test_any_other_name_is_the_same_object_as_before(name: str) -> None:
+    assert isolated(name) is name
+    assert isolated_in(name, [name, "Payroll"]) is name
+
+
+@given(NAMES)
+def test_no_name_brings_its_own_isolates_or_turns_text_around(name: str) -> None:
+    bare = shown(isolated(name))
+    assert bare == shown(name)
+    assert shown_sentence(isolated(name)) == isolated(bare)
+
+
+@given(NAMES)
+def test_a_sentence_from_anywhere_keeps_only_isolates_that_are_whole_and_needed(text: str) -> None:
+    seen = shown_sentence(text)
+    whole = re.compile("\u2068([^\u2066-\u2069]*)\u2069")
+    assert not set(whole.sub(r"\1", seen)) & set("\u2066\u2067\u2068\u2069\u202e")
+    assert all(isolated(name) != name for name in whole.findall(seen))
+    assert shown_sentence(seen) == seen
+
+
+def test_the_longest_of_the_names_in_a_sentence_is_isolated_whole() -> None:
+    names = ["דנה", "דנה-5", "lena-mac"]
+    assert isolated_in("דנה-5: 100 % loss; lena-mac: 5; דנה: 6; דנהא", names) == (
+        "\u2068דנה-5\u2069: 100 % loss; lena-mac: 5; \u2068דנה\u2069: 6; דנהא"
+    )
 
 
 @pytest.mark.parametrize(

@@ -562,3 +562,15 @@ def test_a_failed_runs_sentence_is_shown_as_it_is(
     flow(failing(RerunFailed(sentence, accepted(["1"]))))
     assert main(["1"]) == 1
     assert capsys.readouterr().out.endswith(f"Failed. {sentence}\n")
+
+
+def test_a_name_that_runs_right_to_left_is_isolated_in_no_output_of_the_command(
+    flow: Flow, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A terminal would show the isolates as escapes, and programs compare names."""
+    flow(failing(RerunFailed("1 of 2 tests failed: \u2068רשת 3\u2069; 1 passed.", accepted(["1"]))))
+    for option in ("--json", "--junit"):
+        assert main(["1", option, str(tmp_path / "outcomes")]) == 1
+        read = json.loads if option == "--json" else str
+        told = str(read((tmp_path / "outcomes").read_text())) + capsys.readouterr().out
+        assert told.count("1 of 2 tests failed: רשת 3; 1 passed.") == 2

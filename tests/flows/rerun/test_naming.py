@@ -50,6 +50,7 @@ def test_a_name_tells_groups_count_and_time(asked: dict[str, Any], tests: int, n
     [
         ("offices: 6 tests, 2026-11-28 10:00", '"offices: 6 tests, 2026-11-28 10:00"'),
         ("Change 42", '"Change 42" of 2026-11-28 10:00 UTC'),
+        ("רשת 3", '"\u2068רשת 3\u2069" of 2026-11-28 10:00 UTC'),
     ],
 )
 def test_in_a_text_a_run_is_quoted_and_its_time_told_once(name: str, words: str) -> None:
@@ -64,7 +65,8 @@ async def run_of(name: str | None, groups: list[str]) -> FlowRun:
 
 async def test_a_run_that_nobody_named_gets_one_and_its_groups_as_tags(simulate: Simulate) -> None:
     simulate(tests=ids(2))
-    await EndpointTestGroup(test_ids=ids(2)).save("offices", overwrite=True)
+    group = EndpointTestGroup(test_ids=ids(2), names={"202701": "רשת 3"})
+    await group.save("offices", overwrite=True)
     run = await run_of(None, ["offices"])
     assert run.name.startswith("offices: 2 tests, 20")
     assert run.tags == ["offices"]
@@ -74,6 +76,7 @@ async def test_a_run_that_nobody_named_gets_one_and_its_groups_as_tags(simulate:
             tasks = await client.read_task_runs()
             names = {one.name for one in tasks if one.flow_run_id == run.id}
     assert {name.rpartition(", ")[2] for name in names} == set(ids(2))
+    assert "\u2068רשת 3\u2069, 202701" in names
 
 
 @pytest.mark.parametrize("name", ["mu879-canis-majoris", "Rustic-Wasp"])

@@ -30,6 +30,11 @@ def test_each_says_what_happened_and_what_to_do(state: State[Any], said: str) ->
     assert words.endswith("It has recorded 3 outcomes so far.")
 
 
+def test_a_name_that_runs_right_to_left_is_isolated_from_the_id() -> None:
+    run = FlowRun(flow_id=uuid4(), name="רשת 3", state=Running())
+    assert why_unfinished(run, 60, 1).startswith(f"The run \u2068'רשת 3'\u2069 ({run.id}) is still")
+
+
 def test_one_outcome_is_one_outcome() -> None:
     words = why_unfinished(FlowRun(flow_id=uuid4(), state=Running()), 60, 1)
     assert words.endswith("It has recorded 1 outcome so far.")

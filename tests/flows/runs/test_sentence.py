@@ -207,3 +207,14 @@ def test_no_punctuation_is_doubled() -> None:
     assert sentence == "1 of 1 tests accepted; stopped early: the server is away."
     _, asks = passed_and_why(records(Outcome.ACCEPTED), DEFAULT, "is the token expired?")
     assert asks == "1 of 1 tests accepted; stopped early: is the token expired?"
+
+
+def test_a_name_that_runs_right_to_left_moves_no_number_of_the_sentence() -> None:
+    """Drawn without the isolates around the name, it reads `10 ;3 passed`."""
+    name = "רשת VPN (רמת גן) 3"
+    several = [Record("1", name, Outcome.NOT_FOUND), *records(*[Outcome.ACCEPTED] * 10)]
+    assert passed_and_why(several, DEFAULT)[1] == (
+        f"1 of 11 tests failed: \u2068{name}\u2069 (not found); 10 accepted."
+    )
+    hostile = Record("1", f"\u2066\u202e{name}\u2069\u2069", Outcome.NOT_FOUND)
+    assert passed_and_why([hostile, *several[1:]], DEFAULT) == passed_and_why(several, DEFAULT)
