@@ -60,6 +60,7 @@ def build_wheel(
         inside = tree / NAME
         inside.mkdir()
         (inside / "__init__.py").write_text('"""ThousandEyes endpoint tests rerun."""\n')
+        (inside / "py.typed").touch()  # type checkers look only here, at the top
         for name in (*PACKAGES, _SETTINGS):
             (tree / name).rename(inside / name)
         names = modules(inside)

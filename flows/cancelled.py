@@ -56,7 +56,7 @@ def _told(holder: FlowRun) -> str:
     return f"run {holder.name!r} ({state.name} since {clock(state.timestamp)})"
 
 
-@flow(name="explain-cancelled-run", persist_result=False)
+@flow(name="explain-cancelled-run", persist_result=False, retries=0)
 async def explain_cancelled_run(flow_run_id: UUID) -> State[None]:
     """Let a run that was cancelled for another one say which, and what to do. Automations call it.
 

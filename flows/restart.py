@@ -43,7 +43,7 @@ def why_not(flow_run: FlowRun, flow_name: str, state_id: UUID) -> str | None:
     return None
 
 
-@flow(name="restart-crashed-run", persist_result=False)
+@flow(name="restart-crashed-run", persist_result=False, retries=0)
 async def restart_crashed_run(flow_run_id: UUID, state_id: UUID) -> State[None]:
     """Start a crashed run again; it resumes where it left off. Automations call this.
 

@@ -38,7 +38,7 @@ _RETRY: Final = "Retry this run to wait again: what was measured before the chan
 
 
 @telling_mistakes
-@flow(name="rerun-around-change", persist_result=False)
+@flow(name="rerun-around-change", persist_result=False, retries=0)
 async def rerun_around_change(
     test_ids: PastedIds = [],  # noqa: B006 - never changed; the form shows it
     groups: GroupNames = [],  # noqa: B006

@@ -45,7 +45,7 @@ def _under_its_own_function(name: str) -> _Rerun:
         return await rerun_endpoint_tests.fn(test_ids, groups, credentials, options)
 
     half.__name__ = half.__qualname__ = name
-    return flow(name=FLOW, persist_result=False)(half)
+    return flow(name=FLOW, persist_result=False, retries=0)(half)
 
 
 _BEFORE: Final = _under_its_own_function("before_the_change")

@@ -36,7 +36,7 @@ class CreationFailed(RunFailed):
 
 
 @telling_mistakes
-@flow(name="create-endpoint-tests", persist_result=False)
+@flow(name="create-endpoint-tests", persist_result=False, retries=0)
 async def create_endpoint_tests(
     group: OneGroup,
     tests: Definitions = [],  # noqa: B006 - never changed; the form shows it

@@ -39,7 +39,7 @@ _LOOKS_A_SECOND: Final = 4
 
 
 @telling_mistakes
-@flow(name=FLOW, persist_result=False)
+@flow(name=FLOW, persist_result=False, retries=0)
 async def rerun_organizations(
     groups: GroupNames = [],  # noqa: B006 - never changed; the form shows it
     credentials: ManyCredentials = [],  # noqa: B006

@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime
 
 from prefect import flow
+from prefect.context import TaskRunContext
 
 from flows.rerun.attempt import Attempt, Before
 from flows.rerun.comparison import comparison_of
@@ -29,6 +30,7 @@ from tasks.publication import DRY_RUNS, RERUNS, publish
 from tasks.report import RunReport
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
+from thousandeyes.errors import SettingsError
 from thousandeyes.record import Record
 from thousandeyes.text import duration
 
@@ -38,7 +40,8 @@ class RerunFailed(RunFailed):
 
 
 @telling_mistakes
-@flow(name=FLOW, persist_result=False)
+# Without `retries`, PREFECT_FLOWS_DEFAULT_RETRIES would count, and a retried flow has no sentence.
+@flow(name=FLOW, persist_result=False, retries=0)
 async def rerun_endpoint_tests(
     test_ids: PastedIds = [],  # noqa: B006 - never changed; the form shows it
     groups: GroupNames = [],  # noqa: B006
@@ -76,6 +79,7 @@ async def rerun_endpoint_tests(
             test_ids=test_ids, groups=groups, credentials=credentials, options=options
         )
         options.check_results_are_awaited()
+        _check_not_in_retried_task(options)
         await name_blocks(flow_run, asked)
         selection = await read_selection(asked, flow_run.start_time)
         due = flow_run.expected_start_time or datetime.now(UTC)
@@ -95,6 +99,22 @@ async def rerun_endpoint_tests(
         close=attempt.close,
         failure=RerunFailed,
     )
+
+
+def _check_not_in_retried_task(options: RerunOptions) -> None:
+    """Refuse to promise what can't be kept: a task's tries are calls of their own to Prefect.
+
+    Raises:
+        SettingsError: A task that is retried calls this run, which sends each test once at most.
+    """
+    caller = TaskRunContext.get()
+    if caller and caller.task.retries and options.delivery is Delivery.AT_MOST_ONCE:
+        raise SettingsError(
+            f"delivery: the task {caller.task.name!r} has retries, and the run that a retry starts "
+            "can't know what this one sent, as at_most_once requires. Call this flow from a flow "
+            "and not from a task, or call rerun_by_deployment with an idempotency_key. Nothing "
+            "was sent."
+        )
 
 
 async def _look_ahead(selection: Selection, began: float) -> list[Record]:

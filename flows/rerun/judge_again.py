@@ -50,7 +50,7 @@ _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @telling_mistakes
-@flow(name="judge-run-again", persist_result=False)
+@flow(name="judge-run-again", persist_result=False, retries=0)
 async def judge_run_again(run: str) -> list[Record]:
     """Read the results of a run that has ended, and make its provisional verdicts final.
 

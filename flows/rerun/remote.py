@@ -20,7 +20,7 @@ from prefect.states import AwaitingRetry
 from flows.rerun.flow import RerunFailed
 from flows.rerun.options import RerunOptions
 from flows.rerun.parameters import FLOW
-from flows.rerun.unfinished import why_unfinished
+from flows.rerun.unfinished import RerunUnfinished, started_with_other, why_unfinished
 from tasks.artifacts import read_outcomes
 from tasks.blocks import read_names
 from tasks.deployment import is_deployment_name
@@ -29,6 +29,8 @@ from thousandeyes.errors import InvalidTestIds
 from thousandeyes.lists import read_test_ids
 from thousandeyes.record import Record
 from thousandeyes.text import cut, isolated, quoted
+
+__all__ = ["ON_DEMAND", "Outcomes", "RerunUnfinished", "rerun_by_deployment"]
 
 ON_DEMAND: Final = f"{FLOW}/on-demand"
 
@@ -49,21 +51,6 @@ class Outcomes(list[Record]):
     def __init__(self, records: Iterable[Record], sentence: str = "") -> None:
         super().__init__(records)
         self.sentence = sentence
-
-
-class RerunUnfinished(Exception):
-    """A run did not finish: not started, crashed, cancelled, or not over in time.
-
-    The message says which, and what to do. `flow_run` is the run as it was seen last, if there
-    is one; `outcomes` holds what it had recorded until then, one record per test.
-    """
-
-    def __init__(
-        self, message: str, flow_run: FlowRun | None = None, outcomes: Sequence[Record] = ()
-    ) -> None:
-        super().__init__(message)
-        self.flow_run = flow_run
-        self.outcomes = list(outcomes)
 
 
 async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how to wait
@@ -106,8 +93,8 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         NoAccess: The Prefect server does not let the caller in (401, 403).
         RerunFailed: A test ended in one of `options.fail_on`, or nothing could be sent.
         RerunUnfinished: The deployment is missing, of another flow, or refuses these
-            parameters; or the run crashed, was cancelled or deleted, or takes longer; or the
-            server was unreachable until `timeout`.
+            parameters; or the key started a run with others; or the run crashed, was cancelled or
+            deleted, or takes longer; or the server was unreachable until `timeout`.
         SettingsError: The groups are not a list of names; nothing was sent.
     """
     if not (is_deployment_name(deployment) and deployment.startswith(f"{FLOW}/")):
@@ -121,6 +108,8 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
         "credentials": credentials,
         "options": options.model_dump(mode="json", exclude_unset=True) if options else None,
     }
+    # What isn't given is the deployment's to say.
+    asked = {name: value for name, value in given.items() if value}
     key = "" if idempotency_key is None else str(idempotency_key)
     end = None if timeout is None else asyncio.get_running_loop().time() + timeout
 
@@ -135,8 +124,7 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
                 arun_deployment,
                 deployment,
                 client=client,
-                # What isn't given is the deployment's to say.
-                parameters={name: value for name, value in given.items() if value},
+                parameters=asked,
                 timeout=0,
                 idempotency_key=key or str(uuid4()),
                 work_queue_name=work_queue_name,
@@ -144,7 +132,7 @@ async def rerun_by_deployment(  # noqa: PLR0913 - the flow's parameters, and how
             # Before a run is known to have begun, a server that isn't there may be a wrong address.
             wait = key or FlowRunContext.get()
             await (until_taken(look_up, pause) if wait else once(look_up))
-            begin = partial(_start_unless_completed, client, start) if key else start
+            begin = partial(_start_unless_completed, client, start, asked) if key else start
             flow_run = await until_taken(begin, pause)
             flow_run = await _watch(client, flow_run, end, poll_interval)
     return _conclude(flow_run, await _outcomes(flow_run, end), timeout)
@@ -210,10 +198,12 @@ def _reason(response: httpx.Response) -> str:
 
 
 async def _start_unless_completed(
-    client: PrefectClient, start: Callable[..., Awaitable[FlowRun]]
+    client: PrefectClient, start: Callable[..., Awaitable[FlowRun]], asked: dict[str, Any]
 ) -> FlowRun:
     """Start the run, or start it again where an earlier attempt of the caller saw it end badly."""
     flow_run = await start()
+    if why := started_with_other(asked, flow_run):
+        raise RerunUnfinished(why, flow_run)
     state = flow_run.state
     if state and state.is_final() and not state.is_completed():
         again: State[Any] = AwaitingRetry(message="Started again by a caller that was retried.")

@@ -225,8 +225,8 @@ def _to_be_raised() -> bool:
     """Tell whether the flow has to raise what it ends with.
 
     It has to if it was given retries: Prefect 3.8.8 runs it again in this process only after a
-    raised error, and raises that error at the end even if a later attempt returned a state. Outside
-    a run, where a flow's function is called by itself, there is no state.
+    raised error, and raises that error at the end even if a later attempt returned a state. So our
+    flows don't take PREFECT_FLOWS_DEFAULT_RETRIES. Outside a run there is no state to return.
     """
     context = FlowRunContext.get()
     return context is None or bool(context.flow and context.flow.retries)

@@ -1,21 +1,27 @@
 """What a flow run has recorded so far, over all its attempts."""
 
 from bisect import bisect
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from prefect import get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterId,
+    FlowRunFilterParentFlowRunId,
     FlowRunFilterParentTaskRunId,
     TaskRunFilter,
-    TaskRunFilterName,
+    TaskRunFilterSubFlowRuns,
 )
 from prefect.client.schemas.objects import FlowRun, TaskRun
 
+from flows.runs.calls import Call, same_call
 from tasks.artifacts import read_outcomes, times_of
+from tasks.pages import all_of
 from tasks.publication import RERUNS
 from tasks.server_calls import until_answered
 from thousandeyes.record import Record
@@ -40,7 +46,7 @@ async def runs_of(flow_run: FlowRun) -> list[UUID]:
     """Return the flow runs that are all attempts of this one, the oldest first.
 
     It may have been retried or executed again. For a retried parent Prefect makes a new child run
-    each time, under the same task run, or in another process perhaps under another one.
+    each time; which of them are the same call is told by what they were given and their order.
     """
     return [run.id for run in await _attempts(flow_run)]
 
@@ -103,30 +109,75 @@ async def _attempts(flow_run: FlowRun) -> list[FlowRun]:
         return [flow_run]
     async with get_client() as client:
         tracking = await client.read_task_run(parent)
-        alike = await client.read_task_runs(
-            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[tracking.flow_run_id])),
-            task_run_filter=TaskRunFilter(name=TaskRunFilterName(any_=[tracking.name])),
-        )
-        parents = {one.id for one in alike if _function(one) == _function(tracking)}
-        runs = await client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(
-                parent_task_run_id=FlowRunFilterParentTaskRunId(any_=[parent, *parents])
-            )
-        )
+        caller = tracking.flow_run_id
+        above = await _attempts(await client.read_flow_run(caller)) if caller else []
+        starts = sorted(await _starts(above))
+        if len(starts) <= 1:
+            of_parent = FlowRunFilterParentTaskRunId(any_=[parent])
+            return _by_age(await _read(client, FlowRunFilter(parent_task_run_id=of_parent)))
+        names = await _names_of_calls(client, above, tracking)
+        under = FlowRunFilterParentFlowRunId(any_=[run.id for run in above])
+        runs = await _read(client, FlowRunFilter(parent_flow_run_id=under))
+        runs = [run for run in runs if run.parent_task_run_id in names]
+        if flow_run.deployment_id:
+            # An idempotency key may have found it, so how many there are doesn't number the calls.
+            same = {run.id for run in runs if names[run.parent_task_run_id] == tracking.name}
+        else:
+            calls = [await _call(run, names[run.parent_task_run_id]) for run in runs]
+            same = same_call(flow_run.id, calls, starts)
+    return _by_age(run for run in runs if run.id in same)
+
+
+async def _names_of_calls(
+    client: PrefectClient, above: list[FlowRun], tracking: TaskRun
+) -> dict[UUID | None, str]:
+    """Return the names of the task runs of all calls of a subflow's function, by ID."""
+    read = partial(
+        client.read_task_runs,
+        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id for run in above])),
+        task_run_filter=TaskRunFilter(subflow_runs=TaskRunFilterSubFlowRuns(exists_=True)),
+    )
+    found = [tracking, *await all_of(read)]
+    return {one.id: one.name for one in found if _called(one) == _called(tracking)}
+
+
+async def _read(client: PrefectClient, filters: FlowRunFilter) -> list[FlowRun]:
+    return await all_of(partial(client.read_flow_runs, flow_run_filter=filters))
+
+
+async def _call(run: FlowRun, name: str) -> Call:
+    again = await _starts([run]) if run.run_count > 1 else []
+    times = [time for time in (run.created, run.start_time, *again) if time]
+    return Call(run.id, name, run.parameters, times)
+
+
+def _by_age(runs: Iterable[FlowRun]) -> list[FlowRun]:
     return sorted(runs, key=lambda run: str(run.created))
 
 
 @until_answered
 async def _starts(runs: list[FlowRun]) -> list[datetime]:
     """Return when each attempt began, by the Prefect server's clock."""
+    starts: list[datetime] = []
     async with get_client() as client:
-        states = [state for run in runs for state in await client.read_flow_run_states(run.id)]
-    return [state.timestamp for state in states if state.is_running()]
+        for run in runs:
+            states = await client.read_flow_run_states(run.id)
+            states.sort(key=lambda state: state.timestamp)
+            # A run that was paused in its process continues the same attempt there.
+            paused = [False, *(state.is_paused() for state in states)]
+            starts += [
+                state.timestamp
+                for state, resumed in zip(states, paused, strict=False)
+                if state.is_running() and not resumed
+            ]
+    return starts
 
 
-def _function(tracking: TaskRun) -> str:
-    """Return the function of a subflow. The task run's name is numbered in the order of the calls.
+def _called(tracking: TaskRun) -> tuple[str, str]:
+    """Return what identifies the function of a subflow: its task run's name and key in part.
 
-    In its key a hash of the function's code follows, which may differ in each process.
+    In the name the number of the call follows, and in the key a hash of the function's code, which
+    may differ in each process.
     """
-    return tracking.task_key.rpartition("-")[0]
+    name = tracking.name.removesuffix(f"-{tracking.dynamic_key}")
+    return name, tracking.task_key.rpartition("-")[0]

@@ -140,6 +140,12 @@ def test_every_module_is_imported_under_one_name_and_no_other(seen: Seen) -> Non
     assert seen.other_names == []
 
 
+def test_type_checkers_find_that_it_is_typed(python: Path) -> None:
+    [top] = python.parents[1].glob("lib/python*/site-packages/prefect_thousandeyes")
+    assert (top / "py.typed").is_file()
+    assert (top / "__init__.py").is_file()
+
+
 @pytest.mark.parametrize(
     "module", ["thousandeyes", "flows.rerun", "deployments.bootstrap", "deployments.serve"]
 )

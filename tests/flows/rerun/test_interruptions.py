@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
-from prefect import flow, get_client
+from prefect import flow, get_client, task
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.client.schemas.sorting import FlowRunSort
@@ -197,6 +197,64 @@ async def test_a_parents_retry_sends_no_accepted_test_again(simulate: Simulate) 
     outcomes = await parent()
     assert {record.outcome for record in outcomes} == {Outcome.ACCEPTED}
     assert sent(simulator) == dict.fromkeys(ids(8)[:4], 1) | dict.fromkeys(ids(8)[4:], 5)
+
+
+AT_MOST_ONCE = RerunOptions(delivery=Delivery.AT_MOST_ONCE, wait_for_results=False)
+
+
+async def test_a_retried_parent_that_makes_its_calls_in_another_order_sends_nothing_twice(
+    simulate: Simulate,
+) -> None:
+    simulator = simulate(tests=ids(2))
+    orders = [ids(2), ids(2)[::-1]]
+
+    @flow(retries=1)
+    async def parent() -> list[list[Record]]:
+        first = orders.pop(0)[0]
+        begun = asyncio.Event()
+
+        async def branch(test_id: str) -> list[Record]:
+            if test_id != first:
+                await begun.wait()
+            try:
+                return await rerun_endpoint_tests([test_id], options=AT_MOST_ONCE)
+            finally:
+                begun.set()
+
+        outcomes = await asyncio.gather(*map(branch, ids(2)))
+        if orders:
+            raise ValueError("something else fails after both")
+        return outcomes
+
+    outcomes = await parent()
+    assert sent(simulator) == dict.fromkeys(ids(2), 1)
+    assert [[(one.test_id, one.outcome) for one in each] for each in outcomes] == [
+        [(test_id, Outcome.ACCEPTED)] for test_id in ids(2)
+    ]
+
+
+async def test_a_call_inside_a_task_is_continued_when_the_flow_is_retried_but_not_if_the_task_is(
+    simulate: Simulate,
+) -> None:
+    simulator = simulate(tests=ids(3))
+    failures = [ValueError("something else fails afterwards")]
+
+    @task(retries=0)
+    async def site(test_id: str) -> list[Record]:
+        return await rerun_endpoint_tests([test_id], options=AT_MOST_ONCE)
+
+    @flow(retries=1)
+    async def parent() -> None:
+        for test_id in ids(2):
+            [record] = await site(test_id)
+            assert record.outcome is Outcome.ACCEPTED
+        if failures:
+            raise failures.pop()
+        await site.with_options(retries=1)(ids(3)[2])
+
+    with pytest.raises(SettingsError, match="the task 'site' has retries"):
+        await parent()
+    assert sent(simulator) == dict.fromkeys(ids(2), 1)
 
 
 @pytest.mark.servers

@@ -18,7 +18,7 @@ from prefect.settings import (
     get_current_settings,
     temporary_settings,
 )
-from prefect.states import Cancelled, Crashed
+from prefect.states import Cancelled, Completed, Crashed
 from prefect.utilities.collections import visit_collection
 
 from flows.rerun import RerunOptions, remote
@@ -156,6 +156,25 @@ async def test_without_time_it_starts_the_run_and_returns_at_once() -> None:
         assert run.state.name == ("AwaitingRetry" if again else "Scheduled")
         async with get_client() as client:
             await client.set_flow_run_state(run.id, Crashed(), force=True)
+
+
+async def test_a_key_that_started_a_run_of_other_tests_gives_not_their_outcomes() -> None:
+    key = uuid4()
+    with pytest.raises(RerunUnfinished, match="has not begun") as first:
+        await started("own", timeout=0, idempotency_key=key)
+    run = first.value.flow_run
+    assert run
+    async with get_client() as client:
+        await client.set_flow_run_state(run.id, Completed(message="All passed."), force=True)
+    with pytest.raises(RerunUnfinished, match=f"with other groups before: .*{run.id}.*Nothing was"):
+        await started("others", idempotency_key=key)
+    async with get_client() as client:
+        await client.set_flow_run_state(run.id, Crashed(), force=True)
+        with pytest.raises(RerunUnfinished, match="with other groups before"):
+            await started("others", idempotency_key=key)
+        state = (await client.read_flow_run(run.id)).state
+    assert state
+    assert state.is_crashed(), "it isn't started again either"
 
 
 @pytest.mark.parametrize("key", [None, "let in"], ids=["at once", "waiting"])

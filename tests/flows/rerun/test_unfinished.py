@@ -7,7 +7,7 @@ import pytest
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled, Cancelling, Crashed, Pending, Running, Scheduled
 
-from flows.rerun.unfinished import why_unfinished
+from flows.rerun.unfinished import started_with_other, why_unfinished
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,25 @@ def test_a_name_that_runs_right_to_left_is_isolated_from_the_id() -> None:
 def test_one_outcome_is_one_outcome() -> None:
     words = why_unfinished(FlowRun(flow_id=uuid4(), state=Running()), 60, 1)
     assert words.endswith("It has recorded 1 outcome so far.")
+
+
+@pytest.mark.parametrize(
+    ("asked", "other"),
+    [
+        ({"test_ids": ["1", "2"]}, None),
+        ({"test_ids": ["2", "1"]}, None),
+        ({"test_ids": ["1"], "options": {"delivery": "at_most_once"}}, "test_ids"),
+        ({"groups": ["sites"], "options": {"dry_run": True}}, "groups, options"),
+    ],
+)
+def test_a_key_that_started_a_run_of_something_else_is_told_with_what_to_do(
+    asked: dict[str, Any], other: str | None
+) -> None:
+    begun = {"test_ids": ["1", "2"], "options": {"delivery": "at_most_once"}, "credentials": "acme"}
+    run = FlowRun(id=uuid4(), flow_id=uuid4(), name="calm-toad", parameters=begun)
+    said = started_with_other(asked, run)
+    if other is None:
+        assert said is None
+    else:
+        assert said
+        assert f"a run with other {other} before: 'calm-toad' ({run.id}). Give another" in said

@@ -1,5 +1,8 @@
 import asyncio
+import os
 import pickle
+import subprocess
+import sys
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,6 +22,7 @@ from tasks.deployment import deployment_slug
 from tasks.publication import Place
 from tasks.report import RunReport
 from tasks.server_calls import NoAccess
+from tests.flows.scene import PROJECT
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
@@ -82,6 +86,29 @@ async def test_a_mistake_that_repeats_a_token_is_told_and_raised_without_it(
 async def test_it_is_raised_in_the_caller_of_the_flow(retries: int) -> None:
     with pytest.raises(SettingsError, match="no group named"):
         await telling_mistakes(flow(retries=retries)(mistaken))()
+
+
+OUR_RETRIES = """
+from prefect import Flow
+from flows import cancelled, create, organizations, rerun, restart
+from flows.around_change import flow, halves
+ours = [
+    create.create_endpoint_tests, organizations.rerun_organizations, rerun.judge_run_again,
+    rerun.rerun_endpoint_tests, cancelled.explain_cancelled_run, restart.restart_crashed_run,
+    flow.rerun_around_change, halves._BEFORE, halves._AFTER,
+]
+print(Flow(lambda: None, name="theirs").retries, {one.retries for one in ours})
+print(rerun.rerun_endpoint_tests.with_options(retries=2).retries)
+"""
+
+
+def test_a_workers_default_of_retries_takes_no_flow_of_ours_its_sentence() -> None:
+    """A flow with retries can't return a state, whose message the sentence is."""
+    default = {"PREFECT_FLOWS_DEFAULT_RETRIES": "1"}
+    said = subprocess.check_output(
+        [sys.executable, "-c", OUR_RETRIES], cwd=PROJECT, env=os.environ | default, text=True
+    )
+    assert said.splitlines() == ["1 {0}", "2"]
 
 
 def test_its_version_is_that_of_its_own_module() -> None:

@@ -1,13 +1,13 @@
 """Which flow runs are attempts of one: those of a parent that was executed again among them."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from prefect import Task, flow, get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.states import Cancelled, Crashed, Pending, Running, Suspended
+from prefect.states import Cancelled, Crashed, Paused, Pending, Running, Suspended
 
 from flows.runs.history import cancelled_before, died_unseen, runs_of
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 def measure() -> None: ...
 
 
-async def child(parent: FlowRun, task_key: str, call: int = 0) -> FlowRun:
+async def child(parent: FlowRun, task_key: str, call: int | str = 0) -> FlowRun:
     """Make a subflow run as Prefect's engine does."""
     tracking: Task[[], None] = Task(lambda: None, name="measure")
     tracking.task_key = task_key
@@ -34,13 +34,22 @@ async def parent() -> FlowRun:
         return await client.create_flow_run(measure)
 
 
+async def begin(above: FlowRun) -> None:
+    """Let an attempt of a parent begin as Prefect's engine does."""
+    async with get_client() as client:
+        await client.set_flow_run_state(above.id, Running(), force=True)
+
+
 async def attempts(flow_run: FlowRun) -> set[UUID]:
     return set(await runs_of(flow_run))
 
 
 async def test_a_subflows_attempts_are_found_although_its_function_has_another_hash() -> None:
     above = await parent()
-    first, again = await child(above, "measure-0a1b"), await child(above, "measure-2c3d")
+    await begin(above)
+    first = await child(above, "measure-0a1b")
+    await begin(above)
+    again = await child(above, "measure-2c3d")
     assert await runs_of(again) == await runs_of(first) == [first.id, again.id], "in turn"
 
 
@@ -74,6 +83,40 @@ async def test_another_call_another_function_and_another_parent_are_other_runs()
     await child(await parent(), "measure-0a1b")
     assert await attempts(one) == {one.id}
     assert await attempts(above) == {above.id}
+
+
+async def test_a_call_inside_a_task_is_found_although_prefect_does_not_number_it() -> None:
+    above = await parent()
+    await begin(above)
+    first = await child(above, "measure-0a1b", call=str(uuid4()))
+    await begin(above)
+    again = await child(above, "measure-0a1b", call=str(uuid4()))
+    assert await runs_of(again) == await runs_of(first) == [first.id, again.id]
+
+
+async def test_a_parent_that_was_itself_called_by_a_retried_one_is_continued_too() -> None:
+    highest = await parent()
+    firsts = []
+    for _ in range(2):
+        await begin(highest)
+        above = await child(highest, "measure-0a1b")
+        await begin(above)
+        firsts.append((await child(above, "measure-0a1b")).id)
+        await child(above, "measure-0a1b", call=1)
+    async with get_client() as client:
+        assert await runs_of(await client.read_flow_run(firsts[0])) == firsts
+
+
+async def test_a_parent_that_was_paused_in_its_process_makes_two_calls_and_not_one_twice() -> None:
+    above = await parent()
+    await begin(above)
+    before = await child(above, "measure-0a1b")
+    async with get_client() as client:
+        await client.set_flow_run_state(above.id, Paused(timeout_seconds=60), force=True)
+        await client.resume_flow_run(above.id)
+    after = await child(above, "measure-0a1b", call=1)
+    assert await attempts(before) == {before.id}
+    assert await attempts(after) == {after.id}
 
 
 async def test_a_run_that_died_began_with_its_first_attempt_whichever_goes_on_with_it() -> None:
