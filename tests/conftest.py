@@ -42,7 +42,8 @@ os.environ |= {
     # that stands for a user's has an environment of its own, and keeps them.
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
-    # Nor the states of task runs right away: to record several at once takes a third less.
+    # Nor does any need the states of task runs at once: recording them together saves a third of
+    # the server's CPU.
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "20",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "20",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",

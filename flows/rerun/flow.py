@@ -102,10 +102,10 @@ async def rerun_endpoint_tests(
 
 
 def _check_not_in_retried_task(options: RerunOptions) -> None:
-    """Refuse to promise what can't be kept: a task's tries are calls of their own to Prefect.
+    """Refuse to promise what can't be kept: for Prefect, each try of a task is another call.
 
     Raises:
-        SettingsError: A task that is retried calls this run, which sends each test once at most.
+        SettingsError: A task with retries calls this run, which must send each test at most once.
     """
     caller = TaskRunContext.get()
     if caller and caller.task.retries and options.delivery is Delivery.AT_MOST_ONCE:
