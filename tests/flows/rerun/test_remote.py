@@ -127,6 +127,9 @@ async def test_a_prefect_server_that_stays_away_is_waited_for_until_the_timeout(
     async with asyncio.timeout(60):
         while not await runs_for(f"{mode}-for-good"):
             assert not waits.done()
+    # Until the caller has the answer too and asks how the run stands. Else it would start it again.
+    begun = proxy.passed
+    await wait_until(lambda: proxy.passed > begun or waits.done())
     proxy.mode = mode
     async with asyncio.timeout(30):
         said = "has not begun after 2 s: .* its outcomes can't be read now"
