@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext, get_run_context
 
+from thousandeyes.calls import BeforeWaiting
 from thousandeyes.delivery import Delivery, may_send_again
 from thousandeyes.errors import CallFailed, Refused
 from thousandeyes.record import Record
@@ -66,7 +67,10 @@ def task_context() -> TaskRunContext:
 
 
 async def attempt(
-    send: Callable[..., Awaitable[object]], record: Record, delivery: Delivery
+    send: Callable[..., Awaitable[object]],
+    record: Record,
+    delivery: Delivery,
+    before_waiting: BeforeWaiting | None = None,
 ) -> Record:
     """Send a call once, 429s aside, and log what came of it and what follows.
 
@@ -74,14 +78,17 @@ async def attempt(
         send: A client's method, with all arguments but `on_quota_refusal` given.
         record: The test.
         delivery: The promise that decides what Prefect sends again.
+        before_waiting: Awaited before each wait to send the call again.
 
     Raises:
         CallFailed: One of its subclasses; the record holds it.
     """
     logger = get_run_logger()
 
-    def refused(error: CallFailed) -> None:
+    async def refused(error: CallFailed) -> None:
         logger.warning("%s; waiting for quota, then it is sent again", _at(record, error))
+        if before_waiting:
+            await before_waiting()
 
     try:
         await send(on_quota_refusal=refused)
@@ -92,6 +99,8 @@ async def attempt(
         if again and retry <= retries:
             # Prefect's own line says when.
             logger.warning("%s; retry %d of %d follows", _at(record, error), retry, retries)
+            if before_waiting:
+                await before_waiting()
         else:
             why = "the retries are used up" if again else _why(error)
             logger.error("%s; not sent again: %s", _at(record, error), why)  # noqa: TRY400

@@ -3,7 +3,7 @@
 from functools import partial
 
 from tasks.attempts import attempt, calling_task
-from thousandeyes.calls import BeforeSending
+from thousandeyes.calls import BeforeSending, BeforeWaiting
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.definitions import InstantTest
 from thousandeyes.delivery import Delivery
@@ -34,6 +34,7 @@ async def create_endpoint_test(
     *,
     record: Record,
     before_sending: BeforeSending | None = None,
+    before_waiting: BeforeWaiting | None = None,
 ) -> Record:
     """Create an endpoint instant test, which also runs it once.
 
@@ -44,7 +45,8 @@ async def create_endpoint_test(
         client: The run's client.
         record: Kept up to date by every attempt, and given the test's ID. Its account group
             counts, or the client's if it has none.
-        before_sending: Called right before each call goes out.
+        before_sending: Awaited right before each call goes out.
+        before_waiting: Awaited before each wait to send the call again.
 
     Returns:
         The record, with outcome `accepted`.
@@ -53,4 +55,4 @@ async def create_endpoint_test(
         CallFailed: One of its subclasses: the last attempt's error.
     """
     send = partial(client.create, definition, record, before_sending=before_sending)
-    return await attempt(send, record, Delivery.AT_MOST_ONCE)
+    return await attempt(send, record, Delivery.AT_MOST_ONCE, before_waiting)

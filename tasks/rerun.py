@@ -7,7 +7,7 @@ from uuid import UUID
 import prefect.runtime
 
 from tasks.attempts import attempt, calling_task, task_context
-from thousandeyes.calls import BeforeSending
+from thousandeyes.calls import BeforeSending, BeforeWaiting
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
 from thousandeyes.record import Record
@@ -34,6 +34,7 @@ async def rerun_endpoint_test(
     aid: str | None = None,
     delivery: Delivery | str = Delivery.AT_LEAST_ONCE,
     before_sending: BeforeSending | None = None,
+    before_waiting: BeforeWaiting | None = None,
 ) -> Record:
     """Run an endpoint instant scheduled test again.
 
@@ -48,7 +49,8 @@ async def rerun_endpoint_test(
         aid: Account group; the settings' if left out. A record has its own.
         delivery: What may be sent again if it is unknown whether a call was carried out; a plain
             string will do, because no task converts its arguments.
-        before_sending: Called right before each call goes out.
+        before_sending: Awaited right before each call goes out.
+        before_waiting: Awaited before each wait to send the call again.
 
     Returns:
         The record, with outcome `accepted`.
@@ -61,9 +63,9 @@ async def rerun_endpoint_test(
     promise = Delivery(delivery)
     record = test if isinstance(test, Record) else _record_of_this_run(test, aid)
     if client:
-        return await _rerun(client, record, promise, before_sending)
+        return await _rerun(client, record, promise, before_sending, before_waiting)
     async with ThousandEyesClient(ThousandEyesSettings()) as own_client:
-        return await _rerun(own_client, record, promise, before_sending)
+        return await _rerun(own_client, record, promise, before_sending, before_waiting)
 
 
 def _record_of_this_run(test_id: str, aid: str | None) -> Record:
@@ -81,6 +83,7 @@ async def _rerun(
     record: Record,
     delivery: Delivery,
     before_sending: BeforeSending | None,
+    before_waiting: BeforeWaiting | None,
 ) -> Record:
     send = partial(client.rerun, record, before_sending=before_sending)
-    return await attempt(send, record, delivery)
+    return await attempt(send, record, delivery, before_waiting)

@@ -1,7 +1,7 @@
 """How a call gets to the API: over which connection, within the quota, secrets masked."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -127,7 +127,7 @@ class Caller:
         call: Call,
         record: Record,
         before_sending: BeforeSending | None = None,
-        on_quota_refusal: Callable[[CallFailed], None] | None = None,
+        on_quota_refusal: Callable[[CallFailed], Awaitable[None]] | None = None,
     ) -> Reply:
         """Send a call, again after each 429, until the answer is something else.
 
@@ -136,7 +136,7 @@ class Caller:
             record: Notes each time that the call goes out, and each 429.
             before_sending: Awaited right before the call goes out; once more if it takes so long
                 that other calls have used up the quota meanwhile.
-            on_quota_refusal: Called with each 429.
+            on_quota_refusal: Awaited with each 429.
 
         Returns:
             The whole reply, whatever its status.
@@ -163,7 +163,9 @@ class Caller:
             error = refused(reply)
             record.failed(error)
             if on_quota_refusal:
-                on_quota_refusal(error)
+                began = self.gate.now()
+                await on_quota_refusal(error)
+                asked += self.gate.now() - began
 
     async def _send(self, call: Call, admission: Admission) -> Reply:
         aid = call.aid or self.settings.aid

@@ -11,6 +11,8 @@ from thousandeyes.text import cut
 
 BeforeSending = Callable[[], Awaitable[None]]
 """Awaited right before a call goes out."""
+BeforeWaiting = Callable[[], Awaitable[None]]
+"""Awaited before each wait to send a call again."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The calls that this project makes. All decisions are made elsewhere."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -38,7 +38,7 @@ class ThousandEyesClient(Caller):
         record: Record,
         *,
         before_sending: BeforeSending | None = None,
-        on_quota_refusal: Callable[[CallFailed], None] | None = None,
+        on_quota_refusal: Callable[[CallFailed], Awaitable[None]] | None = None,
     ) -> str:
         """Run an endpoint instant scheduled test again, and return the message of the API's answer.
 
@@ -48,7 +48,7 @@ class ThousandEyesClient(Caller):
             record: The test. It is kept up to date with all that is learned, even when this call is
                 cut short. Its account group is used, or the settings' if it has none.
             before_sending: Awaited right before the call goes out.
-            on_quota_refusal: Called with each 429.
+            on_quota_refusal: Awaited with each 429.
 
         Raises:
             CallFailed: One of its subclasses.
@@ -72,7 +72,7 @@ class ThousandEyesClient(Caller):
         record: Record,
         *,
         before_sending: BeforeSending | None = None,
-        on_quota_refusal: Callable[[CallFailed], None] | None = None,
+        on_quota_refusal: Callable[[CallFailed], Awaitable[None]] | None = None,
     ) -> str:
         """Create an endpoint instant test, which also runs it once, and return its ID.
 
@@ -193,7 +193,7 @@ class ThousandEyesClient(Caller):
         return _items(body, f"GET {path}", name, model)
 
 
-def _raise(error: CallFailed) -> None:
+async def _raise(error: CallFailed) -> None:
     raise error
 
 

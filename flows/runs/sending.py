@@ -107,9 +107,11 @@ class Sending:
 
         Args:
             record: The test. It holds what came of the call in every case.
-            call: Makes the call, with retries, and awaits `before_sending` before each goes out.
+            call: Makes the call, with retries. It awaits `before_sending` before each goes out, and
+                `before_waiting` before each wait to send it again.
             write_ahead: Records what must be known if this process is killed during the call;
-                returns whether there was anything to write.
+                returns whether there was anything to write. If the call is not carried out, that is
+                corrected before the wait to send it again, which may be long.
 
         Returns:
             The record's place in the order of the calls, for `count`; None if the run had
@@ -119,19 +121,9 @@ class Sending:
             record.failed(RunStopped(reason))
             return None
 
-        async def before_sending() -> None:
-            try:
-                await self.confirm()
-                if await write_ahead():
-                    # A process that continued the run either sees this write or is seen here.
-                    await self.confirm(trusted=0)
-            except BaseException:
-                record.not_sent("not sent, because it could not be recorded first")
-                raise
-
         self._under_way.append(record)
         try:
-            await call(before_sending=before_sending)
+            await self._call(record, call, write_ahead)
         except TokenRefused:
             self.stop("the token was refused (401): has it expired, or is its user locked?")
         except CallFailed:
@@ -146,6 +138,31 @@ class Sending:
         if self._gate and self._gate.silence:
             self.stop(self._gate.silence, begun_too=True)
         return self._breaker.take_place(record.aid)
+
+    async def _call(
+        self,
+        record: Record,
+        call: Callable[..., Awaitable[object]],
+        write_ahead: Callable[[], Awaitable[bool]],
+    ) -> None:
+        wrote = False
+
+        async def before_sending() -> None:
+            nonlocal wrote
+            try:
+                await self.confirm()
+                if wrote := await write_ahead():
+                    # A process that continued the run either sees this write or is seen here.
+                    await self.confirm(trusted=0)
+            except BaseException:
+                record.not_sent("not sent, because it could not be recorded first")
+                raise
+
+        async def before_waiting() -> None:
+            if wrote and not (record.in_doubt or self._own_run.lost):
+                await self._keep(record)
+
+        await call(before_sending=before_sending, before_waiting=before_waiting)
 
     async def confirm(self, trusted: float = TRUSTED) -> None:
         """Return when the run is still this process's and continues; else stop it.

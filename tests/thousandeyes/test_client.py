@@ -355,12 +355,16 @@ class TestWhatBecomesOfIt:
             "x_instant_test_rate_limit_reset": str(int(server_s_clock) - 1),
         }
         heard: list[CallFailed] = []
+
+        async def hear(error: CallFailed) -> None:
+            heard.append(error)
+
         record = Record("1")
         async with (
             wire(says(status="429 Too Many Requests", **window), says()) as server,
             client_of(server) as client,
         ):
-            await client.rerun(record, on_quota_refusal=heard.append)
+            await client.rerun(record, on_quota_refusal=hear)
         assert [type(error) for error in heard] == [TooManyRequests]
         assert (record.outcome, record.attempts) == (Outcome.ACCEPTED, 2)
         # The wait begins within its second, and is counted from a little after it has begun.

@@ -69,12 +69,16 @@ async def test_a_refusal_for_quota_is_waited_out_and_sent_again() -> None:
     }
     refusal = says(status="429 Too Many Requests", **window)
     heard: list[CallFailed] = []
+
+    async def hear(error: CallFailed) -> None:
+        heard.append(error)
+
     record = Record("", "Voice")
     async with (
         wire(refusal, says('{"testId": "7"}', status="201 Created")) as server,
         client_of(server) as client,
     ):
-        await client.create(VOICE, record, on_quota_refusal=heard.append)
+        await client.create(VOICE, record, on_quota_refusal=hear)
     assert [type(error) for error in heard] == [TooManyRequests]
     assert (record.outcome, record.attempts) == (Outcome.ACCEPTED, 2)
     assert not record.maybe_duplicate

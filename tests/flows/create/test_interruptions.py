@@ -108,6 +108,21 @@ async def test_a_cancelled_creation_is_in_doubt_and_the_others_had_no_turn(
     assert rows == {"b": "unknown", "c": "not_attempted", "a": "accepted"}
 
 
+async def test_a_creation_that_waits_because_it_was_refused_is_in_no_doubt(
+    simulate: Simulate,
+) -> None:
+    simulator = simulate(tests=0, creation_faults={"b": Fault(replies=[429])})
+    await save_group("refused")
+    wanted = [voice(name) for name in "ab"]
+    running = asyncio.ensure_future(create_endpoint_tests("refused", wanted, return_state=True))
+    async with asyncio.timeout(60):
+        while (group := await group_of("refused")).creating or creations(simulator) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert list(group.names.values()) == ["a"], "as the process that is killed now leaves it"
+    running.cancel()
+    await asyncio.wait([running])
+
+
 async def test_an_id_that_is_not_stored_stops_the_run(
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

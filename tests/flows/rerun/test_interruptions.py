@@ -344,6 +344,27 @@ async def test_a_cancelled_call_is_unknown_and_a_waiting_test_not_attempted(
     assert "endpoint-test-202701" in await artifacts_of(flow_run.id)
 
 
+async def test_a_call_that_waits_because_it_was_refused_is_sent_by_the_run_that_goes_on(
+    simulate: Simulate,
+) -> None:
+    simulator = simulate(tests=["1"], faults={"1": Fault(replies=[429])})
+    run_ids: list[UUID] = []
+    noting = rerun_endpoint_tests.with_options(
+        on_running=[lambda _flow, flow_run, _state: run_ids.append(flow_run.id)]
+    )
+    options = RerunOptions(delivery="at_most_once")
+    running = asyncio.ensure_future(noting(["1"], options=options, return_state=True))
+    await wait_until(lambda: len(sent(simulator)) == 1)
+    async with asyncio.timeout(60):
+        while (await outcomes_of(*run_ids))["1"].outcome is Outcome.UNKNOWN:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    left = (await outcomes_of(*run_ids))["1"]
+    assert left.needs_call(options.delivery), "as a process that is killed now leaves it"
+    assert (left.outcome, left.attempts) == (Outcome.NOT_ATTEMPTED, 1)
+    running.cancel()
+    await asyncio.wait([running])
+
+
 async def test_a_run_that_no_worker_cancels_sees_it_and_ends_cancelled(simulate: Simulate) -> None:
     simulator = simulate(tests=ids(40), latency_seconds=1)
     run_ids: list[UUID] = []

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from flows.runs.ownership import OwnRun
 from flows.runs.recording import Artifacts
 from flows.runs.sending import Sending
 from tests.thousandeyes.virtual_time import run
+from thousandeyes.calls import BeforeSending, BeforeWaiting
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery, may_send_again
 from thousandeyes.errors import CallFailed
@@ -203,7 +204,8 @@ async def send_until_told(
     *,
     client: ThousandEyesClient,
     delivery: Delivery,
-    before_sending: Callable[[], Awaitable[None]],
+    before_sending: BeforeSending,
+    before_waiting: BeforeWaiting,
 ) -> None:
     """Make a test's call as the task does, with its retries, and without Prefect and pauses."""
     for attempt in range(4):
@@ -212,5 +214,6 @@ async def send_until_told(
         except CallFailed as error:
             if attempt == 3 or not may_send_again(error, delivery):
                 raise
+            await before_waiting()
         else:
             return

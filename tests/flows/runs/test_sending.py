@@ -4,7 +4,6 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from functools import partial
 from itertools import count
 from uuid import UUID, uuid4
 
@@ -19,8 +18,16 @@ from flows.runs.ownership import OwnRun
 from flows.runs.sending import Sending
 from tasks.server_calls import NoAccess
 from thousandeyes.caller import Caller
+from thousandeyes.calls import BeforeSending, BeforeWaiting
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.errors import CallFailed, Forbidden, ReplyLost, RunStopped, Unreachable
+from thousandeyes.errors import (
+    CallFailed,
+    Forbidden,
+    ReplyLost,
+    RunStopped,
+    TooManyRequests,
+    Unreachable,
+)
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.settings import ThousandEyesSettings
@@ -68,7 +75,7 @@ class Api:
         self._forbidden = forbidden
 
     def call(self, record: Record) -> Callable[..., Awaitable[None]]:
-        async def call(*, before_sending: Callable[[], Awaitable[None]]) -> None:
+        async def call(*, before_sending: BeforeSending, **_: object) -> None:
             record.sending(NOW)
             await before_sending()
             self.sent[record.aid] += 1
@@ -137,7 +144,7 @@ async def test_what_a_run_could_not_send_before_it_was_lost_is_not_written_over_
     errors = {"1": Unreachable("no connection"), "2": ReplyLost("no answer")}
 
     async def turn(record: Record) -> None:
-        async def call(*, before_sending: Callable[[], Awaitable[None]]) -> None:
+        async def call(*, before_sending: BeforeSending, **_: object) -> None:
             record.sending(NOW)
             await before_sending()
             own_run.lost = True  # cut off, and the run goes on elsewhere
@@ -169,6 +176,30 @@ async def test_no_earlier_answer_counts_once_something_was_written_ahead(wrote: 
     records = [Record("1")]
     await sent_by(Sending(records, own_run, Kept(), LOGGER), records, Api(), write_ahead)
     assert asked == wrote
+
+
+@pytest.mark.parametrize("wrote", [True, False])
+@pytest.mark.parametrize("lost", [False, True], ids=["own", "lost"])
+async def test_what_was_written_ahead_of_a_refused_call_is_corrected_before_the_wait(
+    wrote: bool,  # noqa: FBT001
+    lost: bool,  # noqa: FBT001
+) -> None:
+    own_run, kept, record = Asked(), Kept(), Record("1")
+
+    async def call(*, before_sending: BeforeSending, before_waiting: BeforeWaiting) -> None:
+        record.sending(NOW)
+        await before_sending()
+        record.failed(TooManyRequests("429: wait", 429))
+        own_run.lost = lost
+        await before_waiting()
+        waiting.append(list(kept.outcomes))
+
+    async def write_ahead() -> bool:
+        return wrote
+
+    waiting: list[list[str]] = []
+    await Sending([record], own_run, kept, LOGGER).send(record, call, write_ahead)
+    assert waiting == [["not_attempted"] if wrote and not lost else []]
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
@@ -224,10 +255,13 @@ async def test_how_long_a_test_took_is_measured_by_a_clock_that_nobody_sets(cut:
             sending.cut_short("somebody cancels it")
         return httpx.Response(200, json={})
 
+    async def call(*, before_sending: BeforeSending, **_: object) -> None:
+        await client.rerun(record, before_sending=before_sending)
+
     transport = httpx.MockTransport(answer)
     async with ThousandEyesClient(SETTINGS, transport=transport, clock=lambda: now) as client:
         with sending.through(client):
-            await sending.send(record, partial(client.rerun, record), nothing)
+            await sending.send(record, call, nothing)
             await sending.finish(record)
     assert (record.started_at, record.seconds) == (NOW, 7)
 
