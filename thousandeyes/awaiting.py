@@ -10,7 +10,7 @@ from thousandeyes.errors import CallFailed, TokenRefused
 from thousandeyes.queries import TESTS_PER_CALL, Query, queries
 from thousandeyes.results import ROUND_SECONDS, Kind, Read, first_round, rounds
 from thousandeyes.waiting import wait_for_event
-from thousandeyes.watch import Watch, Watched
+from thousandeyes.watch import AwaitedTest, Watch
 
 FAILURES_IN_A_ROW: Final = 3
 """How many reads of an account group may fail in a row; at the next failure its tests are given
@@ -37,7 +37,7 @@ class Awaiting:
     def __init__(
         self,
         read: Read,
-        on_done: Callable[[Watched, str], Awaitable[None]],
+        on_done: Callable[[AwaitedTest, str], Awaitable[None]],
         *,
         clock: Callable[[], float],
     ) -> None:
@@ -54,7 +54,7 @@ class Awaiting:
     def __len__(self) -> int:
         return sum(map(len, self._watches.values()))
 
-    def add(self, test: Watched) -> None:
+    def add(self, test: AwaitedTest) -> None:
         """Await one more test; its account group has to be followed."""
         self._watches[test.aid].add(test)
         self._wake()
@@ -90,7 +90,7 @@ class Awaiting:
         self._given_up[aid] = reason
         self._wake()
 
-    async def _look(self, aid: str | None, due: Sequence[Watched]) -> str:
+    async def _look(self, aid: str | None, due: Sequence[AwaitedTest]) -> str:
         """Read the results of an account group's tests; return what stopped that, if anything."""
         ends_at = min(test.gives_up_at for test in due) + LAST_LOOK
         try:
@@ -108,7 +108,7 @@ class Awaiting:
         self._failures[aid] = 0
         return ""
 
-    async def _done(self, tests: Iterable[tuple[Watched, str]]) -> None:
+    async def _done(self, tests: Iterable[tuple[AwaitedTest, str]]) -> None:
         told = [(test, "" if test.complete else trouble) for test, trouble in tests]
         await asyncio.gather(*(self._on_done(*each) for each in told))
 
@@ -117,7 +117,7 @@ class Awaiting:
         self._changed = asyncio.Event()
 
 
-async def read_results(read: Read, tests: Sequence[Watched], now: float | None = None) -> None:
+async def read_results(read: Read, tests: Sequence[AwaitedTest], now: float | None = None) -> None:
     """Look for results of tests once, and add what is there to them.
 
     Args:

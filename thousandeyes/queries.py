@@ -6,7 +6,7 @@ from typing import Final
 
 from thousandeyes.results import Kind
 from thousandeyes.rounds import Measured
-from thousandeyes.watch import Watched
+from thousandeyes.watch import AwaitedTest
 
 TESTS_PER_CALL: Final = 200
 """Test IDs in one filter; how many the API takes is not documented."""
@@ -23,7 +23,7 @@ class Query:
 
     kind: Kind
     aid: str | None
-    tests: Mapping[str, Watched]
+    tests: Mapping[str, AwaitedTest]
 
     @property
     def since(self) -> int:
@@ -81,9 +81,9 @@ class Query:
             test.told = None
 
 
-def queries(kind: Kind, tests: Iterable[Watched]) -> Iterator[Query]:
+def queries(kind: Kind, tests: Iterable[AwaitedTest]) -> Iterator[Query]:
     """Yield what to read for tests whose turn has come."""
-    alike: dict[tuple[str | None, bool, int], list[Watched]] = {}
+    alike: dict[tuple[str | None, bool, int], list[AwaitedTest]] = {}
     for test in tests:
         if test.wants(kind):
             alike.setdefault((test.aid, test.has_run, test.interval), []).append(test)

@@ -40,7 +40,7 @@ class _Rows:
 
 
 @dataclass
-class Watched:
+class AwaitedTest:
     """One test whose results are awaited, and what is known of them.
 
     Args:
@@ -184,12 +184,12 @@ class Watch:
     """All tests of an account group whose results are awaited."""
 
     def __init__(self) -> None:
-        self._tests: dict[str, Watched] = {}
+        self._tests: dict[str, AwaitedTest] = {}
 
     def __len__(self) -> int:
         return len(self._tests)
 
-    def add(self, test: Watched) -> None:
+    def add(self, test: AwaitedTest) -> None:
         """Await the results of one more test."""
         self._tests[test.test_id] = test
 
@@ -201,21 +201,21 @@ class Watch:
         together = min(turns) + TOGETHER
         return max(0.0, max(turn for turn in turns if turn <= together) - now)
 
-    def due(self, now: float) -> list[Watched]:
+    def due(self, now: float) -> list[AwaitedTest]:
         """Return the tests whose turn has come."""
         return [test for test in self._tests.values() if test.next_poll <= now]
 
-    def looked(self, tests: Sequence[Watched], now: float) -> list[Watched]:
+    def looked(self, tests: Sequence[AwaitedTest], now: float) -> list[AwaitedTest]:
         """Note that a look at these tests has ended; remove and return those that are done."""
         for test in tests:
             test.looked(now)
         return self._leave(test for test in tests if test.complete or test.over)
 
-    def give_up(self) -> list[Watched]:
+    def give_up(self) -> list[AwaitedTest]:
         """Remove and return all tests."""
         return self._leave(self._tests.values())
 
-    def _leave(self, tests: Iterable[Watched]) -> list[Watched]:
+    def _leave(self, tests: Iterable[AwaitedTest]) -> list[AwaitedTest]:
         done = list(tests)
         for test in done:
             del self._tests[test.test_id]

@@ -18,7 +18,7 @@ from thousandeyes.text import counted
 from thousandeyes.thresholds import Thresholds
 from thousandeyes.verdict import Verdict
 from thousandeyes.verdict_words import agents_isolated
-from thousandeyes.watch import Watched
+from thousandeyes.watch import AwaitedTest
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Judging:
     baseline: Baseline
     logger: Logger
 
-    def settle(self, record: Record, watched: Watched, trouble: str = "") -> None:
+    def settle(self, record: Record, watched: AwaitedTest, trouble: str = "") -> None:
         """Note whether a test that is in doubt has run.
 
         Args:
@@ -59,7 +59,7 @@ class Judging:
             record.noted(f"no results appeared within {longest}; it may still have run")
         self.logger.info("Test %s: %s, %s", record.test_id, record.outcome, record.detail)
 
-    def link(self, record: Record, watched: Watched | None = None) -> None:
+    def link(self, record: Record, watched: AwaitedTest | None = None) -> None:
         """Link to what is known of the test, unless that isn't wanted."""
         if not self.options.link_to_app:
             return
@@ -75,7 +75,7 @@ class Judging:
             )
         )
 
-    def judge(self, record: Record, watched: Watched, trouble: str = "") -> None:
+    def judge(self, record: Record, watched: AwaitedTest, trouble: str = "") -> None:
         """Note the verdict on a test; the arguments are those of `settle`."""
         verdict = self.verdict_on(
             record,
@@ -93,7 +93,7 @@ class Judging:
         self.take(record, verdict)
 
     def verdict_on(
-        self, record: Record, watched: Watched, *, complete: bool, too_early: bool
+        self, record: Record, watched: AwaitedTest, *, complete: bool, too_early: bool
     ) -> Verdict:
         """Return the verdict on a test; `thousandeyes.judging.judge` explains the flags."""
         named = self.options.name_laptops_and_networks

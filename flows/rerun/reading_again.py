@@ -14,7 +14,7 @@ from thousandeyes.outcomes import Outcome
 from thousandeyes.queries import TESTS_PER_CALL
 from thousandeyes.record import Record
 from thousandeyes.verdict import Verdict
-from thousandeyes.watch import Watched
+from thousandeyes.watch import AwaitedTest
 
 LONGEST: Final = 600.0
 """Seconds in which the results of `TESTS_PER_CALL` tests must be read. If these fill all the pages
@@ -81,14 +81,14 @@ class ReadingAgain:
         for record, test in some:
             await self._take(record, test)
 
-    def _watched(self, record: Record, others: Collection[int]) -> Watched | None:
+    def _watched(self, record: Record, others: Collection[int]) -> AwaitedTest | None:
         baseline = self._judging.baseline
         own = baseline.own_rounds(record, others)
         if own is None:
             return None
         before = record.verdict.agents_expected if record.verdict else None
         test = baseline.tests.get(record.test_id)
-        return Watched(
+        return AwaitedTest(
             record.test_id,
             own.after,
             kinds_of(test),
@@ -102,7 +102,7 @@ class ReadingAgain:
             is_http=is_http(test),
         )
 
-    async def _take(self, record: Record, watched: Watched) -> None:
+    async def _take(self, record: Record, watched: AwaitedTest) -> None:
         outcome, before = record.outcome, record.verdict
         if record.in_doubt and watched.rows:
             self._judging.settle(record, watched)

@@ -16,7 +16,7 @@ from thousandeyes.expected import is_http, kinds_of
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
 from thousandeyes.text import counted
-from thousandeyes.watch import Watched
+from thousandeyes.watch import AwaitedTest
 
 
 class Results:
@@ -68,7 +68,7 @@ class Results:
         gives_up_at = now + options.results_deadline_minutes * 60
         self._records[record.test_id] = record
         self._awaiting.add(
-            Watched(
+            AwaitedTest(
                 record.test_id,
                 own.after,
                 kinds_of(test),
@@ -105,7 +105,7 @@ class Results:
             self._awaiting.give_up_on(aid, f"unexpected {type(error).__name__}, see the log")
             await self._awaiting.follow(aid)
 
-    async def _done(self, watched: Watched, trouble: str) -> None:
+    async def _done(self, watched: AwaitedTest, trouble: str) -> None:
         record = self._records[watched.test_id]
         if record.in_doubt:
             if watched.rows:
@@ -121,7 +121,7 @@ class Results:
                 self._judging.judge(record, watched, trouble)
         await self._on_known(record)
 
-    async def _leave_out_others(self, record: Record, watched: Watched) -> str:
+    async def _leave_out_others(self, record: Record, watched: AwaitedTest) -> str:
         """Let rounds that another run may have begun settle nothing.
 
         Other runs matter only for late rounds: a run that sent the test in the same minute shares

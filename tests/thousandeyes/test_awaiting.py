@@ -24,7 +24,7 @@ from thousandeyes.errors import (
 )
 from thousandeyes.queries import TESTS_PER_CALL
 from thousandeyes.results import Kind
-from thousandeyes.watch import Watched
+from thousandeyes.watch import AwaitedTest
 
 BEFORE, ROUND = 600, 660
 ERRORS = [
@@ -58,18 +58,18 @@ class Api:
 
 class Done:
     def __init__(self) -> None:
-        self.tests: dict[str, tuple[float, Watched, str]] = {}
+        self.tests: dict[str, tuple[float, AwaitedTest, str]] = {}
 
-    async def __call__(self, watched: Watched, trouble: str) -> None:
+    async def __call__(self, watched: AwaitedTest, trouble: str) -> None:
         self.tests[watched.test_id] = asyncio.get_running_loop().time(), watched, trouble
 
 
-def watched(test_id: str = "1", **told: Any) -> Watched:
+def watched(test_id: str = "1", **told: Any) -> AwaitedTest:
     usual: dict[str, Any] = {"rounds_after": BEFORE, "kinds": frozenset({Kind.NETWORK})}
-    return Watched(test_id, **usual | {"gives_up_at": 300.0, "next_poll": 10.0} | told)
+    return AwaitedTest(test_id, **usual | {"gives_up_at": 300.0, "next_poll": 10.0} | told)
 
 
-def awaited(api: Api, *tests: Watched) -> Done:
+def awaited(api: Api, *tests: AwaitedTest) -> Done:
     done = Done()
 
     async def main() -> None:

@@ -7,21 +7,21 @@ from hypothesis import strategies as st
 from tests.thousandeyes.steady import steady
 from thousandeyes.results import Kind
 from thousandeyes.rounds import HttpRound, Measured, NetworkRound
-from thousandeyes.watch import FIRST_POLL, TOGETHER, Watch, Watched
+from thousandeyes.watch import FIRST_POLL, TOGETHER, AwaitedTest, Watch
 
 NETWORK, HTTP = Kind.NETWORK, Kind.HTTP_SERVER
 BOTH = frozenset({NETWORK, HTTP})
 BEFORE, ROUND = 600, 660
 
 
-def watched(test_id: str = "1", **told: Any) -> Watched:
+def watched(test_id: str = "1", **told: Any) -> AwaitedTest:
     defaults: dict[str, Any] = {
         "rounds_after": BEFORE,
         "kinds": BOTH,
         "gives_up_at": 300.0,
         "next_poll": 10.0,
     }
-    return Watched(test_id, **defaults | told)
+    return AwaitedTest(test_id, **defaults | told)
 
 
 def row(kind: Kind, agent: str = "a", round_id: int = ROUND, **told: Any) -> Measured:
@@ -29,7 +29,7 @@ def row(kind: Kind, agent: str = "a", round_id: int = ROUND, **told: Any) -> Mea
     return model(test_id="1", agent_id=agent, round_id=round_id, **told)
 
 
-def look(test: Watched, now: float, *rows: Measured) -> None:
+def look(test: AwaitedTest, now: float, *rows: Measured) -> None:
     """Read what the test wants, as the loop does, and let the look end."""
     for kind, model in ((NETWORK, NetworkRound), (HTTP, HttpRound)):
         if test.wants(kind):
@@ -265,7 +265,7 @@ def test_every_test_is_looked_for_in_time_and_leaves(
     """However they come: the first look within its time, the last one by the deadline."""
     watch, now, left, lasts = Watch(), 0.0, sorted(accepted), {}
     first: dict[str, float] = {}
-    known: dict[str, Watched] = {}
+    known: dict[str, AwaitedTest] = {}
     number = 0
     while left or len(watch):
         wait = watch.wait(now)
