@@ -76,6 +76,8 @@ class KnownTests:
     def __init__(self, group: str, flow_run_id: UUID) -> None:
         self._name = group
         self._flow_run_id = str(flow_run_id)
+        self._created: dict[str, str] = {}
+        self._creating: dict[str, str] = {}
 
     async def read(self) -> EndpointTestGroup:
         """Return the group as it is now."""
@@ -89,18 +91,18 @@ class KnownTests:
             group.creating[test_name] = self._flow_run_id
 
         await self._change(change, confirm)
+        self._creating[test_name] = self._flow_run_id
 
     async def created(self, test_name: str, test_id: str) -> None:
         """Note that the test exists."""
 
         def change(group: EndpointTestGroup) -> None:
-            for test_ids in (group.test_ids, group.created):
-                if test_id not in test_ids:
-                    test_ids.append(test_id)
-            group.names[test_id] = test_name
+            _add(group, test_id, test_name)
             _settle(group, test_name)
 
         await self._change(change)
+        self._created[test_id] = test_name
+        self._creating.pop(test_name, None)
 
     async def not_created(self, test_name: str, before: str | None) -> None:
         """Note that the latest creation did not take place.
@@ -116,12 +118,16 @@ class KnownTests:
                 group.creating[test_name] = before
 
         await self._change(change)
+        self._creating.pop(test_name, None)
+        if before:
+            self._creating[test_name] = before
 
     async def _change(
         self, change: Callable[[EndpointTestGroup], None], confirm: Confirm | None = None
     ) -> None:
         async def load_and_save() -> None:
             document_id, group = await self._load()
+            self._bring_back(group)
             change(group)
             # Not by the block's own `save`: that overwrites what somebody else has changed in other
             # fields meanwhile, and takes a quarter of a second to register the block's type again.
@@ -133,12 +139,28 @@ class KnownTests:
 
         await until_taken(load_and_save, confirm=confirm)
 
+    def _bring_back(self, group: EndpointTestGroup) -> None:
+        """Note again what a person removed who saved the group as it was when it was opened."""
+        for test_id, test_name in self._created.items():
+            if test_id not in group.created:
+                _add(group, test_id, test_name)
+        for test_name, run in self._creating.items():
+            if not (known_id(group, test_name) or creating_run(group, test_name)):
+                group.creating[test_name] = run
+
     async def _load(self) -> tuple[UUID, EndpointTestGroup]:
         async with get_client() as client:
             document = await client.read_block_document_by_name(
                 self._name, EndpointTestGroup.get_block_type_slug()
             )
         return document.id, EndpointTestGroup.model_validate(document.data)
+
+
+def _add(group: EndpointTestGroup, test_id: str, test_name: str) -> None:
+    for test_ids in (group.test_ids, group.created):
+        if test_id not in test_ids:
+            test_ids.append(test_id)
+    group.names[test_id] = test_name
 
 
 def _settle(group: EndpointTestGroup, test_name: str) -> None:

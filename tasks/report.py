@@ -2,15 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from tasks.artifact_creation import as_json
 from tasks.markdown import cell
 from tasks.rows import Row, carried_on, in_run_table, together
 from thousandeyes.marks import is_worth_keeping
-from thousandeyes.outcomes import GOOD, MEANING, UNTOLD, in_words
+from thousandeyes.outcomes import GOOD, MEANING, UNTOLD, Ending, in_words
 from thousandeyes.record import Record
 from thousandeyes.text import counted, cut, with_full_stop
 from thousandeyes.verdict_words import agents_isolated
@@ -35,7 +35,8 @@ class RunReport:
     if anything is known of them, and `cause` the strongest cause in one sentence. `what_changed` is
     Markdown, with a heading of its own. `word` comes before the sentence; None: Passed or Failed.
     `gone` are tests outside the run, with the histories that it carries on. `stopped` is what made
-    the run stop early, if anything did; the sentence says so too.
+    the run stop early, if anything did; the sentence says so too. `meaning` tells what each ending
+    means to the reader.
     """
 
     records: Sequence[Record]
@@ -49,6 +50,7 @@ class RunReport:
     word: str | None = None
     gone: Sequence[Record] = ()
     stopped: str | None = None
+    meaning: Mapping[Ending, str] = field(default_factory=lambda: MEANING)
 
     @property
     def message(self) -> str:

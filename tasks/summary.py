@@ -1,14 +1,14 @@
 """A run's summary for people: the page, as Markdown. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from tasks import heat_map
 from tasks.entries import section
 from tasks.markdown import plain
 from tasks.report import RunReport, failures_first
-from thousandeyes.outcomes import GOOD, MEANING, in_words
+from thousandeyes.outcomes import GOOD, in_words
 from thousandeyes.record import Record
 from thousandeyes.text import isolated, listed
 
@@ -30,7 +30,7 @@ def markdown(report: RunReport, table_link: str) -> str:
     twice = [one for one in ordered if one.ending in GOOD and one.maybe_duplicate]
     lines += section("Ended well, but may have run twice", twice)
     lines += [f"[The tests of this run, as a table]({table_link})", ""]
-    lines += [f"It took {report.took}.", "", *_counted(report.records)]
+    lines += [f"It took {report.took}.", "", *_counted(report)]
     return "\n".join(lines) + "\n"
 
 
@@ -56,10 +56,10 @@ def _answered(record: Record) -> str:
     return f"{name} ({verdict.agents_answered} of {verdict.agents_expected} answered)"
 
 
-def _counted(records: Sequence[Record]) -> list[str]:
-    counted = Counter(record.ending for record in records)
+def _counted(report: RunReport) -> list[str]:
+    counted = Counter(record.ending for record in report.records)
     return [
         f"- {counted[ending]} {in_words(ending)}: {meaning}"
-        for ending, meaning in MEANING.items()
+        for ending, meaning in report.meaning.items()
         if counted[ending]
     ]

@@ -3,6 +3,7 @@
 import time
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from prefect import flow, get_run_logger
 
@@ -27,8 +28,19 @@ from tasks.loading import load_groups, load_settings, refuse_known_tokens
 from tasks.publication import CREATIONS
 from tasks.report import RunReport
 from thousandeyes.client import ThousandEyesClient
+from thousandeyes.outcomes import MEANING, Outcome
 from thousandeyes.record import Record
 from thousandeyes.text import duration, shown
+
+_MAY_EXIST: Final = (
+    "it may exist. A retry adopts it if the API lists it; else put its ID and name into the group, "
+    "or name it in `create_again`."
+)
+_MEANING: Final = MEANING | {
+    Outcome.UNKNOWN: f"Sent, but no trustworthy answer: {_MAY_EXIST}",
+    Outcome.SERVER_ERROR: f"The API answered with an internal error: {_MAY_EXIST}",
+    Outcome.NOT_ATTEMPTED: "The run stopped before its turn came: a retry creates it.",
+}
 
 
 class CreationFailed(RunFailed):
@@ -106,7 +118,8 @@ async def create_endpoint_tests(
     def report() -> RunReport:
         stopped = run.sending.stopped
         passed, sentence = passed_and_why(records, options.fail_on, stopped, done="created")
-        return RunReport(records, passed, sentence, duration(time.monotonic() - began))
+        took = duration(time.monotonic() - began)
+        return RunReport(records, passed, sentence, took, meaning=_MEANING)
 
     return await to_its_end(
         work(),

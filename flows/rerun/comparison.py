@@ -64,9 +64,14 @@ class Comparison:
     none: str = ""
 
     def note(self, record: Record) -> None:
-        """Note in a record how it stands against the earlier run."""
-        run_id = str(self.run.id) if self.run else None
-        record.stands(compared(record, self.earlier.get(record.test_id), run_id))
+        """Note in a record how it stands against the earlier run.
+
+        If the test has no name, it gets the one that it had there: it may be gone from the API.
+        """
+        run_id, before = str(self.run.id) if self.run else None, self.earlier.get(record.test_id)
+        if before and not record.test_name:
+            record.named(before.test_name)
+        record.stands(compared(record, before, run_id))
 
     def gone(self, records: Iterable[Record]) -> list[Record]:
         """Return the tests of the earlier run that are not part of this one."""

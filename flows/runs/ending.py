@@ -10,9 +10,10 @@ import anyio
 from prefect import Flow
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
-from prefect.exceptions import Abort, Pause, PrefectSignal
+from prefect.exceptions import Abort, PrefectSignal
 from prefect.states import Cancelled, Completed, Failed
 
+from flows.runs.cut_short import CANCELLED, in_a_sentence, why_cut_short
 from flows.runs.ownership import SUSPENDED, OwnRun, RunCancelled
 from flows.runs.termination import ended_by_sigterm
 from tasks.deployment import deployment_slug
@@ -23,14 +24,11 @@ from tasks.report import RunReport
 from tasks.server_calls import NoAccess
 from thousandeyes.errors import ThousandEyesError
 from thousandeyes.record import Record
-from thousandeyes.text import cut
 
 P = ParamSpec("P")
 Work = Coroutine[Any, Any, list[Record]]
 
-_CANCELLED: Final = "cancelled"
-_WORDS: Final = {_CANCELLED: "Cancelled", SUSPENDED: "Suspended"}
-_LONGEST_SENTENCE: Final = 4_000
+_WORDS: Final = {CANCELLED: "Cancelled", SUSPENDED: "Suspended"}
 _LONGEST_WORD: Final = 10.0  # seconds that the summary may take when somebody ends the run
 
 
@@ -62,13 +60,13 @@ def telling_mistakes(flow: Flow[P, Work]) -> Flow[P, Work]:
         try:
             return await work(*args, **kwargs)
         except RunCancelled as error:
-            return cast("list[Record]", Cancelled(message=_sentence(error)))
+            return cast("list[Record]", Cancelled(message=in_a_sentence(error)))
         except ThousandEyesError as error:
             if (told := without_known_tokens(str(error))) != str(error):
                 error.args = (told,)  # Prefect logs what is raised
             if _to_be_raised():
                 raise
-            return cast("list[Record]", Failed(message=_sentence(error), data=error))
+            return cast("list[Record]", Failed(message=in_a_sentence(error), data=error))
 
     flow.fn = call
     return flow
@@ -92,10 +90,10 @@ async def reporting_mistakes(summary: str) -> AsyncIterator[None]:
         raise
     except BaseException as error:
         if FlowRunContext.get():  # else a flow's function is called by itself
-            why = _why_cut_short(error)
-            cancelled = why == _CANCELLED or isinstance(error, RunCancelled)
+            why = why_cut_short(error)
+            cancelled = why == CANCELLED or isinstance(error, RunCancelled)
             word = "Cancelled." if cancelled else "Failed."
-            reason = "" if why == _CANCELLED else why
+            reason = "" if why == CANCELLED else why
             # Also while it is being cancelled; but that never waits for an unreachable server.
             seconds = None if isinstance(error, Exception) else _LONGEST_WORD
             with anyio.move_on_after(seconds, shield=True):
@@ -144,12 +142,13 @@ async def to_its_end(
         with ended_by_sigterm():
             await work
         await own_run.confirm_or_abort()
-        why = _CANCELLED if own_run.cancelled else SUSPENDED if own_run.suspended else ""
+        why = CANCELLED if own_run.cancelled else SUSPENDED if own_run.suspended else ""
         word = _WORDS.get(why)
         ended = await _publish(report(), close, place, word, own_run, cut_short=bool(why))
     except BaseException as error:
         if not await _is_lost(own_run):
-            cut_short(why := _why_cut_short(error))
+            why = CANCELLED if own_run.cancelled else why_cut_short(error)
+            cut_short(why)
             with suppress(Abort):  # if it was lost only now
                 await _publish(report(), close, place, _WORDS.get(why), own_run, cut_short=True)
         if own_run.lost and isinstance(error, Exception):  # which would be the run's final state
@@ -230,21 +229,3 @@ def _to_be_raised() -> bool:
     """
     context = FlowRunContext.get()
     return context is None or bool(context.flow and context.flow.retries)
-
-
-def _why_cut_short(error: BaseException) -> str:
-    if isinstance(error, ThousandEyesError | NoAccess):
-        return _sentence(error)
-    if isinstance(error, Pause):
-        return SUSPENDED
-    if isinstance(error, Exception):
-        return f"unexpected {type(error).__name__}, see the log"
-    return _CANCELLED
-
-
-def _sentence(error: Exception) -> str:
-    """Return an error's words, cut to what the Prefect server takes in an event.
-
-    They repeat what a run was given, where somebody may have pasted a token.
-    """
-    return cut(without_known_tokens(str(error)), _LONGEST_SENTENCE)

@@ -79,6 +79,21 @@ async def test_a_creation_that_did_not_take_place_leaves_what_was_before(
     assert (await tests.read()).creating == doubts | {"other": "x"}
 
 
+async def test_what_somebody_saves_who_opened_the_group_before_takes_nothing_away() -> None:
+    tests = await known("opened", test_ids=["1"])
+    await tests.creating("made")
+    await tests.created("made", "2")
+    await tests.creating("in doubt")
+    await tests.creating("settled by hand")
+    by_hand = {"test_ids": ["1", "7"], "names": {"7": "settled by hand"}}
+    await known("opened", **by_hand)
+    await tests.creating("next")
+    group = await tests.read()
+    assert (group.test_ids, group.created) == (["1", "7", "2"], ["2"])
+    assert group.names == {"7": "settled by hand", "2": "made"}
+    assert group.creating == dict.fromkeys(["in doubt", "next"], str(RUN))
+
+
 async def test_what_somebody_else_changes_meanwhile_stays() -> None:
     tests = await known("shared", test_ids=["1"])
     await tests.read()

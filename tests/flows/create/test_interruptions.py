@@ -104,8 +104,12 @@ async def test_a_cancelled_creation_is_in_doubt_and_the_others_had_no_turn(
     await asyncio.wait([running])
     group = await group_of("cancelled")
     assert (list(group.names.values()), list(group.creating)) == (["a"], ["b"])
-    rows = await table_of(UUID(group.creating["b"]))
+    flow_run_id = UUID(group.creating["b"])
+    rows = await table_of(flow_run_id)
     assert rows == {"b": "unknown", "c": "not_attempted", "a": "accepted"}
+    summary = str((await artifacts_of(flow_run_id))[CREATIONS[0]].data)
+    assert "it may exist. A retry adopts it if the API lists it; else put its ID" in summary
+    assert "a retry creates it" in summary
 
 
 async def test_a_creation_that_waits_because_it_was_refused_is_in_no_doubt(

@@ -207,6 +207,16 @@ def test_a_run_in_which_all_is_as_before_says_that_nothing_changed(
     )
 
 
+@pytest.mark.parametrize(("known", "shown"), [("", "VPN gateway"), ("VPN", "VPN")])
+def test_a_test_that_nobody_can_name_any_more_keeps_the_name_it_had(
+    runs: Callable[..., FlowRun], known: str, shown: str
+) -> None:
+    then = Record("1", "VPN gateway", outcome=Outcome.ACCEPTED)
+    now = Record("1", known, outcome=Outcome.NOT_FOUND)
+    Comparison(runs(["1"]), {"1": then}).note(now)
+    assert now.test_name == shown
+
+
 async def test_a_run_that_was_compared_with_nothing_says_no_more_when_it_goes_on() -> None:
     record = Record("1")
     record.stands(Standing())

@@ -16,13 +16,14 @@ from prefect.states import Running, Suspended
 
 from flows.create import CreationFailed
 from flows.rerun import RerunFailed
+from flows.runs.concurrency import all_or_first_error
 from flows.runs.ending import RunFailed, reporting_mistakes, telling_mistakes, to_its_end
 from flows.runs.ownership import OwnRun
 from tasks.deployment import deployment_slug
 from tasks.publication import Place
 from tasks.report import RunReport
 from tasks.server_calls import NoAccess
-from tests.flows.scene import PROJECT
+from tests.flows.scene import PROJECT, artifacts_of, id_of
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
@@ -52,6 +53,34 @@ async def test_a_mistake_ends_a_run_with_its_sentence_and_without_a_traceback(
     assert state.is_failed()
     assert state.message == "no group named 'x'. Nothing was sent."
     assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.usefixtures("prefect_server")
+async def test_a_run_that_prefect_ends_was_not_cancelled_by_anybody() -> None:
+    told: list[str] = []
+
+    def report() -> RunReport:
+        return RunReport([], passed=False, sentence=f"stopped early: {told}.", took="1 s")
+
+    @flow(timeout_seconds=0.5)
+    async def ended() -> list[Record]:
+        own_run = await OwnRun.of_this_process()
+        place = Place("ended-", "ended-outcomes-")
+        work, failure = all_or_first_error([asyncio.sleep(60)]), RerunFailed
+        return await to_its_end(
+            work,
+            own_run=own_run,
+            cut_short=told.append,
+            report=report,
+            failure=failure,
+            place=place,
+        )
+
+    state = await ended(return_state=True)
+    assert state.name == "TimedOut"
+    assert told == ["Prefect ended the run's process, as its log says; a retry goes on from here"]
+    summary = (await artifacts_of(id_of(state)))["ended-local"]
+    assert str(summary.data).startswith("**Failed.** stopped early")
 
 
 @pytest.mark.usefixtures("prefect_server")
