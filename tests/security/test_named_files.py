@@ -57,9 +57,9 @@ def test_what_is_refused_is_not_left_open(folder: Path) -> None:
     before = len([*files.iterdir()])
     for path in (".", "pipe", "nothing", "../.env"):
         refusal(path)
-    for path in (folder, folder / "pipe", Path("/dev/zero")):
+    for own in (folder, folder / "pipe", Path("/dev/zero")):
         with pytest.raises(NotRead):
-            read_own(path)
+            read_own(own)
     assert len([*files.iterdir()]) == before
 
 

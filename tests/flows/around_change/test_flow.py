@@ -139,7 +139,7 @@ async def test_what_a_change_broke_and_mended_is_told_in_a_sentence_and_for_each
 async def test_a_run_waits_also_if_the_answer_that_lets_it_wait_is_lost(
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_state, lost = PrefectClient.set_flow_run_state, []
+    set_state, lost = PrefectClient.set_flow_run_state, list[Any]()
 
     async def losing(self: PrefectClient, run: Any, state: Any, **rest: Any) -> Any:
         answer: Any = await set_state(self, run, state, **rest)
