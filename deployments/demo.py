@@ -76,8 +76,7 @@ _NEXT: Final = """\
 def main() -> int:
     """Run the demo; return 0 when every test ended as expected, and 1 when not.
 
-    2 when a variable is wrong or the home can't be made, 3 when Prefect does not start, 130 after
-    Ctrl-C.
+    2 when a variable is wrong or the home can't be made, 3 when Prefect does not start.
     """
     parser = argparse.ArgumentParser(
         prog="python -m deployments.demo",
@@ -92,8 +91,6 @@ def main() -> int:
         with reserved(HOME) as lock:
             print(f"process {os.getpid()}, the demo", end="", file=lock, flush=True)
             return _demonstrate(console)
-    except KeyboardInterrupt:
-        return 130
     except (SettingsError, ServerNotStarted) as error:
         verbatim_console(stderr=True, soft_wrap=True).print(f"error: {error}")
         return 2 if isinstance(error, SettingsError) else 3

@@ -6,7 +6,7 @@ an endless device, a pipe that nobody writes to and a link that leads elsewhere 
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -38,7 +38,7 @@ def read_own(path: Path, largest: int = LARGEST) -> bytes:
         NotRead: The file can't be opened, is not a regular file, or is larger.
     """
     try:
-        return _read(os.open(path, _FLAGS), largest)
+        return _read(path, lambda name, _: os.open(name, _FLAGS), largest)
     except OSError as error:
         raise NotRead(error.strerror or "no file has such a name") from None
     except NotRead:
@@ -71,7 +71,8 @@ def read_inside(folder: Path | None, path: Path, largest: int = LARGEST) -> byte
     if not real.is_relative_to(root):
         raise NotRead("it is not inside the folder that TE_FILES_DIR names")
     try:
-        return _read(_open_below(root, real.relative_to(root).parts), largest, one_name=True)
+        parts = real.relative_to(root).parts
+        return _read(real, lambda *_: _open_below(root, parts), largest, one_name=True)
     except OSError as error:
         raise NotRead(error.strerror or "it can't be opened") from None
 
@@ -88,11 +89,11 @@ def _open_below(root: Path, parts: Sequence[str]) -> int:
         return os.open(name, _FLAGS | os.O_NOFOLLOW, dir_fd=folder)
 
 
-def _read(descriptor: int, largest: int, *, one_name: bool = False) -> bytes:
-    with open(descriptor, "rb") as file:
-        told = os.fstat(descriptor)
-        if stat.S_ISDIR(told.st_mode):
-            raise IsADirectoryError(None, "Is a directory")
+def _read(
+    path: Path, opener: Callable[[str, int], int], largest: int, *, one_name: bool = False
+) -> bytes:
+    with open(path, "rb", opener=opener) as file:  # a folder is refused here, and closed
+        told = os.fstat(file.fileno())
         if not stat.S_ISREG(told.st_mode):
             raise NotRead("it is not a regular file")
         if one_name and told.st_nlink > 1:

@@ -16,16 +16,10 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any, Final, NamedTuple
 
-from pydantic import (
-    AliasPath,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-)
+from pydantic import AliasPath, Field, ValidationError
 
 from thousandeyes import ranges
-from thousandeyes.missing import NO_FLAG, OR_NONE
+from thousandeyes.missing import NO_FLAG, Lenient
 from thousandeyes.text import cut
 
 _LONGEST_VALUE: Final = 60
@@ -93,26 +87,19 @@ UNTOLD: Final = Laptop()
 """A laptop that reported nothing about itself."""
 
 
-_Text = Annotated[str | None, OR_NONE]
-_Number = Annotated[
-    Annotated[float, Field(allow_inf_nan=False)] | None,
-    NO_FLAG,
-    OR_NONE,
-]
-_List = Annotated[list[Any] | None, OR_NONE]
-_Object = Annotated[dict[str, Any] | None, OR_NONE]
+_Text = str | None
+_Number = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, NO_FLAG]
+_List = list[Any] | None
 
 
 def _at(*path: str) -> Any:  # noqa: ANN401 - a field of any type
     return Field(default=None, validation_alias=AliasPath(*path))
 
 
-class _Told(BaseModel):
+class _Told(Lenient):
     """The fields of a row that are read, and no others."""
 
-    model_config = ConfigDict(frozen=True)
-
-    network: _Object = _at("networkProfile")
+    network: dict[str, Any] | None = _at("networkProfile")
     ssid: _Text = _at("networkProfile", "wirelessProfile", "ssid")
     bssid: _Text = _at("networkProfile", "wirelessProfile", "bssid")
     signal: _Number = _at("networkProfile", "wirelessProfile", "rssi")

@@ -1,23 +1,35 @@
-"""Fields of a reply that count as missing if they hold something unexpected."""
+"""Parts of a reply of which a field counts as missing if it holds something unexpected."""
 
 from typing import Any, Final
 
 from pydantic import (
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
-    WrapValidator,
+    field_validator,
 )
 
-
-def _or_none(value: object, validate: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401
-    try:
-        return validate(value)
-    except ValidationError:
-        return None
-
-
-OR_NONE: Final = WrapValidator(_or_none)
-"""None if the value does not fit the type."""
 NO_FLAG: Final = BeforeValidator(lambda value: None if isinstance(value, bool) else value)
 """For numbers: Python counts True as 1."""
+
+
+class Lenient(BaseModel):
+    """A part of a reply; a field whose value does not fit its type has its default, if any."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _odd_is_missing(
+        cls, value: object, validate: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Any:  # noqa: ANN401 - any field's
+        try:
+            return validate(value)
+        except ValidationError:
+            field = cls.model_fields[info.field_name or ""]
+            if field.is_required():
+                raise
+            return field.get_default()

@@ -13,18 +13,13 @@ from pydantic import (
     AliasChoices,
     AliasPath,
     AwareDatetime,
-    BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    field_validator,
     model_validator,
 )
 
 from thousandeyes.lists import clean_test_id
-from thousandeyes.missing import NO_FLAG
+from thousandeyes.missing import NO_FLAG, Lenient
 
 _OFFLINE_AFTER: Final = 3600.0
 _LONGEST_INTERVAL: Final = 86_400
@@ -35,10 +30,10 @@ Id = Annotated[str, Field(max_length=_LONGEST_ID)]
 Text = Annotated[str, AfterValidator(lambda text: text[:_LONGEST_TEXT])]
 
 
-class Listed(BaseModel):
+class Listed(Lenient):
     """An item of one of the API's lists."""
 
-    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(coerce_numbers_to_str=True)
 
     @classmethod
     def members(cls) -> frozenset[str]:
@@ -52,19 +47,6 @@ class Listed(BaseModel):
         if isinstance(item, dict):
             return {name: value for name, value in item.items() if value is not None}
         return item
-
-    @field_validator("*", mode="wrap")
-    @classmethod
-    def _odd_is_missing(
-        cls, value: object, validate: ValidatorFunctionWrapHandler, info: ValidationInfo
-    ) -> Any:  # noqa: ANN401 - any field's
-        try:
-            return validate(value)
-        except ValidationError:
-            field = cls.model_fields[info.field_name or ""]
-            if field.is_required():
-                raise
-            return field.get_default()
 
 
 def _names(alias: str | AliasPath | AliasChoices) -> set[str]:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Annotated, Any, Final, NamedTuple
 
-from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasPath, ConfigDict, Field, ValidationError
 
-from thousandeyes.missing import NO_FLAG, OR_NONE
+from thousandeyes.missing import NO_FLAG, Lenient
 from thousandeyes.rounds import Number, Text
 
 _MOST_TRACES: Final = 20
@@ -51,12 +51,11 @@ class Path:
     """The way to the VPN's gateway, outside the tunnel."""
 
 
-_List = Annotated[list[Any] | None, OR_NONE]
-_Told = ConfigDict(frozen=True, coerce_numbers_to_str=True)
+_List = list[Any] | None
 
 
-class _Row(BaseModel):
-    model_config = _Told
+class _Row(Lenient):
+    model_config = ConfigDict(coerce_numbers_to_str=True)
 
     agent_id: Text = Field(default=None, validation_alias="agentId")
     round_id: Text = Field(default=None, validation_alias="roundId")
@@ -69,10 +68,10 @@ class _Row(BaseModel):
     vpn_traces: _List = Field(default=None, validation_alias="vpnPathTraces")
 
 
-class _Hop(BaseModel):
-    model_config = _Told
+class _Hop(Lenient):
+    model_config = ConfigDict(coerce_numbers_to_str=True)
 
-    number: Annotated[Annotated[int, Field(ge=0, le=_MOST_HOPS)] | None, NO_FLAG, OR_NONE] = Field(
+    number: Annotated[Annotated[int, Field(ge=0, le=_MOST_HOPS)] | None, NO_FLAG] = Field(
         default=None, validation_alias="hop"
     )
     address: Text = Field(default=None, validation_alias="ipAddress")

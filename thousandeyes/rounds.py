@@ -11,7 +11,6 @@ from typing import Annotated, Final, TypeVar
 from pydantic import (
     AfterValidator,
     AliasGenerator,
-    BaseModel,
     ConfigDict,
     Field,
     InstanceOf,
@@ -20,7 +19,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from thousandeyes.laptop import UNTOLD, Laptop, laptop_of
-from thousandeyes.missing import NO_FLAG, OR_NONE
+from thousandeyes.missing import NO_FLAG, Lenient
 from thousandeyes.text import cut
 
 _BEYOND_ANY_MEASUREMENT: Final = 1e12
@@ -36,23 +35,13 @@ AnyRow = TypeVar("AnyRow", bound="Row")
 Number = Annotated[
     Annotated[float, Field(ge=0, le=_BEYOND_ANY_MEASUREMENT, allow_inf_nan=False)] | None,
     NO_FLAG,
-    OR_NONE,
 ]
-Status = Annotated[
-    Annotated[int, Field(ge=100, le=999)] | None,
-    NO_FLAG,
-    OR_NONE,
-]
-Text = Annotated[
-    Annotated[str, AfterValidator(lambda text: text[:_LONGEST_TEXT])] | None,
-    OR_NONE,
-]
-Flag = Annotated[bool | None, OR_NONE]
+Status = Annotated[Annotated[int, Field(ge=100, le=999)] | None, NO_FLAG]
+Text = Annotated[str, AfterValidator(lambda text: text[:_LONGEST_TEXT])] | None
 
 
-class _Told(BaseModel):
+class _Told(Lenient):
     model_config = ConfigDict(
-        frozen=True,
         coerce_numbers_to_str=True,
         alias_generator=AliasGenerator(validation_alias=to_camel),
         populate_by_name=True,
@@ -93,9 +82,9 @@ class NetworkRound(Row):
     """Mean round trip in milliseconds."""
     jitter: Number = None
     """Standard deviation of the latency in milliseconds."""
-    is_icmp_blocked: Flag = None
+    is_icmp_blocked: bool | None = None
     """Whether the target does not answer pings, so that the row measured nothing."""
-    score: Annotated[Score | None, OR_NONE] = None
+    score: Score | None = None
 
     @property
     def only_error(self) -> str:
@@ -114,7 +103,7 @@ class HttpRound(Row):
     """Time to the first byte in milliseconds."""
     total_time: Number = None
     """Response time and receive time together, in milliseconds."""
-    score: Annotated[Score | None, OR_NONE] = None
+    score: Score | None = None
 
     @property
     def error(self) -> str | None:

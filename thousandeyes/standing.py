@@ -99,4 +99,4 @@ def from_row(values: Mapping[str, Any]) -> Standing | None:
 
 def _recent(text: object) -> dict[str, list[str]]:
     parts = (part.split() for part in str(text or "").split(";"))
-    return {metric: values for metric, *values in filter(None, parts)}
+    return {metric: values for metric, *values in filter(None, parts) if values}

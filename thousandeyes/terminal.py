@@ -110,7 +110,7 @@ class _Outlet:
 
 
 def status_of(main: Callable[[], int], *, unwritten: int | None = None) -> int:
-    """Run a command, and return its exit status whatever happens to its output.
+    """Run a command, and return its exit status whatever happens to its output; 130 after Ctrl-C.
 
     If the caller has closed any of the three standard streams, it is opened on the null device.
 
@@ -123,6 +123,8 @@ def status_of(main: Callable[[], int], *, unwritten: int | None = None) -> int:
     output, errors = _Outlet(sys.stdout), _Outlet(sys.stderr)
     try:
         status = main()
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
     finally:
         output.flush()
         errors.flush()

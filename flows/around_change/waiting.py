@@ -152,7 +152,9 @@ async def _enter(flow_run_id: UUID, state: State[None]) -> None:
     async def enter() -> None:
         async with get_client() as client:
             answer = await client.set_flow_run_state(flow_run_id, state)
-        if answer.status is not SetStateStatus.ACCEPT:
+        # If an earlier answer was lost, the run is in this state already.
+        refused = answer.status is not SetStateStatus.ACCEPT
+        if refused and (await _state(flow_run_id)).message != state.message:
             raise Abort(f"Prefect does not let this run wait: {answer.details}")
 
     await until_taken(enter)

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from tasks.blocks import is_block_name
+from tasks.server_calls import until_taken
 from thousandeyes.definitions import (
     AgentToServerTest,
     HttpServerSettings,
@@ -219,7 +220,7 @@ async def _password(block: str, test_name: str) -> SecretStr:
     if is_block_name(block):  # Prefect makes it part of an address
         # There is none, or it can't be read: that error would show what is in it.
         with suppress(ValueError, RuntimeError):
-            secret: Secret[str] = await Secret.aload(block)
+            secret: Secret[str] = await until_taken(partial(Secret.aload, block))
             value = secret.value.get_secret_value()
     if not isinstance(value, str):
         raise SettingsError(

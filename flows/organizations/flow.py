@@ -29,7 +29,7 @@ from tasks.deployment import find_deployment
 from tasks.loading import groups_naming, load_groups, refuse_known_tokens
 from tasks.publication import DRY_RUNS, RERUNS
 from tasks.report import RunReport
-from tasks.server_calls import NoAccess, until_taken
+from tasks.server_calls import NoAccess, refusals_logged, until_taken
 from thousandeyes.errors import RunStopped, SettingsError
 from thousandeyes.record import Record
 from thousandeyes.text import duration, quoted
@@ -115,7 +115,8 @@ async def rerun_organizations(
         with suppress(NoAccess, RunStopped):
             await own_run.confirm(trusted=0)
         if own_run.cancelled:
-            await until_taken(lambda: cancel_waiting(own_runs))
+            with refusals_logged("to cancel the runs that wait"):
+                await until_taken(lambda: cancel_waiting(own_runs))
 
     return await to_its_end(
         own_run.cutting_short(runs.all(), runs.cut_short),

@@ -80,9 +80,10 @@ async def cancel_waiting(parents: list[UUID]) -> None:
             if run.id not in seen
         ]:
             for run_id in page:
-                await client.set_flow_run_state(
-                    run_id, Cancelled(message="The run that started it was cancelled.")
-                )
+                with suppress(ObjectNotFound):  # somebody has deleted it meanwhile
+                    await client.set_flow_run_state(
+                        run_id, Cancelled(message="The run that started it was cancelled.")
+                    )
             seen.update(page)
 
 

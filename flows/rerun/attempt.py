@@ -161,7 +161,8 @@ class Attempt:
         """Wait until all of it is written, after the report."""
         await self._sending.close()
         await self._artifacts.written()
-        await self._progress.close(self.report().message)
+        if report := self._seen.report:
+            await self._progress.close(report.message)
 
     def _unrecorded(self) -> list[Record]:
         return [one for one in self._to_send if one.begun and self._artifacts.lacks(one)]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from prefect import get_run_logger
@@ -39,7 +39,7 @@ class Known:
     groups: Sequence[AccountGroup] | None
     tests: Mapping[str | None, Mapping[str, EndpointTest] | None]
     fleet: Fleet | None
-    unread: Sequence[str] = field(default=())
+    unread: Sequence[str]
 
 
 async def read_known(client: ThousandEyesClient, records: Sequence[Record]) -> Known:

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import time
 from collections.abc import Awaitable, Callable, Collection
 
 from flows.rerun.judging import Judging
@@ -26,7 +25,6 @@ class Results:
         judging: Judges a test by what was read; knows the run's options and its baseline.
         others: Finds out where the rounds of other runs begin.
         on_known: Called with each record once all is known that results will show of it.
-        clock: Seconds on a clock that never goes back.
     """
 
     def __init__(
@@ -35,14 +33,13 @@ class Results:
         others: OthersOf,
         *,
         on_known: Callable[[Record], Awaitable[None]],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._judging = judging
         self._others_of = others
         self._others: dict[str | None, asyncio.Task[Others]] = {}
         self._on_known = on_known
-        self._clock = clock
-        self._awaiting = Awaiting(judging.client.read, self._done, clock=clock)
+        self._clock = asyncio.get_running_loop().time
+        self._awaiting = Awaiting(judging.client.read, self._done, clock=self._clock)
         self._records: dict[str, Record] = {}
 
     def __len__(self) -> int:

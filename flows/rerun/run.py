@@ -1,6 +1,5 @@
 """The run itself: each test is sent, its outcome is written down, and its results are awaited."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -67,7 +66,6 @@ class Run:
             Judging(client, options, thresholds, self._baseline, logger),
             others,
             on_known=self._take_results,
-            clock=asyncio.get_running_loop().time,
         )
         self._places: dict[str, int] = {}
 

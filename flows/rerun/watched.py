@@ -12,17 +12,6 @@ from tasks.report import RunReport
 from thousandeyes.record import Record
 
 
-def _nothing_yet() -> str:
-    return ""
-
-
-def _none() -> Sequence[Record]:
-    return ()
-
-
-def _nobody() -> None: ...
-
-
 @dataclass
 class Watched:
     """A run as it stands; the flow keeps it up to date, and its caller reads it.
@@ -37,10 +26,10 @@ class Watched:
     flow_run: FlowRun | None = None
     asked: Parameters | None = None
     records: Sequence[Record] = ()
-    standing: Callable[[], str] = _nothing_yet
-    unrecorded: Callable[[], Sequence[Record]] = _none
+    standing: Callable[[], str] = lambda: ""
+    unrecorded: Callable[[], Sequence[Record]] = lambda: ()
     report: RunReport | None = None
-    on_begin: Callable[[], object] = _nobody
+    on_begin: Callable[[], object] = lambda: None
 
     def begin(self, flow_run: FlowRun) -> None:
         """Take note that Prefect has begun the run."""

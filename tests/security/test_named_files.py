@@ -10,7 +10,7 @@ from flows.create.definitions import read_definitions
 from flows.rerun.sources import read_ids
 from flows.runs.named_files import named_reader
 from thousandeyes.errors import InvalidDefinitions, InvalidTestIds, SettingsError
-from thousandeyes.files import LARGEST, NotRead, read_inside
+from thousandeyes.files import LARGEST, NotRead, read_inside, read_own
 
 SECRET = "hunter2.hunter2"
 OUTSIDE = "it is not inside the folder that TE_FILES_DIR names"
@@ -49,6 +49,18 @@ def test_a_file_outside_the_folder_is_refused_whether_it_is_there_or_not(
     assert refusal(path).startswith(OUTSIDE)
     assert refusal(str(folder / path)).startswith(OUTSIDE)
     assert refusal(".") == refusal(str(folder)) == "Is a directory"
+
+
+def test_what_is_refused_is_not_left_open(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    files = Path("/proc/self/fd")
+    before = len([*files.iterdir()])
+    for path in (".", "pipe", "nothing", "../.env"):
+        refusal(path)
+    for own in (folder, folder / "pipe", Path("/dev/zero")):
+        with pytest.raises(NotRead):
+            read_own(own)
+    assert len([*files.iterdir()]) == before
 
 
 def test_a_link_that_leads_out_of_the_folder_is_refused(folder: Path) -> None:

@@ -112,6 +112,12 @@ def test_what_a_later_version_adds_is_passed_over() -> None:
     assert from_row(row(Record("1")) | {"verdict": "worse", "begun": True}) == Record("1")
 
 
+def test_a_metric_without_values_counts_as_none() -> None:
+    values = row(Record("1", standing=Standing())) | {"recent": "agents; loss 1"}
+    [known] = [read.standing for read in [from_row(values)] if read.standing]
+    assert known.recent == {"loss": (1.0,)}
+
+
 @given(records)
 def test_a_record_survives_the_table_of_its_own_artifact(record: Record) -> None:
     [values] = stored_rows(json.loads(json.dumps(fields_of(record))))

@@ -102,6 +102,16 @@ def test_it_lists_agents_with_their_last_contact(
     assert listed == sorted(agent.name for agent in online)
 
 
+def test_a_last_contact_is_told_in_utc_whatever_its_zone(
+    simulate: Simulate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = "thousandeyes.simulator.agents.iso_utc"
+    monkeypatch.setattr(there, lambda _: "2026-11-30T01:30:00+02:00")
+    simulate(agents=1)
+    assert main(["agents"]) == 0
+    assert "2026-11-29 23:30" in capsys.readouterr().out
+
+
 def test_it_says_so_when_there_are_more_agents_than_it_reads(
     simulate: Simulate, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -106,6 +106,13 @@ def test_a_command_that_does_more_than_print_succeeds_though_it_could_not_print(
     assert done.returncode == 0, done.stderr
 
 
+def test_ctrl_c_ends_a_command_with_its_own_status_and_no_traceback() -> None:
+    main = "lambda: signal.raise_signal(signal.SIGINT)"
+    code = f"import signal, thousandeyes.terminal as t; raise SystemExit(t.status_of({main}))"
+    done = ended('"$python" -c "$code"', code=code)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 @contextmanager
 def standard_streams(stdout: TextIO, errors: Path) -> Iterator[None]:
     """Let a command in this process write there, and read nothing."""

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Self
 from uuid import UUID
 
+import httpx
 import pytest
 from prefect import get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import State
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.flow_engine import run_flow_async
@@ -17,6 +19,7 @@ from prefect.states import AwaitingRetry, Cancelling
 from flows.around_change import AroundChangeOptions, rerun_around_change, waiting
 from flows.around_change import flow as around_change
 from flows.rerun import RerunFailed
+from tasks import server_calls
 from tasks.blocks import EndpointTestGroup
 from tests.flows.scene import Simulate, artifacts_of, id_of, ids, sent, wait_until
 from thousandeyes.errors import SettingsError
@@ -131,6 +134,29 @@ async def test_what_a_change_broke_and_mended_is_told_in_a_sentence_and_for_each
     in_order += ["(before: passed)", "## Fails as before", "202705", "## Recovered", "202704"]
     places = [page.index(words) for words in in_order]
     assert places == sorted(places)
+
+
+async def test_a_run_waits_also_if_the_answer_that_lets_it_wait_is_lost(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_state, lost = PrefectClient.set_flow_run_state, list[Any]()
+
+    async def losing(self: PrefectClient, run: Any, state: Any, **rest: Any) -> Any:
+        answer: Any = await set_state(self, run, state, **rest)
+        if state.is_paused() and not lost:
+            lost.append(answer)
+            raise httpx.ReadError("")
+        return answer
+
+    monkeypatch.setattr(PrefectClient, "set_flow_run_state", losing)
+    monkeypatch.setattr(server_calls, "_FIRST_PAUSE", 0.01)
+    simulate(tests=ids(1), **QUICK)
+    run = Run(ids(1))
+    flow_run_id = await run.waits()
+    simulate(tests=ids(1), **QUICK)
+    await aresume_flow_run(flow_run_id)
+    assert (await run.ended()).message == "None of 1 tests broke with the change; 1 is unchanged."
+    assert lost
 
 
 async def test_it_goes_on_by_itself_when_the_time_has_come_and_passes_although_tests_fail_as_before(

@@ -117,6 +117,17 @@ async def test_a_name_that_leads_elsewhere_in_an_address_is_no_password_block(
             await with_password(definition("x", f"thousandeyes-{escape}"), "thousandeyes-")
 
 
+async def test_a_password_is_waited_for_while_the_prefect_server_is_away(
+    simulate: Simulate, read_twice: set[str]
+) -> None:
+    simulate(tests=0)
+    await Secret(value=PASSWORD).save("thousandeyes-test", overwrite=True)
+    await save_group("patient")
+    [record] = await create_endpoint_tests("patient", [definition("x")])
+    assert record.outcome is Outcome.ACCEPTED
+    assert any("thousandeyes-test" in call for call in read_twice)
+
+
 async def test_nothing_of_a_block_that_can_not_be_read_is_repeated(simulate: Simulate) -> None:
     simulate(tests=0)
     await Secret(value=PASSWORD).save("thousandeyes-spoilt", overwrite=True)

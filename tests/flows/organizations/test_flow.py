@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -398,7 +398,17 @@ class TestChoice:
         await calls()
         assert len(set(self.keys["org-east"])) == 2
 
-    async def test_a_run_that_no_worker_cancels_sees_it_and_ends_cancelled(self) -> None:
+    @pytest.mark.parametrize("deleted", [False, True])
+    async def test_a_run_that_no_worker_cancels_sees_it_and_ends_cancelled(
+        self, monkeypatch: pytest.MonkeyPatch, *, deleted: bool
+    ) -> None:
+        if deleted:  # by somebody, one of the runs that wait, before it could be cancelled
+
+            async def cancel_waiting(_: list[UUID]) -> None:
+                async with get_client() as client:
+                    await client.set_flow_run_state(uuid4(), Cancelled())
+
+            monkeypatch.setattr("flows.organizations.flow.cancel_waiting", cancel_waiting)
         self.endless = "org-west"
         run_ids: list[UUID] = []
         noting = rerun_organizations.with_options(
