@@ -1,6 +1,7 @@
 """The flow `explain-cancelled-run`: a run that found its place taken says by which run."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled
 
 from flows.restart import OURS, done
+from tasks.server_calls import until_answered, until_taken
 from tasks.under_way import UNDER_WAY
 from thousandeyes.text import clock
 
@@ -66,17 +68,27 @@ async def explain_cancelled_run(flow_run_id: UUID) -> State[None]:
     Args:
         flow_run_id: The run that was cancelled.
     """
+    flow_run, words = await _explained(flow_run_id)
+    if not words:
+        return done(f"Run {flow_run.name!r} is left as it is: no run took its place.")
+    state: State[None] = Cancelled(message=words)
+    async with get_client() as client:
+        await until_taken(partial(client.set_flow_run_state, flow_run_id, state, force=True))
+    return done(f"Run {flow_run.name!r}: {words}")
+
+
+@until_answered
+async def _explained(flow_run_id: UUID) -> tuple[FlowRun, str]:
+    """Return the run, and why another took its place; empty where none did."""
     async with get_client() as client:
         flow_run = await client.read_flow_run(flow_run_id)
         flow_name = (await client.read_flow(flow_run.flow_id)).name
         if not is_to_be_explained(flow_run, flow_name):
-            return done(f"Run {flow_run.name!r} is left as it is: no run took its place.")
+            return flow_run, ""
         holders = await client.read_flow_runs(
             flow_run_filter=FlowRunFilter(state=UNDER_WAY),
             deployment_filter=DeploymentFilter(
                 id=DeploymentFilterId(any_=[flow_run.deployment_id])
             ),
         )
-        words = explanation(holders)
-        await client.set_flow_run_state(flow_run_id, Cancelled(message=words), force=True)
-    return done(f"Run {flow_run.name!r}: {words}")
+    return flow_run, explanation(holders)

@@ -1,5 +1,6 @@
 """The flow `restart-crashed-run`: a run that died resumes, on any worker that is there."""
 
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -7,6 +8,8 @@ from prefect import flow, get_client, get_run_logger
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.states import AwaitingRetry, Completed
+
+from tasks.server_calls import until_taken
 
 RESTARTS: Final = 3
 """How often one run is started again. What kills it that often will do so again."""
@@ -55,20 +58,34 @@ async def restart_crashed_run(flow_run_id: UUID, state_id: UUID) -> State[None]:
         flow_run_id: The run that crashed.
         state_id: The state that the report was about; the ID of Prefect's event is the same.
     """
+    return done(await until_taken(partial(_start_again, flow_run_id, state_id)))
+
+
+async def _start_again(flow_run_id: UUID, state_id: UUID) -> str:
+    """Start the run again unless something speaks against it; return which it was, in words."""
     async with get_client() as client:
         flow_run = await client.read_flow_run(flow_run_id)
         flow_name = (await client.read_flow(flow_run.flow_id)).name
-        if reason := why_not(flow_run, flow_name, state_id):
-            return done(f"Run {flow_run.name!r} is not started again: {reason}.")
+        started = f"Run {flow_run.name!r} is started again."
         state: State[None] = AwaitingRetry(
             message=f"Crashed, and started again ({flow_run.run_count} before)"
         )
+        if _is_in(flow_run, state):  # by a call whose answer was lost
+            return started
+        if reason := why_not(flow_run, flow_name, state_id):
+            return f"Run {flow_run.name!r} is not started again: {reason}."
         # Prefect refuses a second transition with the same ID.
         state.state_details.transition_id = state_id
         answer = await client.set_flow_run_state(flow_run_id, state)
-    if answer.status is not SetStateStatus.ACCEPT:
-        return done(f"Run {flow_run.name!r} is not started again: {answer.details}")
-    return done(f"Run {flow_run.name!r} is started again.")
+        accepted = answer.status is SetStateStatus.ACCEPT
+        if accepted or _is_in(await client.read_flow_run(flow_run_id), state):
+            return started
+    why = getattr(answer.details, "reason", None) or f"Prefect answers {answer.status.value}."
+    return f"Run {flow_run.name!r} is not started again: {why}"
+
+
+def _is_in(flow_run: FlowRun, state: State[None]) -> bool:
+    return bool(flow_run.state and flow_run.state.message == state.message)
 
 
 def done(words: str) -> State[None]:

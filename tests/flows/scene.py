@@ -19,7 +19,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
 )
-from prefect.client.schemas.objects import Artifact, State
+from prefect.client.schemas.objects import Artifact, FlowRun, State
 from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
 from prefect.flow_engine import run_flow_async
 from prefect.settings import get_current_settings
@@ -91,6 +91,16 @@ async def deploy(name: str, **parameters: Any) -> None:
     async with get_client() as client:
         flow_id = await client.create_flow(rerun_endpoint_tests)
         await client.create_deployment(flow_id, name, parameters=parameters)
+
+
+async def deployed_run_in(state: State[Any]) -> FlowRun:
+    """Make a run of a deployment that is in this state; nobody executes it."""
+    await deploy("alone", test_ids=["202701"])
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name("rerun-endpoint-tests/alone")
+        made = await client.create_flow_run_from_deployment(deployment.id)
+        await client.set_flow_run_state(made.id, state, force=True)
+        return await client.read_flow_run(made.id)
 
 
 async def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:

@@ -4,10 +4,17 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
+from prefect import get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled, Cancelling, Completed, Failed, Running
 
-from flows.cancelled import PLACE_TAKEN, explanation, is_to_be_explained
+from flows.cancelled import (
+    PLACE_TAKEN,
+    explain_cancelled_run,
+    explanation,
+    is_to_be_explained,
+)
+from tests.flows.scene import deployed_run_in
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -65,3 +72,13 @@ def test_where_it_has_ended_since_the_run_may_be_started_again() -> None:
     assert explanation([]) == (
         "Not started: another run held its place, and has since ended. Start it again."
     )
+
+
+@pytest.mark.usefixtures("read_twice")
+async def test_while_the_prefect_server_is_away_the_run_is_waited_for() -> None:
+    cancelled = await deployed_run_in(Cancelled(message=PLACE_TAKEN))
+    await explain_cancelled_run(cancelled.id)
+    async with get_client() as client:
+        now = (await client.read_flow_run(cancelled.id)).state
+    assert now
+    assert str(now.message).startswith("Not started: ")
