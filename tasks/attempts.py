@@ -103,7 +103,8 @@ async def attempt(
                 await before_waiting()
         else:
             why = "the retries are used up" if again else _why(error)
-            logger.error("%s; not sent again: %s", _at(record, error), why)  # noqa: TRY400
+            sent = "not sent again" if record.attempts else "not sent"
+            logger.error("%s; %s%s", _at(record, error), sent, f": {why}" if why else "")  # noqa: TRY400
         raise
     told = f" ({record.detail})" if record.detail else ""
     logger.info("%s, attempt %d: accepted%s", _test(record), record.attempts, told)
@@ -122,6 +123,5 @@ def _test(record: Record) -> str:
 def _why(error: CallFailed) -> str:
     if error.may_pass:
         return "it may have run already, and at_most_once sends nothing twice"
-    if not isinstance(error, Refused):
-        return "it ran out of time, or the run was stopped"
-    return "the same call would end the same way"
+    # Anything else says by itself why nothing more is sent.
+    return "the same call would end the same way" if isinstance(error, Refused) else ""

@@ -5,6 +5,8 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
+from prefect.context import FlowRunContext
+
 from tasks.artifact_creation import create_markdown, create_table
 from tasks.artifacts import (
     DRY_RUN_LEFT_OUT_KEY,
@@ -64,15 +66,23 @@ async def publish(
         made = await until_taken(create, confirm=confirm)
         # The key alone would lead to the newest one, which before long is another run's.
         link = ui_link(f"artifacts/artifact/{made}")
-    if place.left_out and (kept := not_sent(report, rows)):
+    kept = not_sent(report, rows)
+    # An attempt before this one may have left another.
+    if place.left_out and (kept or _is_retried()):
         with refusals_logged("what it carries on of tests that were not sent"):
-            left_out, how = place.left_out + deployment, "Tests that this run did not send"
+            left_out = place.left_out + deployment
+            how = "Tests that this run did not send" if kept else "This run sent all its tests"
             create = partial(create_table, kept, left_out, how, ended_run)
             await until_taken(create, confirm=confirm)
     summary_key, text = place.summary + deployment, markdown(report, link)
     description = described(report, report.message)
     stopped = report.stopped
     await _write("the summary", summary_key, text, description, ended_run, stopped, confirm)
+
+
+def _is_retried() -> bool:
+    context = FlowRunContext.get()
+    return bool(context and context.flow_run and context.flow_run.run_count > 1)
 
 
 def described(report: RunReport, *sentences: str) -> str:

@@ -74,8 +74,8 @@ def _of_a_failing_one(record: Record, earlier: Record) -> Change:
         return Change.STILL_FAILING
     if is_unread(record):
         return Change.UNCHANGED
-    was_well = _last_measured(earlier) is VerdictName.PASSED or not _was_failing(earlier)
-    return Change.NEW_FAILURE if was_well else Change.NEW
+    was_known = _last_measured(earlier) is not None or not _was_failing(earlier)
+    return Change.NEW_FAILURE if was_known else Change.NEW
 
 
 def _of_one_that_failed(record: Record, earlier: Record) -> Change:
@@ -90,16 +90,19 @@ def _of_one_that_failed(record: Record, earlier: Record) -> Change:
 def _fails_as_before(record: Record, earlier: Record) -> bool:
     """Tell whether a failing test is known to have failed before, not just to have been unknown.
 
-    It is known if its laptops failed when last measured. Otherwise an outage may have begun unseen
-    while calls failed or nobody answered: only the same ending once more is old news.
+    It is known if its laptops failed when last measured, unless the API says now that the test
+    can't be run. Otherwise an outage may have begun unseen while calls failed or nobody answered:
+    only the same ending once more is old news.
     """
-    if _last_measured(earlier) is VerdictName.FAILED:
+    if _last_measured(earlier) is VerdictName.FAILED and record.ending not in REFUSED:
         return True
     if record.ending is VerdictName.FAILED or (is_unread(record) and not _was_failing(earlier)):
         return False
     if _is_unheard(record):
         return marks.mark(record.ending) == marks.last_sent(_history(earlier))
     heard = _last_heard(earlier)
+    if record.ending in REFUSED:
+        return heard in REFUSED
     return heard is not None and marks.mark(record.ending) == marks.mark(heard)
 
 

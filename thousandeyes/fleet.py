@@ -64,6 +64,8 @@ class Fleet:
         """A sentence on what is missing; empty if nothing is."""
         if self.complete:
             return ""
+        if not self.names and self.total is None:
+            return "No agents were read."
         if self.ended:
             return f"The API counts {self.total} agents and lists {len(self.names)} of them."
         of = "" if self.total is None else f" of {self.total}"

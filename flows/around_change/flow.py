@@ -24,10 +24,10 @@ from tasks.deployment import deployment_slug
 from tasks.links import ui_link
 from tasks.markdown import plain
 from tasks.publication import RERUNS, write_markdown
-from tasks.report import RunReport
+from tasks.report import RunReport, failures_first
 from tasks.server_calls import until_answered
 from thousandeyes.record import Record
-from thousandeyes.text import clock, duration
+from thousandeyes.text import clock, duration, with_full_stop
 
 SUMMARY: Final = "endpoint-changes-"
 """What the key of the summary begins with; the deployment's slug follows."""
@@ -120,7 +120,8 @@ def _why_of_no_use(before: Half, until: datetime | None) -> str | None:
     """Return why the first half can't stand for before the change, if so, and what to do."""
     if not before.has_measured:
         words = f"No test could be run before the change{named(before.records)}."
-        return f"{words} This run does not wait: fix that, and start a new run."
+        why = with_full_stop(failures_first(before.records)[0].why)
+        return f"{words} Why: {why} This run does not wait: mend that, and start a new run."
     if until and (late := before.seconds_late(until)):
         return (
             f"The first half ended {duration(late)} after {clock(until)}: it may have been "

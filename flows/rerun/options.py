@@ -83,7 +83,8 @@ class RerunOptions(BaseModel):
         description=(
             "The run fails when a test ends in one of these; with an empty list, never. Passed, "
             "failed, no_data and timed_out occur only with wait_for_results. new_failure: the test "
-            "did not end well, and is not known to have failed in the earlier run."
+            "did not end well, and is not known to have failed in the earlier run; one that was "
+            "not sent did not fail: also name not_attempted, or a run that stops early may pass."
         ),
     )
     name_pattern: str | None = Field(

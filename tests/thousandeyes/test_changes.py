@@ -227,6 +227,10 @@ def test_a_test_recovers_only_from_what_it_is_known_to_have_failed_by(
         (Outcome.UNREACHABLE, NO_DATA, Change.NEW),
         (Outcome.UNREACHABLE, NOT_FOUND, Change.NEW),
         (FAILED, Outcome.UNREACHABLE, Change.STILL_FAILING),
+        (FAILED, NO_DATA, Change.STILL_FAILING),
+        (FAILED, NOT_FOUND, Change.NEW_FAILURE),
+        (FAILED, Outcome.INVALID, Change.NEW_FAILURE),
+        (FAILED, Outcome.FORBIDDEN, Change.NEW_FAILURE),
         (PASSED, Outcome.QUOTA_EXHAUSTED, Change.NEW_FAILURE),
     ],
 )
@@ -234,6 +238,13 @@ def test_without_a_measurement_only_the_same_once_more_is_no_news(
     before: Ending, now: Ending, change: Change
 ) -> None:
     assert changes(before, now)[-1] is change
+
+
+def test_laptops_that_failed_excuse_a_refused_call_only_from_its_second_night_on() -> None:
+    assert changes(FAILED, NOT_FOUND, NOT_FOUND, Outcome.UNREACHABLE, NOT_FOUND, FAILED)[1:] == [
+        Change.NEW_FAILURE,
+        *[Change.STILL_FAILING] * 4,
+    ]
 
 
 @pytest.mark.parametrize("ending", [NOT_FOUND, NO_DATA, Outcome.FORBIDDEN])

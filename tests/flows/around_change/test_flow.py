@@ -322,7 +322,8 @@ async def test_nothing_is_waited_for_where_no_test_could_be_run(simulate: Simula
     state = await Run(ids(2)).ended()
     assert state.is_failed()
     assert state.message == (
-        "No test could be run before the change: 202701 (not found), 202702 (not found). This run "
-        "does not wait: fix that, and start a new run."
+        "No test could be run before the change: 202701 (not found), 202702 (not found). Why: "
+        "404: Not Found: The path or the ID is not known in this account group. This run does not "
+        "wait: mend that, and start a new run."
     )
     assert (await page_of(id_of(state))).startswith("**Failed.** No test could be run before")

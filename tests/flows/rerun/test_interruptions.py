@@ -23,7 +23,7 @@ from prefect.states import Cancelling, Crashed, Running, Scheduled, Suspended
 
 from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from flows.runs.sending import Sending
-from tasks.artifacts import read_outcomes, times_of
+from tasks.artifacts import NOT_SENT_KEY, read_outcomes, times_of
 from tasks.loading import load_groups
 from tests.flows.scene import (
     SUMMARY,
@@ -125,6 +125,18 @@ async def test_a_retried_run_sends_only_what_did_not_end_well(simulate: Simulate
     }
     carried = failed.value.outcomes[2]
     assert (carried.attempts, carried.maybe_duplicate) == (5, True)
+
+
+async def test_a_retried_run_no_longer_lists_as_not_sent_what_it_then_sent(
+    simulate: Simulate,
+) -> None:
+    simulate(tests=ids(3), faults={"202702": Fault(replies=[401])})
+    options = RerunOptions(max_in_flight=1)
+    retried = rerun_endpoint_tests.with_options(retries=1)
+    state: State[Any] = await retried(ids(3), options=options, return_state=True)
+    assert state.is_completed()
+    left = (await artifacts_of(id_of(state)))[NOT_SENT_KEY + "local"]
+    assert (json.loads(str(left.data)), left.description) == ([], "This run sent all its tests")
 
 
 async def test_a_retried_run_with_nothing_left_to_send_says_what_to_do(simulate: Simulate) -> None:
