@@ -1,6 +1,7 @@
 """A record as a row of a table, and the way back from it."""
 
 import json
+from dataclasses import replace
 from datetime import UTC
 
 import pytest
@@ -110,6 +111,12 @@ def test_every_row_has_the_same_keys_and_flat_json_values(record: Record) -> Non
 
 def test_what_a_later_version_adds_is_passed_over() -> None:
     assert from_row(row(Record("1")) | {"verdict": "worse", "begun": True}) == Record("1")
+
+
+def test_words_of_a_later_version_cost_a_test_nothing_else_of_how_it_stands() -> None:
+    known = Standing(Change.GONE, failing_runs=3, history="✗✗✗", last_heard=Outcome.NOT_FOUND)
+    values = row(Record("1", standing=known)) | {"change": "worse", "last_heard": "vanished"}
+    assert from_row(values).standing == replace(known, change=None, last_heard=None)
 
 
 @given(records)

@@ -104,6 +104,8 @@ def test_a_failing_agent_tells_its_newest_round_that_failed() -> None:
         (http(error_details="Broken"), ("HTTP error (Broken)",)),
         (http(error_type="none", error_details="Broken"), ()),
         (http(error_details="Broken", response_code=200), ()),
+        (http(error_details="Broken", response_time=9), ()),
+        (http(error_details="Broken", total_time=9), ()),
         (http(error_type="http", response_code=500), ("HTTP status 500", "http error")),
     ],
 )
@@ -487,6 +489,12 @@ def test_of_two_agents_the_one_that_is_further_beyond_its_limit_is_the_worse(
     rows = [network("a", **less_bad), network("b", **worse)]
     verdict = judge(rows, LIMITS, expected=2, complete=True)
     assert [agent.name for agent in verdict.failing] == ["b", "a"]
+
+
+def test_agents_that_are_equally_bad_are_told_in_the_order_of_their_names() -> None:
+    names = {"bad-0": "Zoe", "bad-1": "Ann", "bad-2": "Ann"}
+    verdict = judge(bad(3), Thresholds(), expected=3, complete=True, agent_names=names)
+    assert [agent.agent_id for agent in verdict.failing] == ["bad-1", "bad-2", "bad-0"]
 
 
 def test_an_agent_without_a_name_goes_by_its_id() -> None:
