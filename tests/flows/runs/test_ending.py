@@ -151,6 +151,25 @@ async def test_whatever_ends_a_run_before_it_begins_is_its_report_and_what_takes
     assert written == told
 
 
+@pytest.mark.usefixtures("prefect_server")
+async def test_who_cancels_a_run_before_it_begins_waits_for_no_server_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def never(*_: str) -> None:
+        await asyncio.sleep(30)
+
+    @flow
+    async def ends() -> None:
+        async with reporting_mistakes("endpoint-reruns-"):
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("flows.runs.ending._LONGEST_WORD", 0.01)
+    monkeypatch.setattr("flows.runs.ending.write_markdown", never)
+    async with asyncio.timeout(20):
+        with pytest.raises(asyncio.CancelledError):
+            await ends()
+
+
 async def test_a_run_that_goes_on_elsewhere_is_that_process_s_to_report(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
