@@ -17,7 +17,15 @@ from websockets.uri import parse_uri
 
 from tests.thousandeyes.steady import steady
 from thousandeyes.errors import SettingsError
-from thousandeyes.proxies import LOOPBACK, direct_to, events_as_calls, in_full, prepare, trusted
+from thousandeyes.proxies import (
+    LOOPBACK,
+    direct_to,
+    events_as_calls,
+    in_full,
+    prepare,
+    trusted,
+    unusable,
+)
 
 WITHOUT_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 HOSTS = st.lists(st.sampled_from(["example.org", ".internal", "10.1.2.3", "*", "127.0.0.1", ""]))
@@ -221,9 +229,11 @@ def test_certificates_are_read_again_only_where_a_variable_names_others(
     assert trusted().cert_store_stats()["x509"] == 0
 
 
-def test_where_a_file_of_certificates_is_named_no_folder_is_missed(
+def test_where_a_file_of_certificates_is_named_it_alone_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SSL_CERT_DIR", "/nowhere")
     monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
     assert trusted().cert_store_stats()["x509"]
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/file.pem")
+    assert str(unusable(os.environ)) == "SSL_CERT_FILE has an unusable value"
