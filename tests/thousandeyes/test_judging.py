@@ -502,6 +502,11 @@ def test_an_agent_without_a_name_goes_by_its_id() -> None:
     assert verdict.failing[0].name == "bad-0"
 
 
+def test_an_agent_whose_ping_alone_is_blocked_is_counted_as_such_too() -> None:
+    verdict = verdict_on(network(is_icmp_blocked=True), http(error_type="none"))
+    assert (verdict.agents_passed, verdict.agents_icmp_blocked) == (1, 1)
+
+
 def test_in_short_it_tells_how_many_failed_or_passed_or_that_there_are_no_results() -> None:
     told = [verdict_on(*rows).in_short for rows in ([], good(2), [*good(1), *bad(1)])]
     assert told == ["no results", "2 of 2 passed", "1 of 2 failed"]
