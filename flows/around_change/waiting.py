@@ -25,6 +25,7 @@ from pydantic import (
     WrapValidator,
 )
 
+from flows.runs.ownership import RunCancelled
 from tasks.server_calls import until_answered, until_taken
 from thousandeyes.errors import SettingsError
 from thousandeyes.text import clock
@@ -108,9 +109,10 @@ async def wait_for_change(
             state.
 
     Raises:
-        Abort: The run is being cancelled.
+        Abort: The run has ended, or goes on elsewhere.
         NobodyResumed: Nobody resumed a run that waits where it is.
         Pause: The process should end; a worker starts the run again.
+        RunCancelled: Somebody cancels a run that waits where it is.
     """
     now = datetime.now(UTC)
     if is_over(await _states(flow_run.id), until, now):
@@ -138,6 +140,8 @@ async def _stay(flow_run_id: UUID, until: datetime | None, end: datetime, said: 
     await _enter(flow_run_id, Paused(pause_key=KEY, message=said))
     while not (state := await _state(flow_run_id)).is_running():
         left = (end - datetime.now(UTC)).total_seconds()
+        if state.is_cancelling():  # no worker ends this process
+            raise RunCancelled("It waited for the change, and nothing was measured after it.")
         if not state.is_paused():
             raise Abort(f"the run is now {state.name}")
         if left > 0:

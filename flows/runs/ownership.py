@@ -164,8 +164,7 @@ class OwnRun:
 
         def stop(reason: str) -> None:
             nonlocal stopped
-            if not doing.done():
-                stopped = doing.cancel()
+            if stopped := doing.cancel():  # else it has ended
                 told(reason)
 
         async with in_background(self.watch(stop)):

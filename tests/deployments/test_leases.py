@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from prefect import get_client
@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.server.concurrency.lease_storage import ConcurrencyLimitLeaseMetadata, filesystem
 from prefect.server.utilities.leasing import ResourceLease
 
+from deployments.leases import ConcurrencyLeaseStorage
 from tests.benchmarks.processes import free_port
 from tests.deployments.scene import client_of, simulated, start, until
 from tests.deployments.topology import Topology
@@ -49,6 +50,19 @@ async def state_of(flow_run_id: UUID) -> State[Any]:
         state = (await client.read_flow_run(flow_run_id)).state
     assert state
     return state
+
+
+async def test_a_lease_outlives_an_unreachable_server_also_before_it_is_first_renewed(
+    tmp_path: Path,
+) -> None:
+    leases = ConcurrencyLeaseStorage(tmp_path)
+    asked = datetime.now(UTC) + timedelta(minutes=5)
+    lease = await leases.create_lease([uuid4()], timedelta(minutes=5))
+    assert lease.expiration >= asked + UNREACHABLE
+    assert await leases.renew_lease(lease.id, timedelta(minutes=5))
+    renewed = await leases.read_lease(lease.id)
+    assert renewed
+    assert renewed.expiration >= asked + UNREACHABLE
 
 
 async def test_a_limited_run_outlives_a_server_that_is_unreachable_for_longer_than_its_lease(

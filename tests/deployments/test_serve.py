@@ -17,7 +17,7 @@ import pytest
 from prefect.deployments import arun_deployment
 
 from deployments.home import ROOT, reserved
-from deployments.serve import _running
+from deployments.serve import ServeError, _running, _watch
 from tests.benchmarks.processes import environment, free_port
 from tests.deployments.scene import client_of, simulated
 from tests.deployments.topology import Topology
@@ -187,6 +187,14 @@ def test_in_the_background_of_a_script_it_ends_by_any_signal_and_takes_its_serve
     variables = dict(line.split("=", 1) for line in server.split("\0") if line)
     assert variables.items() >= CHOSEN.items()
     assert not variables.keys() & OF_THE_USER.keys()
+
+
+def test_a_process_that_ends_by_itself_is_told_with_its_status() -> None:
+    lasting = [sys.executable, "-c", "import time; time.sleep(30)"]
+    with subprocess.Popen(lasting) as server, subprocess.Popen(["false"]) as worker:
+        with pytest.raises(ServeError, match=r"^the worker has ended with status 1$"):
+            _watch((server, "server"), (worker, "worker"))
+        server.kill()
 
 
 def test_a_signal_while_a_process_starts_leaves_none_behind(

@@ -1,6 +1,7 @@
 """A record as a row of a table, and the way back from it."""
 
 import json
+from dataclasses import replace
 from datetime import UTC
 
 import pytest
@@ -116,6 +117,12 @@ def test_a_metric_without_values_counts_as_none() -> None:
     values = row(Record("1", standing=Standing())) | {"recent": "agents; loss 1"}
     [known] = [read.standing for read in [from_row(values)] if read.standing]
     assert known.recent == {"loss": (1.0,)}
+
+
+def test_words_of_a_later_version_cost_a_test_nothing_else_of_how_it_stands() -> None:
+    known = Standing(Change.GONE, failing_runs=3, history="✗✗✗", last_heard=Outcome.NOT_FOUND)
+    values = row(Record("1", standing=known)) | {"change": "worse", "last_heard": "vanished"}
+    assert from_row(values).standing == replace(known, change=None, last_heard=None)
 
 
 @given(records)

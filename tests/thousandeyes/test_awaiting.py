@@ -389,7 +389,26 @@ def test_of_several_rounds_the_newest_counts_in_whatever_order_they_come() -> No
     assert run(newest_rounds(api.read, ["1"], since=60)) == {"1": 180}
 
 
-def test_who_gives_up_while_nothing_is_due_waits_no_longer() -> None:
+def test_a_test_that_all_have_answered_has_no_part_in_the_trouble_of_a_look() -> None:
+    """What fails after its own results were read concerns only the others of that look."""
+
+    def answer(_: str, ids: list[str], __: str | None) -> Any:
+        return page(*map(row, ids)) if "0" in ids else ERRORS[0]
+
+    tests = (watched(str(n), expected=1, gives_up_at=10) for n in range(TESTS_PER_CALL + 1))
+    done = awaited(Api(answer), *tests)
+    assert done.tests["0"][2] == ""
+    assert done.tests[str(TESTS_PER_CALL)][2] == str(ERRORS[0])
+
+
+def test_rounds_are_looked_for_in_the_account_group_that_is_named() -> None:
+    api = Api(lambda *_: page())
+    run(newest_rounds(api.read, ["1"], since=60, aid="12"))
+    assert {aid for *_, aid in api.calls} == {"12"}
+
+
+@pytest.mark.parametrize("of_its_group", [False, True])
+def test_who_gives_up_while_nothing_is_due_waits_no_longer(*, of_its_group: bool) -> None:
     done = Done()
 
     async def main() -> None:
@@ -398,7 +417,10 @@ def test_who_gives_up_while_nothing_is_due_waits_no_longer() -> None:
         awaiting.add(watched())
         following = asyncio.ensure_future(awaiting.follow(None))
         await asyncio.sleep(1)
-        awaiting.give_up("the run was stopped")
+        if of_its_group:
+            awaiting.give_up_on(None, "the run was stopped")
+        else:
+            awaiting.give_up("the run was stopped")
         await asyncio.sleep(1)
         awaiting.add(watched("2"))
         awaiting.close()

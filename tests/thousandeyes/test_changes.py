@@ -309,6 +309,7 @@ def test_a_test_that_passed_after_all_fails_no_more_also_where_the_earlier_run_i
         now = standing(last)
         assert (now.change, now.failing_since, now.failing_runs) == (change, None, 0)
         assert now.moved == ""
+        assert now.last_measured is now.last_heard is VerdictName.PASSED
 
 
 def test_loss_beyond_what_is_usual_is_told_as_lossier() -> None:

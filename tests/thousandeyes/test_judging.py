@@ -104,6 +104,8 @@ def test_a_failing_agent_tells_its_newest_round_that_failed() -> None:
         (http(error_details="Broken"), ("HTTP error (Broken)",)),
         (http(error_type="none", error_details="Broken"), ()),
         (http(error_details="Broken", response_code=200), ()),
+        (http(error_details="Broken", response_time=9), ()),
+        (http(error_details="Broken", total_time=9), ()),
         (http(error_type="http", response_code=500), ("HTTP status 500", "http error")),
     ],
 )
@@ -489,9 +491,20 @@ def test_of_two_agents_the_one_that_is_further_beyond_its_limit_is_the_worse(
     assert [agent.name for agent in verdict.failing] == ["b", "a"]
 
 
+def test_agents_that_are_equally_bad_are_told_in_the_order_of_their_names() -> None:
+    names = {"bad-0": "Zoe", "bad-1": "Ann", "bad-2": "Ann"}
+    verdict = judge(bad(3), Thresholds(), expected=3, complete=True, agent_names=names)
+    assert [agent.agent_id for agent in verdict.failing] == ["bad-1", "bad-2", "bad-0"]
+
+
 def test_an_agent_without_a_name_goes_by_its_id() -> None:
     verdict = judge(bad(1), Thresholds(), expected=1, complete=True, agent_names={"bad-0": ""})
     assert verdict.failing[0].name == "bad-0"
+
+
+def test_an_agent_whose_ping_alone_is_blocked_is_counted_as_such_too() -> None:
+    verdict = verdict_on(network(is_icmp_blocked=True), http(error_type="none"))
+    assert (verdict.agents_passed, verdict.agents_icmp_blocked) == (1, 1)
 
 
 def test_in_short_it_tells_how_many_failed_or_passed_or_that_there_are_no_results() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import certifi
 import httpx
 import pytest
 from hypothesis import given
@@ -16,7 +17,15 @@ from websockets.uri import parse_uri
 
 from tests.thousandeyes.steady import steady
 from thousandeyes.errors import SettingsError
-from thousandeyes.proxies import LOOPBACK, direct_to, events_as_calls, in_full, prepare, trusted
+from thousandeyes.proxies import (
+    LOOPBACK,
+    direct_to,
+    events_as_calls,
+    in_full,
+    prepare,
+    trusted,
+    unusable,
+)
 
 WITHOUT_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 HOSTS = st.lists(st.sampled_from(["example.org", ".internal", "10.1.2.3", "*", "127.0.0.1", ""]))
@@ -183,6 +192,8 @@ def test_prefects_events_go_to_its_server_as_its_calls_do_and_no_other_call_goes
         ({"ALL_PROXY": "http://proxy:1", "HTTPS_PROXY": "http://proxy:2"}, "proxy:1"),
         ({"SOCKS_PROXY": "http://proxy:1"}, None),
         ({"HTTP_PROXY": "http://proxy:1", "NO_PROXY": "192.0.2.2"}, None),
+        ({"HTTP_PROXY": "http://proxy:1", "NO_PROXY": "http://192.0.2.2/api"}, None),
+        ({"HTTP_PROXY": "http://proxy:1", "NO_PROXY": "http://*"}, None),
     ],
 )
 def test_a_plain_http_server_is_reached_as_the_variables_for_http_say(
@@ -216,3 +227,13 @@ def test_certificates_are_read_again_only_where_a_variable_names_others(
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     assert trusted() is not first
     assert trusted().cert_store_stats()["x509"] == 0
+
+
+def test_where_a_file_of_certificates_is_named_it_alone_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_DIR", "/nowhere")
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    assert trusted().cert_store_stats()["x509"]
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/file.pem")
+    assert str(unusable(os.environ)) == "SSL_CERT_FILE has an unusable value"

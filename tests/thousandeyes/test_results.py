@@ -138,6 +138,10 @@ def test_numbers_in_text_are_numbers_and_ids_in_numbers_are_text() -> None:
     assert (row.test_id, row.round_id, row.loss) == ("7", 60, 5)
 
 
+def test_a_row_of_a_round_that_no_calendar_has_is_passed_over() -> None:
+    assert rows_of([{**WHO, "roundId": 10**18}], NetworkRound) == []
+
+
 @pytest.mark.parametrize("who", ["testId", "agentId", "roundId"])
 @pytest.mark.parametrize("odd", [..., None, "", [], {}])
 def test_a_row_of_nobody_is_left_out_and_the_others_stay(who: str, odd: object) -> None:

@@ -283,6 +283,20 @@ async def test_a_run_that_no_worker_cancels_sends_nothing_more_and_ends_cancelle
     assert len(sent(simulator)) < 60
 
 
+async def test_a_run_that_somebody_cancels_while_it_waits_ends_cancelled(
+    simulate: Simulate,
+) -> None:
+    simulator = simulate(tests=ids(1), **QUICK)
+    run = Run(ids(1))
+    flow_run_id = await run.waits()
+    async with get_client() as client:
+        await client.set_flow_run_state(flow_run_id, Cancelling())
+    state = await run.ended()
+    assert state.is_cancelled()
+    assert await page_of(flow_run_id) == f"**Cancelled.** {state.message}\n"
+    assert sent(simulator).total() == 1
+
+
 async def test_cancelled_in_the_second_half_the_run_no_longer_says_that_it_measures(
     simulate: Simulate,
 ) -> None:

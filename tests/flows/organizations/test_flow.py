@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prefect import flow, get_client
 from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.states import Cancelled, Cancelling, Completed, Failed
+from prefect.states import Cancelled, Cancelling, Completed, Failed, Running
 
 from flows.organizations import rerun_organizations
 from flows.organizations.earlier import options_of_each
@@ -342,6 +342,13 @@ class TestChoice:
         with pytest.raises(SettingsError, match=f"^only_failed_of: '{NO_RUN}' is not the ID of"):
             await rerun_organizations(["org-a"], options=options)
         assert self.started == {}
+
+    async def test_one_that_may_still_start_runs_is_refused(self) -> None:
+        async with get_client() as client:
+            under_way = await client.create_flow_run(rerun_organizations, state=Running())
+        options = RerunOptions(only_failed_of=str(under_way.id))
+        with pytest.raises(SettingsError, match="has not ended, and may still start runs: wait"):
+            await options_of_each(options, ["org-east"])
 
     @pytest.mark.parametrize(
         ("option", "reference", "said"),

@@ -5,8 +5,10 @@ from itertools import chain
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.rerun import RerunOptions, rerun_endpoint_tests
 from flows.rerun.comparison import Comparison, choose, comparison_of
@@ -22,6 +24,7 @@ from thousandeyes.standing import Standing
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
+ASKED = httpx.Request("POST", "http://127.0.0.1/api/artifacts/filter")
 BROKEN = {"2": Fault(replies=[404], repeat=True)}
 
 
@@ -143,6 +146,21 @@ async def test_a_run_that_is_not_there_is_told_before_anything_is_sent(
     with pytest.raises(SettingsError, match=r"compare_with: .* Nothing was sent"):
         await rerun_endpoint_tests(["1"], options=RerunOptions(compare_with=reference))
     assert not simulator.calls
+
+
+async def test_earlier_outcomes_that_prefect_refuses_to_tell_cost_the_run_only_its_comparison(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: object, **__: object) -> None:
+        answer = httpx.Response(422, json={"detail": "Invalid limit"}, request=ASKED)
+        raise PrefectHTTPStatusError("422", request=ASKED, response=answer)
+
+    before = await ended_run({"1": Outcome.ACCEPTED})
+    monkeypatch.setattr("flows.rerun.comparison.recorded", refused)
+    simulate(tests=["1"])
+    state, after = await run(["1"], compare_with=str(before))
+    assert state.message == "1 of 1 tests accepted."
+    assert await changes(after) == {"1": (None, 0)}
 
 
 @pytest.fixture

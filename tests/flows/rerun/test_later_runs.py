@@ -2,13 +2,15 @@
 
 import logging
 from datetime import UTC, datetime, timedelta
+from unittest.mock import AsyncMock
 from uuid import uuid4
 
+import pytest
 from prefect.client.schemas.objects import FlowRun
 
 from flows.rerun import RerunOptions
 from flows.rerun.baseline import Baseline
-from flows.rerun.later_runs import windows
+from flows.rerun.later_runs import Others, rounds_of_others, windows
 from tests.flows.rerun.world import NOON, World
 from tests.thousandeyes.virtual_time import run
 from thousandeyes.errors import ReplyLost
@@ -87,5 +89,24 @@ def test_the_rounds_of_a_call_whose_answer_was_lost_count_though_it_is_sent_agai
                 assert record.rounds_after == NOON - 60
                 record.failed(ReplyLost("lost"))
                 world.starts_at += 120
+
+    run(main())
+
+
+@pytest.mark.parametrize(("attempts", "bounds"), [(0, {}), (1, {"1": [int(NOW.timestamp()) - 60]})])
+def test_a_call_of_another_run_that_did_not_go_out_after_all_bounds_no_rounds(
+    attempts: int, bounds: Others, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, other = sent("1", timedelta(minutes=1)), sent("1", timedelta())
+    other.attempts = attempts
+    found = {"_runs": [RUN], "runs_of": [], "read_outcomes": [other]}
+    for name, answer in found.items():
+        asked = AsyncMock(return_value=answer)
+        monkeypatch.setattr(f"flows.rerun.later_runs.{name}", asked)
+
+    async def main() -> None:
+        async with World(tests=1).client() as client:
+            baseline = Baseline(client, RerunOptions(), LOGGER)
+            assert await rounds_of_others(RUN, [record], baseline) == bounds
 
     run(main())

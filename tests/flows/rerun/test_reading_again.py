@@ -88,6 +88,14 @@ def test_what_is_new_though_not_final_is_written_down_too() -> None:
     assert world.known == [], "nothing is new"
 
 
+def test_without_a_verdict_as_many_agents_are_expected_as_the_run_was_told() -> None:
+    world = World(tests=IDS, **ALL_ONLINE)
+    records = world.rerun([NETWORK], wait_for_results=True)
+    records[NETWORK].verdict = None
+    world.read_again(records.values(), after=1200, expected_agents=30)
+    assert verdict_of(records[NETWORK]).agents_expected == 30
+
+
 def test_many_tests_are_read_in_parts_and_a_part_that_fails_leaves_its_verdicts() -> None:
     late = Behaviour(agents=[0], late_seconds=480, loss=100)
     few = {**ALL_ONLINE, "agents": 2}

@@ -99,6 +99,11 @@ def test_of_two_groups_of_a_test_the_first_that_says_anything_counts() -> None:
     assert chosen.aids == {"1": "7"}
 
 
+def test_the_name_that_a_group_gives_a_test_counts_before_the_one_that_the_api_lists() -> None:
+    chosen = select([], {"a": group("1", names={"1": "ours"})}, None, {"1": "listed", "2": "other"})
+    assert chosen.names == {"1": "ours", "2": "other"}
+
+
 class TestCredentials:
     def test_are_the_groups_unless_the_run_is_given_its_own(self) -> None:
         groups = {"a": group("1", credentials="prod"), "b": group("2", credentials="prod")}

@@ -11,8 +11,11 @@ import pytest
 from flows.rerun.sharing import what_they_share
 from tasks.rows import row
 from tests.flows.rerun.world import World
+from thousandeyes.judging import judge
 from thousandeyes.record import Record
+from thousandeyes.rounds import NetworkRound
 from thousandeyes.simulator import Behaviour, Cause
+from thousandeyes.thresholds import Thresholds
 from thousandeyes.verdict import from_row
 
 OFFICE: dict[str, Any] = {
@@ -91,6 +94,14 @@ def test_what_an_earlier_attempt_judged_is_told_not_to_count() -> None:
     alone = what_they_share([earlier], with_names=True).text
     told = "For what the failing laptops of the one test judged earlier share,"
     assert alone == f"{told} {where}"
+
+
+def test_a_test_for_which_icmp_is_blocked_is_not_taken_for_one_judged_earlier() -> None:
+    _, records = rerun(0, causes=[GUEST], tests=2)
+    rows = [NetworkRound(test_id="9", agent_id="a", round_id=60, is_icmp_blocked=True)]
+    blocked = Record("9", verdict=judge(rows, Thresholds(), expected=1, complete=True))
+    told = what_they_share([*records, blocked], with_names=True)
+    assert told == what_they_share(records, with_names=True)
 
 
 def test_a_run_without_verdicts_or_failures_says_nothing() -> None:

@@ -12,7 +12,7 @@ def at(second: float) -> datetime:
     return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
 
 
-STARTS = [at(0), at(100)]
+STARTS = [at(0), at(100), at(200)]
 
 
 def call(run: str, name: str, given: str, *seconds: float) -> Call:
@@ -69,5 +69,12 @@ def test_a_call_whose_tests_changed_meanwhile_is_told_by_its_number() -> None:
 def test_a_call_of_that_number_that_is_another_one_is_left_to_it() -> None:
     first = call("A", "x-0", "1", 1)
     again = call("B", "x-0", "2", 101), call("C", "x-1", "1", 102)
+    assert same("B", first, *again) == ["B"]
+    assert same("C", first, *again) == ["A", "C"]
+
+
+def test_which_other_calls_there_are_the_latest_attempt_tells() -> None:
+    first = call("A", "x-0", "2", 1)
+    again = call("B", "x-0", "1", 101, 201), call("C", "x-1", "2", 202)
     assert same("B", first, *again) == ["B"]
     assert same("C", first, *again) == ["A", "C"]

@@ -180,6 +180,28 @@ async def test_whatever_ends_a_run_before_it_begins_is_its_report_and_what_takes
     assert written == told
 
 
+@pytest.mark.usefixtures("prefect_server")
+async def test_who_cancels_a_run_before_it_begins_waits_for_no_server_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[str] = []
+
+    async def write(*words: str) -> None:
+        await asyncio.sleep(1)  # such as for a server that is away
+        written.extend(words)
+
+    @flow
+    async def ends() -> None:
+        async with reporting_mistakes("endpoint-reruns-"):
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("flows.runs.ending._LONGEST_WORD", 0.01)
+    monkeypatch.setattr("flows.runs.ending.write_markdown", write)
+    with pytest.raises(asyncio.CancelledError):
+        await ends()
+    assert not written
+
+
 async def test_a_run_that_goes_on_elsewhere_is_that_process_s_to_report(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

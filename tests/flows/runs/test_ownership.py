@@ -21,6 +21,7 @@ from prefect.states import (
 )
 
 from flows.runs.ownership import PROMPT, TRUSTED, OwnRun
+from thousandeyes.clock import elapsed
 from thousandeyes.errors import RunStopped
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -70,6 +71,19 @@ async def test_an_answer_counts_for_ten_seconds() -> None:
     for _ in range(3):
         await own_run.confirm()
     assert server.asked == 1
+
+
+async def test_the_first_answer_counts_since_it_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with get_client() as client:
+        run = await client.create_flow_run(some_flow, state=Running())
+        monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__ID", str(run.id))
+        monkeypatch.setattr("flows.runs.ownership.elapsed", lambda: elapsed() - TRUSTED - 1)
+        own_run = await OwnRun.of_this_process()
+        await client.set_flow_run_state(run.id, Cancelling(), force=True)
+    with pytest.raises(RunStopped, match="cancelled"):
+        await own_run.confirm()
 
 
 async def test_a_proxy_that_finds_nothing_does_not_tell_that_the_run_was_deleted(
@@ -187,6 +201,16 @@ async def test_a_run_that_is_being_cancelled_sends_nothing_and_is_still_its_proc
     await own_run.confirm_or_abort()
 
 
+async def test_a_run_that_was_cancelled_meanwhile_is_still_its_process_s_to_report() -> None:
+    server = Server()
+    own_run = server.own_run()
+    states: list[State] = [Cancelling(), Cancelled()]
+    for state in states:
+        server.state, server.now = state, server.now + 1
+        await own_run.confirm_or_abort()
+    assert (own_run.cancelled, own_run.lost) == (True, False)
+
+
 @flow
 def some_flow() -> None: ...
 
@@ -238,6 +262,13 @@ async def test_a_run_that_is_retried_by_itself_is_not_cancelled_with_what_ended_
     async with get_client() as client:
         again = await client.read_flow_run(run.id)
     await OwnRun(again).confirm(trusted=0)
+
+
+async def test_a_run_that_begins_below_one_that_is_being_cancelled_is_cancelled_too() -> None:
+    top = await new_run()
+    await set_state(top, Cancelling())
+    with pytest.raises(RunStopped, match="cancelled"):
+        await OwnRun(await subflow_of(top)).confirm(trusted=0)
 
 
 async def test_the_end_of_a_run_above_and_its_deletion_cancel_nothing() -> None:
@@ -306,7 +337,7 @@ async def test_it_raises_what_the_work_raises_and_is_itself_cancelled_as_ever() 
 
 @pytest.mark.parametrize("state", [Crashed(), AwaitingRetry(), Pending(), Completed()])
 async def test_a_run_that_was_taken_for_dead_is_lost_for_good(state: State) -> None:
-    server = Server()
+    server = Server(takes=[6.0])  # it answers late
     own_run = server.own_run()
     server.state, server.now = state, server.now + TRUSTED + 1
     with pytest.raises(RunStopped, match="presumed this process dead"):

@@ -1,5 +1,6 @@
 """One turn of a record: written ahead, sent, written down; and what stops the run."""
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -240,6 +241,14 @@ async def test_no_call_goes_out_after_a_deadline_that_came_while_the_machine_sle
     assert api.sent.total() == 1
     assert sending.stopped == "the deadline of 1 minute has passed"
     assert records[1].outcome is Outcome.NOT_ATTEMPTED
+
+
+async def test_a_deadline_that_comes_after_the_last_call_stops_nothing() -> None:
+    sending = Sending([], Asked(), Kept(), LOGGER)
+    with sending.through(Caller(SETTINGS), deadline_minutes=0.0001):
+        pass
+    await asyncio.sleep(0.1)  # while results are awaited
+    assert sending.stopped is None
 
 
 @pytest.mark.parametrize("cut", [False, True])
