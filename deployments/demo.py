@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 from starlette.applications import Starlette
 
-from deployments.home import HOME, make_private, reserved
+from deployments.home import HOME, make_private, note, reserved
 from tasks.server import ServerNotStarted, start_temporary_server
 from thousandeyes.errors import SettingsError
 from thousandeyes.proxies import prepare
@@ -89,7 +89,7 @@ def main() -> int:
         prepare(os.environ)
         make_private(HOME)
         with reserved(HOME) as lock:
-            print(f"process {os.getpid()}, the demo", end="", file=lock, flush=True)
+            note(lock, f"process {os.getpid()}, the demo")
             return _demonstrate(console)
     except (SettingsError, ServerNotStarted) as error:
         verbatim_console(stderr=True, soft_wrap=True).print(f"error: {error}")

@@ -24,7 +24,7 @@ from typing import IO, Final, NoReturn
 from rich.console import Console
 
 from deployments.environments import OF_THE_SERVER, env_file, of_all, of_the_runs, of_the_server
-from deployments.home import HOME, make_private, reserved
+from deployments.home import HOME, make_private, note, opened, reserved
 from tasks.server import ServerNotStarted, wait_until_up
 from thousandeyes.errors import SettingsError
 from thousandeyes.ports import port_of
@@ -105,11 +105,11 @@ def _serve(port: int, home: Path, console: Console, *, reports_only: bool) -> No
     with ExitStack() as stack:
         lock = stack.enter_context(reserved(home))
         _refuse_taken(port)
-        log = stack.enter_context((home / _LOG).open("w+b"))
+        log = stack.enter_context(opened(home / _LOG, "w+b"))
         console.print(f"Starting Prefect at {url}; this takes a few seconds …")
         command = ("tasks.guarded_server", "--port", str(port))
         server = stack.enter_context(_running(command, server_env, log, home, lock))
-        print(f"process {server.pid}, port {port}", end="", file=lock, flush=True)
+        note(lock, f"process {server.pid}, port {port}")
         wait_until_up(url, server, log, console.print)
         if reports_only:
             console.print(f"Read reports at {url}/artifacts. Ctrl-C stops it.")
@@ -124,7 +124,7 @@ def _serve(port: int, home: Path, console: Console, *, reports_only: bool) -> No
         worker = stack.enter_context(
             _running(("prefect", "worker", "start", "--pool", _POOL), env, None, home, lock)
         )
-        print(f"; its worker is process {worker.pid}", end="", file=lock, flush=True)
+        note(lock, f"; its worker is process {worker.pid}")
         _watch((server, f"server, see {log.name}"), (worker, "worker"))
 
 
@@ -155,7 +155,7 @@ def _running(
     env: Mapping[str, str],
     log: IO[bytes] | None,
     home: Path,
-    *inherited: IO[str],
+    *inherited: IO[bytes],
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a module until the block ends. Ctrl-C reaches it only through us, in our order."""
     with ExitStack() as stack:

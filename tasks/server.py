@@ -8,6 +8,7 @@ started it, however that one ends.
 import atexit
 import fcntl
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -31,6 +32,7 @@ LONGEST_START: Final = 600.0
 _TOLD_EVERY: Final = 15.0
 _RESTARTS: Final = 10
 _LAST_LINES: Final = 3
+_ERROR: Final = re.compile(r"[\w.]+(Error|Exception): ")
 _READ_BACK: Final = 10_000
 
 Say = Callable[[str], object]
@@ -178,7 +180,11 @@ def _last_words(log: IO[bytes]) -> str:
     size = os.fstat(log.fileno()).st_size
     end = os.pread(log.fileno(), _READ_BACK, max(0, size - _READ_BACK)).decode(errors="replace")
     lines = [line.strip() for line in end.splitlines() if line.strip()]
-    return " ".join(lines[-_LAST_LINES:]) or "it wrote nothing"
+    # Below an error of its database, the server writes the SQL in many lines.
+    errors = [line for line in lines if _ERROR.match(line)]
+    if not lines and os.fstatvfs(log.fileno()).f_bavail == 0:
+        return "it wrote nothing, for no space is left where its log is"
+    return " ".join(errors[-1:] or lines[-_LAST_LINES:]) or "it wrote nothing"
 
 
 def _free_port() -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deployments import demo, serve
-from deployments.home import HOME, reserved
+from deployments.home import HOME, note, reserved
 from tests.benchmarks.processes import free_port
 
 
@@ -63,7 +63,7 @@ def test_the_demo_and_what_shows_it_use_no_folder_that_a_server_uses(
     monkeypatch.setattr(demo, "HOME", tmp_path)
     monkeypatch.setattr(sys, "argv", ["demo"])
     with reserved(tmp_path) as lock:
-        print("process 17, port 4200", end="", file=lock, flush=True)
+        note(lock, "process 17, port 4200")
         assert demo.main() == 2
         assert serve.main(["--reports-only", "--home", str(tmp_path)]) == 2
     said = capsys.readouterr().err

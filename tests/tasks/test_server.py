@@ -84,6 +84,13 @@ class TestWaiting:
             "Prefect's server ended with status 1 while starting: starts the disk is full"
         )
 
+    def test_of_many_lines_tells_the_last_error(self) -> None:
+        lines = "sqlite3.OperationalError: the disk is full\n[SQL:\nDROP TABLE x\n]\nExiting."
+        with child(f"import sys; sys.exit({lines!r})") as (dying, log):
+            with pytest.raises(ServerNotStarted) as caught:
+                wait_until_up(f"http://127.0.0.1:{free_port()}", dying, log, lambda _: None)
+        assert str(caught.value).endswith("starting: sqlite3.OperationalError: the disk is full")
+
     def test_gives_up_one_that_lives_and_never_answers(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
+import anyio
 import httpx
 import pytest
 from prefect import flow
@@ -23,7 +24,7 @@ from tasks.deployment import deployment_slug
 from tasks.publication import Place
 from tasks.report import RunReport
 from tasks.server_calls import NoAccess
-from tests.flows.scene import PROJECT, artifacts_of, id_of
+from tests.flows.scene import PROJECT, artifacts_of
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
@@ -62,24 +63,27 @@ async def test_a_run_that_prefect_ends_was_not_cancelled_by_anybody() -> None:
     def report() -> RunReport:
         return RunReport([], passed=False, sentence=f"stopped early: {told}.", took="1 s")
 
-    @flow(timeout_seconds=0.5)
-    async def ended() -> list[Record]:
+    @flow
+    async def ended() -> UUID:
         own_run = await OwnRun.of_this_process()
-        place = Place("ended-", "ended-outcomes-")
-        work, failure = all_or_first_error([asyncio.sleep(60)]), RerunFailed
-        return await to_its_end(
-            work,
-            own_run=own_run,
-            cut_short=told.append,
-            report=report,
-            failure=failure,
-            place=place,
-        )
+        with anyio.CancelScope() as scope:  # by one, Prefect ends a run whose lease is gone
 
-    state = await ended(return_state=True)
-    assert state.name == "TimedOut"
+            async def work() -> None:
+                scope.cancel()
+                await asyncio.sleep(60)
+
+            await to_its_end(
+                all_or_first_error([work()]),
+                own_run=own_run,
+                cut_short=told.append,
+                report=report,
+                failure=RerunFailed,
+                place=Place("ended-", "ended-outcomes-"),
+            )
+        return own_run.flow_run.id
+
+    summary = (await artifacts_of(await ended()))["ended-local"]
     assert told == ["Prefect ended the run's process, as its log says; a retry goes on from here"]
-    summary = (await artifacts_of(id_of(state)))["ended-local"]
     assert str(summary.data).startswith("**Failed.** stopped early")
 
 
