@@ -41,6 +41,8 @@ RERUNS: Final = Place("endpoint-reruns-", OUTCOMES_KEY, NOT_SENT_KEY)
 DRY_RUNS: Final = Place("endpoint-dry-runs-", DRY_RUN_OUTCOMES_KEY, DRY_RUN_LEFT_OUT_KEY)
 CREATIONS: Final = Place("endpoint-creations-", "endpoint-creation-outcomes-")
 
+_ALL_IN_THE_TABLE: Final = "The run's table shows all tests that were not sent"
+
 
 async def publish(
     report: RunReport, deployment: str, place: Place = RERUNS, confirm: Confirm | None = None
@@ -71,7 +73,7 @@ async def publish(
     if place.left_out and (kept or _is_retried()):
         with refusals_logged("what it carries on of tests that were not sent"):
             left_out = place.left_out + deployment
-            how = "Tests that this run did not send" if kept else "This run sent all its tests"
+            how = "Tests that this run did not send" if kept else _ALL_IN_THE_TABLE
             create = partial(create_table, kept, left_out, how, ended_run)
             await until_taken(create, confirm=confirm)
     summary_key, text = place.summary + deployment, markdown(report, link)

@@ -120,8 +120,9 @@ def _why_of_no_use(before: Half, until: datetime | None) -> str | None:
     """Return why the first half can't stand for before the change, if so, and what to do."""
     if not before.has_measured:
         words = f"No test could be run before the change{named(before.records)}."
-        why = with_full_stop(failures_first(before.records)[0].why)
-        return f"{words} Why: {why} This run does not wait: mend that, and start a new run."
+        for worst in failures_first(before.records)[:1]:
+            words += f" Why: {with_full_stop(worst.why)}"
+        return f"{words} This run does not wait: mend that, and start a new run."
     if until and (late := before.seconds_late(until)):
         return (
             f"The first half ended {duration(late)} after {clock(until)}: it may have been "

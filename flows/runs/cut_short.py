@@ -1,4 +1,4 @@
-"""Why a run was cut short, in words. Pure."""
+"""Why a run was cut short, in words."""
 
 import asyncio
 from typing import Final
