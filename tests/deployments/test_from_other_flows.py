@@ -38,7 +38,7 @@ def working(machines: Topology) -> Iterator[None]:
 
 @flow
 async def parent(test_ids: list[str], **options: Any) -> list[Record]:
-    return await rerun_by_deployment(test_ids, poll_interval=0.3, timeout=120, **options)
+    return await rerun_by_deployment(test_ids, poll_interval=0.3, timeout=600, **options)
 
 
 @pytest.mark.servers

@@ -34,7 +34,7 @@ async def test_the_token_is_shown_nowhere(machines: Topology, of_a_block: bool) 
                     "credentials": "thousandeyes" if of_a_block else None,
                 },
                 poll_interval=0.5,
-                timeout=120,
+                timeout=300,
             )
 
             async def logged() -> dict[str, Any] | None:

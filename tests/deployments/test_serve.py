@@ -75,7 +75,7 @@ def test_it_serves_a_run_with_the_token_of_the_dotenv_file_and_stops_with_ctrl_c
                     "rerun-endpoint-tests/on-demand",
                     parameters={"test_ids": ["202701"]},
                     poll_interval=0.5,
-                    timeout=120,
+                    timeout=300,
                 )
                 run = asyncio.run(starting)
             assert_guarded(port, project / ".prefect", PASSWORD)
@@ -86,7 +86,7 @@ def test_it_serves_a_run_with_the_token_of_the_dotenv_file_and_stops_with_ctrl_c
             [server] = servers(project / ".prefect")
             assert settings["TE_TOKEN"] not in server
             serving.send_signal(signal.SIGINT)
-            rest = serving.communicate(timeout=90)[0]
+            rest = serving.communicate(timeout=300)[0]
         finally:
             if serving.poll() is None:
                 os.killpg(serving.pid, signal.SIGKILL)
@@ -179,7 +179,7 @@ def test_in_the_background_of_a_script_it_ends_by_any_signal_and_takes_its_serve
                 time.sleep(0.1)
             [server] = servers(home)
             serving.send_signal(number)
-            said = serving.communicate(timeout=60)[0]
+            said = serving.communicate(timeout=300)[0]
         finally:
             serving.kill()
     assert (serving.returncode, said) == (0, "Stopped.\n")
