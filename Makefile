@@ -58,14 +58,14 @@ test-fast: setup ## run the tests that need no Prefect server
 
 .PHONY: test-servers
 test-servers: setup ## test schedules, kills and restarts on SQLite and PostgreSQL; takes 20 minutes
-	$(BIN)/pytest -m servers
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m servers
 
 .PHONY: test-oldest
 test-oldest: ## run the tests that need a Prefect server with the oldest supported Prefect
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/pip install $(INSTALL) --require-hashes -r $(OLDEST).lock
 	.venv-oldest/bin/pip install $(INSTALL) --no-build-isolation --editable .
-	.venv-oldest/bin/pytest --numprocesses 2 --dist loadgroup -m "prefect and not servers"
+	.venv-oldest/bin/pytest --numprocesses 4 --dist loadgroup -m "prefect and not servers"
 
 .PHONY: demo
 demo: setup ## run tests against a simulator: no account, no server, no token

@@ -29,6 +29,8 @@ for name in list(os.environ):
     if name.startswith(("PREFECT_", "TE_", "PYTHONDONTWRITEBYTECODE")):
         del os.environ[name]
 _home = TemporaryDirectory(prefix="prefect-home-")
+# PostgreSQL, which has a user of its own where root runs the tests, must get to what lies below.
+Path(_home.name).chmod(0o711)
 # Before Prefect is imported, since it reads its settings then.
 os.environ |= {
     "PREFECT_HOME": _home.name,
