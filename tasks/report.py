@@ -36,7 +36,8 @@ class RunReport:
     Markdown, with a heading of its own. `word` comes before the sentence; None: Passed or Failed.
     `gone` are tests outside the run, with the histories that it carries on. `stopped` is what made
     the run stop early, if anything did; the sentence says so too. `meaning` tells what each ending
-    means to the reader.
+    means to the reader. `organizations` names the organization of each test, by its ID, in a run of
+    several.
     """
 
     records: Sequence[Record]
@@ -51,6 +52,7 @@ class RunReport:
     gone: Sequence[Record] = ()
     stopped: str | None = None
     meaning: Mapping[Ending, str] = field(default_factory=lambda: MEANING)
+    organizations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def message(self) -> str:

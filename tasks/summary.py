@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
 from tasks import heat_map
@@ -25,13 +26,19 @@ def markdown(report: RunReport, table_link: str) -> str:
     lines += [report.what_changed, ""] if report.what_changed else []
     lines += [report.preface, ""] if report.preface else []
     ordered = failures_first(report.records)
-    lines += section("Needs a look", [one for one in ordered if one.ending not in GOOD])
+    of_which = partial(_organization, report)
+    lines += section("Needs a look", [one for one in ordered if one.ending not in GOOD], of_which)
     lines += heat_map.section(report.records)
     twice = [one for one in ordered if one.ending in GOOD and one.maybe_duplicate]
-    lines += section("Ended well, but may have run twice", twice)
+    lines += section("Ended well, but may have run twice", twice, of_which)
     lines += [f"[The tests of this run, as a table]({table_link})", ""]
     lines += [f"It took {report.took}.", "", *_counted(report)]
     return "\n".join(lines) + "\n"
+
+
+def _organization(report: RunReport, record: Record) -> str:
+    name = report.organizations.get(record.test_id)
+    return f", of {plain(name)}" if name else ""
 
 
 def _provisional(records: Iterable[Record]) -> list[str]:

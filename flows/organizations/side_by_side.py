@@ -85,6 +85,7 @@ def conclude(results: Sequence[Organization], took: str, *, dry_run: bool = Fals
         took=took,
         preface="\n".join([*_HEAD, *rows]),
         word="" if dry_run and not failed else None,
+        organizations={record.test_id: one.name for one in results for record in one.records},
     )
 
 

@@ -1,5 +1,7 @@
 """What the runs of several organizations come to: a sentence, a summary, all their tests."""
 
+from dataclasses import replace
+
 from flows.organizations.side_by_side import Organization, conclude
 from tasks.summary import markdown
 from thousandeyes.outcomes import Outcome
@@ -29,6 +31,14 @@ def test_the_summary_has_a_line_for_each_and_the_tests_that_need_a_look() -> Non
     assert "| east | a, b | 1 | 1 of 1 tests accepted. |" in text
     assert text.index("| west | c | 1 |") < text.index("forbidden")
     assert "401: token refused" in text
+
+
+def test_a_test_that_needs_a_look_says_which_organization_it_is_of() -> None:
+    twice = replace(GOOD, test_name="Payroll", maybe_duplicate=True)
+    east = replace(EAST, name="the worker's environment", records=[twice])
+    text = markdown(conclude([east, WEST], "9 s"), "/table")
+    assert "): forbidden, of west\n" in text
+    assert "): accepted (may have run twice), of the worker's environment\n" in text
 
 
 def test_of_a_dry_run_it_tells_what_each_found_those_that_failed_first() -> None:
