@@ -92,13 +92,13 @@ async def reporting_mistakes(summary: str) -> AsyncIterator[None]:
         if FlowRunContext.get():  # else a flow's function is called by itself
             why = why_cut_short(error)
             cancelled = why == CANCELLED or isinstance(error, RunCancelled)
-            word = "Cancelled." if cancelled else "Failed."
-            reason = "" if why == CANCELLED else why
+            word = "Cancelled" if cancelled else "Failed"
+            ended, reason = (f"{word}.", "") if why == CANCELLED else (f"{word}:", why)
             # Also while it is being cancelled; but that never waits for an unreachable server.
             seconds = None if isinstance(error, Exception) else _LONGEST_WORD
             with anyio.move_on_after(seconds, shield=True):
-                text, key = f"**{word}** {plain(reason)}", summary + await deployment_slug()
-                await write_markdown("the summary", key, text.strip() + "\n", f"{word} {reason}")
+                text, key = f"**{ended}** {plain(reason)}", summary + await deployment_slug()
+                await write_markdown("the summary", key, text.strip() + "\n", f"{ended} {reason}")
         raise
 
 

@@ -883,8 +883,14 @@ async def test_the_simulator_is_understood() -> None:
 
 
 async def test_results_are_read_through_the_client_within_the_organization_s_quota() -> None:
-    long = {"window_seconds": 600, "windows": "first_call"}  # none ends meanwhile
-    app = create_app(token=TOKEN, tests=["202701"], page_size=3, results_after_seconds=0.1, **long)
+    app = create_app(
+        token=TOKEN,
+        tests=["202701"],
+        page_size=3,
+        results_after_seconds=0.1,
+        window_seconds=600,  # none ends meanwhile
+        windows="first_call",
+    )
     with serve(app, port=0) as server:
         async with client_of(server.url) as client:
             await client.rerun(Record("202701"))

@@ -248,7 +248,7 @@ async def test_a_second_half_that_can_not_begin_says_so_where_the_difference_wou
     assert state.is_failed()
     assert "no Endpoint Test Group block named 'emptied'" in str(state.message)
     page = await page_of(flow_run_id)
-    assert page.startswith("**Failed.** ")
+    assert page.startswith("**Failed:** ")
     assert "no Endpoint Test Group block named" in page
 
 
@@ -279,7 +279,7 @@ async def test_a_run_that_no_worker_cancels_sends_nothing_more_and_ends_cancelle
     state = await run.ended()
     assert state.is_cancelled()
     assert re.fullmatch(r"the run .*-before was cancelled with this one\.", str(state.message))
-    assert f"**Cancelled.** {state.message}" in await page_of(run.ids[0])
+    assert f"**Cancelled:** {state.message}" in await page_of(run.ids[0])
     assert len(sent(simulator)) < 60
 
 
@@ -293,7 +293,7 @@ async def test_a_run_that_somebody_cancels_while_it_waits_ends_cancelled(
         await client.set_flow_run_state(flow_run_id, Cancelling())
     state = await run.ended()
     assert state.is_cancelled()
-    assert await page_of(flow_run_id) == f"**Cancelled.** {state.message}\n"
+    assert await page_of(flow_run_id) == f"**Cancelled:** {state.message}\n"
     assert sent(simulator).total() == 1
 
 

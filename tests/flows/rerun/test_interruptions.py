@@ -194,8 +194,8 @@ async def test_a_mistake_is_told_where_the_report_would_stand(simulate: Simulate
     state: Any = await rerun_endpoint_tests(ids(1), ["not-there"], return_state=True)
     summary = (await artifacts_of(id_of(state)))[SUMMARY]
     why = "no Endpoint Test Group block named 'not-there'"
-    assert str(summary.data).startswith(f"**Failed.** {why}")
-    assert str(summary.description).startswith(f"Failed. {why}")
+    assert str(summary.data).startswith(f"**Failed:** {why}")
+    assert str(summary.description).startswith(f"Failed: {why}")
     assert sent(simulator) == {}
 
 

@@ -110,7 +110,7 @@ async def test_a_mistake_that_repeats_a_token_is_told_and_raised_without_it(
     assert "no list 'Bearer ***'. Nothing was sent." in str(state.message)
     with pytest.raises(SettingsError, match=r"^no list 'Bearer \*\*\*'\. Nothing was sent\.$"):
         await state.result()
-    assert "Failed. no list 'Bearer ***'. Nothing was sent." in written
+    assert "Failed: no list 'Bearer ***'. Nothing was sent." in written
     assert token not in f"{written} {caplog.text}"
 
 
@@ -157,9 +157,9 @@ async def test_so_it_is_in_the_caller_of_its_function() -> None:
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (SettingsError("no group named 'x'."), ["**Failed.** no group named 'x'.\n"]),
-        (NoAccess("not let in (401)"), ["**Failed.** not let in (401)\n"]),
-        (ValueError("a secret"), ["**Failed.** unexpected ValueError, see the log\n"]),
+        (SettingsError("no group named 'x'."), ["**Failed:** no group named 'x'.\n"]),
+        (NoAccess("not let in (401)"), ["**Failed:** not let in (401)\n"]),
+        (ValueError("a secret"), ["**Failed:** unexpected ValueError, see the log\n"]),
         (asyncio.CancelledError(), ["**Cancelled.**\n"]),
         (Abort("it is another process's by now"), []),
     ],
