@@ -146,5 +146,5 @@ def prefect_server(
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(utilities, "mkdtemp", lambda: str(home))
-            stack.enter_context(utilities.prefect_test_harness(server_startup_timeout=120))
+            stack.enter_context(utilities.prefect_test_harness(server_startup_timeout=600))
         yield

@@ -8,7 +8,7 @@ from typing import Final
 from playwright.sync_api import Page, Response, expect, sync_playwright
 
 CHROMIUM: Final = Path("/usr/bin/chromium")
-SECONDS: Final = 120
+SECONDS: Final = 300
 """How long a page may take to show or to take something; it bounds what would hang."""
 _FLAGS: Final = (
     "--headless",

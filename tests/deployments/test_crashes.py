@@ -91,7 +91,7 @@ def process_of(flow_run_id: UUID) -> int:
     raise AssertionError("no process executes the run")
 
 
-async def completed(flow_run: FlowRun, seconds: float = 120) -> FlowRun:
+async def completed(flow_run: FlowRun, seconds: float = 300) -> FlowRun:
     async def over() -> FlowRun | None:
         now = await read(flow_run.id)
         return now if now.state and now.state.is_completed() else None

@@ -30,7 +30,7 @@ TOKEN: Final = "tkn-0f-the-workers-environment"
 PASSWORD: Final = "night:watch-5ecret"
 """What basic auth on the API of a server on PostgreSQL asks for, as `user:password`."""
 
-_SECONDS_TO_START = 120
+_SECONDS_TO_START = 600
 _SOONER: Final = {
     "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
     "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",

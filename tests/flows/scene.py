@@ -65,7 +65,7 @@ def ids(count: int) -> list[str]:
 
 async def work_off(group: str) -> UUID:
     """Execute the run that is started for a group, as a worker does; returns its ID."""
-    async with asyncio.timeout(60), get_client() as client:
+    async with asyncio.timeout(300), get_client() as client:
         while not (runs := await runs_for(group)):  # noqa: ASYNC110 - the server's
             await asyncio.sleep(0.05)
         flow_run = await client.read_flow_run(runs[0])
@@ -103,7 +103,7 @@ async def deployed_run_in(state: State[Any]) -> FlowRun:
         return await client.read_flow_run(made.id)
 
 
-async def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+async def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
     """Wait for a condition; the time only bounds a test that would hang."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - the condition is another process's

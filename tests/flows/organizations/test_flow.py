@@ -394,7 +394,7 @@ class TestChoice:
 
         monkeypatch.setattr("flows.organizations.flow.runs_of", refused)
         state: State[list[Record]] = await rerun_organizations(["org-a"], return_state=True)
-        assert "**Failed.**" in str((await artifacts_of(id_of(state)))[SUMMARY].data)
+        assert "**Failed:** not let in" in str((await artifacts_of(id_of(state)))[SUMMARY].data)
 
     async def test_called_twice_it_runs_each_organization_twice(self) -> None:
         @flow

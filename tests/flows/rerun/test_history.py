@@ -207,7 +207,7 @@ async def test_a_run_that_failed_before_it_could_begin_has_no_record_of_every_te
     flow_run = await deployment.create(ids(1))
     await EndpointTestGroup.delete(deployment.name)
     await execute(flow_run)
-    assert "**Failed.**" in await deployment.summary(flow_run.id)
+    assert "**Failed:**" in await deployment.summary(flow_run.id)
     assert not await has_reported(flow_run)
     await EndpointTestGroup(test_ids=ids(1)).save(deployment.name)
     await execute(await scheduled_again(flow_run))
