@@ -131,10 +131,10 @@ def _answers(
 
 
 def _untold(agents: Iterable[list[Measured]]) -> Iterator[str]:
-    """Yield the error of each agent that reports only an error, other than that ICMP is blocked."""
+    """Yield the error, or nothing, of each agent that measured nothing though ICMP isn't blocked."""
     for rows in agents:
-        nothing = [r for r in rows if isinstance(r, NetworkRound) and not is_measured(r)]
-        if nothing and not any(row.is_icmp_blocked for row in nothing):
+        nothing = [row for row in rows if not is_measured(row)]
+        if nothing and not any(isinstance(r, NetworkRound) and r.is_icmp_blocked for r in nothing):
             yield min(row.details for row in nothing)
 
 

@@ -73,7 +73,16 @@ class Row(_Told):
         return cut(self.error_details or "", _LONGEST_DETAILS)
 
 
-class NetworkRound(Row):
+class _Scored(Row):
+    score: Score | None = None
+
+    @property
+    def points(self) -> float | None:
+        """Its score, from 0 to 100, if it has one."""
+        return self.score.application_score if self.score else None
+
+
+class NetworkRound(_Scored):
     """One row of network results; HTTP tests have these too."""
 
     loss: Number = None
@@ -84,15 +93,23 @@ class NetworkRound(Row):
     """Standard deviation of the latency in milliseconds."""
     is_icmp_blocked: bool | None = None
     """Whether the target does not answer pings, so that the row measured nothing."""
-    score: Score | None = None
 
     @property
     def only_error(self) -> str:
-        """The details of its error if it measured nothing, otherwise empty."""
-        return self.details if self.loss is None and self.avg_latency is None else ""
+        """The details of its error if it measured nothing, otherwise empty.
+
+        Zeros beside an error are numbers that nobody set.
+        """
+        return "" if self.loss or self.avg_latency else self.details
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds neither a metric nor an error."""
+        told = (self.loss, self.avg_latency, self.jitter, self.points)
+        return not self.details and all(value is None for value in told)
 
 
-class HttpRound(Row):
+class HttpRound(_Scored):
     """One row of HTTP server results."""
 
     error_type: Text = None
@@ -103,7 +120,6 @@ class HttpRound(Row):
     """Time to the first byte in milliseconds."""
     total_time: Number = None
     """Response time and receive time together, in milliseconds."""
-    score: Score | None = None
 
     @property
     def error(self) -> str | None:
@@ -113,9 +129,18 @@ class HttpRound(Row):
 
     @property
     def only_error(self) -> str:
-        """The details of its error if it names no error type and measured nothing."""
+        """The details of its error if it names no error type and measured nothing.
+
+        Zeros beside an error are numbers that nobody set.
+        """
         told = (self.error_type, self.response_code, self.response_time, self.total_time)
-        return "" if any(value is not None for value in told) else self.details
+        return "" if any(told) else self.details
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds neither a metric nor an error."""
+        told = (self.error_type, self.response_code, self.response_time, self.total_time)
+        return not self.details and all(value is None for value in (*told, self.points))
 
 
 Measured = NetworkRound | HttpRound

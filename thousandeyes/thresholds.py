@@ -125,23 +125,23 @@ def is_measured(row: Measured) -> bool:
     A network row with only an error, which does not say whether ICMP is blocked, may be due to
     that.
     """
+    if row.is_empty:
+        return False
     if isinstance(row, HttpRound):
         return True
     blocked = row.is_icmp_blocked
-    scored = row.score and row.score.application_score is not None
-    return not blocked and not (blocked is None and not scored and row.only_error)
+    return not blocked and not (blocked is None and row.points is None and row.only_error)
 
 
 def reasons(row: Measured, thresholds: Thresholds) -> Iterator[Reason]:
     """Yield why a round fails; nothing for a good one. A metric that a row lacks is not judged."""
     if not is_measured(row):
         return
-    score = row.score.application_score if row.score else None
     if isinstance(row, HttpRound):
         yield from _errors(row)
         yield from _above("ms response time", row.response_time, thresholds.max_response_time_ms)
         yield from _above("ms total time", row.total_time, thresholds.max_total_time_ms)
-        yield from _below("HTTP score", score, thresholds.min_score)
+        yield from _below("HTTP score", row.points, thresholds.min_score)
     else:
         if row.is_icmp_blocked is False and row.only_error:
             yield Reason(_CERTAIN, "network error", details=row.only_error)
@@ -151,7 +151,7 @@ def reasons(row: Measured, thresholds: Thresholds) -> Iterator[Reason]:
             yield from _above("% loss", row.loss, thresholds.max_loss_percent)
         yield from _above("ms latency", row.avg_latency, thresholds.max_latency_ms)
         yield from _above("ms jitter", row.jitter, thresholds.max_jitter_ms)
-        yield from _below("network score", score, thresholds.min_score)
+        yield from _below("network score", row.points, thresholds.min_score)
 
 
 def _errors(row: HttpRound) -> Iterator[Reason]:

@@ -58,8 +58,8 @@ class Count:
         if blocked := self.blocked - len(self.errors):
             notes.append(f"{blocked} with ICMP blocked")
         if self.errors:
-            told = listed(sorted(set(self.errors)), WORST_TOLD, "; ")
-            notes.append(f"{len(self.errors)} measured nothing: {told}")
+            told = listed(sorted(set(filter(None, self.errors))), WORST_TOLD, "; ")
+            notes.append(f"{len(self.errors)} measured nothing" + (f": {told}" if told else ""))
         return notes
 
 

@@ -87,7 +87,11 @@ def test_a_failing_agent_tells_its_newest_round_that_failed() -> None:
             ("network error (No host vpn.example.com)",),
         ),
         (network(error_details=" ", is_icmp_blocked=False), ()),
-        (network(error_details="Slow", loss=0, is_icmp_blocked=False), ()),
+        (network(error_details="Slow", loss=1, is_icmp_blocked=False), ()),
+        (
+            network(error_details="No host", loss=0, avg_latency=0, is_icmp_blocked=False),
+            ("network error (No host)",),
+        ),
         (network(error_details="Slow", avg_latency=9, is_icmp_blocked=False), ()),
         (network(loss=100, is_icmp_blocked=True), ()),
         (network(loss=100, is_icmp_blocked=False), ("100 % loss",)),
@@ -106,6 +110,7 @@ def test_a_failing_agent_tells_its_newest_round_that_failed() -> None:
         (http(error_details="Broken", response_code=200), ()),
         (http(error_details="Broken", response_time=9), ()),
         (http(error_details="Broken", total_time=9), ()),
+        (http(error_details="Broken", response_time=0, total_time=0), ("HTTP error (Broken)",)),
         (http(error_type="http", response_code=500), ("HTTP status 500", "http error")),
     ],
 )
@@ -230,8 +235,9 @@ def test_of_an_agent_that_answered_twice_the_newest_round_of_each_kind_counts(
 
 
 def test_in_an_http_test_an_agent_has_answered_once_it_has_an_http_row_or_failed() -> None:
-    rows: list[Measured] = [network("http"), http("http"), http("alone"), network("network")]
-    verdict = verdict_on(*rows, network("cut off", loss=100), is_http=True)
+    fine: dict[str, Any] = {"response_code": 200}
+    rows: list[Measured] = [network("http"), http("http", **fine), http("alone", **fine)]
+    verdict = verdict_on(*rows, network("network"), network("cut off", loss=100), is_http=True)
     assert (verdict.agents_answered, verdict.agents_passed) == (3, 2)
     assert [agent.agent_id for agent in verdict.failing] == ["cut off"]
     assert {seen.agent_id for seen in verdict.sightings} == {"http", "alone", "cut off"}
@@ -284,14 +290,14 @@ def test_the_worst_agents_come_first_with_their_worst_reason_first() -> None:
             "no_data: none of 3 expected agents answered (3 with network results only)",
         ),
         (
-            verdict_on(*good(2), http("good-0"), expected=2, is_http=True),
+            verdict_on(*good(2), http("good-0", response_code=200), expected=2, is_http=True),
             (
                 "passed: 1 of 1 agents passed (1 more did not answer, 1 of them with network "
                 "results only)"
             ),
         ),
         (
-            verdict_on(*good(2), http("good-0"), min_agents=2, is_http=True),
+            verdict_on(*good(2), http("good-0", response_code=200), min_agents=2, is_http=True),
             (
                 "timed_out: 1 agents answered and no more came, at least 2 needed "
                 "(1 with network results only)"
@@ -421,14 +427,14 @@ def test_of_many_agents_that_failed_the_reasons_are_counted(
             "no_data: no agent answered (provisional: some may still answer)",
         ),
         (
-            verdict_on(*good(2), http("good-0"), expected=2, too_early=True, is_http=True),
+            verdict_on(*good(2), http("good-0", response_code=200), expected=2, too_early=True, is_http=True),
             (
                 "passed: 1 of 1 agents passed (provisional: 1 more may still answer, 1 of "
                 "them with network results only)"
             ),
         ),
         (
-            verdict_on(*good(2), http("good-0"), expected=1, too_early=True, is_http=True),
+            verdict_on(*good(2), http("good-0", response_code=200), expected=1, too_early=True, is_http=True),
             (
                 "passed: 1 of 1 agents passed (provisional: 1 more may still answer, 1 of "
                 "them with network results only)"
@@ -471,6 +477,29 @@ def test_a_score_beside_an_error_is_a_measurement_and_judged_as_one() -> None:
     assert verdict_on(network(**told), min_score=50).name is VerdictName.PASSED
     assert verdict_on(network(**told), min_score=51).name is VerdictName.FAILED
     assert verdict_on(network(error_details="No host", score=Score())).agents_icmp_blocked == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "measured"),
+    [
+        (network(), False),
+        (network(is_icmp_blocked=False, score=Score()), False),
+        (network(loss=0), True),
+        (network(avg_latency=0), True),
+        (network(jitter=0), True),
+        (network(score=Score(application_score=0)), True),
+        (http(), False),
+        (http(score=Score()), False),
+        (http(error_type="none"), True),
+        (http(response_code=200), True),
+        (http(response_time=0), True),
+        (http(total_time=0), True),
+        (http(score=Score(application_score=0)), True),
+    ],
+)
+def test_a_row_without_any_metric_has_measured_nothing(row: Measured, measured: bool) -> None:
+    note = "" if measured else " (1 measured nothing)"
+    assert verdict_on(row).sentence == f"passed: 1 of 1 agents passed{note}"
 
 
 @pytest.mark.parametrize(
