@@ -774,7 +774,7 @@ def test_a_verdict_tells_each_laptop_that_measured_and_all_that_it_told() -> Non
 
 
 def test_what_the_laptops_told_of_themselves_is_not_in_the_row() -> None:
-    verdict = verdict_on(network(laptop=Laptop((Fact(Attribute.SSID, "on Wi-Fi Guest"),))))
+    verdict = verdict_on(network(loss=0, laptop=Laptop((Fact(Attribute.SSID, "on Wi-Fi Guest"),))))
     assert verdict.sightings
     assert "Guest" not in json.dumps(verdict.row())
     assert "Guest" not in repr(verdict)
