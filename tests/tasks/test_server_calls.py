@@ -182,11 +182,14 @@ def test_a_refusal_can_be_logged_where_nothing_may_end_for_it(
     with refusals_logged("the table"):
         raise refusal(422)
     assert "Prefect refuses the table: PrefectHTTPStatusError: 422" in caplog.text
+    with refusals_logged("it"):
+        raise httpx.HTTPError("Client error for url 'http://me:5ecret@prefect/api/artifacts/'")
+    assert "HTTPError: Client error for url 'http://prefect/api/artifacts/'" in caplog.text
     with suppress(KeyboardInterrupt), refusals_logged("the table"):
         raise KeyboardInterrupt
     with suppress(NoAccess), refusals_logged("the table", let_through=(NoAccess,)):
         raise NoAccess
-    assert caplog.text.count("Prefect refuses") == 1
+    assert caplog.text.count("Prefect refuses") == 2
 
 
 @contextmanager

@@ -10,6 +10,9 @@ from prefect.client.schemas.responses import SetStateStatus
 from prefect.states import Cancelled, Crashed, Paused, Pending, Running, Suspended
 
 from flows.runs.history import cancelled_before, died_unseen, runs_of
+from tasks.artifacts import record_outcome
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -133,6 +136,21 @@ async def test_a_run_that_died_began_with_its_first_attempt_whichever_goes_on_wi
     assert died
     assert died.began == first.start_time < again.start_time
     assert await died_unseen(await parent()) is None
+
+
+async def test_what_the_attempt_that_died_told_counts_and_not_what_those_before_it_did() -> None:
+    run = await parent()
+    async with get_client() as client:
+        for test_id in ("1", "2"):
+            await client.set_flow_run_state(run.id, Running(), force=True)
+            await record_outcome(Record(test_id, outcome=Outcome.NOT_FOUND), ended_run=run.id)
+            await client.set_flow_run_state(run.id, Crashed(), force=True)
+        ended = await died_unseen(await client.read_flow_run(run.id), under_way=False)
+        await client.set_flow_run_state(run.id, Running(), force=True)
+        goes_on = await died_unseen(await client.read_flow_run(run.id))
+    assert ended
+    assert goes_on
+    assert (ended.attempts, ended.told) == (goes_on.attempts, goes_on.told) == (2, {"2"})
 
 
 async def test_a_summary_that_was_written_twice_hides_no_attempt_that_died() -> None:
