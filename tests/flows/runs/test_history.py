@@ -80,6 +80,8 @@ async def test_a_prefect_server_that_is_away_is_waited_for() -> None:
 
 async def test_another_call_another_function_and_another_parent_are_other_runs() -> None:
     above = await parent()
+    await begin(above)
+    await begin(above)
     one = await child(above, "measure-0a1b")
     await child(above, "measure-0a1b", call=1)
     await child(above, "other_function-0a1b")
@@ -95,6 +97,18 @@ async def test_a_call_inside_a_task_is_found_although_prefect_does_not_number_it
     await begin(above)
     again = await child(above, "measure-0a1b", call=str(uuid4()))
     assert await runs_of(again) == await runs_of(first) == [first.id, again.id]
+
+
+async def test_a_run_that_prefect_executes_again_is_a_call_of_the_later_attempt_too() -> None:
+    above = await parent()
+    await begin(above)
+    first = await child(above, "measure-0a1b")
+    await begin(first)
+    await begin(above)
+    await begin(first)
+    next_one = await child(above, "measure-0a1b", call=1)
+    assert await attempts(first) == {first.id}
+    assert await attempts(next_one) == {next_one.id}
 
 
 async def test_a_parent_that_was_itself_called_by_a_retried_one_is_continued_too() -> None:
