@@ -21,7 +21,9 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 def measure() -> None: ...
 
 
-async def child(parent: FlowRun, task_key: str, call: int | str = 0) -> FlowRun:
+async def child(
+    parent: FlowRun, task_key: str, call: int | str = 0, deployment: UUID | None = None
+) -> FlowRun:
     """Make a subflow run as Prefect's engine does."""
     tracking: Task[[], None] = Task(lambda: None, name="measure")
     tracking.task_key = task_key
@@ -29,6 +31,10 @@ async def child(parent: FlowRun, task_key: str, call: int | str = 0) -> FlowRun:
         task_run = await client.create_task_run(
             tracking, parent.id, str(call), name=f"measure-{call}", state=Pending()
         )
+        if deployment:
+            return await client.create_flow_run_from_deployment(
+                deployment, parent_task_run_id=task_run.id
+            )
         return await client.create_flow_run(measure, parent_task_run_id=task_run.id)
 
 
@@ -99,6 +105,19 @@ async def test_a_call_inside_a_task_is_found_although_prefect_does_not_number_it
     assert await runs_of(again) == await runs_of(first) == [first.id, again.id]
 
 
+async def test_runs_of_a_deployment_are_told_apart_by_the_number_of_their_call() -> None:
+    """In the second attempt, an idempotency key found the run of the first call again."""
+    above = await parent()
+    async with get_client() as client:
+        deployment = await client.create_deployment(await client.create_flow(measure), "called")
+    await begin(above)
+    first, second = [await child(above, "measure-0a1b", n, deployment) for n in range(2)]
+    await begin(above)
+    again = await child(above, "measure-0a1b", 1, deployment)
+    assert await runs_of(first) == [first.id]
+    assert await runs_of(again) == [second.id, again.id]
+
+
 async def test_a_run_that_prefect_executes_again_is_a_call_of_the_later_attempt_too() -> None:
     above = await parent()
     await begin(above)
@@ -164,7 +183,8 @@ async def test_what_the_attempt_that_died_told_counts_and_not_what_those_before_
         goes_on = await died_unseen(await client.read_flow_run(run.id))
     assert ended
     assert goes_on
-    assert (ended.attempts, ended.told) == (goes_on.attempts, goes_on.told) == (2, {"2"})
+    assert ended.attempts == goes_on.attempts == 2
+    assert ended.told == goes_on.told == {"2"}
 
 
 async def test_a_summary_that_was_written_twice_hides_no_attempt_that_died() -> None:
