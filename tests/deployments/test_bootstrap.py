@@ -25,9 +25,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from deployments.automations import read_automations
 from deployments.bootstrap import main
 from deployments.deploy import apply_deployments
-from deployments.groups import read_groups
 from deployments.project import FILE, read_deployments
 from deployments.steps import Found, Step
+from tasks.blocks import EndpointTestGroup
 from tests.deployments.scene import bootstrap, client_of, shown
 from tests.deployments.test_busy_server import answer, steps
 from tests.deployments.topology import TOKEN, Topology
@@ -36,7 +36,6 @@ DEPLOYMENTS = [f"deployment {one.full_name}" for one in read_deployments()]
 MADE = (
     *("work pool thousandeyes", "work queue thousandeyes/organizations"),
     *("block type thousandeyes-credentials", "block type endpoint-test-group"),
-    *(f"block endpoint-test-group/{name}" for name in read_groups()),
     *DEPLOYMENTS,
     *(f"automation {entry.name}" for entry in read_automations()),
 )
@@ -82,16 +81,23 @@ def test_a_second_time_finds_all_as_it_is_and_changes_nothing(
     machines: Topology, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TE_TOKEN", TOKEN)
+    groups = {"of-the-file": EndpointTestGroup(test_ids=["1"])}
+    monkeypatch.setattr("deployments.bootstrap.read_groups", lambda: groups)
     bootstrap()
     before = objects(machines)
     said = bootstrap().splitlines()
     after = objects(machines)
     found = ("found", "off")
     assert all(line.startswith(found) for line in said[1:]), said
-    for what in (*MADE, "block thousandeyes-credentials/thousandeyes"):
+    blocks = (
+        "block thousandeyes-credentials/thousandeyes",
+        "block endpoint-test-group/of-the-file",
+    )
+    for what in (*MADE, *blocks):
         assert any(line.split(maxsplit=1)[1].startswith(what) for line in said[1:]), what
     # With the times of their last update.
     assert stable(before) == stable(after)
+    EndpointTestGroup.delete("of-the-file", _sync=True)  # type: ignore[call-arg]
 
 
 async def applied(*, dry_run: bool = False, overwrite: bool = False) -> list[str]:

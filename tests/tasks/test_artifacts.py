@@ -193,9 +193,7 @@ def test_a_description_tells_the_ending_the_reason_and_the_last_runs() -> None:
 
 
 @server
-async def test_of_what_says_as_much_the_one_written_last_counts_which_need_not_be_the_last_made() -> (
-    None
-):
+async def test_of_what_says_as_much_that_counts_which_was_written_last() -> None:
     async def work() -> None:
         record = Record("7", outcome=Outcome.UNKNOWN)
         known = await record_outcome(record)
