@@ -27,7 +27,7 @@ class ReadingAgain:
     """Reads results of a run that is over, and brings its records up to date.
 
     `fewer` holds how many agents the API reports now and reported then, by the ID of each test
-    whose open verdict stays because they became fewer.
+    whose verdict stays because they became fewer.
 
     Args:
         judging: Judges a test by what was read; knows the run's options and its baseline.
@@ -122,8 +122,7 @@ class ReadingAgain:
 
     def _keep(self, record: Record, before: Verdict, found: Verdict, told: int) -> None:
         if told < before.agents_answered:
-            if before.provisional:
-                self.fewer[record.test_id] = told, before.agents_answered
+            self.fewer[record.test_id] = told, before.agents_answered
             self._judging.logger.warning(
                 "Test %s: the API now reports %d agents, before it was %d: the verdict stays",
                 record.test_id,

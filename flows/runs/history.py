@@ -137,8 +137,8 @@ async def _names_of_calls(
         flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id for run in above])),
         task_run_filter=TaskRunFilter(subflow_runs=TaskRunFilterSubFlowRuns(exists_=True)),
     )
-    found = [tracking, *await all_of(read)]
-    return {one.id: one.name for one in found if _called(one) == _called(tracking)}
+    called = _called(tracking)
+    return {one.id: one.name for one in await all_of(read) if _called(one) == called}
 
 
 async def _read(client: PrefectClient, filters: FlowRunFilter) -> list[FlowRun]:
@@ -161,8 +161,7 @@ async def _starts(runs: list[FlowRun]) -> list[datetime]:
     starts: list[datetime] = []
     async with get_client() as client:
         for run in runs:
-            states = await client.read_flow_run_states(run.id)
-            states.sort(key=lambda state: state.timestamp)
+            states = await client.read_flow_run_states(run.id)  # the oldest first
             # A run that was paused in its process continues the same attempt there.
             paused = [False, *(state.is_paused() for state in states)]
             starts += [

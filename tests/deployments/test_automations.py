@@ -83,6 +83,11 @@ def test_a_key_that_appears_twice_is_refused(tmp_path: Path) -> None:
         read_automations(path)
 
 
+def test_a_name_that_appears_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BootstrapError, match=f"defined more than once: {HAS_NEWS}"):
+        read_automations(changed(tmp_path, 0, name=HAS_NEWS))
+
+
 @pytest.fixture
 def one_machine(one_machine: Topology) -> Iterator[Topology]:
     with client_of(one_machine):
@@ -135,8 +140,8 @@ NO_BLOCK = f"{OFF}, and without a block for its notification"
 async def test_they_are_made_switched_off_and_found_as_they_were_made(copied: list[Entry]) -> None:
     told = [NO_BLOCK if "notification" in str(entry.actions) else OFF for entry in copied]
     assert told.count(NO_BLOCK) == 2
-    for found in ("made", "found"):
-        assert await applied(*copied) == [(found, detail) for detail in told]
+    for found, dry_run in (("made", True), ("made", False), ("found", False)):
+        assert await applied(*copied, dry_run=dry_run) == [(found, detail) for detail in told]
 
 
 async def test_what_is_set_in_the_ui_stays_until_the_file_is_to_count(copied: list[Entry]) -> None:
@@ -194,9 +199,13 @@ async def test_one_that_names_what_is_not_there_says_so(copied: list[Entry]) -> 
     switched_on = copied[0].model_copy(update={"enabled": True})
     with pytest.raises(BootstrapError, match="no block 'slack-webhook/network-team'"):
         await applied(switched_on)
-    actions = [copied[1].actions[0] | {"deployment": "no/such"}]
-    with pytest.raises(BootstrapError, match="no deployment 'no/such'"):
-        await applied(copied[1].model_copy(update={"actions": actions}))
+    await applied(copied[0])
+    with pytest.raises(BootstrapError, match="no block 'slack-webhook/network-team'"):
+        await applied(switched_on, overwrite=True)
+    for name in ("no/such", "no-name-of-a-deployment"):
+        actions = [copied[1].actions[0] | {"deployment": name}]
+        with pytest.raises(BootstrapError, match=f"no deployment '{name}'"):
+            await applied(copied[1].model_copy(update={"actions": actions}))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect import get_client
+from prefect import flow, get_client
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import BlockDocumentUpdate
@@ -12,7 +12,7 @@ from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Completed, Running
 
-from deployments.blocks import apply_credentials, apply_group, credentials_given
+from deployments.blocks import apply_block_type, apply_credentials, apply_group, credentials_given
 from deployments.bootstrap import main
 from deployments.steps import Found
 from flows.create import create_endpoint_tests
@@ -40,10 +40,23 @@ async def test_a_group_of_the_file_keeps_the_tests_that_were_created_for_it() ->
     await EndpointTestGroup.model_validate(there).save("kept", overwrite=True)
     of_the_file = EndpointTestGroup(test_ids=["1"])
     async with get_client() as client:
+        await client.create_flow_run(flow(name="another")(lambda: None), state=Running())
         steps = [await apply_group(client, "kept", of_the_file, dry_run=False) for _ in range(2)]
     assert [step.found for step in steps] == [Found.DIFFERENT, Found.AS_IT_SHOULD_BE]
     group: EndpointTestGroup = await EndpointTestGroup.aload("kept")
     assert (group.test_ids, group.names) == (["1", "9"], {"9": "Voice"})
+
+
+@pytest.mark.usefixtures("prefect_server")
+async def test_a_block_type_is_registered_once_and_not_by_a_dry_run() -> None:
+    class NotYetThere(Block): ...
+
+    async with get_client() as client:
+        found = [
+            (await apply_block_type(client, NotYetThere, dry_run=dry_run)).found
+            for dry_run in (True, False, False)
+        ]
+    assert found == [Found.MISSING, Found.MISSING, Found.AS_IT_SHOULD_BE]
 
 
 async def set_in_the_ui(client: PrefectClient, block: Block, name: str, **values: Any) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,23 @@ from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from deployments.automations import read_automations
 from deployments.bootstrap import main
 from deployments.deploy import apply_deployments
 from deployments.project import FILE, read_deployments
-from deployments.steps import Found
+from deployments.steps import Found, Step
+from tasks.blocks import EndpointTestGroup
 from tests.deployments.scene import bootstrap, client_of, shown
+from tests.deployments.test_busy_server import answer, steps
 from tests.deployments.topology import TOKEN, Topology
 
 DEPLOYMENTS = [f"deployment {one.full_name}" for one in read_deployments()]
-MADE = ("work pool thousandeyes", "work queue thousandeyes/organizations", *DEPLOYMENTS)
+MADE = (
+    *("work pool thousandeyes", "work queue thousandeyes/organizations"),
+    *("block type thousandeyes-credentials", "block type endpoint-test-group"),
+    *DEPLOYMENTS,
+    *(f"automation {entry.name}" for entry in read_automations()),
+)
 
 
 @pytest.fixture
@@ -73,16 +81,23 @@ def test_a_second_time_finds_all_as_it_is_and_changes_nothing(
     machines: Topology, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TE_TOKEN", TOKEN)
+    groups = {"of-the-file": EndpointTestGroup(test_ids=["1"])}
+    monkeypatch.setattr("deployments.bootstrap.read_groups", lambda: groups)
     bootstrap()
     before = objects(machines)
     said = bootstrap().splitlines()
     after = objects(machines)
     found = ("found", "off")
     assert all(line.startswith(found) for line in said[1:]), said
-    for what in (*MADE, "block thousandeyes-credentials/thousandeyes"):
+    blocks = (
+        "block thousandeyes-credentials/thousandeyes",
+        "block endpoint-test-group/of-the-file",
+    )
+    for what in (*MADE, *blocks):
         assert any(line.split(maxsplit=1)[1].startswith(what) for line in said[1:]), what
     # With the times of their last update.
     assert stable(before) == stable(after)
+    EndpointTestGroup.delete("of-the-file", _sync=True)  # type: ignore[call-arg]
 
 
 async def applied(*, dry_run: bool = False, overwrite: bool = False) -> list[str]:
@@ -167,8 +182,9 @@ async def test_what_people_set_stays_and_what_the_file_owns_is_mended(
         assert await applied() == []
 
 
+@pytest.mark.parametrize("slug", [None, "theirs"])
 async def test_a_schedule_that_was_deleted_stays_so_until_the_file_is_to_count(
-    machines: Topology,
+    machines: Topology, slug: str | None
 ) -> None:
     assert machines
 
@@ -180,11 +196,11 @@ async def test_a_schedule_that_was_deleted_stays_so_until_the_file_is_to_count(
         made = await client.read_deployment_by_name("rerun-endpoint-tests/scheduled")
         await client.delete_deployment_schedule(made.id, made.schedules[0].id)
         hourly = IntervalSchedule(interval=timedelta(hours=1))
-        another = DeploymentScheduleCreate(schedule=hourly, active=False)
+        another = DeploymentScheduleCreate(schedule=hourly, active=False, slug=slug)
         await client.create_deployment_schedules(made.id, [another])
         [said] = await applied()
         assert "schedule weekdays-at-10 missing, another schedule; --overwrite" in said
-        assert await slugs() == [None]
+        assert await slugs() == [slug]
         await applied(overwrite=True)
         assert await slugs() == ["weekdays-at-10"]
 
@@ -253,9 +269,12 @@ async def test_what_is_missing_is_made_on_the_server_that_bootstrap_itself_talks
 ) -> None:
     assert "PREFECT_API_URL" not in os.environ, "a file in the working directory may say it"
     async with get_client() as client:
-        there = await client.read_deployment_by_name("create-endpoint-tests/create")
+        # An automation of the file starts its runs.
+        there = await client.read_deployment_by_name("judge-run-again/judge-again")
         await client.delete_deployment(there.id)
-    assert await applied() == ["made             deployment create-endpoint-tests/create"]
+    said = await asyncio.to_thread(bootstrap, "--dry-run")
+    assert "would be made    deployment judge-run-again/judge-again" in said
+    assert await applied() == ["made             deployment judge-run-again/judge-again"]
     assert await applied() == []
     assert machines
 
@@ -289,6 +308,18 @@ def test_without_a_server_it_is_an_error_and_starts_none(
     with temporary_settings(restore_defaults={PREFECT_API_URL}):
         assert main([]) == 1
     assert "PREFECT_API_URL is not set" in capsys.readouterr().err
+
+
+def test_what_the_server_refuses_is_an_error_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object) -> AsyncIterator[Step]:
+        return steps([answer(409)])()
+
+    monkeypatch.setattr("deployments.bootstrap._steps", refused)
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        assert main([]) == 1
+    assert capsys.readouterr().err.startswith("error: the Prefect server refuses this: ")
 
 
 def test_a_server_that_does_not_answer_is_an_error_that_tells_no_password_in_its_address(

@@ -78,6 +78,15 @@ async def test_what_is_left_of_a_thing_that_was_changed_is_told_too_and_once() -
     assert await told(tries, []) == [changed, kept, BLOCK]
 
 
+async def test_the_waits_grow_to_a_cap_and_begin_anew_after_each_step() -> None:
+    said: list[str] = []
+    busy = answer(503)
+    tries: list[list[Step | Exception]] = [[busy]] * 6
+    await told(steps(*tries, [POOL, busy], [BLOCK]), said)
+    waits = [words.rpartition("next try in ")[2] for words in said]
+    assert waits == ["2 s", "4 s", "8 s", "16 s", "30 s", "30 s", "2 s"]
+
+
 async def test_what_it_refuses_is_an_error_at_once() -> None:
     said: list[str] = []
     with pytest.raises(PrefectHTTPStatusError):

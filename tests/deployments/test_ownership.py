@@ -213,11 +213,12 @@ def test_a_parameter_that_the_flow_no_longer_takes_is_told_and_nothing_is_guesse
     there = on_a_server(
         parameters={"options": {"spelling": "new"}},
         parameter_openapi_schema=form_with("spelling", "old"),
+        enforce_parameter_schema=False,
         entrypoint="flows.elsewhere.flow",
     )
     plan = Plan.of(SCHEDULED, there, overwrite=False)
-    assert plan.update == {"entrypoint": SCHEDULED.entrypoint}
-    assert plan.kept == ["parameter_openapi_schema", "parameters"]
+    assert plan.update == {"entrypoint": SCHEDULED.entrypoint}, "else the server refuses all of it"
+    assert plan.kept == ["parameter_openapi_schema", "enforce_parameter_schema", "parameters"]
     assert [*plan.misfits] == ["parameters"]
     assert "'spelling' was unexpected" in plan.misfits["parameters"]
     plan = Plan.of(SCHEDULED, there, overwrite=True)

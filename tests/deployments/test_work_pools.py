@@ -85,6 +85,17 @@ async def test_the_template_that_prefect_gives_a_pool_is_closed(
     assert step.found is Found.AS_IT_SHOULD_BE
 
 
+async def test_a_pool_that_is_missing_is_made_with_the_closed_template_but_not_by_a_dry_run(
+    client: PrefectClient,
+) -> None:
+    assert await job_variables_taken(client, POOL) == TEMPLATE["variables"]
+    for dry_run in (True, False):
+        step = await apply_work_pool(client, POOL, dry_run=dry_run, overwrite=False)
+        assert step.found is Found.MISSING
+    assert await template_of(client, POOL) == TEMPLATE
+    await client.delete_work_pool(POOL)
+
+
 async def test_a_template_that_people_wrote_is_told_and_left_until_they_ask(
     client: PrefectClient, pool: str
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,17 +18,19 @@ from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from tasks.artifacts import (
+    NOT_SENT_KEY,
     OUTCOMES_KEY,
     artifact_key,
     description,
+    newest_artifact,
     read_outcomes,
     record_outcome,
 )
-from tasks.rows import fields_of, in_run_table
+from tasks.rows import carried_on, fields_of, in_run_table
 from tests.flows.scene import artifacts_of
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
-from thousandeyes.standing import Standing
+from thousandeyes.standing import Change, Standing
 
 server = pytest.mark.usefixtures("prefect_server")
 
@@ -107,8 +110,15 @@ async def test_an_artifact_that_somebody_deleted_is_written_anew() -> None:
             await client.delete_artifact(known)
         assert await record_outcome(Record("deleted", outcome=Outcome.ACCEPTED), known) != known
 
-    [record] = await read_outcomes([await in_a_flow(work)])
+    flow_run_id = await in_a_flow(work)
+    [record] = await read_outcomes([flow_run_id])
     assert record.outcome is Outcome.ACCEPTED
+    judged_again = Record("judged again", outcome=Outcome.ACCEPTED)
+    known = await record_outcome(judged_again, ended_run=flow_run_id)
+    async with get_client() as client:
+        await client.delete_artifact(known)
+    await record_outcome(judged_again, known, ended_run=flow_run_id)
+    assert len(await read_outcomes([flow_run_id])) == 2, "it is still the run's"
 
 
 @server
@@ -176,7 +186,44 @@ def test_a_description_tells_the_ending_the_reason_and_the_last_runs() -> None:
     assert description(record) == "VPN (Berlin): not found. 404: Not Found"
     record.stands(Standing(history="✓✓✗"))
     assert description(record) == ("VPN (Berlin): not found. 404: Not Found. Last 3 runs: ✓✓✗")
+    record.stands(Standing(history="✗"))
+    assert description(record) == "VPN (Berlin): not found. 404: Not Found", "its only run"
+    assert description(Record("1", outcome=Outcome.ACCEPTED)) == "1: accepted"
     assert len(description(Record("1", detail="x" * 999))) < 200
+
+
+@server
+async def test_of_what_says_as_much_that_counts_which_was_written_last() -> None:
+    async def work() -> None:
+        record = Record("7", outcome=Outcome.UNKNOWN)
+        known = await record_outcome(record)
+        await record_outcome(replace(record, detail="between"))
+        await record_outcome(replace(record, detail="last"), known)
+        for text in ("first", "last"):
+            await acreate_markdown_artifact(text, key="endpoint-reruns-local")
+
+    flow_run_id = await in_a_flow(work)
+    [found] = await read_outcomes([flow_run_id])
+    summary = await newest_artifact([flow_run_id], "endpoint-reruns-")
+    assert found.detail == "last"
+    assert summary
+    assert summary.data == "last"
+
+
+@server
+async def test_what_a_dry_run_plans_and_tests_outside_the_run_are_not_taken_for_its_own() -> None:
+    gone = Record("2", outcome=Outcome.ACCEPTED)
+    gone.stands(Standing(history="✓·", change=Change.GONE))
+
+    async def work() -> None:
+        planned = [in_run_table(Record("1"))]
+        await acreate_table_artifact(planned, key="endpoint-rerun-plan-local")
+        await acreate_table_artifact([carried_on(gone)], key=f"{NOT_SENT_KEY}local")
+
+    flow_run_id = await in_a_flow(work)
+    assert await read_outcomes([flow_run_id]) == []
+    [found] = await read_outcomes([flow_run_id], gone_too=True)
+    assert found.test_id == "2"
 
 
 @server

@@ -84,6 +84,8 @@ async def test_what_somebody_saves_who_opened_the_group_before_takes_nothing_awa
     await tests.creating("made")
     await tests.created("made", "2")
     await tests.creating("in doubt")
+    await tests.creating("refused")
+    await tests.not_created("refused", "an-earlier-run")
     await tests.creating("settled by hand")
     by_hand = {"test_ids": ["1", "7"], "names": {"7": "settled by hand"}}
     await known("opened", **by_hand)
@@ -91,7 +93,27 @@ async def test_what_somebody_saves_who_opened_the_group_before_takes_nothing_awa
     group = await tests.read()
     assert (group.test_ids, group.created) == (["1", "7", "2"], ["2"])
     assert group.names == {"7": "settled by hand", "2": "made"}
-    assert group.creating == dict.fromkeys(["in doubt", "next"], str(RUN))
+    doubts = dict.fromkeys(["in doubt", "next"], str(RUN))
+    assert group.creating == doubts | {"refused": "an-earlier-run"}
+
+
+async def test_what_somebody_renames_meanwhile_keeps_its_new_name() -> None:
+    tests = await known("renamed")
+    await tests.created("made", "2")
+    await known("renamed", test_ids=["2"], names={"2": "their name"}, created=["2"])
+    await tests.created("next", "3")
+    assert (await tests.read()).names == {"2": "their name", "3": "next"}
+
+
+async def test_a_run_that_may_no_longer_write_notes_nothing() -> None:
+    tests = await known("taken", creating={"new": "the-other-process"})
+
+    async def confirm() -> None:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        await tests.creating("new", confirm)
+    assert (await tests.read()).creating == {"new": "the-other-process"}
 
 
 async def test_what_somebody_else_changes_meanwhile_stays() -> None:

@@ -11,9 +11,9 @@ from pydantic import SecretStr
 
 import tasks.loading
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
-from tasks.loading import block_names, load_groups, load_settings
+from tasks.loading import block_names, groups_naming, load_groups, load_settings
 from thousandeyes.errors import SettingsError
-from thousandeyes.redaction import redactor_of_token
+from thousandeyes.redaction import known_tokens, redactor_of_token
 from thousandeyes.text import shown
 
 TOKEN = "tkn-0f-a-block"
@@ -29,6 +29,19 @@ async def test_a_run_gets_its_settings_from_the_block_that_it_names() -> None:
     await credentials(aid="7").save("named")
     settings = await load_settings("named")
     assert (settings.token.get_secret_value(), settings.aid) == (TOKEN, "7")
+    assert TOKEN in known_tokens(), "nothing repeats it from now on"
+
+
+async def test_a_group_names_its_credentials_also_with_the_spaces_that_a_form_lets_through() -> (
+    None
+):
+    await EndpointTestGroup(test_ids=["1"]).save("spaced", overwrite=True)
+    async with get_client() as client:
+        document = await client.read_block_document_by_name("spaced", "endpoint-test-group")
+        data = document.data | {"credentials": " of-an-organization "}
+        update = BlockDocumentUpdate(block_schema_id=document.block_schema_id, data=data)
+        await client.update_block_document(document.id, update)
+    assert await groups_naming(["of-an-organization"]) == ["spaced"]
 
 
 async def test_without_a_name_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """A run's report in Prefect."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -8,18 +10,19 @@ import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from prefect import flow, runtime
+from prefect import flow, get_client, runtime
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_UI_URL, temporary_settings
 
 import tasks.publication
-from tasks.artifacts import read_outcomes
+from tasks.artifacts import NOT_SENT_KEY, read_outcomes
 from tasks.markdown import plain
-from tasks.publication import CREATIONS, DRY_RUNS, Place, described, publish
+from tasks.publication import CREATIONS, DRY_RUNS, RERUNS, Place, described, publish
 from tasks.report import LARGEST_TABLE
 from tests.flows.scene import SUMMARY, TABLE, artifacts_of
 from tests.tasks.reports import UI, record, report
 from thousandeyes.outcomes import GOOD, Outcome
+from thousandeyes.standing import Standing
 from thousandeyes.text import shown
 
 
@@ -34,6 +37,36 @@ def test_a_description_tells_the_ending_and_one_reason_without_doubled_punctuati
     assert told.endswith("Rest")
     assert ".. " not in told.replace(one.detail, "")
     assert (f"1: {plain(one.detail)}" in told) is (outcome not in GOOD)
+
+
+def test_where_the_tests_that_failed_share_a_cause_no_reason_of_a_single_one_is_told() -> None:
+    failed = report(record("1", Outcome.NOT_FOUND, detail="404: Not Found"))
+    assert described(failed, "S.") == "Failed. S. 1: 404: Not Found."
+    assert described(replace(failed, cause="All share a network."), "S.") == "Failed. S."
+
+
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize("written", range(4))
+async def test_a_report_that_may_no_longer_be_written_ends_with_what_was_written(
+    written: int,
+) -> None:
+    class Lost(BaseException): ...
+
+    asked: list[int] = []
+
+    async def confirm() -> None:
+        asked.append(1)
+        if len(asked) > written:
+            raise Lost
+
+    left_out = record("1", Outcome.SKIPPED, attempts=0)
+    left_out.stands(Standing(history="✓·"))
+    async with get_client() as client:
+        ended = await client.create_flow_run(flow(lambda: None))
+    with suppress(Lost):
+        await publish(report(left_out), "local", replace(RERUNS, ended_run=ended.id), confirm)
+    parts = [TABLE, f"{NOT_SENT_KEY}local", SUMMARY][:written]
+    assert set(await artifacts_of(ended.id)) == set(parts)
 
 
 @pytest.mark.usefixtures("prefect_server")

@@ -23,7 +23,7 @@ from prefect.settings import (
 )
 from pydantic import ValidationError
 
-from tasks.server_calls import NoAccess, checking_changes, refusals_logged, until_taken
+from tasks.server_calls import NoAccess, checking_changes, once, refusals_logged, until_taken
 from tests.thousandeyes.wire import Answer, Wire, says, sends, wire
 
 
@@ -104,6 +104,21 @@ async def test_the_pauses_grow_to_a_cap() -> None:
     away = Server(*[httpx.ConnectError("refused")] * 8)
     await until_taken(away.write, away.sleep)
     assert away.pauses == [1, 2, 4, 8, 16, 30, 30, 30]
+    soon = Server(*[httpx.ConnectError("refused")] * 5)
+    await until_taken(soon.write, soon.sleep, longest_pause=5)
+    assert soon.pauses == [1, 2, 4, 5, 5], "who must know soon waits no longer than it says"
+
+
+async def test_who_may_no_longer_write_is_asked_before_each_try() -> None:
+    away = Server(*[httpx.ConnectError("refused")] * 8)
+
+    async def confirm() -> None:
+        if len(away.pauses) == 2:
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await until_taken(away.write, away.sleep, confirm=confirm)
+    assert len(away.errors) == 6, "it was tried twice"
 
 
 @pytest.mark.parametrize(
@@ -149,6 +164,8 @@ async def test_a_server_that_lets_nobody_in_is_not_waited_for(status: int) -> No
     with pytest.raises(NoAccess, match=rf"\({status}\): check PREFECT_API_AUTH_STRING"):
         await until_taken(server.write, server.sleep)
     assert server.pauses == []
+    with pytest.raises(NoAccess):
+        await once(Server(refusal(status)).write)
 
 
 async def test_a_bug_is_not_waited_out() -> None:
@@ -165,11 +182,14 @@ def test_a_refusal_can_be_logged_where_nothing_may_end_for_it(
     with refusals_logged("the table"):
         raise refusal(422)
     assert "Prefect refuses the table: PrefectHTTPStatusError: 422" in caplog.text
+    with refusals_logged("it"):
+        raise httpx.HTTPError("Client error for url 'http://me:5ecret@prefect/api/artifacts/'")
+    assert "HTTPError: Client error for url 'http://prefect/api/artifacts/'" in caplog.text
     with suppress(KeyboardInterrupt), refusals_logged("the table"):
         raise KeyboardInterrupt
     with suppress(NoAccess), refusals_logged("the table", let_through=(NoAccess,)):
         raise NoAccess
-    assert caplog.text.count("Prefect refuses") == 1
+    assert caplog.text.count("Prefect refuses") == 2
 
 
 @contextmanager

@@ -90,6 +90,27 @@ async def test_a_test_that_is_listed_is_adopted_and_one_that_is_not_or_of_anothe
     }
 
 
+async def test_a_listed_test_without_a_type_is_adopted_and_the_list_is_read_once(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulate(tests=0)
+    await save_group("untyped")
+    asked = []
+
+    async def listed(*_: object) -> list[EndpointTest]:
+        asked.append(1)
+        names = ("a", "b", "b")
+        return [EndpointTest(testId=str(n), testName=name) for n, name in enumerate(names, 1)]
+
+    monkeypatch.setattr("flows.create.run.list_endpoint_tests", listed)
+    found = await create("a", "b", group="untyped")
+    assert [(record.test_id, record.outcome) for record in found] == [
+        *(("1", Outcome.SKIPPED), ("2", Outcome.SKIPPED))
+    ]
+    assert found[1].detail.endswith("adopted; the first of 2 tests with this name")
+    assert len(asked) == 1
+
+
 async def test_a_name_that_is_shown_alike_is_no_second_test(simulate: Simulate) -> None:
     simulator = simulate(tests=0)
     shown = ["Büro 1 Intranet", "Büro 2 Intranet", "Büro 3 Intranet", "Büro 4 Intranet"]

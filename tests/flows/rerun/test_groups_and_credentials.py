@@ -6,11 +6,12 @@ import pytest
 from prefect import get_client
 from prefect.client.schemas.objects import State
 from prefect.flow_engine import run_flow
+from prefect.states import Crashed
 from pydantic import SecretStr
 
 import flows.rerun.attempt
 import flows.rerun.sources
-from flows.rerun import RerunFailed, rerun_endpoint_tests
+from flows.rerun import RerunFailed, RerunOptions, rerun_endpoint_tests
 from flows.rerun.run import Run
 from tasks.artifacts import read_outcomes
 from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
@@ -142,6 +143,35 @@ async def test_the_credentials_of_a_run_come_from_the_block_that_it_names(
     monkeypatch.setenv("TE_AID", "of-another-organization")
     outcomes = await rerun_endpoint_tests(ids(2), credentials=" in-a-block ")
     assert {record.outcome for record in outcomes} == {Outcome.ACCEPTED}
+
+
+@pytest.mark.parametrize(("test_ids", "pattern"), [([TOKEN], None), ([], f"{TOKEN}*")])
+async def test_their_token_in_place_of_a_test_or_a_pattern_is_refused_and_not_repeated(
+    only_in_a_block: Simulate, test_ids: list[str], pattern: str | None
+) -> None:
+    simulator, options = only_in_a_block(tests=ids(2)), RerunOptions(name_pattern=pattern)
+    with pytest.raises((SettingsError, InvalidTestIds), match="contains an API token") as caught:
+        await rerun_endpoint_tests(test_ids, credentials="in-a-block", options=options)
+    assert TOKEN not in str(caught.value)
+    assert simulator.calls == []
+
+
+async def test_a_run_that_names_no_tests_has_the_credentials_of_the_one_it_narrows_down(
+    only_in_a_block: Simulate,
+) -> None:
+    only_in_a_block(tests=ids(1))
+    wrong = ThousandEyesCredentials(token=SecretStr("another"))
+    await wrong.save("of-another", overwrite=True)
+    for then, own in (("in-a-block", None), ("of-another", "in-a-block")):
+        async with get_client() as client:
+            earlier = await client.create_flow_run(
+                rerun_endpoint_tests,
+                parameters={"test_ids": ids(1), "credentials": then},
+                state=Crashed(),
+            )
+        options = RerunOptions(only_failed_of=str(earlier.id))
+        [outcome] = await rerun_endpoint_tests(credentials=own, options=options)
+        assert outcome.outcome is Outcome.ACCEPTED
 
 
 async def test_the_credentials_of_a_group_are_used_for_all_tests_of_the_run(

@@ -13,13 +13,14 @@ import pytest
 from prefect import flow, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.client.schemas.objects import Artifact, FlowRun, State
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Crashed
 
 from flows.rerun import RerunOptions, judge_run_again, rerun_endpoint_tests
 from flows.rerun.command_line import ExitStatus, main
+from flows.rerun.judge_again import _place_of
 from flows.runs.history import recorded
 from tasks.artifacts import times_of
-from tasks.blocks import EndpointTestGroup
+from tasks.blocks import EndpointTestGroup, ThousandEyesCredentials
 from tests.flows.rerun.schema import keeps_to_its_schema
 from tests.flows.rerun.written_runs import crashed_run, ended_run
 from tests.flows.scene import (
@@ -38,6 +39,7 @@ from tests.flows.scene import (
 from thousandeyes.errors import SettingsError
 from thousandeyes.outcomes import Outcome
 from thousandeyes.record import Record
+from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import Behaviour, Fault, Simulator
 from thousandeyes.simulator.faults import ResultFaults
 from thousandeyes.simulator.quota import Quota
@@ -123,6 +125,9 @@ async def test_late_laptops_make_provisional_verdicts_final_and_nothing_is_sent(
     assert (final["verdict"], final["provisional"]) == ("failed", False)
     new = ("endpoint-test-202701", "endpoint-test-202702", SUMMARY, TABLE)
     assert await versions(flow_run_id) == before + Counter(new), "the third test keeps its own"
+    calls = len(simulator.calls)
+    await judge_run_again(str(flow_run_id), return_state=True)
+    assert len(simulator.calls) == calls, "nor is a test that failed read again"
     reports = await times_of([flow_run_id], "endpoint-reruns-")
     assert len(reports) == 1, "the new one is not the run's: it hides no attempt that died"
 
@@ -274,6 +279,16 @@ async def test_a_judging_that_is_cut_short_leaves_the_report_of_the_run_as_it_wa
     assert str(again.message).startswith("1 of 1 provisional verdict is final now")
 
 
+async def test_of_a_run_that_died_before_its_report_the_new_one_stands_at_its_deployment() -> None:
+    async with get_client() as client:
+        deployment = await client.create_deployment(
+            await client.create_flow(rerun_endpoint_tests), name="Of the dead"
+        )
+        died = await client.create_flow_run_from_deployment(deployment)
+    place = await _place_of(died, None)
+    assert (place.deployment, place.ended_run) == ("of-the-dead", died.id)
+
+
 async def test_of_a_subflow_the_new_report_stands_under_the_key_of_the_first(
     late: Late, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,17 +328,42 @@ async def test_a_test_that_was_in_doubt_is_settled_by_its_late_laptops(late: Lat
     assert sent(simulator) == {"202701": 1}
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["its own", "of the run it narrows down"])
 async def test_it_judges_by_the_thresholds_of_the_runs_groups_and_by_its_fail_on(
-    late: Late,
+    late: Late, monkeypatch: pytest.MonkeyPatch, *, named: bool
 ) -> None:
     slow = Behaviour(agents=[0, 1], late_seconds=480, latency_ms=500)
     _, clock = late({"202701": [slow]})
     group = EndpointTestGroup(test_ids=["202701"], thresholds=Thresholds(max_latency_ms=400))
     await group.save("judged-again", overwrite=True)
-    options = RerunOptions(wait_for_results=True, results_deadline_minutes=0.03, fail_on=[])
-    state = await rerun_endpoint_tests([], ["judged-again"], options=options, return_state=True)
+    known = ThousandEyesSettings()
+    block = ThousandEyesCredentials(token=known.token, base_url=known.base_url)
+    await block.save("judged-again", overwrite=True)
+    monkeypatch.delenv("TE_TOKEN")
+    groups = ["judged-again"]
+    async with get_client() as client:
+        earlier = await client.create_flow_run(
+            rerun_endpoint_tests,
+            parameters={"groups": groups, "credentials": "gone-by-now"},
+            state=Crashed(),
+        )
+    options = RerunOptions(
+        wait_for_results=True,
+        results_deadline_minutes=0.03,
+        fail_on=[],
+        thresholds=Thresholds(max_loss_percent=50),
+        only_failed_of=None if named else str(earlier.id),
+    )
+    state = await rerun_endpoint_tests(
+        groups=groups if named else [],
+        credentials="judged-again",
+        options=options,
+        return_state=True,
+    )
     clock.ahead = 1200
     again = await judge_run_again(str(id_of(state)), return_state=True)
+    summary = str((await artifacts_of(id_of(state)))[SUMMARY].data)
+    assert "1 test was judged by thresholds of its group, not by this run's." in summary
     assert again.is_completed()
     assert "(passed before, failed now). 0 of 1 tests passed; tolerated" in str(again.message)
 

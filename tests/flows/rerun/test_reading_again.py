@@ -10,7 +10,7 @@ from flows.rerun.reading_again import LONGEST
 from tests.flows.rerun.test_results import ALL_ONLINE, HTTP, IDS, NETWORK, verdict_of
 from tests.flows.rerun.world import NOON, World
 from thousandeyes.client import ThousandEyesClient
-from thousandeyes.simulator import Behaviour
+from thousandeyes.simulator import Behaviour, Fault
 from thousandeyes.simulator.faults import ResultFaults
 
 LATE = Behaviour(agents=list(range(5)), late_seconds=480, loss=100)
@@ -27,6 +27,24 @@ def test_late_laptops_count_and_the_verdict_is_final(test_id: str, skew: float) 
     assert (verdict.name, verdict.agents_answered, verdict.provisional) == ("failed", 25, False)
     assert world.known == [test_id]
     assert not any(call.path.endswith("/run") for call in world.simulator.calls)
+
+
+def test_results_that_all_came_late_are_linked_to_with_their_round() -> None:
+    world = World(tests=IDS, agents_of={NETWORK: [Behaviour(late_seconds=480)]}, **ALL_ONLINE)
+    record = world.rerun([NETWORK], wait_for_results=True)[NETWORK]
+    assert "roundId=" not in str(record.app_link)
+    world.read_again([record], after=1200)
+    assert f"roundId={int(NOON)}" in str(record.app_link)
+
+
+def test_a_doubt_that_no_result_settles_stays_as_it_was_and_has_no_verdict() -> None:
+    lost = Fault(replies=["dropped_before"])
+    world = World(tests=IDS, faults={NETWORK: lost}, **ALL_ONLINE)
+    record = world.rerun([NETWORK], wait_for_results=True, delivery="at_most_once")[NETWORK]
+    before = replace(record)
+    assert world.read_again([record], after=1200, delivery="at_most_once") == ""
+    assert record == before
+    assert (record.outcome, record.verdict) == ("unknown", None)
 
 
 def test_who_never_answered_and_is_offline_by_now_is_told_without_a_word_of_a_deadline() -> None:

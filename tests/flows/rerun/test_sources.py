@@ -174,6 +174,10 @@ class TestName:
         assert sent(simulator) == {}
         await run(ids(1), name_pattern="*")
         assert sent(simulator) == {"202701": 1}
+        await EndpointTestGroup(test_ids=ids(1)).save("beside-a-pattern", overwrite=True)
+        options = RerunOptions(name_pattern="*")
+        await rerun_endpoint_tests(groups=["beside-a-pattern"], options=options)
+        assert sent(simulator) == {"202701": 2}
 
 
 class TestOnlyFailed:
@@ -309,6 +313,50 @@ class TestOnlyFailed:
             await client.set_flow_run_state(then, Crashed(), force=True)
         assert await would_send(**again) == {"202702", "202703"}, "these are not sent again"
 
+    @pytest.mark.parametrize(
+        ("then", "named", "sends"),
+        [
+            ({"delivery": "at_most_once"}, [], {"202701", "202702", "202703"}),
+            ({}, [], {"202702", "202703"}),
+            ({"wait_for_results": True}, [], set()),
+            ({"skip_if_run_within_minutes": 5}, [], set()),
+            ({}, ["202703", "202701"], set()),
+        ],
+        ids=["it told before each call", "in order", "waited", "skipped", "another order"],
+    )
+    async def test_of_a_run_that_died_sends_no_test_that_it_may_have_sent_without_a_record(
+        self, then: dict[str, Any], named: list[str], sends: set[str]
+    ) -> None:
+        parameters = {"test_ids": ids(3), "options": {"max_in_flight": 1} | then}
+        async with get_client() as client:
+            died = await client.create_flow_run(
+                rerun_endpoint_tests, parameters=parameters, state=Running()
+            )
+            await client.set_flow_run_state(died.id, Crashed(), force=True)
+        again = {"only_failed_of": str(died.id), "delivery": "at_most_once"}
+        assert await would_send(named, **again) == sends
+
+    async def test_keeps_a_doubt_that_a_run_which_did_not_get_through_says_nothing_of(
+        self,
+    ) -> None:
+        quick = {"delivery": "at_most_once"}
+        first = await ended_run({"202701": Outcome.UNKNOWN}, **quick)
+        unheard = {"202701": Outcome.UNREACHABLE}
+        second = await ended_run(unheard, ids(1), only_failed_of=str(first), **quick)
+        assert await would_send(only_failed_of=str(second), **quick) == set()
+
+    async def test_of_a_run_that_referred_to_its_own_deployment_is_of_the_run_before_it(
+        self, simulate: Simulate
+    ) -> None:
+        simulate(tests=ids(6), faults=ANSWERS)
+        of_its_own: dict[str, object] = {"only_failed_of": "rerun-endpoint-tests/interrupted"}
+        await executed(await deployed_run(ids(2), {}))
+        died = await deployed_run([], of_its_own)
+        async with get_client() as client:
+            await client.set_flow_run_state(died, Running(), force=True)
+            await client.set_flow_run_state(died, Crashed(), force=True)
+        assert await would_send(only_failed_of=str(died)) == {"202702"}
+
     async def test_of_a_dry_run_is_refused(self, simulate: Simulate) -> None:
         simulator = simulate(tests=ids(1))
         looked = id_of(await run(ids(1), dry_run=True))
@@ -400,13 +448,22 @@ class TestOnlyFailed:
         else:
             assert set(sent(simulator).values()) == {1}, "what was under way is left in doubt"
 
-    @pytest.mark.parametrize("refused", [["no ID!"], []], ids=["no ID", "no tests"])
-    async def test_of_a_deployment_passes_over_runs_that_failed_for_a_mistake_in_them(
-        self, simulate: Simulate, refused: list[str]
+    @pytest.mark.parametrize(
+        ("test_ids", "options"),
+        [(["no ID!"], {}), ([], {}), (ids(3), {"dry_run": True})],
+        ids=["no ID", "no tests", "a dry run"],
+    )
+    async def test_of_a_deployment_passes_over_runs_that_sent_nothing(
+        self,
+        simulate: Simulate,
+        monkeypatch: pytest.MonkeyPatch,
+        test_ids: list[str],
+        options: dict[str, object],
     ) -> None:
+        monkeypatch.setattr("flows.rerun.earlier._PAGE", 1)
         simulate(tests=ids(6), faults=ANSWERS)
         await executed(await deployed_run(ids(3), {}))
-        await executed(await deployed_run(refused, {}))
+        await executed(await deployed_run(test_ids, options))
         for named in ([], ids(3)):
             sends = await would_send(named, only_failed_of="rerun-endpoint-tests/interrupted")
             assert sends == {"202702", "202703"}

@@ -10,6 +10,9 @@ from prefect.client.schemas.responses import SetStateStatus
 from prefect.states import Cancelled, Crashed, Paused, Pending, Running, Suspended
 
 from flows.runs.history import cancelled_before, died_unseen, runs_of
+from tasks.artifacts import record_outcome
+from thousandeyes.outcomes import Outcome
+from thousandeyes.record import Record
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -18,7 +21,9 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 def measure() -> None: ...
 
 
-async def child(parent: FlowRun, task_key: str, call: int | str = 0) -> FlowRun:
+async def child(
+    parent: FlowRun, task_key: str, call: int | str = 0, deployment: UUID | None = None
+) -> FlowRun:
     """Make a subflow run as Prefect's engine does."""
     tracking: Task[[], None] = Task(lambda: None, name="measure")
     tracking.task_key = task_key
@@ -26,6 +31,10 @@ async def child(parent: FlowRun, task_key: str, call: int | str = 0) -> FlowRun:
         task_run = await client.create_task_run(
             tracking, parent.id, str(call), name=f"measure-{call}", state=Pending()
         )
+        if deployment:
+            return await client.create_flow_run_from_deployment(
+                deployment, parent_task_run_id=task_run.id
+            )
         return await client.create_flow_run(measure, parent_task_run_id=task_run.id)
 
 
@@ -77,6 +86,8 @@ async def test_a_prefect_server_that_is_away_is_waited_for() -> None:
 
 async def test_another_call_another_function_and_another_parent_are_other_runs() -> None:
     above = await parent()
+    await begin(above)
+    await begin(above)
     one = await child(above, "measure-0a1b")
     await child(above, "measure-0a1b", call=1)
     await child(above, "other_function-0a1b")
@@ -92,6 +103,31 @@ async def test_a_call_inside_a_task_is_found_although_prefect_does_not_number_it
     await begin(above)
     again = await child(above, "measure-0a1b", call=str(uuid4()))
     assert await runs_of(again) == await runs_of(first) == [first.id, again.id]
+
+
+async def test_runs_of_a_deployment_are_told_apart_by_the_number_of_their_call() -> None:
+    """In the second attempt, an idempotency key found the run of the first call again."""
+    above = await parent()
+    async with get_client() as client:
+        deployment = await client.create_deployment(await client.create_flow(measure), "called")
+    await begin(above)
+    first, second = [await child(above, "measure-0a1b", n, deployment) for n in range(2)]
+    await begin(above)
+    again = await child(above, "measure-0a1b", 1, deployment)
+    assert await runs_of(first) == [first.id]
+    assert await runs_of(again) == [second.id, again.id]
+
+
+async def test_a_run_that_prefect_executes_again_is_a_call_of_the_later_attempt_too() -> None:
+    above = await parent()
+    await begin(above)
+    first = await child(above, "measure-0a1b")
+    await begin(first)
+    await begin(above)
+    await begin(first)
+    next_one = await child(above, "measure-0a1b", call=1)
+    assert await attempts(first) == {first.id}
+    assert await attempts(next_one) == {next_one.id}
 
 
 async def test_a_parent_that_was_itself_called_by_a_retried_one_is_continued_too() -> None:
@@ -133,6 +169,22 @@ async def test_a_run_that_died_began_with_its_first_attempt_whichever_goes_on_wi
     assert died
     assert died.began == first.start_time < again.start_time
     assert await died_unseen(await parent()) is None
+
+
+async def test_what_the_attempt_that_died_told_counts_and_not_what_those_before_it_did() -> None:
+    run = await parent()
+    async with get_client() as client:
+        for test_id in ("1", "2"):
+            await client.set_flow_run_state(run.id, Running(), force=True)
+            await record_outcome(Record(test_id, outcome=Outcome.NOT_FOUND), ended_run=run.id)
+            await client.set_flow_run_state(run.id, Crashed(), force=True)
+        ended = await died_unseen(await client.read_flow_run(run.id), under_way=False)
+        await client.set_flow_run_state(run.id, Running(), force=True)
+        goes_on = await died_unseen(await client.read_flow_run(run.id))
+    assert ended
+    assert goes_on
+    assert ended.attempts == goes_on.attempts == 2
+    assert ended.told == goes_on.told == {"2"}
 
 
 async def test_a_summary_that_was_written_twice_hides_no_attempt_that_died() -> None:
