@@ -131,7 +131,7 @@ def _answers(
 
 
 def _untold(agents: Iterable[list[Measured]]) -> Iterator[str]:
-    """Yield the error, or nothing, of each agent that measured nothing though ICMP isn't blocked."""
+    """Yield the error, or "", of each agent that measured nothing for another reason than ICMP."""
     for rows in agents:
         nothing = [row for row in rows if not is_measured(row)]
         if nothing and not any(isinstance(r, NetworkRound) and r.is_icmp_blocked for r in nothing):

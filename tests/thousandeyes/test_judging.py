@@ -35,6 +35,9 @@ def http(agent: str = "a", round_id: int = 60, **told: Any) -> HttpRound:
     return HttpRound(test_id="1", agent_id=agent, round_id=round_id, **told)
 
 
+FINE_HTTP = http("good-0", response_code=200)
+
+
 def verdict_on(
     *rows: Measured,
     expected: int | None = None,
@@ -290,14 +293,14 @@ def test_the_worst_agents_come_first_with_their_worst_reason_first() -> None:
             "no_data: none of 3 expected agents answered (3 with network results only)",
         ),
         (
-            verdict_on(*good(2), http("good-0", response_code=200), expected=2, is_http=True),
+            verdict_on(*good(2), FINE_HTTP, expected=2, is_http=True),
             (
                 "passed: 1 of 1 agents passed (1 more did not answer, 1 of them with network "
                 "results only)"
             ),
         ),
         (
-            verdict_on(*good(2), http("good-0", response_code=200), min_agents=2, is_http=True),
+            verdict_on(*good(2), FINE_HTTP, min_agents=2, is_http=True),
             (
                 "timed_out: 1 agents answered and no more came, at least 2 needed "
                 "(1 with network results only)"
@@ -427,14 +430,14 @@ def test_of_many_agents_that_failed_the_reasons_are_counted(
             "no_data: no agent answered (provisional: some may still answer)",
         ),
         (
-            verdict_on(*good(2), http("good-0", response_code=200), expected=2, too_early=True, is_http=True),
+            verdict_on(*good(2), FINE_HTTP, expected=2, too_early=True, is_http=True),
             (
                 "passed: 1 of 1 agents passed (provisional: 1 more may still answer, 1 of "
                 "them with network results only)"
             ),
         ),
         (
-            verdict_on(*good(2), http("good-0", response_code=200), expected=1, too_early=True, is_http=True),
+            verdict_on(*good(2), FINE_HTTP, expected=1, too_early=True, is_http=True),
             (
                 "passed: 1 of 1 agents passed (provisional: 1 more may still answer, 1 of "
                 "them with network results only)"
@@ -497,7 +500,7 @@ def test_a_score_beside_an_error_is_a_measurement_and_judged_as_one() -> None:
         (http(score=Score(application_score=0)), True),
     ],
 )
-def test_a_row_without_any_metric_has_measured_nothing(row: Measured, measured: bool) -> None:
+def test_a_row_without_any_metric_has_measured_nothing(row: Measured, *, measured: bool) -> None:
     note = "" if measured else " (1 measured nothing)"
     assert verdict_on(row).sentence == f"passed: 1 of 1 agents passed{note}"
 
