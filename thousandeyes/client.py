@@ -148,6 +148,7 @@ class ThousandEyesClient(Caller):
         calls: Iterable[object],
     ) -> AsyncIterator[AgentsPage]:
         first = params = {"max": str(AGENTS_PER_PAGE)}
+        seen: set[str] = set()
         for _ in calls:
             try:
                 told = await self.read(method, path, params=params, body=body, aid=aid)
@@ -159,9 +160,12 @@ class ThousandEyesClient(Caller):
                 continue
             agents = _items(told, f"{method} {path}", "agents", Agent)
             cursor = next_cursor(told)
-            yield AgentsPage(agents, total_of(told, "totalAgents"), cursor is None)
-            if cursor is None or cursor == params.get("cursor"):
+            total, again = total_of(told, "totalAgents"), cursor in seen
+            # A page that links to one that was read is the last, if a total shows what is missing.
+            yield AgentsPage(agents, total, cursor is None or (again and total is not None))
+            if cursor is None or again:
                 return
+            seen.add(cursor)
             params = {**params, "cursor": cursor}
 
     async def path(self, test_id: str, agent_id: str, round_id: int, aid: str | None = None) -> Any:  # noqa: ANN401 - JSON

@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from thousandeyes.errors import ReplyLost
+from thousandeyes.errors import InvalidCall, ReplyLost
 from thousandeyes.rounds import HttpRound, Measured, NetworkRound, rows_of
 
 RESULTS: Final = "/endpoint/test-results/scheduled-tests"
@@ -32,6 +32,8 @@ never end, the read must not take more than that from everybody else."""
 MOST_ROWS: Final = 100_000
 """The most rows of one read: 100 MB. A read is for at most 200 tests; with 25 agents each, in 5
 rounds, these have 25,000 rows."""
+ROWS_PER_PAGE: Final = 500
+"""What a page is asked for: the most rows of one read then fit in the most pages."""
 _LONGEST_LINK: Final = 5_000
 
 Read = Callable[..., Awaitable[Any]]
@@ -86,7 +88,8 @@ async def rounds(
         return  # to the API, an empty filter means all tests
     # `endDate` defaults to the server's own now; by our clock, now might be before `startDate`.
     dates = {"startDate": first} | ({} if until is None else {"endDate": int(until)})
-    params = {name: _date(moment) for name, moment in dates.items()}
+    asked = {name: _date(moment) for name, moment in dates.items()}
+    params = first_page = asked | {"max": str(ROWS_PER_PAGE)}
     body = {
         "searchFilters": {"testId": sorted(tests)},
         "searchSort": [{"sort": "round-id", "order": "desc"}],
@@ -95,16 +98,22 @@ async def rounds(
     seen: set[str] = set()
     rows_read = 0
     for _ in range(MOST_PAGES):
-        reply = await read("POST", path, params=params, body=body, aid=aid)
+        try:
+            reply = await read("POST", path, params=params, body=body, aid=aid)
+        except InvalidCall:
+            if params is not first_page:
+                raise
+            # The description names no limit for `max`. If the API has one, it picks the size.
+            params = asked
+            continue
         items = reply.get("results") or [] if isinstance(reply, dict) else None
         if not isinstance(items, list):
             raise ReplyLost(f"POST {path} answered without readable results")
+        told = rows_of(items, _ROWS[kind], only_test)
+        if items and not told:
+            raise ReplyLost(f"POST {path} answered with {len(items)} rows, none of them readable")
         # An API may return more than it was asked for.
-        rows: list[Measured] = [
-            row
-            for row in rows_of(items, _ROWS[kind], only_test)
-            if row.round_id >= first and row.test_id in tests
-        ]
+        rows = [row for row in told if row.round_id >= first and row.test_id in tests]
         rows_read += len(rows)
         if rows_read > MOST_ROWS:
             raise ReplyLost(f"POST {path} has more than {MOST_ROWS} rows")

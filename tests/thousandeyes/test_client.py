@@ -737,6 +737,26 @@ class TestAgents:
         assert len(server.requests) == 2
         assert "cursor=x" in server.requests[1]
 
+    @pytest.mark.parametrize(("total", "shortfall"), [(2, ""), (3, "counts 3 agents and lists 2")])
+    async def test_a_page_that_links_to_one_before_is_the_last_if_there_is_a_count(
+        self, total: int, shortfall: str
+    ) -> None:
+        bodies = [
+            json.dumps(
+                {
+                    "agents": [{"id": agent_id}],
+                    "totalAgents": total,
+                    "_links": {"next": {"href": f"/?cursor={cursor}"}},
+                }
+            )
+            for agent_id, cursor in ("ax", "by", "bx")
+        ]
+        async with wire(*map(says, bodies)) as server, client_of(server) as client:
+            fleet = await self.read(client)
+        assert len(server.requests) == 3
+        assert fleet.complete is (not shortfall)
+        assert shortfall in fleet.shortfall
+
     async def test_of_account_groups_of_their_own(self) -> None:
         async with wire(says('{"agents": []}')) as server, client_of(server) as client:
             assert not (await self.read(client, aid="34")).names

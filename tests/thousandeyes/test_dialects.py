@@ -15,7 +15,7 @@ from tests.thousandeyes.agents import every_agent
 from tests.thousandeyes.wire import says, wire
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.definitions import AgentToServerTest
-from thousandeyes.errors import CallFailed, InvalidCall, NotFound, TokenRefused
+from thousandeyes.errors import CallFailed, InvalidCall, NotFound, ReplyLost, TokenRefused
 from thousandeyes.record import Record
 from thousandeyes.results import Kind, rounds
 from thousandeyes.rounds import Measured
@@ -158,9 +158,15 @@ async def test_a_row_that_names_another_test_is_not() -> None:
 
 
 async def test_among_several_tests_a_row_that_names_none_is_nobody_s() -> None:
-    async with answering({"results": [ROW]}) as client:
+    async with answering({"results": [ROW, ROW | {"testId": "8"}]}) as client:
         pages = rounds(client.read, Kind.NETWORK, ["7", "8"], since=0)
-        assert [row async for page in pages for row in page.rows] == []
+        assert [row.test_id async for page in pages for row in page.rows] == ["8"]
+
+
+async def test_if_no_row_can_be_read_the_results_could_not_be_read() -> None:
+    async with answering({"results": [ROW, ROW]}) as client:
+        with pytest.raises(ReplyLost, match="answered with 2 rows, none of them readable"):
+            await anext(rounds(client.read, Kind.NETWORK, ["7", "8"], since=0))
 
 
 async def test_a_simulators_rows_without_a_test_are_the_one_test_s() -> None:

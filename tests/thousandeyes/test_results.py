@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from tests.thousandeyes.steady import steady
-from thousandeyes.errors import ReplyLost
+from thousandeyes.errors import InvalidCall, ReplyLost
 from thousandeyes.judging import judge
 from thousandeyes.outcomes import VerdictName
 from thousandeyes.replies import Reply, read
@@ -210,7 +210,7 @@ async def test_every_page_is_asked_for_with_the_same_query_and_body() -> None:
     api = Canned(page(WHO, cursor="a"), page(WHO, cursor="b"), page())
     await every(rounds(api.read, Kind.NETWORK, ["1"], since=100))
     first, *others = api.calls
-    assert first[0] == {"startDate": "1970-01-01T00:01:00Z"}
+    assert first[0] == {"startDate": "1970-01-01T00:01:00Z", "max": "500"}
     assert first[1] == {
         "searchFilters": {"testId": ["1"]},
         "searchSort": [{"sort": "round-id", "order": "desc"}],
@@ -222,7 +222,21 @@ async def test_the_last_round_to_read_is_told_to_the_api() -> None:
     api = Canned(page(WHO))
     await every(rounds(api.read, Kind.NETWORK, ["1"], since=100, until=180.0))
     [(params, _)] = api.calls
-    assert params == {"startDate": "1970-01-01T00:01:00Z", "endDate": "1970-01-01T00:03:00Z"}
+    dates = {"startDate": "1970-01-01T00:01:00Z", "endDate": "1970-01-01T00:03:00Z"}
+    assert params == {**dates, "max": "500"}
+
+
+async def test_an_api_that_refuses_so_large_a_page_chooses_its_size() -> None:
+    asked: list[dict[str, str]] = []
+
+    async def read(*_: object, params: dict[str, str], **__: object) -> object:
+        asked.append(params)
+        if "max" in params:
+            raise InvalidCall("400: max is too large", status=400)
+        return page(WHO)
+
+    assert await pages_of(rounds(read, Kind.NETWORK, ["1"], since=0)) == [1]
+    assert ["max" in params for params in asked] == [True, False]
 
 
 async def test_a_caller_may_stop_early() -> None:
