@@ -1,6 +1,6 @@
-"""What to expect of a test's run: which kinds of results, and from how many agents. Pure."""
+"""What to expect of a test's run: which kinds of results, and from which agents. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Final
 
 from thousandeyes.fleet import MOST_CHOSEN, Fleet
@@ -22,11 +22,11 @@ def is_http(test: EndpointTest | None) -> bool:
     return test is not None and test.type == _HTTP
 
 
-def expected_agents(test: EndpointTest | None, fleet: Fleet | None) -> int | None:
-    """Return how many agents should answer; None if that isn't known.
+def expected_agents(test: EndpointTest | None, fleet: Fleet | None) -> Set[str] | int | None:
+    """Return the agents that should answer, or only how many; None if neither is known.
 
-    The number may be too high for a test with labels or tags, because it isn't known here which
-    agents these select.
+    They may be too many for a test with labels or tags, because it isn't known here which agents
+    these select.
 
     Args:
         test: The test's definition, if the API lists it.
@@ -36,8 +36,8 @@ def expected_agents(test: EndpointTest | None, fleet: Fleet | None) -> int | Non
     if fleet is None:
         return None
     chosen = test.agents if test else None
-    may = len(fleet.online.intersection(chosen)) if chosen else len(fleet.online)
-    if test and test.max_machines is not None and may >= test.max_machines:
+    may = fleet.online.intersection(chosen) if chosen else fleet.online
+    if test and test.max_machines is not None and len(may) >= test.max_machines:
         return test.max_machines
     is_known = fleet.knows(chosen) if chosen else fleet.complete
     return may if is_known else None

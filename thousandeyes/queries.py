@@ -59,9 +59,9 @@ class Query:
         # How many HTTP results will come isn't known, because the tests' types may not be.
         if total is None or self.kind is not Kind.NETWORK or self.unchanged(total):
             return False
-        if not all(test.expected and test.may_postpone for test in tests):
+        if not all(test.agents_expected and test.may_postpone for test in tests):
             return False
-        return total < sum(test.expected or 0 for test in tests)
+        return total < sum(test.agents_expected or 0 for test in tests)
 
     def postpone(self, total: int | None) -> None:
         """Leave the rest for the next look."""

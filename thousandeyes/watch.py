@@ -7,7 +7,7 @@ takes a call from the organization's quota.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -50,8 +50,8 @@ class AwaitedTest:
         kinds: The kinds of results that the test may have.
         gives_up_at: When the last look is due.
         next_poll: When the next look is due.
-        expected: How many agents should answer; None or 0 if unknown. Then the test is done when no
-            new row has come for a while.
+        expected: The agents that should answer, or only how many; None or nobody if unknown. Then
+            the test is done when no new row has come for a while.
         any_row_will_do: Whether a single row is enough.
         aid: The test's account group; by default the client's own.
         interval: Seconds between the test's rounds.
@@ -65,7 +65,7 @@ class AwaitedTest:
     kinds: frozenset[Kind]
     gives_up_at: float
     next_poll: float
-    expected: int | None = None
+    expected: Set[str] | int | None = None
     any_row_will_do: bool = False
     aid: str | None = None
     interval: int = ROUND_SECONDS
@@ -87,6 +87,14 @@ class AwaitedTest:
     def rows(self) -> list[Measured]:
         """The rows that count, of all kinds."""
         return [row for kind in self.kinds for row in self._counting(kind)]
+
+    @property
+    def agents_expected(self) -> int | None:
+        """How many agents should answer, with those that did so unexpectedly; None if unknown."""
+        if not isinstance(self.expected, Set):
+            return self.expected
+        answered = set[str]().union(*(known.agents for known in self._known.values()))
+        return len(self.expected) + len(answered - self.expected)
 
     @property
     def complete(self) -> bool:
@@ -176,8 +184,11 @@ class AwaitedTest:
         return self.rounds_after < row.round_id <= self.rounds_until
 
     def _may_grow(self, known: _Rows) -> bool:
-        all_answered = bool(self.expected) and len(known.agents) >= (self.expected or 0)
-        return not all_answered and known.quiet < QUIET_POLLS
+        if isinstance(self.expected, Set):  # one that woke up since doesn't stand for another
+            all_answered = self.expected <= known.agents
+        else:
+            all_answered = len(known.agents) >= (self.expected or 0)
+        return not (self.expected and all_answered) and known.quiet < QUIET_POLLS
 
 
 class Watch:

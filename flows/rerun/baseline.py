@@ -4,7 +4,7 @@ Later it shows which results are the run's own.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Final
 
@@ -80,8 +80,8 @@ class Baseline:
             await self._look_for_agents(grouped([*to_send, *left_open], lambda one: one.aid))
         await self._look_for_rounds(to_send, died)
 
-    def expected_agents(self, record: Record) -> int | None:
-        """Return how many agents should answer for a test; None if unknown."""
+    def expected_agents(self, record: Record) -> Set[str] | int | None:
+        """Return the agents that should answer for a test, or how many; None if unknown."""
         fleet = self._fleets.get(record.aid)
         return self._options.expected_agents or expected_agents(
             self.tests.get(record.test_id), fleet

@@ -100,7 +100,7 @@ class Judging:
         return judge(
             watched.rows,
             self.thresholds.get(record.test_id, self.options.thresholds),
-            expected=watched.expected,
+            expected=watched.agents_expected,
             complete=complete,
             too_early=too_early,
             is_http=watched.is_http,

@@ -49,6 +49,24 @@ class TestOneTest:
         assert test.complete
         assert not test.over
 
+    def test_one_that_answers_unexpectedly_does_not_stand_for_one_that_is_awaited(self) -> None:
+        test = watched(expected={"a", "b"}, kinds=frozenset({NETWORK}))
+        assert test.agents_expected == 2
+        look(test, 10, row(NETWORK, "a"), row(NETWORK, "woken up"))
+        assert not test.complete
+        assert test.agents_expected == 3
+        look(test, 30, row(NETWORK, "b"))
+        assert test.complete
+        assert test.agents_expected == 3
+
+    def test_if_nobody_is_online_it_is_complete_when_no_more_answers_come(self) -> None:
+        test = watched(expected=set(), kinds=frozenset({NETWORK}))
+        look(test, 10, row(NETWORK, "woken up"))
+        assert not test.complete
+        look(test, 30)
+        look(test, 70)
+        assert test.complete
+
     def test_a_round_beyond_its_own_is_known_and_does_not_count(self) -> None:
         test = watched(expected=2, kinds=frozenset({NETWORK}), rounds_until=ROUND)
         look(test, 10, row(NETWORK, "a"), row(NETWORK, "b", ROUND + 60))
