@@ -85,7 +85,7 @@ async def test_an_event_starts_the_after_change_deployment_with_its_payload(
         # Prefect knows an automation a moment after it is switched on, and no call tells when.
         await tell_of_a_change({"groups": [group]})
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(300):
+            async with asyncio.timeout(60):
                 return await next_run_of(AFTER_CHANGE, known)
         return None
 
