@@ -100,7 +100,7 @@ async def _apply(entry: Entry) -> None:
             pass
 
 
-async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 180) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 600) -> Any:
     """Wait until a condition returns something, and return it; the time bounds what would hang."""
     async with asyncio.timeout(seconds):
         while True:
