@@ -86,7 +86,6 @@ class ReadingAgain:
         own = baseline.own_rounds(record, others)
         if own is None:
             return None
-        before = record.verdict.agents_expected if record.verdict else None
         test = baseline.tests.get(record.test_id)
         return AwaitedTest(
             record.test_id,
@@ -94,8 +93,6 @@ class ReadingAgain:
             kinds_of(test),
             gives_up_at=_NOW,
             next_poll=_NOW,
-            # The agents online now need not be those that were online then.
-            expected=self._judging.options.expected_agents or before,
             aid=record.aid,
             interval=baseline.interval(record),
             rounds_until=own.until,
@@ -108,6 +105,10 @@ class ReadingAgain:
             self._judging.settle(record, watched)
         if record.outcome is not Outcome.ACCEPTED:
             return
+        # Only now, lest reading end once so many have answered. The agents online now need not be
+        # those that were online then.
+        expected = self._judging.options.expected_agents
+        watched.expected = expected or (before.agents_expected if before else None)
         too_early = self._judging.baseline.is_too_early(record)
         found = self._judging.verdict_on(record, watched, complete=True, too_early=too_early)
         # Some of these have not answered if it is an HTTP test, which may not have been known.

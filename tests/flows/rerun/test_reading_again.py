@@ -106,6 +106,18 @@ def test_what_is_new_though_not_final_is_written_down_too() -> None:
     assert world.known == [], "nothing is new"
 
 
+@pytest.mark.parametrize("test_id", IDS[:2])
+def test_more_agents_than_were_expected_count_though_their_results_are_on_a_later_page(
+    test_id: str,
+) -> None:
+    world = World(tests=IDS, agents_of={test_id: [LATE]}, page_size=22, **ALL_ONLINE)
+    records = world.rerun([test_id], wait_for_results=True, expected_agents=22)
+    assert verdict_of(records[test_id]).provisional
+    world.read_again(records.values(), after=1200, expected_agents=22)
+    verdict = verdict_of(records[test_id])
+    assert (verdict.agents_expected, verdict.agents_answered, verdict.failed) == (22, 25, 5)
+
+
 def test_without_a_verdict_as_many_agents_are_expected_as_the_run_was_told() -> None:
     world = World(tests=IDS, **ALL_ONLINE)
     records = world.rerun([NETWORK], wait_for_results=True)
