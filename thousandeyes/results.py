@@ -56,7 +56,8 @@ _ROWS: Final[Mapping[Kind, type[NetworkRound] | type[HttpRound]]] = {
 class Page(NamedTuple):
     """One page: the rows that were asked for, and how many rows all pages have together.
 
-    `total` is the API's own count (`totalHits`, in replies to filters), None if it gives none.
+    `total` is the API's own count (`totalHits`, in replies to filters), None if it gives none, or
+    one that doesn't cover all pages.
     """
 
     rows: list[Measured]
@@ -114,12 +115,15 @@ async def rounds(
             raise ReplyLost(f"POST {path} answered with {len(items)} rows, none of them readable")
         # An API may return more than it was asked for.
         rows = [row for row in told if row.round_id >= first and row.test_id in tests]
-        rows_read += len(rows)
+        rows_read += len(items)
         if rows_read > MOST_ROWS:
             raise ReplyLost(f"POST {path} has more than {MOST_ROWS} rows")
-        yield Page(rows, total_of(reply, "totalHits"))
-        cursor = next_cursor(reply)
-        if cursor is None or cursor in seen:
+        link, total = next_cursor(reply), total_of(reply, "totalHits")
+        cursor = None if link in seen else link
+        # A count that is reached before the last page may be capped, or be of one page.
+        covers_all = total is not None and rows_read + (cursor is not None) <= total
+        yield Page(rows, total if covers_all else None)
+        if cursor is None:
             return
         seen.add(cursor)
         params = {**params, "cursor": cursor}

@@ -156,6 +156,21 @@ def test_of_what_is_known_already_one_page_is_read() -> None:
     assert len(done.tests["1"][1].rows) == 3
 
 
+@pytest.mark.parametrize("expected", [None, 9])
+@pytest.mark.parametrize("totals", [[2, 2, 2], [2, 2, 1], [4, 4, 4]], ids=str)
+def test_a_count_that_is_reached_before_the_last_page_ends_no_reading(
+    totals: list[int], expected: int | None
+) -> None:
+    """Such a count is of one page, or never goes beyond a certain number."""
+    pages = [
+        page(row(agent="a"), row(agent="b"), total=totals[0], cursor="1"),
+        page(row(agent="c"), row(agent="d"), total=totals[1], cursor="2"),
+        page(row(agent="e"), total=totals[2]),
+    ]
+    done = awaited(Api(lambda _, __, cursor: pages[int(cursor or 0)]), watched(expected=expected))
+    assert {one.agent_id for one in done.tests["1"][1].rows} == {*"abcde"}
+
+
 def test_while_rows_still_come_the_other_pages_are_left_for_later() -> None:
     totals = [3, 5, 7, 7, 7]
 

@@ -403,3 +403,18 @@ async def test_clocks_an_hour_apart_change_nothing_by_the_servers_clock(offset: 
 def test_a_total_that_is_no_count_is_missing(told: object, total: int | None) -> None:
     assert total_of({"totalHits": told}, "totalHits") == total
     assert total_of({}, "totalHits") is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "totals"),
+    [([5, 5, 5], [5, 5, 5]), ([2, 2, 1], [None] * 3), ([4, 4, 4], [4, None, None])],
+    ids=["of all pages", "of one page", "of no more than four"],
+)
+async def test_a_total_that_does_not_cover_all_pages_is_missing(
+    counts: list[int], totals: list[int | None]
+) -> None:
+    pages = [page(WHO, WHO, cursor="a"), page(WHO, WHO, cursor="b"), page(WHO)]
+    told = ({**one, "totalHits": count} for one, count in zip(pages, counts, strict=True))
+    api = Canned(*told)
+    found = [one.total async for one in rounds(api.read, Kind.NETWORK, ["1"], since=0)]
+    assert found == totals
