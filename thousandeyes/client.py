@@ -9,15 +9,16 @@ from pydantic import ValidationError
 from thousandeyes.caller import READING, Caller
 from thousandeyes.calls import BeforeSending, Call
 from thousandeyes.definitions import InstantTest
-from thousandeyes.errors import CallFailed, InvalidCall, ReplyLost
+from thousandeyes.errors import CallFailed, ReplyLost
 from thousandeyes.families import Family
 from thousandeyes.fleet import AGENTS_PER_PAGE, IDS_PER_CALL, MOST_PAGES, AgentsPage
 from thousandeyes.lists import clean_test_id
 from thousandeyes.models import AccountGroup, Agent, EndpointTest, Listed
+from thousandeyes.paging import next_cursor, pages, total_of
 from thousandeyes.record import Record
 from thousandeyes.redaction import Redactor
 from thousandeyes.replies import confirmation, created_test_id, read
-from thousandeyes.results import RESULTS, next_cursor, total_of
+from thousandeyes.results import RESULTS
 
 TESTS: Final = "/endpoint/tests/scheduled-tests"
 AGENTS: Final = "/endpoint/agents"
@@ -147,26 +148,15 @@ class ThousandEyesClient(Caller):
         aid: str | None,
         calls: Iterable[object],
     ) -> AsyncIterator[AgentsPage]:
-        first = params = {"max": str(AGENTS_PER_PAGE)}
-        seen: set[str] = set()
-        for _ in calls:
-            try:
-                told = await self.read(method, path, params=params, body=body, aid=aid)
-            except InvalidCall:
-                if params is not first:
-                    raise
-                # The description names no limit for `max`. If the API has one, it picks the size.
-                params = {}
-                continue
+        async def ask(params: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
+            return await self.read(method, path, params=params, body=body, aid=aid)
+
+        async for told, goes_on in pages(ask, {}, AGENTS_PER_PAGE, calls):
             agents = _items(told, f"{method} {path}", "agents", Agent)
-            cursor = next_cursor(told)
-            total, again = total_of(told, "totalAgents"), cursor in seen
+            total = total_of(told, "totalAgents")
             # A page that links to one that was read is the last, if a total shows what is missing.
-            yield AgentsPage(agents, total, cursor is None or (again and total is not None))
-            if cursor is None or again:
-                return
-            seen.add(cursor)
-            params = {**params, "cursor": cursor}
+            is_last = not goes_on and (total is not None or next_cursor(told) is None)
+            yield AgentsPage(agents, total, is_last)
 
     async def path(self, test_id: str, agent_id: str, round_id: int, aid: str | None = None) -> Any:  # noqa: ANN401 - JSON
         """Read the path of an agent's round, as JSON. A 429 is raised at once.

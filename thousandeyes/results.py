@@ -17,9 +17,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qs, urlsplit
 
-from thousandeyes.errors import InvalidCall, ReplyLost
+from thousandeyes.errors import ReplyLost
+from thousandeyes.paging import pages, total_of
 from thousandeyes.rounds import HttpRound, Measured, NetworkRound, rows_of
 
 RESULTS: Final = "/endpoint/test-results/scheduled-tests"
@@ -34,7 +34,6 @@ MOST_ROWS: Final = 100_000
 rounds, these have 25,000 rows."""
 ROWS_PER_PAGE: Final = 500
 """What a page is asked for: the most rows of one read then fit in the most pages."""
-_LONGEST_LINK: Final = 5_000
 
 Read = Callable[..., Awaitable[Any]]
 """Makes a call that only reads and returns its JSON: `Caller.read` is one."""
@@ -89,44 +88,35 @@ async def rounds(
         return  # to the API, an empty filter means all tests
     # `endDate` defaults to the server's own now; by our clock, now might be before `startDate`.
     dates = {"startDate": first} | ({} if until is None else {"endDate": int(until)})
-    asked = {name: _date(moment) for name, moment in dates.items()}
-    params = first_page = asked | {"max": str(ROWS_PER_PAGE)}
     body = {
         "searchFilters": {"testId": sorted(tests)},
         "searchSort": [{"sort": "round-id", "order": "desc"}],
     }
     only_test = next(iter(tests)) if len(tests) == 1 else None
-    seen: set[str] = set()
     rows_read = 0
-    for _ in range(MOST_PAGES):
-        try:
-            reply = await read("POST", path, params=params, body=body, aid=aid)
-        except InvalidCall:
-            if params is not first_page:
-                raise
-            # The description names no limit for `max`. If the API has one, it picks the size.
-            params = asked
-            continue
+
+    async def ask(params: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
+        return await read("POST", path, params=params, body=body, aid=aid)
+
+    asked = {name: _date(moment) for name, moment in dates.items()}
+    async for reply, goes_on in pages(ask, asked, ROWS_PER_PAGE, range(MOST_PAGES)):
         items = reply.get("results") or [] if isinstance(reply, dict) else None
         if not isinstance(items, list):
             raise ReplyLost(f"POST {path} answered without readable results")
         told = rows_of(items, _ROWS[kind], only_test)
         if items and not told:
             raise ReplyLost(f"POST {path} answered with {len(items)} rows, none of them readable")
-        # An API may return more than it was asked for.
-        rows = [row for row in told if row.round_id >= first and row.test_id in tests]
         rows_read += len(items)
         if rows_read > MOST_ROWS:
             raise ReplyLost(f"POST {path} has more than {MOST_ROWS} rows")
-        link, total = next_cursor(reply), total_of(reply, "totalHits")
-        cursor = None if link in seen else link
+        # An API may return more than it was asked for.
+        rows = [row for row in told if row.round_id >= first and row.test_id in tests]
+        total = total_of(reply, "totalHits")
         # A count that is reached before the last page may be capped, or be of one page.
-        covers_all = total is not None and rows_read + (cursor is not None) <= total
+        covers_all = total is not None and rows_read + goes_on <= total
         yield Page(rows, total if covers_all else None)
-        if cursor is None:
+        if not goes_on:
             return
-        seen.add(cursor)
-        params = {**params, "cursor": cursor}
     raise ReplyLost(f"POST {path} has more than {MOST_PAGES} pages")
 
 
@@ -143,33 +133,3 @@ def first_round(since: float, interval: int = ROUND_SECONDS) -> int:
             divisible by the test frequency", say the documents of the API's earlier version.
     """
     return int(since // interval) * interval
-
-
-def next_cursor(body: object) -> str | None:
-    """Return the cursor of the next page, if a reply has one.
-
-    Nothing else of the link is used, because it could send the token to another host.
-
-    Raises:
-        ReplyLost: The link is longer than any URL.
-    """
-    links = body.get("_links") if isinstance(body, dict) else None
-    link = links.get("next") if isinstance(links, dict) else None
-    href = link.get("href") if isinstance(link, dict) else None
-    if not isinstance(href, str):
-        return None
-    if len(href) > _LONGEST_LINK:  # it would not fit in a URL, and Python caches what it splits
-        raise ReplyLost(f"the link to the next page has {len(href)} characters")
-    try:
-        [cursor, *_] = parse_qs(urlsplit(href).query)["cursor"]
-    except (KeyError, ValueError):
-        return None
-    return cursor or None
-
-
-def total_of(body: Mapping[str, object], name: str) -> int | None:
-    """Return how many items the API counts over all pages; None if the field holds no number."""
-    total = body.get(name)
-    if isinstance(total, bool) or not isinstance(total, int) or total < 0:
-        return None
-    return total

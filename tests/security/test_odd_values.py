@@ -37,11 +37,12 @@ from thousandeyes.delivery import Delivery
 from thousandeyes.errors import CallFailed, ReplyLost
 from thousandeyes.gate import QuotaGate
 from thousandeyes.outcomes import Outcome, VerdictName
+from thousandeyes.paging import next_cursor
 from thousandeyes.path_words import words
 from thousandeyes.paths import path_of
 from thousandeyes.record import Record
 from thousandeyes.replies import Reply, read
-from thousandeyes.results import RESULTS, next_cursor
+from thousandeyes.results import RESULTS
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import Behaviour, create_app
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from tests.thousandeyes.steady import steady
-from thousandeyes.errors import InvalidCall, ReplyLost
+from thousandeyes.errors import ReplyLost
 from thousandeyes.judging import judge
 from thousandeyes.outcomes import VerdictName
 from thousandeyes.replies import Reply, read
-from thousandeyes.results import Kind, Page, next_cursor, rounds, total_of
+from thousandeyes.results import Kind, Page, rounds
 from thousandeyes.rounds import AnyRow, HttpRound, Measured, NetworkRound, rows_of
 from thousandeyes.simulator import create_app
 from thousandeyes.thresholds import Thresholds
@@ -177,29 +177,6 @@ def test_whatever_else_a_row_holds_it_is_read(row: dict[str, object]) -> None:
         assert parsed(row, model).round_id == 60
 
 
-@steady(60)
-@given(json_values)
-def test_whatever_a_reply_is_it_has_no_cursor_or_a_text(body: object) -> None:
-    for reply in (body, {"_links": body}, {"_links": {"next": body}}):
-        assert next_cursor(reply) is None
-
-
-@pytest.mark.parametrize(
-    ("href", "cursor"),
-    [
-        ("https://api.thousandeyes.com/v7/x?cursor=WzAs%3D&window=1h", "WzAs="),
-        ("https://elsewhere.invalid/?cursor=a", "a"),
-        ("?cursor=a", "a"),
-        ("/x?cursor=", None),
-        ("/x?max=5", None),
-        ("http://[", None),
-        ("", None),
-    ],
-)
-def test_of_a_link_the_cursor_alone_is_taken(href: str, cursor: str | None) -> None:
-    assert next_cursor({"_links": {"next": {"href": href}}}) == cursor
-
-
 @pytest.mark.parametrize("cursors", [["a", "a"], ["a", "b", "a"], ["a", ""], ["a", None]])
 async def test_a_repeated_empty_or_missing_cursor_ends_it(cursors: list[str | None]) -> None:
     api = Canned(*[page(WHO, cursor=cursor) for cursor in cursors], "never asked for")
@@ -224,19 +201,6 @@ async def test_the_last_round_to_read_is_told_to_the_api() -> None:
     [(params, _)] = api.calls
     dates = {"startDate": "1970-01-01T00:01:00Z", "endDate": "1970-01-01T00:03:00Z"}
     assert params == {**dates, "max": "500"}
-
-
-async def test_an_api_that_refuses_so_large_a_page_chooses_its_size() -> None:
-    asked: list[dict[str, str]] = []
-
-    async def read(*_: object, params: dict[str, str], **__: object) -> object:
-        asked.append(params)
-        if "max" in params:
-            raise InvalidCall("400: max is too large", status=400)
-        return page(WHO)
-
-    assert await pages_of(rounds(read, Kind.NETWORK, ["1"], since=0)) == [1]
-    assert ["max" in params for params in asked] == [True, False]
 
 
 async def test_a_caller_may_stop_early() -> None:
@@ -395,14 +359,6 @@ async def test_clocks_an_hour_apart_change_nothing_by_the_servers_clock(offset: 
     verdict = await laptops.verdict(NETWORK, by_the_server)
     assert verdict.name is VerdictName.PASSED
     assert verdict.agents_answered == len(laptops.online)
-
-
-@pytest.mark.parametrize(
-    ("told", "total"), [(0, 0), (7, 7), *((odd, None) for odd in (-1, True, 7.5, "7", None, [7]))]
-)
-def test_a_total_that_is_no_count_is_missing(told: object, total: int | None) -> None:
-    assert total_of({"totalHits": told}, "totalHits") == total
-    assert total_of({}, "totalHits") is None
 
 
 @pytest.mark.parametrize(
