@@ -7,6 +7,7 @@ rebinding) is of the server's origin to the browser, and could do anything. Henc
 """
 
 import argparse
+import contextlib
 import os
 import re
 import signal
@@ -21,13 +22,13 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from thousandeyes.ports import port_of
+from thousandeyes.ports import HOST, bind, port_of
 from thousandeyes.settings import is_loopback
 
-_HOST: Final = "127.0.0.1"
 _ALLOWED: Final = "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"
 _NAME: Final = re.compile(r"(\[[\da-f:.]+\]|[^\s\[\]:/?#@]+)(:\d*)?", re.IGNORECASE)
 
+_NOT_STARTED: Final = 3  # uvicorn's own status
 REFUSAL: Final = (
     "This Prefect server answers only this machine, and no web pages but its own: if the address "
     f"is one of yours, add it to {_ALLOWED}, as in http://name:port, and start the server again."
@@ -78,21 +79,24 @@ class Guard:
 def main() -> None:
     """Serve until a signal comes, or until the process that started this one ends."""
     parser = argparse.ArgumentParser(prog="python -m tasks.guarded_server", description=__doc__)
-    parser.add_argument("--port", type=port_of, metavar="N", required=True)
-    parser.add_argument("--with-parent", action="store_true", help="end when standard input does")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--port", type=port_of, metavar="N")
+    ours = "descriptor of a socket that `bind` gave; end when standard input does"
+    where.add_argument("--socket", type=int, metavar="FD", help=ours)
     given = parser.parse_args()
-    _refuse_taken(given.port)
-    if given.with_parent:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Before Prefect is imported, which takes seconds: until then, others could take the port.
+    listener = _bind(given.port) if given.port else socket.socket(fileno=given.socket)
+    port = listener.getsockname()[1]
+    if given.port:
+        print(f"Check out the dashboard at http://{HOST}:{port}", flush=True)  # noqa: T201
     else:
-        print(f"Check out the dashboard at http://{_HOST}:{given.port}", flush=True)  # noqa: T201
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     if not os.environ.get(_ALLOWED):
-        own = (f"http://{host}:{given.port}" for host in (_HOST, "localhost"))
-        os.environ[_ALLOWED] = ",".join(own)
-    _serve(given.port)
+        os.environ[_ALLOWED] = f"http://{HOST}:{port},http://localhost:{port}"
+    _serve(listener)
 
 
-def _serve(port: int) -> None:
+def _serve(listener: socket.socket) -> None:
     # Not before: Prefect reads its settings when it is imported.
     import uvicorn  # noqa: PLC0415
     from prefect.server.api.server import create_app  # noqa: PLC0415
@@ -105,18 +109,19 @@ def _serve(port: int) -> None:
         # Around the app, not in it: Prefect's automations call the app itself, by another name.
         app = Guard(app, frozenset(one.strip() for one in origins))
     level = settings.logging_level.lower()
-    uvicorn.run(app, host=_HOST, port=port, log_level=level, lifespan="on")
+    server = uvicorn.Server(uvicorn.Config(app, log_level=level, lifespan="on"))
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    if not server.started:
+        sys.exit(_NOT_STARTED)
     print("Server stopped!")  # noqa: T201
 
 
-def _refuse_taken(port: int) -> None:
-    """End before Prefect is imported, which takes seconds, if somebody else listens there."""
-    with socket.socket() as there:
-        there.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
-        try:
-            there.bind((_HOST, port))
-        except OSError as error:
-            sys.exit(f"error: port {port} can't be used: {error.strerror}")
+def _bind(port: int) -> socket.socket:
+    try:
+        return bind(port)
+    except OSError as error:
+        sys.exit(f"error: port {port} can't be used: {error.strerror}")
 
 
 def _end_with_parent() -> None:

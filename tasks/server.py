@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Final
 import httpx
 
 from thousandeyes.errors import SettingsError
+from thousandeyes.ports import HOST, bind
 
 if TYPE_CHECKING:
     from prefect.server.api.server import SubprocessASGIServer
@@ -96,10 +97,12 @@ def start_temporary_server(say: Say) -> None:
         temporary = SubprocessASGIServer()
         if temporary.running:
             return
-        port = _free_port()
-        url = f"http://127.0.0.1:{port}"
+        # Bound here: until the server listens, seconds later, others could take a free port.
+        listener = bind(0)
+        port = listener.getsockname()[1]
+        url = f"http://{HOST}:{port}"
         say(f"Prefect is starting a temporary server at {url} …")
-        server = _launch(port, log)
+        server = _launch(listener, log)
         try:
             wait_until_up(url, server, log, say)
         except ServerNotStarted:
@@ -124,12 +127,16 @@ def _keep_up(temporary: "SubprocessASGIServer", ending: threading.Event, say: Sa
         if ending.is_set():
             return
         say(f"Prefect's temporary server ended with status {status}, and is being restarted …")
-        with tempfile.TemporaryFile() as log:
-            temporary.server_process = _launch(temporary.port, log)
+        try:
+            with tempfile.TemporaryFile() as log:
+                temporary.server_process = _launch(bind(temporary.port), log)
+        except OSError as error:
+            say(f"It can't be restarted ({error.strerror}). Stop the run: it can't finish")
+            return
     say(f"Prefect's temporary server ended {_RESTARTS} times. Stop the run: it can't finish")
 
 
-def _launch(port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _launch(listener: socket.socket, log: IO[bytes]) -> subprocess.Popen[bytes]:
     from prefect.settings import get_current_settings  # noqa: PLC0415 - see above
 
     env = {
@@ -139,15 +146,17 @@ def _launch(port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
         "PREFECT__SERVER_EPHEMERAL": "1",
     }
     server = Path(__file__).with_name("guarded_server.py")
-    return subprocess.Popen(  # noqa: S603 - our own command
-        # Not as a module: the caller's directory may have a package `tasks` of its own.
-        [sys.executable, "-P", server, "--port", str(port), "--with-parent"],
-        env=env,
-        stdin=subprocess.PIPE,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,  # a Ctrl-C is for the run, which has a report to write
-    )
+    with listener:  # from then on the server's alone: calls are refused when it ends
+        return subprocess.Popen(  # noqa: S603 - our own command
+            # Not as a module: the caller's directory may have a package `tasks` of its own.
+            [sys.executable, "-P", server, "--socket", str(listener.fileno())],
+            env=env,
+            pass_fds=[listener.fileno()],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a Ctrl-C is for the run, which has a report to write
+        )
 
 
 @contextmanager
@@ -172,7 +181,7 @@ def _one_at_a_time(home: Path, say: Say) -> Iterator[None]:
 def _answers(client: httpx.Client, url: str) -> bool:
     try:
         return client.get(f"{url}/api/health").is_success
-    except httpx.TransportError:
+    except httpx.RequestError:
         return False
 
 
@@ -185,10 +194,3 @@ def _last_words(log: IO[bytes]) -> str:
     if not lines and os.fstatvfs(log.fileno()).f_bavail == 0:
         return "it wrote nothing, for no space is left where its log is"
     return " ".join(errors[-1:] or lines[-_LAST_LINES:]) or "it wrote nothing"
-
-
-def _free_port() -> int:
-    with socket.socket() as there:
-        there.bind(("127.0.0.1", 0))
-        port: int = there.getsockname()[1]
-        return port

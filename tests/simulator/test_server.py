@@ -9,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 
 from thousandeyes.simulator import Fault, create_app, serve
-from thousandeyes.simulator.server import bind
+from thousandeyes.simulator.server import listen
 
 BROKEN = ["dropped_before", "dropped_after", "half_body", "stalled"]
 HEADERS = {"Authorization": "Bearer sim-token"}
@@ -104,5 +104,5 @@ def test_a_taken_port_is_an_error_at_once() -> None:
 
 
 def test_a_listener_names_its_protocol_without_which_replies_are_delayed() -> None:
-    with bind(0) as listener:
+    with listen(0) as listener:
         assert listener.proto == socket.IPPROTO_TCP

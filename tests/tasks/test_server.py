@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from tasks import server
 from tasks.server import ServerNotStarted, wait_until_up
 from tests.benchmarks.processes import environment, free_port
 from thousandeyes.simulator import create_app, serve
+from thousandeyes.simulator.server import listen
 
 TOKEN = "tkn-5ecret-0f-the-tests"
 NOBODY = "http://127.0.0.1:9"
@@ -112,6 +114,18 @@ def rerun(home: Path, *arguments: str, **variables: str) -> subprocess.Popen[str
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.mark.prefect
+def test_nobody_else_can_take_its_port_while_it_starts(tmp_path: Path) -> None:
+    run = rerun(tmp_path, "202701", TE_TOKEN=TOKEN, TE_BASE_URL=NOBODY)
+    assert run.stderr
+    found = re.search(r":(\d+) …", run.stderr.readline())
+    assert found
+    with socket.socket() as stranger, pytest.raises(OSError, match="in use"):
+        stranger.bind(("127.0.0.1", int(found[1])))
+    run.kill()
+    run.communicate()
 
 
 @pytest.mark.prefect
@@ -223,6 +237,30 @@ def test_one_that_is_killed_is_started_again_and_nothing_is_lost(tmp_path: Path)
     with contextlib.closing(sqlite3.connect(tmp_path / "prefect" / "prefect.db")) as database:
         keys = database.execute("SELECT key FROM artifact WHERE key LIKE 'endpoint-test-%'")
         assert sorted(keys.fetchall()) == [(f"endpoint-test-{test_id}",) for test_id in tests]
+
+
+def taken(port: int) -> socket.socket:
+    while True:
+        with contextlib.suppress(OSError):  # its server may not be quite gone yet
+            return listen(port)
+
+
+@pytest.mark.servers
+def test_one_whose_port_somebody_takes_when_it_ends_is_told_of(tmp_path: Path) -> None:
+    with serve(create_app(tests=["202701"], token=TOKEN, latency_seconds=600)) as simulator:
+        run = rerun(tmp_path, "202701", TE_TOKEN=TOKEN, TE_BASE_URL=simulator.url)
+        assert run.stderr
+        found = re.search(r":(\d+) …", run.stderr.readline())
+        assert found
+        assert next(line for line in run.stderr if "Beginning flow run" in line)
+        [server] = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        os.kill(run.pid, signal.SIGSTOP)  # or it would be the first to take the port again
+        os.kill(int(server), signal.SIGKILL)
+        with taken(int(found[1])):
+            os.kill(run.pid, signal.SIGCONT)
+            assert next(line for line in run.stderr if "can't be restarted (Address alr" in line)
+        run.kill()
+        run.communicate()
 
 
 @pytest.mark.servers

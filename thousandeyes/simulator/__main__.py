@@ -17,7 +17,7 @@ from thousandeyes.terminal import status_of
 
 from .app import create_app
 from .options import DEFAULT_TOKEN, Options, ScenarioError, explain, read_scenario
-from .server import Server, address, bind
+from .server import Server, address, listen
 
 # The token would show in process lists, and the other options take more than a word.
 _NOT_ON_THE_COMMAND_LINE = {
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     port, scenario = parsed.pop("port"), parsed.pop("scenario")
     try:
         options = _options(scenario, parsed)
-        listener = bind(port)
+        listener = listen(port)
     except (ScenarioError, OSError) as error:
         print(f"simulator: {error}", file=sys.stderr)  # noqa: T201  a command's output
         return 2

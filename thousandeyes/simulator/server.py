@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.applications import Starlette
 
-from .wire import DroppableProtocol
+from thousandeyes.ports import bind
 
-# Loopback only: whoever has the token may do anything, and the token is not a secret.
-_HOST = "127.0.0.1"
+from .wire import DroppableProtocol
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ def serve(app: Starlette, port: int = 0) -> Iterator[Address]:
     Port 0 takes a free port. At the end, open connections are closed at once, even with stalled
     replies.
     """
-    listener = bind(port)
+    listener = listen(port)
     server = Server(app)
     thread = threading.Thread(target=server.run, args=([listener],), name="simulator", daemon=True)
     thread.start()
@@ -45,21 +44,14 @@ def serve(app: Starlette, port: int = 0) -> Iterator[Address]:
         thread.join()
 
 
-def bind(port: int) -> socket.socket:
+def listen(port: int) -> socket.socket:
     """Return a socket that listens on this port of the loopback interface; raise `OSError`.
 
-    Calls that come before a server takes them wait.
+    Loopback only: whoever has the token may do anything, and the token is not a secret. Calls that
+    come before a server takes them wait.
     """
-    # asyncio turns off Nagle's algorithm only for sockets whose protocol is given; with it, a reply
-    # on a kept-alive connection takes 40 ms.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((_HOST, port))
-        listener.listen()
-    except OSError:
-        listener.close()
-        raise
+    listener = bind(port)
+    listener.listen()
     return listener
 
 
