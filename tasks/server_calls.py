@@ -26,6 +26,8 @@ P = ParamSpec("P")
 Confirm = Callable[[], Awaitable[None]]
 """Returns when this process may write for its run, and raises if it may not."""
 
+NO_ANSWER: Final = (httpx.RequestError, json.JSONDecodeError, UnicodeDecodeError)
+"""What Prefect's client raises where no Prefect server, or nothing that is one, answers."""
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
 _READ_AGAIN_FOR: Final = 300.0
@@ -164,7 +166,7 @@ def _why_away(error: Exception) -> str:
     Raises:
         NoAccess: The server takes no credentials of this process.
     """
-    if isinstance(error, httpx.RequestError | json.JSONDecodeError | UnicodeDecodeError):
+    if isinstance(error, NO_ANSWER):
         return type(error).__name__
     if isinstance(error, ValidationError) and _is_of_an_answer(error):
         return f"an answer that this version of Prefect can't read: {told(error)}"

@@ -1,13 +1,12 @@
 """What a command says about a Prefect server that it can't work with."""
 
 from http import HTTPStatus
-from json import JSONDecodeError
 from typing import Final
 
-import httpx
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
+from tasks.server_calls import NO_ANSWER
 from thousandeyes.text import cut
 
 _PREFECTS_WORDS: Final = "Failed to reach API at"
@@ -32,7 +31,7 @@ def why_unreachable(error: Exception) -> str | None:
             )
         return None
     is_prefects = isinstance(error, RuntimeError) and _PREFECTS_WORDS in str(error)
-    if not is_prefects and not isinstance(error, httpx.TransportError | JSONDecodeError):
+    if not is_prefects and not isinstance(error, NO_ANSWER):
         return None
     cause = error.__cause__ if is_prefects and error.__cause__ else error
     reason = cut(str(cause).partition("\n")[0], _LONGEST_REASON) or type(cause).__name__

@@ -66,6 +66,19 @@ async def test_a_page_in_place_of_an_answer_is_told_too(page: str) -> None:
         assert f"answers at {url} (Expecting" in str(why_unreachable(caught.value))
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.DecodingError("incorrect header check"),
+        httpx.TooManyRedirects("Exceeded maximum allowed redirects."),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_answer_that_can_not_be_read_is_none_of_a_prefect_server(error: Exception) -> None:
+    assert str(why_unreachable(error)).startswith("no Prefect server answers at ")
+
+
 @pytest.mark.parametrize("error", [RuntimeError("else"), ValueError("Failed to reach API at x")])
 def test_any_other_error_is_left_to_the_caller(error: Exception) -> None:
     assert why_unreachable(error) is None
