@@ -6,15 +6,22 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
-from thousandeyes.errors import CallFailed, TokenRefused
+from thousandeyes.errors import (
+    CallFailed,
+    Forbidden,
+    InvalidCall,
+    NotFound,
+    Refused,
+    TokenRefused,
+)
 from thousandeyes.queries import TESTS_PER_CALL, Query, queries
 from thousandeyes.results import ROUND_SECONDS, Kind, Read, first_round, rounds
 from thousandeyes.waiting import wait_for_event
-from thousandeyes.watch import AwaitedTest, Watch
+from thousandeyes.watch import FAILURES_IN_A_ROW, AwaitedTest, Watch
 
-FAILURES_IN_A_ROW: Final = 3
-"""How many reads of an account group may fail in a row; at the next failure its tests are given
-up."""
+MOST_REFUSALS: Final = 10
+"""How many calls of one look the API may refuse, until no more tests are left out to find the one
+that it refuses: enough to find one among `TESTS_PER_CALL`."""
 
 LAST_LOOK: Final = 60.0
 """Seconds that a look may last beyond the earliest deadline of its tests. The last look begins only
@@ -109,16 +116,25 @@ class Awaiting:
         return ""
 
     async def _done(self, tests: Iterable[tuple[AwaitedTest, str]]) -> None:
-        told = [(test, "" if test.complete else trouble) for test, trouble in tests]
-        await asyncio.gather(*(self._on_done(*each) for each in told))
+        await asyncio.gather(
+            *(self._on_done(test, _told(test, trouble)) for test, trouble in tests)
+        )
 
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
 
+def _told(test: AwaitedTest, trouble: str) -> str:
+    if test.refusal:
+        return str(test.refusal)
+    return "" if test.complete else trouble
+
+
 async def read_results(read: Read, tests: Sequence[AwaitedTest], now: float | None = None) -> None:
     """Look for results of tests once, and add what is there to them.
+
+    If the API refuses to answer for some, but not for all, these note its refusal.
 
     Args:
         read: Makes the calls, as `Caller.read` does.
@@ -129,9 +145,27 @@ async def read_results(read: Read, tests: Sequence[AwaitedTest], now: float | No
     Raises:
         CallFailed: One of its subclasses.
     """
+    refusals, answered, apart = 0, False, list[tuple[Query, Refused]]()
     for kind in Kind:
-        for query in queries(kind, tests):
-            await _read_pages(read, query, now)
+        left = [*queries(kind, tests)]
+        while left:
+            query = left.pop(0)
+            try:
+                await _read_pages(read, query, now)
+                answered = True
+            except (Forbidden, NotFound, InvalidCall) as error:
+                refusals += 1
+                if refusals > MOST_REFUSALS:
+                    raise
+                if len(query.tests) > 1:
+                    left[:0] = query.halves()
+                else:
+                    apart.append((query, error))
+    for query, refusal in apart:
+        [test] = query.tests.values()
+        if not (answered or test.refusal):
+            raise refusal
+        test.refusals.setdefault(query.kind, []).append(refusal)
 
 
 async def _read_pages(read: Read, query: Query, now: float | None) -> None:

@@ -1,7 +1,7 @@
 """What to read of the tests whose turn has come, and how far. Pure, like `watch`."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from thousandeyes.results import Kind
@@ -18,7 +18,8 @@ class Query:
 
     Tests that already have answers are read separately from those that have none, because for them
     a single page may show that nothing is new. Tests with different intervals are read separately
-    too: an hourly test would bring in an hour's rounds of all the others.
+    too: an hourly test would bring in an hour's rounds of all the others. One for which the API
+    refused to answer is read alone, so that others are answered.
     """
 
     kind: Kind
@@ -42,6 +43,8 @@ class Query:
 
     def take(self, rows: Iterable[Measured]) -> None:
         """Add the rows of a page to their tests."""
+        for test in self.tests.values():
+            test.refusals.pop(self.kind, None)
         for row in rows:
             self.tests[row.test_id].take(self.kind, row)
 
@@ -68,6 +71,13 @@ class Query:
         for test in self.tests.values():
             test.postponed, test.told = True, total
 
+    def halves(self) -> Iterator["Query"]:
+        """Yield this query in two parts, to find the tests for which the API refuses it."""
+        ids = list(self.tests)
+        middle = len(ids) // 2
+        for part in (ids[:middle], ids[middle:]):
+            yield replace(self, tests={test_id: self.tests[test_id] for test_id in part})
+
     @property
     def answered(self) -> bool:
         """Whether nothing more can be learned about any of them."""
@@ -83,10 +93,11 @@ class Query:
 
 def queries(kind: Kind, tests: Iterable[AwaitedTest]) -> Iterator[Query]:
     """Yield what to read for tests whose turn has come."""
-    alike: dict[tuple[str | None, bool, int], list[AwaitedTest]] = {}
+    alike: dict[tuple[str | None, bool, int, str], list[AwaitedTest]] = {}
     for test in tests:
         if test.wants(kind):
-            alike.setdefault((test.aid, test.has_run, test.interval), []).append(test)
+            alone = test.test_id if test.refusal else ""
+            alike.setdefault((test.aid, test.has_run, test.interval, alone), []).append(test)
     for (aid, *_), wanted in alike.items():
         for start in range(0, len(wanted), TESTS_PER_CALL):
             some = wanted[start : start + TESTS_PER_CALL]

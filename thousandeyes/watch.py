@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
+from thousandeyes.errors import Refused
 from thousandeyes.results import ROUND_SECONDS, Kind
 from thousandeyes.rounds import Measured
 
@@ -23,6 +24,8 @@ TOGETHER: Final = 5.0
 """Seconds that a look waits for those of other tests, so that one call serves them all."""
 QUIET_POLLS: Final = 2
 """After this many looks in a row without a new row, no more answers are awaited."""
+FAILURES_IN_A_ROW: Final = 3
+"""How many reads may fail in a row; at the next failure, what could not be read is given up."""
 EARLY: Final = 2
 """In this many first looks only the first page is read, unless all answers are there. Every page of
 a test is read again at its next look, so reading all pages early would waste calls."""
@@ -78,6 +81,8 @@ class AwaitedTest:
     """Whether the rest of its rows was left for the next look."""
     told: int | None = None
     """How many rows there were then, of this test and of those that were read with it."""
+    refusals: dict[Kind, list[Refused]] = field(default_factory=dict)
+    """What the API answered to the latest reads, if it refused them for this test alone."""
     _known: dict[Kind, _Rows] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -99,14 +104,19 @@ class AwaitedTest:
     @property
     def complete(self) -> bool:
         """Whether no more rows are expected."""
-        if self.any_row_will_do:
-            return self.has_run
-        return not any(self._may_grow(known) for known in self._known.values())
+        if self.any_row_will_do and self.has_run:
+            return True
+        return not any(map(self._may_grow, self.kinds))
 
     @property
     def has_run(self) -> bool:
         """Whether there are rows that count."""
         return any(known.agents for known in self._known.values())
+
+    @property
+    def refusal(self) -> Refused | None:
+        """What the API last answered, if it refuses a kind of this test's results."""
+        return next((refusals[-1] for refusals in self.refusals.values()), None)
 
     @property
     def has_later_rounds(self) -> bool:
@@ -126,8 +136,7 @@ class AwaitedTest:
         Network results show when a test has run, and all but a few tests have them. The other kind
         is read once there are some, or if they don't come, or if this is the last look.
         """
-        known = self._known.get(kind)
-        if known is None or self.complete or self.postponed or not self._may_grow(known):
+        if kind not in self.kinds or self.complete or self.postponed or not self._may_grow(kind):
             return False
         return kind is Kind.NETWORK or self.polls > 0 or self.has_run or self._is_last_look
 
@@ -183,7 +192,10 @@ class AwaitedTest:
     def _counts(self, row: Measured) -> bool:
         return self.rounds_after < row.round_id <= self.rounds_until
 
-    def _may_grow(self, known: _Rows) -> bool:
+    def _may_grow(self, kind: Kind) -> bool:
+        known = self._known[kind]
+        if len(self.refusals.get(kind, ())) > FAILURES_IN_A_ROW:
+            return False
         if isinstance(self.expected, Set):  # one that woke up since doesn't stand for another
             all_answered = self.expected <= known.agents
         else:

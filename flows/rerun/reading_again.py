@@ -9,6 +9,7 @@ from flows.rerun.judging import Judging
 from flows.rerun.later_runs import Others
 from flows.rerun.looking_up import ask_each
 from thousandeyes.awaiting import read_results
+from thousandeyes.errors import Refused
 from thousandeyes.expected import is_http, kinds_of
 from thousandeyes.outcomes import Outcome
 from thousandeyes.queries import TESTS_PER_CALL
@@ -63,12 +64,17 @@ class ReadingAgain:
             groups.setdefault(record.aid, []).append(record)
 
         async def ask(aid: str | None) -> None:
+            refused: list[Refused] = []
             for start in range(0, len(groups[aid]), TESTS_PER_CALL):
-                await self._read_part(groups[aid][start : start + TESTS_PER_CALL], others)
+                part = groups[aid][start : start + TESTS_PER_CALL]
+                refused += await self._read_part(part, others)
+            if refused:
+                raise refused[0]
 
         return await ask_each(groups, ask)
 
-    async def _read_part(self, records: Sequence[Record], others: Others) -> None:
+    async def _read_part(self, records: Sequence[Record], others: Others) -> list[Refused]:
+        """Read what there is of some tests; return why the API refused those that stay."""
         some = [
             (record, test)
             for record in records
@@ -79,7 +85,9 @@ class ReadingAgain:
         async with asyncio.timeout(LONGEST):  # not of writing, which may wait for Prefect
             await read_results(client.read, tests, client.server_time())
         for record, test in some:
-            await self._take(record, test)
+            if not test.refusal:
+                await self._take(record, test)
+        return [test.refusal for test in tests if test.refusal]
 
     def _watched(self, record: Record, others: Collection[int]) -> AwaitedTest | None:
         baseline = self._judging.baseline

@@ -139,10 +139,21 @@ async def test_calls_for_results_get_what_is_told_and_then_the_usual(
     assert (await api.get("/endpoint/tests/scheduled-tests")).status_code == 200, "no result call"
 
 
+async def test_calls_for_results_that_name_an_unreadable_test_are_refused(
+    make: Make, connect: Connect
+) -> None:
+    api = connect(make(tests=["1", "2"], unreadable=["2"]))
+    body = {"searchFilters": {"testId": ["1", "2"]}}
+    assert (await api.post(f"{RESULTS}/network/filter", json=body)).status_code == 404
+    assert (await api.post(f"{RESULTS}/2/network/filter")).status_code == 404
+    assert (await api.post(f"{RESULTS}/1/network/filter")).status_code == 200
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"agents_of": {"9": []}},
+        {"unreadable": ["9"]},
         {"agents_of": {"1": [{"loss": 101}]}},
         {"agents_of": {"1": [{"error_type": "none"}]}},
         {"agents_of": {"1": [{"answers": "thrice"}]}},

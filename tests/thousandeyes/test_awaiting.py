@@ -8,8 +8,8 @@ import pytest
 
 from tests.thousandeyes.virtual_time import run
 from thousandeyes.awaiting import (
-    FAILURES_IN_A_ROW,
     LAST_LOOK,
+    MOST_REFUSALS,
     Awaiting,
     newest_rounds,
     read_results,
@@ -17,6 +17,8 @@ from thousandeyes.awaiting import (
 from thousandeyes.errors import (
     CallFailed,
     Forbidden,
+    InvalidCall,
+    NotFound,
     QuotaExhausted,
     ReplyLost,
     ServerError,
@@ -24,7 +26,7 @@ from thousandeyes.errors import (
 )
 from thousandeyes.queries import TESTS_PER_CALL
 from thousandeyes.results import Kind
-from thousandeyes.watch import AwaitedTest
+from thousandeyes.watch import FAILURES_IN_A_ROW, AwaitedTest
 
 BEFORE, ROUND = 600, 660
 ERRORS = [
@@ -258,6 +260,54 @@ def test_an_account_group_that_can_not_be_read_costs_the_others_nothing(error: C
     assert len([aid for *_, aid in api.calls if aid == "A"]) == FAILURES_IN_A_ROW + 1
     assert done.tests["3"][0] == 10
     assert done.tests["1"][0] == done.tests["2"][0] < 300, "given up together, and not one by one"
+
+
+REFUSALS = [NotFound("404", 404), Forbidden("403", 403), InvalidCall("400", 400)]
+
+
+@pytest.mark.parametrize("error", REFUSALS, ids=repr)
+@pytest.mark.parametrize("spoilers", [{"150"}, {"1"}, {"1", "2", "200"}])
+def test_a_test_that_spoils_a_call_is_found_and_asked_for_alone(
+    error: CallFailed, spoilers: set[str]
+) -> None:
+    api = Api(lambda _, ids, __: error if spoilers & {*ids} else page(*map(row, ids)))
+    ids = [str(number + 1) for number in range(TESTS_PER_CALL)]
+    done = awaited(api, *(watched(test_id, expected=1, gives_up_at=600.0) for test_id in ids))
+    assert {i for i in ids if done.tests[i][2]} == spoilers
+    assert {done.tests[i][2] for i in spoilers} == {str(error)}
+    assert all(len(done.tests[i][1].rows) == (i not in spoilers) for i in ids)
+    assert len(api.calls) < 30 * (1 + len(spoilers))
+    assert max(at for at, *_ in done.tests.values()) < 600, "given up before the deadline"
+
+
+@pytest.mark.parametrize("error", REFUSALS[:2], ids=repr)
+def test_a_test_that_spoiled_a_call_may_still_be_answered(error: CallFailed) -> None:
+    replies = [error, page(row("1")), error, error]
+    api = Api(lambda _, ids, __: replies.pop(0) if replies else page(*map(row, ids)))
+    done = awaited(api, watched("1", expected=1), watched("2", expected=1))
+    assert [(done.tests[i][2], len(done.tests[i][1].rows)) for i in "12"] == [("", 1)] * 2
+    assert [ids for _, _, ids, *_ in api.calls] == [["1", "2"], ["1"], ["2"], ["2"], ["2"]]
+
+
+def test_a_kind_of_results_that_a_test_does_not_have_costs_only_what_it_would_tell() -> None:
+    both = {"kinds": frozenset(Kind), "gives_up_at": 600.0}
+    spoils = NotFound("404", 404)
+    api = Api(
+        lambda kind, ids, _: (
+            spoils if kind == Kind.HTTP_SERVER and "1" in ids else page(*map(row, ids))
+        )
+    )
+    done = awaited(api, *(watched(test_id, expected=1, **both) for test_id in "123"))
+    assert [len(done.tests[i][1].rows) for i in "123"] == [1, 2, 2]
+    assert [done.tests[i][2] for i in "123"] == ["404", "", ""]
+
+
+def test_an_api_that_refuses_all_is_not_asked_for_each_test() -> None:
+    api = Api(lambda *_: Forbidden("403", 403))
+    ids = [str(number) for number in range(TESTS_PER_CALL)]
+    done = awaited(api, *map(watched, ids))
+    assert {trouble for *_, trouble in done.tests.values()} == {"403"}
+    assert len(api.calls) == (MOST_REFUSALS + 1) * (FAILURES_IN_A_ROW + 1)
 
 
 def test_an_unexpected_error_in_an_account_group_costs_the_others_no_verdict() -> None:

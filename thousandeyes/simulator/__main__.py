@@ -22,7 +22,7 @@ from .server import Server, address, listen
 # The token would show in process lists, and the other options take more than a word.
 _NOT_ON_THE_COMMAND_LINE = {
     *("token", "faults", "creation_faults", "agents_of"),
-    *("intervals", "result_replies", "causes"),
+    *("intervals", "result_replies", "causes", "unreadable"),
 }
 
 

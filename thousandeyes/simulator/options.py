@@ -93,10 +93,15 @@ class Options(BaseModel):
         default_factory=list, description="The replies to calls for results, one entry per call."
     )
 
+    unreadable: list[str] = Field(
+        default_factory=list,
+        description="The tests for which calls for results are refused, also for several tests.",
+    )
+
     @property
     def told_of(self) -> list[str]:
-        """The IDs of the tests that faults, behaviours and intervals name."""
-        told = {**self.faults, **self.agents_of, **self.intervals}
+        """The IDs of the tests that are to behave in some unusual way."""
+        told = {**self.faults, **self.agents_of, **self.intervals, **dict.fromkeys(self.unreadable)}
         return [test for test in told if test != EVERY_TEST]
 
     def interval(self, test_id: str) -> int:
@@ -123,6 +128,7 @@ class Options(BaseModel):
             "faults": set(self.faults),
             "agents_of": set(self.agents_of) - {EVERY_TEST},
             "intervals": set(self.intervals) - {EVERY_TEST},
+            "unreadable": set(self.unreadable),
         }
         for name, ids in told.items():
             if unknown := sorted(ids - set(self.tests)):

@@ -1,7 +1,7 @@
 """Serves the results of one test or of many, row by row and page by page."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -53,7 +53,7 @@ class Reading:
     async def of_one(self, request: Request) -> Response:
         """Answer for the test in the path."""
         test = find_test(request)
-        if self.kind not in {None, test.kind}:
+        if self.kind not in {None, test.kind} or _unreadable(request, {test.id}):
             raise HTTPException(404)
         return await self._answer(request, [test], await self._search(request))
 
@@ -61,6 +61,8 @@ class Reading:
         """Answer for the tests that the body names, or for all."""
         search = await self._search(request)
         wanted = set(search.search_filters.test_id)
+        if _unreadable(request, wanted):
+            raise HTTPException(404)
         tests = [
             test
             for test in simulator_of(request).tests.values()
@@ -124,6 +126,10 @@ class Reading:
             newest = max((m.round_id for m in found), default=0)
             found = [m for m in found if m.round_id == newest]
         return sorted(found, key=lambda measurement: measurement.luck)
+
+
+def _unreadable(request: Request, test_ids: Collection[str]) -> bool:
+    return not set(simulator_of(request).options.unreadable).isdisjoint(test_ids)
 
 
 async def path_of_agent(request: Request) -> Response:

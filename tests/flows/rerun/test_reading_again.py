@@ -137,14 +137,24 @@ def test_many_tests_are_read_in_parts_and_a_part_that_fails_leaves_its_verdicts(
     assert len(world.result_calls) == 3
 
 
+def test_one_test_that_spoils_every_call_keeps_its_verdict_and_others_get_theirs() -> None:
+    world = World(tests=IDS, agents_of={"*": [LATE]}, **ALL_ONLINE)
+    records = world.rerun(wait_for_results=True)
+    world.simulator.options = world.simulator.options.model_copy(update={"unreadable": [HTTP]})
+    assert world.read_again(records.values(), after=1200).startswith("404: ")
+    final = [test_id for test_id in IDS if not verdict_of(records[test_id]).provisional]
+    assert final == [test_id for test_id in IDS if test_id != HTTP]
+
+
 def test_an_account_group_that_can_not_be_read_leaves_its_own_verdicts_alone() -> None:
     world = World(tests=IDS, agents_of={"*": [LATE]}, **ALL_ONLINE)
     records = list(world.rerun(wait_for_results=True).values())
     for record in records[:2]:
         record.aid = "1234"
-    world.simulator.result_faults = ResultFaults([403])
+    theirs = [record.test_id for record in records[:2]]
+    world.simulator.options = world.simulator.options.model_copy(update={"unreadable": theirs})
     trouble = world.read_again(records, after=1200)
-    assert trouble.startswith("403: ")
+    assert trouble.startswith("404: ")
     assert trouble.endswith(" (account group 1234)")
     assert [verdict_of(record).provisional for record in records] == [True, True, False, False]
 

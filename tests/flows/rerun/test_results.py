@@ -377,6 +377,16 @@ class TestReading:
         assert records[HTTP].is_provisional
         assert world.took < 150
 
+    def test_a_test_that_spoils_the_calls_for_all_costs_only_its_own_verdict(self) -> None:
+        world = World(tests=IDS, unreadable=[HTTP], **ALL_ONLINE)
+        records = world.rerun(wait_for_results=True)
+        assert {record.ending for record in records.values() if record.test_id != HTTP} == {
+            "passed"
+        }
+        assert records[HTTP].ending == "no_data"
+        assert records[HTTP].why.startswith("no results could be read: 404: ")
+        assert verdict_of(records[HTTP]).unread
+
     def test_what_was_read_before_that_is_a_verdict_though_it_may_change(self) -> None:
         replies = [200, 200, 200, *[503] * 99]
         world = World(tests=IDS, page_size=10, result_replies=replies, **ALL_ONLINE)
