@@ -6,22 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
-from thousandeyes.errors import (
-    CallFailed,
-    Forbidden,
-    InvalidCall,
-    NotFound,
-    Refused,
-    TokenRefused,
-)
+from thousandeyes.errors import CallFailed, Refused, TokenRefused
 from thousandeyes.queries import TESTS_PER_CALL, Query, queries
 from thousandeyes.results import ROUND_SECONDS, Kind, Read, first_round, rounds
+from thousandeyes.together import MOST_REFUSALS, ask_together
 from thousandeyes.waiting import wait_for_event
 from thousandeyes.watch import FAILURES_IN_A_ROW, AwaitedTest, Watch
-
-MOST_REFUSALS: Final = 10
-"""How many calls of one look the API may refuse, until no more tests are left out to find the one
-that it refuses: enough to find one among `TESTS_PER_CALL`."""
 
 LAST_LOOK: Final = 60.0
 """Seconds that a look may last beyond the earliest deadline of its tests. The last look begins only
@@ -145,27 +135,21 @@ async def read_results(read: Read, tests: Sequence[AwaitedTest], now: float | No
     Raises:
         CallFailed: One of its subclasses.
     """
-    refusals, answered, apart = 0, False, list[tuple[Query, Refused]]()
+    answered, refusals = False, iter(range(MOST_REFUSALS))
+    refused: list[tuple[AwaitedTest, Kind, Refused]] = []
     for kind in Kind:
-        left = [*queries(kind, tests)]
-        while left:
-            query = left.pop(0)
-            try:
-                await _read_pages(read, query, now)
-                answered = True
-            except (Forbidden, NotFound, InvalidCall) as error:
-                refusals += 1
-                if refusals > MOST_REFUSALS:
-                    raise
-                if len(query.tests) > 1:
-                    left[:0] = query.halves()
-                else:
-                    apart.append((query, error))
-    for query, refusal in apart:
-        [test] = query.tests.values()
+        for query in queries(kind, tests):
+
+            async def ask(test_ids: Iterable[str], query: Query = query) -> None:
+                await _read_pages(read, query.of(test_ids), now)
+
+            errors = await ask_together(ask, [*query.tests], refusals)
+            answered |= len(errors) < len(query.tests)
+            refused += [(query.tests[test_id], kind, error) for test_id, error in errors.items()]
+    for test, kind, error in refused:
         if not (answered or test.refusal):
-            raise refusal
-        test.refusals.setdefault(query.kind, []).append(refusal)
+            raise error
+        test.refusals.setdefault(kind, []).append(error)
 
 
 async def _read_pages(read: Read, query: Query, now: float | None) -> None:
@@ -190,8 +174,8 @@ async def newest_rounds(
     since: float,
     aid: str | None = None,
     interval: int = ROUND_SECONDS,
-) -> dict[str, int]:
-    """Return the newest round of each test that has one since a moment.
+) -> tuple[dict[str, int], dict[str, Refused]]:
+    """Return the newest round of each test that has one since a moment, and whom the API refuses.
 
     Args:
         read: Makes the calls, as `Caller.read` does.
@@ -204,11 +188,18 @@ async def newest_rounds(
         CallFailed: One of its subclasses.
     """
     newest: dict[str, int] = {}
-    first = first_round(since, interval)
-    for start in range(0, len(test_ids), TESTS_PER_CALL):
-        asked = test_ids[start : start + TESTS_PER_CALL]
+    refused: dict[str, Refused] = {}
+    first, refusals = first_round(since, interval), iter(range(MOST_REFUSALS))
+
+    async def ask(some: Sequence[str]) -> None:
         for kind in Kind:
-            async for page in rounds(read, kind, asked, since=first, aid=aid):
+            async for page in rounds(read, kind, some, since=first, aid=aid):
                 for row in page.rows:
                     newest[row.test_id] = max(row.round_id, newest.get(row.test_id, 0))
-    return newest
+
+    for start in range(0, len(test_ids), TESTS_PER_CALL):
+        part = test_ids[start : start + TESTS_PER_CALL]
+        refused |= await ask_together(ask, part, refusals)
+    if test_ids and len(refused) == len(test_ids):
+        raise next(iter(refused.values()))
+    return newest, refused

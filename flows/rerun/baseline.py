@@ -14,6 +14,7 @@ from flows.runs.sending import Logger
 from thousandeyes.awaiting import newest_rounds
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
+from thousandeyes.errors import Refused
 from thousandeyes.expected import expected_agents, only_agents
 from thousandeyes.fleet import MOST_PAGES, Fleet
 from thousandeyes.models import EndpointTest
@@ -46,6 +47,7 @@ class Baseline:
         self._fleets: dict[str | None, Fleet] = {}
         self._standing: dict[str, int] = {}
         self._rounds_known_of: set[str | None] = set()
+        self._refused: dict[str, Refused] = {}
         self._reaches_back = False
         self._began_at = 0.0
 
@@ -115,8 +117,11 @@ class Baseline:
 
     def out_of_turn(self, record: Record) -> bool:
         """Tell whether an attempt that died may have skipped the test and sent it later."""
-        known = self._reaches_back and record.aid in self._rounds_known_of
+        known = self._reaches_back and self._knows_rounds_of(record)
         return self.needs_rounds and (not known or self.latest_round(record) > 0)
+
+    def _knows_rounds_of(self, record: Record) -> bool:
+        return record.aid in self._rounds_known_of and record.test_id not in self._refused
 
     async def wait_for_a_new_round(self, record: Record, stopped: Callable[[], bool]) -> None:
         """Wait until a round of this rerun can be told from the existing one.
@@ -148,7 +153,7 @@ class Baseline:
     def note_rounds(self, record: Record) -> None:
         """Note in the record, right before its call, after which round its own begin."""
         server_time = self._client.server_time()
-        if record.aid not in self._rounds_known_of or server_time is None:
+        if not self._knows_rounds_of(record) or server_time is None:
             return
         # An earlier call counts if it may have been carried out.
         if record.rounds_after is None or not record.maybe_duplicate:
@@ -226,11 +231,15 @@ class Baseline:
         async def ask(aid: str | None) -> None:
             for (group, interval), test_ids in alike.items():
                 if group == aid:
-                    newest = await newest_rounds(
+                    newest, refused = await newest_rounds(
                         self._client.read, test_ids, since=since, aid=aid, interval=interval
                     )
                     self._standing |= newest
+                    self._refused |= refused
             self._rounds_known_of.add(aid)
 
         if why := await ask_each({aid: None for aid, _ in alike}, ask, _LONGEST):
             self._logger.warning("Results can't be read before anything is sent: %s", why)
+        for test_id, error in self._refused.items():
+            words = "Test %s: its results can't be read before it is sent: %s"
+            self._logger.warning(words, test_id, error)

@@ -9,7 +9,6 @@ import pytest
 from tests.thousandeyes.virtual_time import run
 from thousandeyes.awaiting import (
     LAST_LOOK,
-    MOST_REFUSALS,
     Awaiting,
     newest_rounds,
     read_results,
@@ -26,6 +25,7 @@ from thousandeyes.errors import (
 )
 from thousandeyes.queries import TESTS_PER_CALL
 from thousandeyes.results import Kind
+from thousandeyes.together import MOST_REFUSALS
 from thousandeyes.watch import FAILURES_IN_A_ROW, AwaitedTest
 
 BEFORE, ROUND = 600, 660
@@ -446,12 +446,21 @@ def test_the_newest_round_of_each_test_is_found_before_anything_is_sent() -> Non
         "http-server": [row("2", round_id=180)],
     }
     api = Api(lambda kind, *_: page(*told[kind]))
-    assert run(newest_rounds(api.read, ["1", "2", "3"], since=60)) == {"1": 120, "2": 180}
+    assert run(newest_rounds(api.read, ["1", "2", "3"], since=60)) == ({"1": 120, "2": 180}, {})
+
+
+@pytest.mark.parametrize("error", REFUSALS, ids=repr)
+def test_one_that_the_api_refuses_hides_the_newest_rounds_of_no_others(error: CallFailed) -> None:
+    api = Api(lambda _, ids, __: error if "2" in ids else page(*map(row, ids)))
+    newest, refused = run(newest_rounds(api.read, ["1", "2", "3"], since=60))
+    assert (newest, refused) == ({"1": ROUND, "3": ROUND}, {"2": error})
+    with pytest.raises(type(error)):
+        run(newest_rounds(api.read, ["2"], since=60))
 
 
 def test_of_several_rounds_the_newest_counts_in_whatever_order_they_come() -> None:
     api = Api(lambda *_: page(row("1", round_id=180), row("1", "b", 120), row("1", "c", 60)))
-    assert run(newest_rounds(api.read, ["1"], since=60)) == {"1": 180}
+    assert run(newest_rounds(api.read, ["1"], since=60)) == ({"1": 180}, {})
 
 
 def test_a_test_that_all_have_answered_has_no_part_in_the_trouble_of_a_look() -> None:
@@ -500,4 +509,4 @@ def test_who_gives_up_while_nothing_is_due_waits_no_longer(*, of_its_group: bool
 
 def test_the_newest_round_of_a_longer_interval_may_have_begun_before_the_moment() -> None:
     api = Api(lambda *_: page(row("1", round_id=240), row("1", round_id=300)))
-    assert run(newest_rounds(api.read, ["1"], since=599, interval=300)) == {"1": 300}
+    assert run(newest_rounds(api.read, ["1"], since=599, interval=300)) == ({"1": 300}, {})

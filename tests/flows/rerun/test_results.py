@@ -643,6 +643,23 @@ class TestAnAccountGroupThatCanNotBeRead:
         assert "(account group 8)" in caplog.text
 
 
+class TestATestThatSpoilsCallsForResults:
+    """The API refuses each call that asks for its results, also for those of other tests."""
+
+    def test_leaves_what_ran_lately_to_be_skipped(self, caplog: pytest.LogCaptureFixture) -> None:
+        world = World(tests=IDS, unreadable=[HTTP], earlier_round_seconds=120, **ALL_ONLINE)
+        records = world.rerun(skip_if_run_within_minutes=60)
+        skipped = {test_id for test_id in IDS if records[test_id].outcome == "skipped"}
+        assert skipped == {*IDS} - {HTTP}
+        assert f"Test {HTTP}: its results can't be read before it is sent: 404: " in caplog.text
+
+    def test_leaves_the_doubts_of_others_to_be_settled(self) -> None:
+        lost = {test_id: Fault(replies=["dropped_after"]) for test_id in (NETWORK, HTTP)}
+        world = World(tests=IDS, unreadable=[HTTP], faults=lost, **ALL_ONLINE)
+        records = world.rerun(delivery="at_most_once")
+        assert (records[NETWORK].outcome, records[HTTP].outcome) == ("accepted", "unknown")
+
+
 class TestWhatAnEarlierAttemptLeft:
     """Its rounds are there already: nothing is sent, and the first look comes at once."""
 

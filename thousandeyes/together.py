@@ -1,0 +1,43 @@
+"""Asks for many tests in one call, and finds those for which the API refuses such a call."""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Final
+
+from thousandeyes.errors import Forbidden, InvalidCall, NotFound, Refused
+
+MOST_REFUSALS: Final = 10
+"""How many calls the API may refuse until the search ends: enough to find one test in 200."""
+
+
+async def ask_together(
+    ask: Callable[[Sequence[str]], Awaitable[None]],
+    test_ids: Sequence[str],
+    refusals: Iterator[int],
+) -> dict[str, Refused]:
+    """Ask for tests together; if the API refuses because of one of them, for fewer and fewer.
+
+    Whether one test can spoil a call for many is not documented.
+
+    Args:
+        ask: Makes the call for some of them.
+        test_ids: The tests, each once; at least one.
+        refusals: An item for each call that the API may refuse.
+
+    Returns:
+        The tests for which it refuses also alone, each with its answer.
+
+    Raises:
+        CallFailed: A call failed for another reason, or too many were refused.
+    """
+    try:
+        await ask(test_ids)
+    except (Forbidden, NotFound, InvalidCall) as error:
+        if next(refusals, None) is None:
+            raise
+        if len(test_ids) == 1:
+            return {test_ids[0]: error}
+    else:
+        return {}
+    middle = len(test_ids) // 2
+    first = await ask_together(ask, test_ids[:middle], refusals)
+    return first | await ask_together(ask, test_ids[middle:], refusals)
