@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from typing import Final
 
 from thousandeyes.errors import CallFailed, Refused, TokenRefused
@@ -169,7 +169,7 @@ async def _read_pages(read: Read, query: Query, now: float | None) -> None:
 
 async def newest_rounds(
     read: Read,
-    test_ids: Sequence[str],
+    tests: Mapping[str, Set[Kind]],
     *,
     since: float,
     aid: str | None = None,
@@ -179,13 +179,13 @@ async def newest_rounds(
 
     Args:
         read: Makes the calls, as `Caller.read` does.
-        test_ids: The tests.
+        tests: The tests' IDs, each with the kinds of results that it may have.
         since: The moment, in the server's epoch seconds; the round that it lies in counts.
         aid: Account group; by default the client's own.
         interval: Seconds between the rounds of all these tests.
 
     Raises:
-        CallFailed: One of its subclasses.
+        CallFailed: One of its subclasses, also if the API refuses each of the tests.
     """
     newest: dict[str, int] = {}
     refused: dict[str, Refused] = {}
@@ -193,13 +193,15 @@ async def newest_rounds(
 
     async def ask(some: Sequence[str]) -> None:
         for kind in Kind:
-            async for page in rounds(read, kind, some, since=first, aid=aid):
+            having = [test_id for test_id in some if kind in tests[test_id]]
+            async for page in rounds(read, kind, having, since=first, aid=aid):
                 for row in page.rows:
                     newest[row.test_id] = max(row.round_id, newest.get(row.test_id, 0))
 
-    for start in range(0, len(test_ids), TESTS_PER_CALL):
+    test_ids = [*tests]
+    for start in range(0, len(tests), TESTS_PER_CALL):
         part = test_ids[start : start + TESTS_PER_CALL]
         refused |= await ask_together(ask, part, refusals)
-    if test_ids and len(refused) == len(test_ids):
+    if tests and len(refused) == len(tests):
         raise next(iter(refused.values()))
     return newest, refused

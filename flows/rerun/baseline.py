@@ -15,7 +15,7 @@ from thousandeyes.awaiting import newest_rounds
 from thousandeyes.client import ThousandEyesClient
 from thousandeyes.delivery import Delivery
 from thousandeyes.errors import Refused
-from thousandeyes.expected import expected_agents, only_agents
+from thousandeyes.expected import expected_agents, kinds_of, only_agents
 from thousandeyes.fleet import MOST_PAGES, Fleet
 from thousandeyes.models import EndpointTest
 from thousandeyes.own_rounds import OwnRounds, own_rounds
@@ -231,8 +231,9 @@ class Baseline:
         async def ask(aid: str | None) -> None:
             for (group, interval), test_ids in alike.items():
                 if group == aid:
+                    kinds = {test_id: kinds_of(self.tests.get(test_id)) for test_id in test_ids}
                     newest, refused = await newest_rounds(
-                        self._client.read, test_ids, since=since, aid=aid, interval=interval
+                        self._client.read, kinds, since=since, aid=aid, interval=interval
                     )
                     self._standing |= newest
                     self._refused |= refused

@@ -42,7 +42,7 @@ from thousandeyes.path_words import words
 from thousandeyes.paths import path_of
 from thousandeyes.record import Record
 from thousandeyes.replies import Reply, read
-from thousandeyes.results import RESULTS
+from thousandeyes.results import RESULTS, Kind
 from thousandeyes.settings import ThousandEyesSettings
 from thousandeyes.simulator import Behaviour, create_app
 
@@ -117,7 +117,7 @@ CALLS: dict[str, Callable[[ThousandEyesClient], Awaitable[object]]] = {
         AgentToServerTest(test_name="Voice", server="voice.example.com"), Record("")
     ),
     "a rerun": lambda client: client.rerun(Record("202701")),
-    "results": lambda client: newest_rounds(client.read, ["202701"], since=0),
+    "results": lambda client: newest_rounds(client.read, {"202701": {*Kind}}, since=0),
     "a path": a_path,
 }
 

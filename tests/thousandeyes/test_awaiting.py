@@ -29,6 +29,7 @@ from thousandeyes.together import MOST_REFUSALS
 from thousandeyes.watch import FAILURES_IN_A_ROW, AwaitedTest
 
 BEFORE, ROUND = 600, 660
+BOTH = frozenset(Kind)
 ERRORS = [
     ReplyLost("lost"),
     ServerError("503", 503),
@@ -290,7 +291,7 @@ def test_a_test_that_spoiled_a_call_may_still_be_answered(error: CallFailed) -> 
 
 
 def test_a_kind_of_results_that_a_test_does_not_have_costs_only_what_it_would_tell() -> None:
-    both = {"kinds": frozenset(Kind), "gives_up_at": 600.0}
+    both = {"kinds": BOTH, "gives_up_at": 600.0}
     spoils = NotFound("404", 404)
     api = Api(
         lambda kind, ids, _: (
@@ -446,21 +447,33 @@ def test_the_newest_round_of_each_test_is_found_before_anything_is_sent() -> Non
         "http-server": [row("2", round_id=180)],
     }
     api = Api(lambda kind, *_: page(*told[kind]))
-    assert run(newest_rounds(api.read, ["1", "2", "3"], since=60)) == ({"1": 120, "2": 180}, {})
+    assert run(newest_rounds(api.read, dict.fromkeys("123", BOTH), since=60)) == (
+        {"1": 120, "2": 180},
+        {},
+    )
+
+
+def test_nobody_is_asked_for_rounds_of_a_kind_that_a_test_does_not_have() -> None:
+    api = Api(lambda *_: page())
+    run(newest_rounds(api.read, {"1": {Kind.NETWORK}, "2": BOTH}, since=60))
+    assert [(kind, ids) for _, kind, ids, *_ in api.calls] == [
+        ("network", ["1", "2"]),
+        ("http-server", ["2"]),
+    ]
 
 
 @pytest.mark.parametrize("error", REFUSALS, ids=repr)
 def test_one_that_the_api_refuses_hides_the_newest_rounds_of_no_others(error: CallFailed) -> None:
     api = Api(lambda _, ids, __: error if "2" in ids else page(*map(row, ids)))
-    newest, refused = run(newest_rounds(api.read, ["1", "2", "3"], since=60))
+    newest, refused = run(newest_rounds(api.read, dict.fromkeys("123", BOTH), since=60))
     assert (newest, refused) == ({"1": ROUND, "3": ROUND}, {"2": error})
     with pytest.raises(type(error)):
-        run(newest_rounds(api.read, ["2"], since=60))
+        run(newest_rounds(api.read, {"2": BOTH}, since=60))
 
 
 def test_of_several_rounds_the_newest_counts_in_whatever_order_they_come() -> None:
     api = Api(lambda *_: page(row("1", round_id=180), row("1", "b", 120), row("1", "c", 60)))
-    assert run(newest_rounds(api.read, ["1"], since=60)) == ({"1": 180}, {})
+    assert run(newest_rounds(api.read, {"1": BOTH}, since=60)) == ({"1": 180}, {})
 
 
 def test_a_test_that_all_have_answered_has_no_part_in_the_trouble_of_a_look() -> None:
@@ -477,7 +490,7 @@ def test_a_test_that_all_have_answered_has_no_part_in_the_trouble_of_a_look() ->
 
 def test_rounds_are_looked_for_in_the_account_group_that_is_named() -> None:
     api = Api(lambda *_: page())
-    run(newest_rounds(api.read, ["1"], since=60, aid="12"))
+    run(newest_rounds(api.read, {"1": BOTH}, since=60, aid="12"))
     assert {aid for *_, aid in api.calls} == {"12"}
 
 
@@ -509,4 +522,4 @@ def test_who_gives_up_while_nothing_is_due_waits_no_longer(*, of_its_group: bool
 
 def test_the_newest_round_of_a_longer_interval_may_have_begun_before_the_moment() -> None:
     api = Api(lambda *_: page(row("1", round_id=240), row("1", round_id=300)))
-    assert run(newest_rounds(api.read, ["1"], since=599, interval=300)) == ({"1": 300}, {})
+    assert run(newest_rounds(api.read, {"1": BOTH}, since=599, interval=300)) == ({"1": 300}, {})
