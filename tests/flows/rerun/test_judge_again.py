@@ -483,7 +483,7 @@ async def test_the_paths_of_laptops_that_failed_late_are_read_where_the_run_was_
 
 async def test_paths_that_a_run_left_out_are_read_when_it_is_judged_again(late: Late) -> None:
     lost = {"202701": [Behaviour(loss=100)]}
-    simulator, _ = late(lost, organization_limit=11, window_seconds=3_000, windows="first_call")
+    simulator, _ = late(lost, organization_limit=10, window_seconds=3_000, windows="first_call")
     _, flow_run_id = await run(ids(1), paths_of_failing_agents=3)
     summary = str((await artifacts_of(flow_run_id))[SUMMARY].data)
     assert "left out: less than half of the organization's quota is left." in summary
