@@ -82,6 +82,7 @@ class Judging:
             watched,
             complete=watched.complete,
             too_early=not trouble and self.baseline.is_too_early(record),
+            read_to_the_end=not trouble,
         )
         if trouble:
             why = f"no results could be read: {trouble}"  # whether anybody answered isn't known
@@ -89,18 +90,30 @@ class Judging:
                 unread = f"provisional: the results could not be read to the end: {trouble}"
                 why = f"{verdict.reason}; {unread}"
             unknown = verdict.name in UNANSWERED
-            verdict = replace(verdict, reason=why, provisional=True, unread=unknown)
+            expected = watched.agents_expected
+            verdict = replace(
+                verdict, reason=why, agents_expected=expected, provisional=True, unread=unknown
+            )
         self.take(record, verdict)
 
     def verdict_on(
-        self, record: Record, watched: AwaitedTest, *, complete: bool, too_early: bool
+        self,
+        record: Record,
+        watched: AwaitedTest,
+        *,
+        complete: bool,
+        too_early: bool,
+        read_to_the_end: bool = True,
     ) -> Verdict:
-        """Return the verdict on a test; `thousandeyes.judging.judge` explains the flags."""
+        """Return the verdict on a test; `thousandeyes.judging.judge` explains most flags.
+
+        Of results that were not read to the end, it doesn't say that others did not answer.
+        """
         named = self.options.name_laptops_and_networks
         return judge(
             watched.rows,
             self.thresholds.get(record.test_id, self.options.thresholds),
-            expected=watched.agents_expected,
+            expected=watched.agents_expected if read_to_the_end else None,
             complete=complete,
             too_early=too_early,
             is_http=watched.is_http,
