@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
+from functools import partial
 from typing import Final
 
 from thousandeyes.errors import CallFailed, Refused, TokenRefused
@@ -137,19 +138,24 @@ async def read_results(read: Read, tests: Sequence[AwaitedTest], now: float | No
     """
     answered, refusals = False, iter(range(MOST_REFUSALS))
     refused: list[tuple[AwaitedTest, Kind, Refused]] = []
-    for kind in Kind:
-        for query in queries(kind, tests):
 
-            async def ask(test_ids: Iterable[str], query: Query = query) -> None:
-                await _read_pages(read, query.of(test_ids), now)
+    async def read_some(query: Query, test_ids: Iterable[str]) -> None:
+        nonlocal answered
+        await _read_pages(read, query.of(test_ids), now)
+        answered = True
 
-            errors = await ask_together(ask, [*query.tests], refusals)
-            answered |= len(errors) < len(query.tests)
-            refused += [(query.tests[test_id], kind, error) for test_id, error in errors.items()]
-    for test, kind, error in refused:
-        if not (answered or test.refusal):
-            raise error
-        test.refusals.setdefault(kind, []).append(error)
+    try:
+        for kind in Kind:
+            for query in queries(kind, tests):
+                ids, ask = [*query.tests], partial(read_some, query)
+                async for test_id, error in ask_together(ask, ids, refusals):
+                    refused.append((query.tests[test_id], kind, error))
+    finally:
+        alone = [each for each in refused if answered or each[0].refusal]
+        for test, kind, error in alone:
+            test.refusals.setdefault(kind, []).append(error)
+    if len(alone) < len(refused):
+        raise refused[0][2]
 
 
 async def _read_pages(read: Read, query: Query, now: float | None) -> None:
@@ -201,7 +207,7 @@ async def newest_rounds(
     test_ids = [*tests]
     for start in range(0, len(tests), TESTS_PER_CALL):
         part = test_ids[start : start + TESTS_PER_CALL]
-        refused |= await ask_together(ask, part, refusals)
+        refused |= {test_id: error async for test_id, error in ask_together(ask, part, refusals)}
     if tests and len(refused) == len(tests):
         raise next(iter(refused.values()))
     return newest, refused

@@ -1,6 +1,6 @@
 """Asks for many tests in one call, and finds those for which the API refuses such a call."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 from thousandeyes.errors import Forbidden, InvalidCall, NotFound, Refused
@@ -13,7 +13,7 @@ async def ask_together(
     ask: Callable[[Sequence[str]], Awaitable[None]],
     test_ids: Sequence[str],
     refusals: Iterator[int],
-) -> dict[str, Refused]:
+) -> AsyncIterator[tuple[str, Refused]]:
     """Ask for tests together; if the API refuses because of one of them, for fewer and fewer.
 
     Whether one test can spoil a call for many is not documented.
@@ -23,8 +23,8 @@ async def ask_together(
         test_ids: The tests, each once; at least one.
         refusals: An item for each call that the API may refuse.
 
-    Returns:
-        The tests for which it refuses also alone, each with its answer.
+    Yields:
+        Each test for which it refuses also alone, with its answer.
 
     Raises:
         CallFailed: A call failed for another reason, or too many were refused.
@@ -35,9 +35,11 @@ async def ask_together(
         if next(refusals, None) is None:
             raise
         if len(test_ids) == 1:
-            return {test_ids[0]: error}
+            yield test_ids[0], error
+            return
     else:
-        return {}
+        return
     middle = len(test_ids) // 2
-    first = await ask_together(ask, test_ids[:middle], refusals)
-    return first | await ask_together(ask, test_ids[middle:], refusals)
+    for part in (test_ids[:middle], test_ids[middle:]):
+        async for found in ask_together(ask, part, refusals):
+            yield found

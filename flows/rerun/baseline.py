@@ -226,10 +226,14 @@ class Baseline:
         lately = _MINUTE * (self._options.skip_if_run_within_minutes or 0)
         since = max(began, now - _LONGEST_AGO) - lately
         self._began_at, self._reaches_back = now, began >= now - _LONGEST_AGO
-        alike = grouped(records, lambda record: (record.aid, self.interval(record)))
+        # Those that the API doesn't list may be gone, and might spoil the calls for all.
+        alike = grouped(
+            records,
+            lambda record: (record.aid, self.interval(record), record.test_id in self.tests),
+        )
 
         async def ask(aid: str | None) -> None:
-            for (group, interval), test_ids in alike.items():
+            for (group, interval, _), test_ids in alike.items():
                 if group == aid:
                     kinds = {test_id: kinds_of(self.tests.get(test_id)) for test_id in test_ids}
                     newest, refused = await newest_rounds(
@@ -239,7 +243,7 @@ class Baseline:
                     self._refused |= refused
             self._rounds_known_of.add(aid)
 
-        if why := await ask_each({aid: None for aid, _ in alike}, ask, _LONGEST):
+        if why := await ask_each({aid: None for aid, *_ in alike}, ask, _LONGEST):
             self._logger.warning("Results can't be read before anything is sent: %s", why)
         for test_id, error in self._refused.items():
             words = "Test %s: its results can't be read before it is sent: %s"

@@ -281,6 +281,16 @@ def test_a_test_that_spoils_a_call_is_found_and_asked_for_alone(
     assert max(at for at, *_ in done.tests.values()) < 600, "given up before the deadline"
 
 
+def test_those_that_were_found_are_left_out_of_the_next_calls_also_if_there_are_too_many() -> None:
+    spoilers = {"1", "60", "120", "180"}
+    error = NotFound("404", 404)
+    api = Api(lambda _, ids, __: error if spoilers & {*ids} else page(*map(row, ids)))
+    ids = [str(number + 1) for number in range(TESTS_PER_CALL)]
+    done = awaited(api, *(watched(test_id, expected=2, gives_up_at=900.0) for test_id in ids))
+    assert {i for i in ids if done.tests[i][2]} == spoilers
+    assert all(len(done.tests[i][1].rows) == (i not in spoilers) for i in ids)
+
+
 @pytest.mark.parametrize("error", REFUSALS[:2], ids=repr)
 def test_a_test_that_spoiled_a_call_may_still_be_answered(error: CallFailed) -> None:
     replies = [error, page(row("1")), error, error]

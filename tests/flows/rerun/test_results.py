@@ -656,6 +656,22 @@ class TestATestThatSpoilsCallsForResults:
         assert skipped == {*IDS} - {HTTP}
         assert f"Test {HTTP}: its results can't be read before it is sent: 404: " in caplog.text
 
+    def test_is_asked_for_apart_if_the_api_does_not_list_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read = ThousandEyesClient.read
+        asked: list[set[str]] = []
+
+        async def noted(client: ThousandEyesClient, method: str, path: str, **more: Any) -> Any:
+            if "/test-results/" in path:
+                asked.append({*more["body"]["searchFilters"]["testId"]})
+            return await read(client, method, path, **more)
+
+        monkeypatch.setattr(ThousandEyesClient, "read", noted)
+        World(tests=IDS).rerun(["999", *IDS], skip_if_run_within_minutes=60)
+        assert {*IDS} in asked
+        assert [ids for ids in asked if "999" in ids] == [{"999"}, {"999"}]
+
     def test_leaves_the_doubts_of_others_to_be_settled(self) -> None:
         lost = {test_id: Fault(replies=["dropped_after"]) for test_id in (NETWORK, HTTP)}
         world = World(tests=IDS, unreadable=[HTTP], faults=lost, **ALL_ONLINE)
